@@ -1,0 +1,1 @@
+"""What things are: frozen models and enums, no input or output."""

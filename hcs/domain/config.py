@@ -1,0 +1,492 @@
+"""One configuration a stage; a choice is a discriminated union; units stand in the names."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+
+from hcs.domain import tables
+from hcs.domain.plate import Frozen, Name
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+# ── where work runs ─────────────────────────────────────────────────────────────────────────────
+
+
+class LocalCluster(Frozen):
+    """Worker processes on this machine; sizes left out are fitted to it."""
+
+    kind: Literal["local"] = "local"
+    n_workers: PositiveInt | None = None
+    threads_per_worker: PositiveInt = 1
+    memory_gib_per_worker: PositiveFloat | None = None
+
+
+class InlineCluster(Frozen):
+    """No workers: everything runs in the calling process, one unit after the other."""
+
+    kind: Literal["inline"] = "inline"
+
+
+class ExistingCluster(Frozen):
+    """A running Dask scheduler."""
+
+    kind: Literal["address"] = "address"
+    address: Annotated[str, Field(pattern=r"^(tcp|tls|ws|wss|inproc|ucx)://")]
+
+
+class GpuCluster(Frozen):
+    """One worker process a GPU on this machine, beside CPU workers."""
+
+    kind: Literal["gpu"] = "gpu"
+    devices: tuple[int, ...] | None = None
+    n_cpu_workers: PositiveInt | None = None
+
+
+class SlurmCluster(Frozen):
+    """Workers as SLURM jobs (needs the extra ``slurm``)."""
+
+    kind: Literal["slurm"] = "slurm"
+    n_jobs: PositiveInt = 1
+    cores: PositiveInt = 8
+    memory_gib: PositiveFloat = 32
+    queue: str | None = None
+    walltime: str = "04:00:00"
+    gpus_per_job: Annotated[int, Field(ge=0)] = 0
+
+
+class KubernetesCluster(Frozen):
+    """Workers as pods (needs the extra ``kubernetes``)."""
+
+    kind: Literal["kubernetes"] = "kubernetes"
+    image: str
+    n_workers: PositiveInt = 2
+    namespace: str = "default"
+
+
+Cluster = Annotated[
+    LocalCluster | InlineCluster | ExistingCluster | GpuCluster | SlurmCluster | KubernetesCluster,
+    Field(discriminator="kind"),
+]
+
+# ── simulate ────────────────────────────────────────────────────────────────────────────────────
+
+
+class SimulateConfig(Frozen):
+    """What ``hcs simulate`` draws. ``demo``, ``cohort`` and ``null`` make a cohort of clones on
+    plates; ``demo`` adds a screen plate; ``screen`` makes screen plates alone.
+    """
+
+    out: str
+    preset: Literal["demo", "cohort", "null", "screen"] = "demo"
+    seed: Seed = 0
+    image_px: Annotated[int, Field(ge=32, le=4096)] = 512
+    pixel_size_um: PositiveFloat = 0.65
+    clones_per_class: PositiveInt = 8
+    images_per_clone: PositiveInt = 12
+    fields_per_well: PositiveInt = 4
+    batches: PositiveInt = 2
+    phenotype_strength: Annotated[float, Field(ge=0, le=3)] = 1.0
+    clone_variation: Annotated[float, Field(ge=0, le=3)] = 1.0
+    batch_variation: Annotated[float, Field(ge=0, le=3)] = 1.0
+    neurons_per_image: PositiveFloat = 8.0
+    screen_wells: Literal[24, 96, 384] = 96
+    screen_plates: PositiveInt = 1
+    gradient_strength: Annotated[float, Field(ge=0, le=3)] = 1.0
+
+
+# ── ingest ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class AutoLayout(Frozen):
+    """Recognise the vendor from the file names; refuse when two fit."""
+
+    kind: Literal["auto"] = "auto"
+
+
+class InCellLayout(Frozen):
+    """GE IN Cell names such as ``A - 01(fld 001 wv Blue - FITC).tif``."""
+
+    kind: Literal["incell"] = "incell"
+
+
+class RegexLayout(Frozen):
+    r"""Any naming as a regular expression with named groups, matched on the relative path.
+
+    Groups: ``well`` or ``row`` + ``column``; optional ``site``, ``channel``, ``z``, ``t``,
+    ``plate``. For example ``(?P<column>\d\d)(?P<row>[A-H])_(?P<channel>\w+)\.tif``.
+    """
+
+    kind: Literal["regex"] = "regex"
+    pattern: Name
+
+    @field_validator("pattern")
+    @classmethod
+    def _has_a_well(cls, pattern: str) -> str:
+        try:
+            groups = set(re.compile(pattern).groupindex)
+        except re.error as error:
+            msg = f"not a regular expression: {error}"
+            raise ValueError(msg) from error
+        known = {"well", "row", "column", "site", "channel", "z", "t", "plate"}
+        if unknown := groups - known:
+            msg = f"unknown groups {sorted(unknown)}; known are {sorted(known)}"
+            raise ValueError(msg)
+        if "well" not in groups and not {"row", "column"} <= groups:
+            msg = "the pattern needs a group 'well', or the groups 'row' and 'column'"
+            raise ValueError(msg)
+        return pattern
+
+
+Layout = Annotated[AutoLayout | InCellLayout | RegexLayout, Field(discriminator="kind")]
+
+
+class IngestConfig(Frozen):
+    """From a folder of TIFFs and a plate map to ``plate.zarr``."""
+
+    source: str
+    out: str
+    layout: Layout = AutoLayout()
+    platemap: str | None = None
+    plate_name: Name | None = None
+    plate_wells: Literal[6, 12, 24, 48, 96, 384, 1536] | None = None
+    pixel_size_um: PositiveFloat | None = None
+    strict: bool = False
+
+
+# ── features ────────────────────────────────────────────────────────────────────────────────────
+
+
+class Otsu(Frozen):
+    """Threshold between two classes of intensity (Otsu 1979, doi 10.1109/TSMC.1979.4310076)."""
+
+    kind: Literal["otsu"] = "otsu"
+
+
+class FixedLevel(Frozen):
+    """A threshold in counts of the acquired image, background subtracted."""
+
+    kind: Literal["fixed"] = "fixed"
+    level_counts: PositiveFloat
+
+
+class NoiseLevel(Frozen):
+    """A threshold as a multiple of the image's own noise (1.4826 × MAD of the ridge response)."""
+
+    kind: Literal["noise"] = "noise"
+    multiple: PositiveFloat = 5.0
+
+
+Threshold = Annotated[Otsu | FixedLevel | NoiseLevel, Field(discriminator="kind")]
+
+
+class MorphologyConfig(Frozen):
+    """Scales of segmentation, in µm where the plate has a pixel size, else in pixels."""
+
+    soma_diameter_um: PositiveFloat = 14.0
+    neurite_width_um: PositiveFloat = 2.0
+    soma_diameter_px: PositiveFloat = 22.0
+    neurite_width_px: PositiveFloat = 3.0
+    soma_threshold: Threshold = Otsu()
+    neurite_threshold: Threshold = NoiseLevel()
+    min_neurite_length_um: Annotated[float, Field(ge=0)] = 10.0
+    min_neurite_length_px: Annotated[float, Field(ge=0)] = 15.0
+
+
+class FeaturesConfig(Frozen):
+    """From plates to ``features.parquet`` and label images."""
+
+    plates: tuple[str, ...] = Field(min_length=1)
+    out: str
+    channel: str | None = None
+    morphology: MorphologyConfig = MorphologyConfig()
+    write_labels: bool = True
+    strict: bool = False
+
+
+# ── splits ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class SplitsConfig(Frozen):
+    """Group-disjoint, class-balanced splits: counts are groups (clones) per class."""
+
+    plates: tuple[str, ...] = Field(min_length=1)
+    out: str
+    group_by: str = tables.CLONE
+    label: str = tables.DIAGNOSIS
+    positive: str | None = None
+    n_splits: PositiveInt = 55
+    train: PositiveInt = 10
+    validation: PositiveInt = 3
+    test: PositiveInt = 2
+    seed: Seed = 0
+
+
+# ── network ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class StackConfig(Frozen):
+    """Normalised, resized 8-bit images of all plates: median → ``median_level``, clip at 255."""
+
+    plates: tuple[str, ...] = Field(min_length=1)
+    out: str
+    channel: str | None = None
+    image_px: Annotated[int, Field(ge=32, le=2048)] = 256
+    median_level: Annotated[float, Field(gt=0, lt=255)] = 63.0
+    images_per_shard: PositiveInt = 32
+    strict: bool = False
+
+
+class Augmentation(Frozen):
+    """Ranges of the random affine of an augmented view; all zero and no flips is none."""
+
+    rotation_deg: Annotated[float, Field(ge=0, le=180)] = 180.0
+    shift_fraction: Fraction = 0.1
+    zoom_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    flip_horizontal: bool = True
+    flip_vertical: bool = True
+
+
+class Backbone(Frozen):
+    """The frozen network: weights are ``imagenet``, ``random``, or a file."""
+
+    name: Literal["vgg16"] = "vgg16"
+    weights: Name = "imagenet"
+    pooling: Literal["avg", "max", "flatten"] = "avg"
+    seed: Seed = 0
+
+
+class EmbedConfig(Frozen):
+    """From ``stack.zarr`` to the feature bank."""
+
+    stack: str
+    out: str
+    backbone: Backbone = Backbone()
+    views: Annotated[int, Field(ge=0, le=512)] = 8
+    augmentation: Augmentation = Augmentation()
+    batch_images: PositiveInt = 16
+    seed: Seed = 0
+
+
+class Head(Frozen):
+    """The new, regularised head: dense → ReLU → dropout → dense."""
+
+    hidden_units: PositiveInt = 256
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    l2: Annotated[float, Field(ge=0)] = 1e-4
+
+
+class FixedOptimizer(Frozen):
+    """The same learning rate and momentum for every split."""
+
+    kind: Literal["fixed"] = "fixed"
+    learning_rate: PositiveFloat = 1e-2
+    momentum: Annotated[float, Field(ge=0, le=1)] = 0.9
+
+
+class TunedOptimizer(Frozen):
+    """Learning rate (log-uniform) and momentum tuned by validation accuracy, split by split."""
+
+    kind: Literal["tuned"] = "tuned"
+    sampler: Literal["tpe", "random"] = "tpe"
+    trials: PositiveInt = 20
+    trials_at_once: PositiveInt = 5
+    learning_rate_min: PositiveFloat = 1e-4
+    learning_rate_max: PositiveFloat = 1e-2
+    momentum_min: Annotated[float, Field(ge=0, le=1)] = 0.7
+    momentum_max: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+    @model_validator(mode="after")
+    def _ranges_run_upwards(self) -> Self:
+        if self.learning_rate_min > self.learning_rate_max:
+            msg = "learning_rate_min is above learning_rate_max"
+            raise ValueError(msg)
+        if self.momentum_min > self.momentum_max:
+            msg = "momentum_min is above momentum_max"
+            raise ValueError(msg)
+        return self
+
+
+Optimizer = Annotated[FixedOptimizer | TunedOptimizer, Field(discriminator="kind")]
+
+
+class TrainConfig(Frozen):
+    """All heads of a study: one for every split."""
+
+    bank: str
+    splits: str
+    out: str
+    head: Head = Head()
+    optimizer: Optimizer = FixedOptimizer()
+    epochs: PositiveInt = 64
+    batch_size: PositiveInt = 32
+    heads_per_group: PositiveInt = 64
+    seed: Seed = 0
+
+
+class ForestConfig(Frozen):
+    """Random forest on image features, on the same splits."""
+
+    features: str
+    splits: str
+    out: str
+    feature_set: Literal["classic", "all"] = "classic"
+    n_trees: PositiveInt = 500
+    min_samples_leaf: PositiveInt = 5
+    seed: Seed = 0
+
+
+# ── use ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+class EvaluateConfig(Frozen):
+    """Predictions of one or more model folders to ``evaluation.json``."""
+
+    models: tuple[str, ...] = Field(min_length=1)
+    out: str
+    n_bootstrap: PositiveInt = 2000
+    seed: Seed = 0
+
+
+class PredictConfig(Frozen):
+    """All heads of a study score every image of new plates."""
+
+    models: str
+    plates: tuple[str, ...] = Field(min_length=1)
+    out: str
+    weights: str | None = None
+    batch_images: PositiveInt = 16
+    strict: bool = False
+
+
+class HitsConfig(Frozen):
+    """Per-well scores against on-plate controls."""
+
+    predictions: str
+    out: str
+    min_controls: Annotated[int, Field(ge=2)] = 3
+    robust_z_threshold: PositiveFloat = 3.0
+    fdr: Annotated[float, Field(gt=0, lt=1)] = 0.05
+
+
+class ExplainConfig(Frozen):
+    """Grad-CAM and guided Grad-CAM of one well (Selvaraju 2017, doi 10.1109/ICCV.2017.74)."""
+
+    models: str
+    plate: str
+    well: str
+    out: str
+    layer: str = "block3_conv3"
+    split: Annotated[int, Field(ge=0)] = 0
+    weights: str | None = None
+
+
+class ReportConfig(Frozen):
+    """A study folder to one self-contained page."""
+
+    study: str
+    out: str
+
+
+# ── a whole study ───────────────────────────────────────────────────────────────────────────────
+
+
+class StudyPlate(Frozen):
+    """One plate of a study: where its images are and what it is for."""
+
+    name: Name
+    source: str
+    role: Literal["cohort", "screen"] = "cohort"
+    layout: Layout = AutoLayout()
+    platemap: str | None = None
+    plate_wells: Literal[6, 12, 24, 48, 96, 384, 1536] | None = None
+    pixel_size_um: PositiveFloat | None = None
+
+
+class StudySplits(Frozen):
+    """The ``splits`` section of a study file."""
+
+    group_by: str = tables.CLONE
+    label: str = tables.DIAGNOSIS
+    positive: str | None = None
+    n_splits: PositiveInt = 55
+    train: PositiveInt = 10
+    validation: PositiveInt = 3
+    test: PositiveInt = 2
+
+
+class StudyStack(Frozen):
+    """The ``stack`` section of a study file."""
+
+    image_px: Annotated[int, Field(ge=32, le=2048)] = 256
+    median_level: Annotated[float, Field(gt=0, lt=255)] = 63.0
+
+
+class StudyEmbed(Frozen):
+    """The ``embed`` section of a study file."""
+
+    backbone: Backbone = Backbone()
+    views: Annotated[int, Field(ge=0, le=512)] = 8
+    augmentation: Augmentation = Augmentation()
+    batch_images: PositiveInt = 16
+
+
+class StudyTrain(Frozen):
+    """The ``train`` section of a study file."""
+
+    head: Head = Head()
+    optimizer: Optimizer = FixedOptimizer()
+    epochs: PositiveInt = 64
+    batch_size: PositiveInt = 32
+
+
+class StudyForest(Frozen):
+    """The ``forest`` section of a study file."""
+
+    feature_set: Literal["classic", "all"] = "classic"
+    n_trees: PositiveInt = 500
+    min_samples_leaf: PositiveInt = 5
+
+
+class StudyHits(Frozen):
+    """The ``hits`` section of a study file."""
+
+    min_controls: Annotated[int, Field(ge=2)] = 3
+    robust_z_threshold: PositiveFloat = 3.0
+    fdr: Annotated[float, Field(gt=0, lt=1)] = 0.05
+
+
+class StudyConfig(Frozen):
+    """``study.yaml``: everything that ``hcs run`` does, in order.
+
+    Paths are relative to the study file. Outputs go to ``out``.
+    """
+
+    name: Name
+    out: str = "study"
+    plates: tuple[StudyPlate, ...] = Field(min_length=1)
+    channel: str | None = None
+    seed: Seed = 0
+    morphology: MorphologyConfig = MorphologyConfig()
+    splits: StudySplits = StudySplits()
+    stack: StudyStack = StudyStack()
+    embed: StudyEmbed = StudyEmbed()
+    train: StudyTrain = StudyTrain()
+    forest: StudyForest = StudyForest()
+    hits: StudyHits = StudyHits()
+    truth: str | None = None
+    cluster: Cluster = LocalCluster()
+
+    @model_validator(mode="after")
+    def _names_are_unique_and_some_plate_is_a_cohort(self) -> Self:
+        names = [plate.name for plate in self.plates]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            msg = f"plate names must be unique; {twice} stand more than once"
+            raise ValueError(msg)
+        if not any(plate.role == "cohort" for plate in self.plates):
+            msg = "no plate has the role 'cohort', so there is nothing to train on"
+            raise ValueError(msg)
+        return self

@@ -1,0 +1,117 @@
+"""What a plate is made of: planes found by a layout, channels, clones and the plate map."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from hcs.domain.wells import PlateFormat, Well
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class Frozen(BaseModel):
+    """Base of all models: immutable, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class PertType(StrEnum):
+    """Values of ``Metadata_pert_type`` (JUMP convention)."""
+
+    NEGCON = "negcon"
+    POSCON = "poscon"
+    TREATMENT = "trt"
+    EMPTY = "empty"
+
+
+class Plane(Frozen):
+    """One image file (or page) that a layout recognised: one channel of one field of one well.
+
+    Attributes
+    ----------
+    path
+        File, relative to the source folder, with forward slashes.
+    well, site
+        Where it was taken. ``site`` is the microscope's own field number, never renumbered.
+    channel
+        Channel name as the source gives it.
+    z_index, t_index
+        0-based plane and time point; 0 where the source has none.
+    page
+        Page within a multi-page file.
+    plate
+        Plate name when the file name carries one.
+    """
+
+    path: Name
+    well: Well
+    site: int = Field(ge=0)
+    channel: Name = "0"
+    z_index: int = Field(default=0, ge=0)
+    t_index: int = Field(default=0, ge=0)
+    page: int = Field(default=0, ge=0)
+    plate: str | None = None
+
+    @property
+    def key(self) -> tuple[Well, int, str, int, int]:
+        """What this plane is; two planes with the same key are duplicates."""
+        return (self.well, self.site, self.channel, self.z_index, self.t_index)
+
+
+class Channel(Frozen):
+    """One channel of a plate."""
+
+    name: Name
+    color: Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{6}$")] = "FFFFFF"
+    excitation_nm: float | None = Field(default=None, gt=0)
+    emission_nm: float | None = Field(default=None, gt=0)
+
+
+class SourcePlate(Frozen):
+    """A plate as a layout found it on disk, before any pixel is read."""
+
+    name: Name
+    layout: Name
+    plate_format: PlateFormat
+    channels: tuple[Channel, ...]
+    planes: tuple[Plane, ...]
+    unmatched: tuple[str, ...] = ()
+    pixel_size_um: float | None = Field(default=None, gt=0)
+
+
+class Clone(Frozen):
+    """One iPSC clone (cell line) with its donor and what is known of it."""
+
+    name: Name
+    donor: str | None = None
+    diagnosis: str | None = None
+
+
+class PlateMapRow(Frozen):
+    """What one well holds, as the plate map says."""
+
+    well: Well
+    plate: str | None = None
+    clone: str | None = None
+    donor: str | None = None
+    diagnosis: str | None = None
+    batch: str | None = None
+    pert_type: PertType | None = None
+    compound: str | None = None
+    concentration_um: float | None = Field(default=None, ge=0)
+    extra: dict[str, str | float | int | bool | None] = Field(default_factory=dict)
+
+
+class PlateMap(Frozen):
+    """All wells that a plate map describes."""
+
+    rows: tuple[PlateMapRow, ...]
+    source: str = ""
+
+    def of_plate(self, plate: str) -> PlateMap:
+        """The rows of one plate; rows without a plate name belong to every plate."""
+        kept = tuple(row for row in self.rows if row.plate is None or row.plate == plate)
+        return PlateMap(rows=kept, source=self.source)

@@ -1,0 +1,113 @@
+"""Columns, units and types of every table that hcs writes, in one place.
+
+Metadata and feature columns carry the names that pycytominer and CytoTable use, so their tools
+read our parquet files as they stand.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+PLATE: Final = "Metadata_Plate"
+WELL: Final = "Metadata_Well"
+SITE: Final = "Metadata_Site"
+CLONE: Final = "Metadata_Clone"
+DONOR: Final = "Metadata_Donor"
+DIAGNOSIS: Final = "Metadata_Diagnosis"
+BATCH: Final = "Metadata_Batch"
+PERT_TYPE: Final = "Metadata_pert_type"
+COMPOUND: Final = "Metadata_Compound"
+CONCENTRATION_UM: Final = "Metadata_concentration_um"
+
+IMAGE_KEY: Final = (PLATE, WELL, SITE)
+"""Columns that identify one image."""
+
+WELL_KEY: Final = (PLATE, WELL)
+"""Columns that identify one well."""
+
+WELL_METADATA: Final = (
+    CLONE,
+    DONOR,
+    DIAGNOSIS,
+    BATCH,
+    PERT_TYPE,
+    COMPOUND,
+    CONCENTRATION_UM,
+)
+"""Plate-map columns that every table carries, null where the map says nothing."""
+
+FIELD_PATH: Final = "field_path"
+"""Path of the field inside the plate, ``A/1/0``."""
+
+FINGERPRINT: Final = "fingerprint"
+"""Fingerprint of the pixels' source, so that later stages know what is stale."""
+
+SOURCES: Final = "sources"
+"""Source files of a field, joined with ``|``."""
+
+MODEL: Final = "model"
+"""``cnn`` or ``forest``."""
+
+SPLIT: Final = "split"
+"""0-based number of the split."""
+
+ROLE: Final = "role"
+"""What the image's clone was for that split: see :class:`Role`."""
+
+SCORE: Final = "score"
+"""Probability of the positive (diseased) class, 0..1."""
+
+N_CELLS: Final = "Image_Count_Cells"
+
+
+class Role(StrEnum):
+    """What a clone (and all of its images) is for one split."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+    UNUSED = "unused"
+    NEW = "new"
+
+
+class Reason(StrEnum):
+    """Why an image, well or row stands in ``problems.parquet``."""
+
+    UNREADABLE = "unreadable"
+    TRUNCATED = "truncated"
+    WRONG_TYPE = "wrong-type"
+    WRONG_SHAPE = "wrong-shape"
+    DUPLICATE = "duplicate"
+    MISSING_CHANNEL = "missing-channel"
+    CONSTANT = "constant"
+    ZERO_MEDIAN = "zero-median"
+    NO_IMAGES = "no-images"
+    NOT_IN_MAP = "not-in-map"
+    UNMATCHED_FILE = "unmatched-file"
+    OUTSIDE_SOURCE = "outside-source"
+
+
+PROBLEM_COLUMNS: Final = ("stage", "file", PLATE, WELL, SITE, "reason", "message", "kept")
+"""One row a fault. ``kept`` says whether the image still went on to the output."""
+
+
+def with_unit(name: str, power: int, pixel_size_um: float | None) -> str:
+    """Name of a length (power 1) or area (power 2) column with its unit at the end.
+
+    Parameters
+    ----------
+    name
+        Column name without unit, for example ``Image_Neurite_TotalLength``.
+    power
+        1 for a length, 2 for an area.
+    pixel_size_um
+        Pixel size in µm, or None when the source has none: the unit is then pixels.
+
+    Returns
+    -------
+    str
+        ``…_um``, ``…_um2``, ``…_px`` or ``…_px2``.
+    """
+    unit = "px" if pixel_size_um is None else "um"
+    return f"{name}_{unit}{'' if power == 1 else power}"

@@ -1,0 +1,1 @@
+"""One module a vendor: file names and sidecars in, planes out."""

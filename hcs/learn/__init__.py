@@ -1,0 +1,1 @@
+"""Splits, backbone, heads, forest and how they are judged."""

@@ -1,0 +1,1 @@
+"""Pure array kernels: NumPy in, NumPy out."""

@@ -1,0 +1,1 @@
+"""Plate statistics: controls, normalisation, quality, hits."""

@@ -1,0 +1,1 @@
+"""Cohorts and screens with a known answer."""

@@ -1,0 +1,1 @@
+"""One module a stage: a configuration in, files and a result out."""
