@@ -76,8 +76,10 @@ Cluster = Annotated[
 
 
 class SimulateConfig(Frozen):
-    """What ``hcs simulate`` draws. ``demo``, ``cohort`` and ``null`` make a cohort of clones on
-    plates; ``demo`` adds a screen plate; ``screen`` makes screen plates alone.
+    """What ``hcs simulate`` draws.
+
+    ``demo``, ``cohort`` and ``null`` make a cohort of clones on plates; ``demo`` adds a screen
+    plate; ``screen`` makes screen plates alone.
     """
 
     out: str

@@ -112,6 +112,6 @@ class PlateMap(Frozen):
     source: str = ""
 
     def of_plate(self, plate: str) -> PlateMap:
-        """The rows of one plate; rows without a plate name belong to every plate."""
+        """Return the rows of one plate; rows without a plate name belong to every plate."""
         kept = tuple(row for row in self.rows if row.plate is None or row.plate == plate)
         return PlateMap(rows=kept, source=self.source)

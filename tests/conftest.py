@@ -1,0 +1,18 @@
+"""Fixtures that every room shares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """Folder of real data that is never part of the repository; skips where it is absent."""
+    default = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+    folder = Path(os.environ.get("HCS_TEST_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set HCS_TEST_DATA")
+    return folder
