@@ -9,6 +9,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_v
 
 from hcs.domain import tables
 from hcs.domain.plate import Frozen, Name
+from hcs.domain.screening import HitsOptions
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -364,14 +365,11 @@ class PredictConfig(Frozen):
     strict: bool = False
 
 
-class HitsConfig(Frozen):
+class HitsConfig(HitsOptions):
     """Per-well scores against on-plate controls."""
 
     predictions: str
     out: str
-    min_controls: Annotated[int, Field(ge=2)] = 3
-    robust_z_threshold: PositiveFloat = 3.0
-    fdr: Annotated[float, Field(gt=0, lt=1)] = 0.05
 
 
 class ExplainConfig(Frozen):
@@ -453,12 +451,8 @@ class StudyForest(Frozen):
     min_samples_leaf: PositiveInt = 5
 
 
-class StudyHits(Frozen):
+class StudyHits(HitsOptions):
     """The ``hits`` section of a study file."""
-
-    min_controls: Annotated[int, Field(ge=2)] = 3
-    robust_z_threshold: PositiveFloat = 3.0
-    fdr: Annotated[float, Field(gt=0, lt=1)] = 0.05
 
 
 class StudyConfig(Frozen):

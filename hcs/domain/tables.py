@@ -60,6 +60,58 @@ SCORE: Final = "score"
 
 N_CELLS: Final = "Image_Count_Cells"
 
+# ── wells, hits and plate quality ───────────────────────────────────────────────────────────────
+
+SCORE_SPREAD: Final = "score_sd_splits"
+"""Standard deviation of a well's score between splits; null with one split."""
+
+N_IMAGES: Final = "n_images"
+N_SPLITS_USED: Final = "n_splits_used"
+N_SPLITS: Final = "n_splits"
+
+OUT_OF_FOLD: Final = "out_of_fold"
+"""Whether only heads that never trained or tuned on the well's clone were counted."""
+
+USABLE: Final = "usable"
+"""Whether the well may serve as control or hit; ``flags`` says why not."""
+
+FLAGS: Final = "flags"
+"""Reasons (see :class:`Reason`) joined with ``|``; empty when there are none."""
+
+CORRECTED: Final = "corrected"
+"""Score after spatial correction, on the score's own scale."""
+
+NORMALIZED: Final = "normalized"
+"""Corrected score on the scale that the configuration chose."""
+
+ROBUST_Z: Final = "robust_z"
+SSMD: Final = "ssmd"
+SSMD_CLASS: Final = "ssmd_class"
+
+P_VALUE: Final = "p_value"
+"""Student's t prediction test against the negative controls."""
+
+Q_VALUE: Final = "q_value"
+"""``p_value`` adjusted by Benjamini and Hochberg over the treated wells of a model."""
+
+P_EMPIRICAL: Final = "p_empirical"
+Q_EMPIRICAL: Final = "q_empirical"
+
+RESCUE: Final = "rescue"
+"""0 at the negative (diseased) control, 1 at the positive (healthy) control."""
+
+RESCUE_LOW: Final = "rescue_low"
+RESCUE_HIGH: Final = "rescue_high"
+
+CELL_FRACTION: Final = "cell_fraction"
+"""Cell count / median of the negative controls' counts."""
+
+TOXIC: Final = "toxic"
+HIT: Final = "hit"
+
+REASONS: Final = "reasons"
+"""Why the well is a hit, or what kept it from being one, in words."""
+
 
 class Role(StrEnum):
     """What a clone (and all of its images) is for one split."""
@@ -86,6 +138,12 @@ class Reason(StrEnum):
     NOT_IN_MAP = "not-in-map"
     UNMATCHED_FILE = "unmatched-file"
     OUTSIDE_SOURCE = "outside-source"
+    NO_CONTROLS = "no-controls"
+    NO_SPREAD = "no-spread"
+    TOO_FEW_IMAGES = "too-few-images"
+    TOO_FEW_CELLS = "too-few-cells"
+    NOT_FINITE = "not-finite"
+    FAILED_QUALITY = "failed-quality"
 
 
 PROBLEM_COLUMNS: Final = ("stage", "file", PLATE, WELL, SITE, "reason", "message", "kept")

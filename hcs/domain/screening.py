@@ -1,0 +1,214 @@
+"""The choices of plate statistics: aggregation, correction, normalization, limits and calling."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from hcs.domain.plate import Frozen
+
+Probability = Annotated[float, Field(gt=0, lt=1)]
+
+# ── image → well ────────────────────────────────────────────────────────────────────────────────
+
+
+class MeanOfImages(Frozen):
+    """The arithmetic mean of a well's images."""
+
+    kind: Literal["mean"] = "mean"
+
+
+class MedianOfImages(Frozen):
+    """The median of a well's images."""
+
+    kind: Literal["median"] = "median"
+
+
+class TrimmedMeanOfImages(Frozen):
+    """The mean after a fraction of the images is cut off at each end (rounded down)."""
+
+    kind: Literal["trimmed"] = "trimmed"
+    cut_fraction: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
+
+
+Aggregation = Annotated[
+    MeanOfImages | MedianOfImages | TrimmedMeanOfImages, Field(discriminator="kind")
+]
+
+# ── spatial correction ──────────────────────────────────────────────────────────────────────────
+
+
+class NoCorrection(Frozen):
+    """Values stay as measured."""
+
+    kind: Literal["none"] = "none"
+
+
+class MedianPolish(Frozen):
+    """Row and column effects of Tukey's two-way median polish are subtracted."""
+
+    kind: Literal["median-polish"] = "median-polish"
+    tolerance: PositiveFloat = 0.01
+    max_iterations: PositiveInt = 10
+
+
+class MedianFilter(Frozen):
+    """The deviation of a local median from the plate's median is subtracted."""
+
+    kind: Literal["median-filter"] = "median-filter"
+    window_rows: Annotated[int, Field(ge=3)] = 5
+    window_columns: Annotated[int, Field(ge=3)] = 5
+
+
+class Loess(Frozen):
+    """The deviation of a robust local quadratic surface from the plate's median is subtracted."""
+
+    kind: Literal["loess"] = "loess"
+    span: Annotated[float, Field(gt=0, le=1)] = 0.6
+    robust_iterations: Annotated[int, Field(ge=0, le=10)] = 3
+
+
+SpatialCorrection = Annotated[
+    NoCorrection | MedianPolish | MedianFilter | Loess, Field(discriminator="kind")
+]
+
+# ── normalization ───────────────────────────────────────────────────────────────────────────────
+
+
+class NoNormalization(Frozen):
+    """Values stay on their own scale."""
+
+    kind: Literal["none"] = "none"
+
+
+class PercentOfControl(Frozen):
+    """100 × value / mean of one kind of control."""
+
+    kind: Literal["percent-of-control"] = "percent-of-control"
+    control: Literal["negcon", "poscon"] = "negcon"
+
+
+class PercentInhibition(Frozen):
+    """Normalized percent inhibition: 0 at the negative, 100 at the positive control."""
+
+    kind: Literal["npi"] = "npi"
+
+
+class ZScore(Frozen):
+    """(value − mean) / standard deviation of the reference wells."""
+
+    kind: Literal["z"] = "z"
+
+
+class RobustZScore(Frozen):
+    """(value − median) / (1.4826 × MAD) of the reference wells."""
+
+    kind: Literal["robust-z"] = "robust-z"
+
+
+class BScore(Frozen):
+    """Residual of a two-way median polish / its MAD on the plate."""
+
+    kind: Literal["b-score"] = "b-score"
+    tolerance: PositiveFloat = 0.01
+    max_iterations: PositiveInt = 10
+
+
+Normalization = Annotated[
+    NoNormalization | PercentOfControl | PercentInhibition | ZScore | RobustZScore | BScore,
+    Field(discriminator="kind"),
+]
+
+# ── calling ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class RobustZCall(Frozen):
+    """Robust z beyond ``robust_z_threshold`` and adjusted p within ``fdr``."""
+
+    kind: Literal["robust-z"] = "robust-z"
+
+
+class SsmdCall(Frozen):
+    """SSMD beyond a strength; 1.645 is Zhang's 'fairly strong', 2 'strong', 3 'very strong'."""
+
+    kind: Literal["ssmd"] = "ssmd"
+    min_ssmd: PositiveFloat = 2.0
+
+
+class EmpiricalCall(Frozen):
+    """Empirical p against pooled negative controls, adjusted, within ``fdr``."""
+
+    kind: Literal["empirical"] = "empirical"
+
+
+Call = Annotated[RobustZCall | SsmdCall | EmpiricalCall, Field(discriminator="kind")]
+
+
+class QualityLimits(Frozen):
+    """Limits that a plate must keep; None sets no limit.
+
+    Attributes
+    ----------
+    min_z_prime, min_robust_z_prime
+        Least separation of the controls; 0.5 is the usual mark of an excellent assay.
+    min_ssmd
+        Least absolute SSMD between positive and negative controls.
+    max_cv_negcon
+        Largest coefficient of variation of the negative controls, as a fraction.
+    min_position_p
+        Least p of the row, column and edge tests after correction.
+    min_replicate_correlation
+        Least median Spearman correlation with the plate's replicates.
+    """
+
+    min_z_prime: float | None = None
+    min_robust_z_prime: float | None = None
+    min_ssmd: PositiveFloat | None = None
+    max_cv_negcon: PositiveFloat | None = None
+    min_position_p: Probability | None = None
+    min_replicate_correlation: Annotated[float, Field(ge=-1, le=1)] | None = None
+
+
+class HitsOptions(Frozen):
+    """Everything that hit calling leaves to choose; the default needs no choice.
+
+    Attributes
+    ----------
+    aggregation
+        How images become one value a well.
+    min_images, min_cells
+        A well with fewer images, or fewer cells an image on average, is flagged: it keeps its
+        value, but is neither control nor hit.
+    min_controls
+        Fewest usable wells that make a kind of control usable on a plate (or batch).
+    reference
+        ``controls``: negative controls. ``samples``: the treated wells themselves, for screens
+        that have no controls; never chosen silently.
+    scope
+        Whether controls are pooled over a plate or over all plates of a batch.
+    direction
+        Which way a hit lies: ``auto`` is toward the positive controls where there are any, else
+        down for classifier scores (probability of disease) and both ways for other values.
+    min_cell_fraction
+        A well whose cell count falls below this fraction of the negative controls' median is
+        marked toxic and is no hit.
+    replicates
+        How replicates of one compound and concentration are combined.
+    """
+
+    aggregation: Aggregation = MeanOfImages()
+    min_images: PositiveInt = 1
+    min_cells: Annotated[float, Field(ge=0)] = 0.0
+    min_controls: Annotated[int, Field(ge=2)] = 3
+    reference: Literal["controls", "samples"] = "controls"
+    scope: Literal["plate", "batch"] = "plate"
+    spatial: SpatialCorrection = NoCorrection()
+    normalization: Normalization = RobustZScore()
+    direction: Literal["auto", "decrease", "increase", "both"] = "auto"
+    call: Call = RobustZCall()
+    robust_z_threshold: PositiveFloat = 3.0
+    fdr: Probability = 0.05
+    min_cell_fraction: Annotated[float, Field(ge=0, le=1)] = 0.5
+    replicates: Literal["mean", "median", "min", "max", "stouffer"] = "median"
+    limits: QualityLimits = QualityLimits()
