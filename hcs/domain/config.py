@@ -254,10 +254,14 @@ class Augmentation(Frozen):
 
 
 class Backbone(Frozen):
-    """The frozen network: weights are ``imagenet``, ``random``, or a file."""
+    """The frozen network: weights are ``imagenet``, ``random``, or a file.
 
-    name: Literal["vgg16"] = "vgg16"
+    Features are the output of ``layer`` (the last one when left out), pooled.
+    """
+
+    name: Literal["vgg16", "vgg19", "resnet50"] = "vgg16"
     weights: Name = "imagenet"
+    layer: Name | None = None
     pooling: Literal["avg", "max", "flatten"] = "avg"
     seed: Seed = 0
 

@@ -1,0 +1,314 @@
+"""The frozen convolutional base: 8-bit gray images in, feature vectors out.
+
+Keras and TensorFlow are imported inside functions only, so that importing this module stays light.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hcs.domain.config import Backbone
+from hcs.errors import InputError, UnknownNameError, WeightsError
+from hcs.learn.weights import (
+    LayerArrays,
+    ResolvedWeights,
+    random_array,
+    read_layers,
+    resolve_weights,
+)
+
+__all__ = [
+    "Embedder",
+    "ResolvedWeights",
+    "build_base",
+    "load_embedder",
+    "load_tensorflow",
+    "pool",
+    "resolve_weights",
+    "set_threads",
+    "silence_tensorflow",
+]
+
+log = logging.getLogger(__name__)
+
+# ImageNet means of blue, green, red in 0..255, as in keras.applications (mode "caffe").
+_CAFFE_MEAN_BGR: Final = (103.939, 116.779, 123.68)
+
+_BUILDERS: Final[Mapping[str, str]] = {"vgg16": "VGG16", "vgg19": "VGG19", "resnet50": "ResNet50"}
+"""Backbone name → function of ``keras.applications``; all of these want caffe preprocessing."""
+
+_SMALLEST_PX: Final = 32
+_LOCK = threading.Lock()
+
+
+def silence_tensorflow() -> None:
+    """Turn TensorFlow's chatter off; works only before its first import in this process."""
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    for name in ("tensorflow", "absl", "h5py"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def set_threads(n_threads: int) -> bool:
+    """Limit the network library to so many threads, through the environment.
+
+    Parameters
+    ----------
+    n_threads
+        Threads within one operation; operations run one after the other.
+
+    Returns
+    -------
+    bool
+        Whether it took effect: not once TensorFlow is loaded in this process.
+    """
+    if "tensorflow" in sys.modules:
+        return False
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(n_threads)
+    os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+    os.environ["OMP_NUM_THREADS"] = str(n_threads)
+    return True
+
+
+@functools.cache
+def load_tensorflow() -> ModuleType:
+    """Import TensorFlow quietly, with GPU memory growing as needed."""
+    silence_tensorflow()
+    import tensorflow as tf
+
+    for gpu in tf.config.list_physical_devices("GPU"):
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except RuntimeError:
+            # Someone used the device before us; growth was asked for in the environment too.
+            log.debug("memory growth of %s can no longer be set", gpu.name)
+    module: ModuleType = tf
+    return module
+
+
+def build_base(backbone: Backbone, image_px: int, weights: ResolvedWeights | None = None) -> Any:  # noqa: ANN401 -- keras ships no types
+    """Build the frozen base as one flat functional model, weights loaded.
+
+    Parameters
+    ----------
+    backbone
+        Network, weights, and the layer whose output is wanted (the last one by default).
+    image_px
+        Side of the square images.
+    weights
+        Where the weights are; found by :func:`resolve_weights` when left out.
+
+    Returns
+    -------
+    keras.Model
+        From ``(N, Y, X, 1)`` gray images in 0..255, preprocessing inside, to ``(N, y, x, C)``.
+
+    Raises
+    ------
+    WeightsError
+        When the weights are absent or do not fit.
+    InputError
+        When the images are too small for the network.
+    UnknownNameError
+        When there is no such layer.
+    """
+    if image_px < _SMALLEST_PX:
+        msg = f"images of {image_px} px are too small for {backbone.name}: at least {_SMALLEST_PX}"
+        raise InputError(msg)
+    resolved = weights or resolve_weights(backbone)
+    load_tensorflow()
+    import keras
+
+    gray = keras.Input((image_px, image_px, 1), name="image")
+    stacked = keras.layers.Concatenate(name="three_channels")([gray, gray, gray])
+    offset = [-mean for mean in _CAFFE_MEAN_BGR]
+    centered = keras.layers.Rescaling(1.0, offset=offset, name="subtract_mean")(stacked)
+    builder = getattr(keras.applications, _BUILDERS[backbone.name])
+    base = builder(include_top=False, weights=None, input_tensor=centered)
+    if backbone.layer is not None:
+        names = [layer.name for layer in base.layers]
+        if backbone.layer not in names:
+            raise UnknownNameError("layer", backbone.layer, backbone.name, names)
+        base = keras.Model(gray, base.get_layer(backbone.layer).output, name=backbone.name)
+    base.trainable = False
+    _load_weights(base, backbone, resolved)
+    return base
+
+
+def pool(
+    features: Any,  # noqa: ANN401 -- keras ships no types
+    pooling: Literal["avg", "max", "flatten"],
+) -> Any:  # noqa: ANN401
+    """Append the pooling layer that turns ``(N, y, x, C)`` into ``(N, F)``."""
+    import keras
+
+    layers = {
+        "avg": keras.layers.GlobalAveragePooling2D,
+        "max": keras.layers.GlobalMaxPooling2D,
+        "flatten": keras.layers.Flatten,
+    }
+    return layers[pooling](name="features")(features)
+
+
+@dataclass(frozen=True, slots=True)
+class _Variable:
+    layer: str
+    name: str
+    position: int
+    keras_variable: Any
+
+
+def _variables(base: Any) -> Iterator[_Variable]:  # noqa: ANN401
+    for layer in base.layers:
+        for position, variable in enumerate(layer.weights):
+            yield _Variable(layer.name, variable.name, position, variable)
+
+
+def _load_weights(base: Any, backbone: Backbone, resolved: ResolvedWeights) -> None:  # noqa: ANN401
+    variables = list(_variables(base))
+    if resolved.path is None:
+        for each in variables:
+            shape = tuple(each.keras_variable.shape)
+            array = random_array(shape, each.name, backbone.seed, each.layer)
+            each.keras_variable.assign(array)
+        return
+    found = read_layers(resolved.path, {each.layer for each in variables})
+    faults = [fault for each in variables if (fault := _misfit(each, found))]
+    if faults:
+        shown = "; ".join(faults[:4]) + ("; …" if len(faults) > 4 else "")
+        msg = (
+            f"{str(resolved.path)!r} does not fit {backbone.name}: "
+            f"{len(faults)} of {len(variables)} arrays are wrong: {shown}"
+        )
+        raise WeightsError(msg)
+    for each in variables:
+        each.keras_variable.assign(_array_of(each, found))
+
+
+def _array_of(variable: _Variable, found: LayerArrays) -> NDArray[np.float32] | None:
+    arrays = found.get(variable.layer, {})
+    return arrays.get(variable.name, arrays.get(str(variable.position)))
+
+
+def _misfit(variable: _Variable, found: LayerArrays) -> str | None:
+    array = _array_of(variable, found)
+    expected = tuple(variable.keras_variable.shape)
+    what = f"layer {variable.layer!r} {variable.name}"
+    if array is None:
+        return f"{what}: found nothing, expected shape {expected}"
+    if array.shape != expected:
+        return f"{what}: found shape {array.shape}, expected {expected}"
+    if not np.isfinite(array).all():
+        return f"{what}: found values that are not finite"
+    return None
+
+
+class Embedder:
+    """The frozen base, its pooling and its preprocessing as one compiled graph.
+
+    Parameters
+    ----------
+    backbone
+        Network, weights, layer and pooling.
+    image_px
+        Side of the square images.
+    batch_images
+        Images a call of the graph. The shape is fixed, so the graph is compiled once and a
+        vector does not depend on what else is in its batch.
+
+    Attributes
+    ----------
+    n_features
+        Length of a feature vector.
+    weights
+        Where the weights came from.
+
+    Raises
+    ------
+    WeightsError
+        When the weights are absent or do not fit.
+    """
+
+    def __init__(self, backbone: Backbone, image_px: int, batch_images: int = 16) -> None:
+        self.backbone = backbone
+        self.image_px = image_px
+        self.batch_images = batch_images
+        self.weights = resolve_weights(backbone)
+        tf = load_tensorflow()
+        import keras
+
+        base = build_base(backbone, image_px, self.weights)
+        model = keras.Model(base.input, pool(base.output, backbone.pooling))
+        self.n_features = int(model.output.shape[-1])
+        signature = tf.TensorSpec((batch_images, image_px, image_px), tf.uint8)
+
+        @tf.function(input_signature=[signature])  # type: ignore[untyped-decorator]
+        def forward(images: Any) -> Any:  # noqa: ANN401
+            return model(tf.cast(images, tf.float32)[..., None], training=False)
+
+        self._forward = forward
+
+    def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Compute one feature vector an image.
+
+        Parameters
+        ----------
+        images
+            ``(N, Y, X)`` uint8; N may be anything, 0 included.
+
+        Returns
+        -------
+        ndarray
+            ``(N, F)`` float32.
+
+        Raises
+        ------
+        InputError
+            When the images are not uint8 or not of the size that the graph was built for.
+        """
+        side = self.image_px
+        if images.dtype != np.uint8 or images.shape[1:] != (side, side):
+            msg = (
+                f"images of shape {images.shape} and type {images.dtype}; this embedder was built "
+                f"for uint8 images (N, {side}, {side})"
+            )
+            raise InputError(msg)
+        vectors = np.empty((len(images), self.n_features), np.float32)
+        for start in range(0, len(images), self.batch_images):
+            batch = images[start : start + self.batch_images]
+            missing = self.batch_images - len(batch)
+            padded = np.pad(batch, ((0, missing), (0, 0), (0, 0))) if missing else batch
+            vectors[start : start + len(batch)] = self._forward(padded).numpy()[: len(batch)]
+        return vectors
+
+
+@functools.lru_cache(maxsize=1)
+def _cached_embedder(backbone: Backbone, image_px: int, batch_images: int) -> Embedder:
+    return Embedder(backbone, image_px, batch_images)
+
+
+def load_embedder(backbone: Backbone, image_px: int, batch_images: int = 16) -> Embedder:
+    """Return this process' embedder, building it at the first call only.
+
+    A Dask worker calls this in every task and loads the network once. One embedder is kept: it
+    holds several hundred MB.
+
+    Parameters
+    ----------
+    backbone, image_px, batch_images
+        As for :class:`Embedder`.
+    """
+    with _LOCK:
+        return _cached_embedder(backbone, image_px, batch_images)
