@@ -1,0 +1,88 @@
+"""Separable float32 filters and the signal over the background that segmentation starts from."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from hcs.ops.intensity import downsample_mean
+
+FloatPlane = NDArray[np.float32]
+
+_BACKGROUND_BLOCKS_PER_SOMA: Final = 3
+"""Blocks along a soma's diameter in the coarse image that the background is read from."""
+
+_BACKGROUND_WINDOW_SOMAS: Final = 3.0
+"""Window of the opening, in soma diameters: wide enough to hold background beside every cell."""
+
+_TRUNCATE_SIGMAS: Final = 3.0
+
+
+def smooth(image: FloatPlane, sigma_px: float) -> FloatPlane:
+    """Blur with a Gaussian in float32, cut at three standard deviations, edges repeated."""
+    blurred: FloatPlane = ndimage.gaussian_filter(
+        image, sigma_px, mode="nearest", truncate=_TRUNCATE_SIGMAS
+    )
+    return blurred
+
+
+def estimate_background(image: FloatPlane, soma_diameter_px: float) -> FloatPlane:
+    """Estimate the slowly varying background under cells and neurites.
+
+    The image is averaged to blocks of a third of a soma, opened (minimum, then maximum) with a
+    window of three somas, blurred, and interpolated back.
+
+    Parameters
+    ----------
+    image
+        Shape (Y, X), in counts.
+    soma_diameter_px
+        Typical diameter of a soma.
+
+    Returns
+    -------
+    ndarray
+        Shape (Y, X), float32, in counts.
+    """
+    factor = max(1, int(soma_diameter_px / _BACKGROUND_BLOCKS_PER_SOMA))
+    coarse = downsample_mean(image, factor)
+    window = 2 * round(_BACKGROUND_WINDOW_SOMAS * soma_diameter_px / factor / 2) + 1
+    opened = ndimage.grey_opening(coarse, size=(window, window), mode="nearest")
+    return enlarge(smooth(opened, window / 4), factor, image.shape)
+
+
+def enlarge(coarse: FloatPlane, factor: int, shape: tuple[int, ...]) -> FloatPlane:
+    """Interpolate block means linearly back to full resolution.
+
+    Parameters
+    ----------
+    coarse
+        Block means of a plane, see :func:`hcs.ops.intensity.downsample_mean`.
+    factor
+        Edge of a block.
+    shape
+        (Y, X) of the full plane.
+
+    Returns
+    -------
+    ndarray
+        Of the given shape, float32; beyond the outermost block centers the value is repeated.
+    """
+    if factor == 1:
+        return coarse
+    along_y = _interpolate_rows(coarse, factor, shape[0])
+    return np.ascontiguousarray(_interpolate_rows(along_y.T, factor, shape[1]).T)
+
+
+def _interpolate_rows(coarse: NDArray[Any], factor: int, n_rows: int) -> FloatPlane:
+    position = (np.arange(n_rows, dtype=np.float32) + 0.5) / factor - 0.5
+    position = np.clip(position, 0, coarse.shape[0] - 1)
+    below = np.minimum(position.astype(np.intp), max(coarse.shape[0] - 2, 0))
+    above = np.minimum(below + 1, coarse.shape[0] - 1)
+    weight = (position - below).astype(np.float32)[:, None]
+    low = coarse[below]
+    rows: FloatPlane = low + weight * (coarse[above] - low)
+    return rows
