@@ -15,28 +15,20 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from hcs.domain.splits import ROLES, RoleCounts
 from hcs.domain.tables import Role
+from hcs.learn.counters import uniforms
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int_]
 Design = dict[Role, BoolArray]
 """For each role, which unit (column) has it in which split (row)."""
 
-_STREAM = 0x73706C697473  # "splits": keeps these numbers apart from other uses of the study seed
+Key = tuple[str | int, ...]
+"""What random numbers are drawn for: purpose, seed, attempt, class; see hcs.learn.counters."""
+
 _TIE_BREAK = 0.3  # below 1, so that chance decides only between equally used units
 
 
-def random_numbers(seed: int, attempt: int, part: int) -> np.random.Generator:
-    """Counter-based generator (Philox) for one class of one attempt.
-
-    Salmon et al. 2011, doi 10.1145/2063384.2063405.
-    """
-    key = np.array([seed, _STREAM], dtype=np.uint64)
-    return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, attempt, part]))
-
-
-def even_design(
-    n_units: int, n_splits: int, counts: RoleCounts, rng: np.random.Generator
-) -> Design:
+def even_design(n_units: int, n_splits: int, counts: RoleCounts, key: Key) -> Design:
     """Place independent units: numbers of appearances in test, and in validation, differ by ≤ 1.
 
     Parameters
@@ -47,8 +39,8 @@ def even_design(
         Rows of the answer.
     counts
         Units per split in each role.
-    rng
-        Source of the random choice between equally used units.
+    key
+        Names the random numbers that choose between equally used units.
 
     Returns
     -------
@@ -56,18 +48,19 @@ def even_design(
         For each role a boolean array ``(n_splits, n_units)``.
     """
     nobody = np.zeros((n_splits, n_units), bool)
-    test = _least_used_first(nobody, counts.test, rng)
-    validation = _level(_least_used_first(test, counts.validation, rng), test)
-    train = _least_used_first(test | validation, counts.train, rng)
+    chance = uniforms(len(ROLES) * nobody.size, *key).reshape(len(ROLES), *nobody.shape)
+    test = _least_used_first(nobody, counts.test, chance[0])
+    validation = _level(_least_used_first(test, counts.validation, chance[1]), test)
+    train = _least_used_first(test | validation, counts.train, chance[2])
     return {Role.TRAIN: train, Role.VALIDATION: validation, Role.TEST: test}
 
 
-def _least_used_first(taken: BoolArray, per_split: int, rng: np.random.Generator) -> BoolArray:
+def _least_used_first(taken: BoolArray, per_split: int, chance: NDArray[np.float64]) -> BoolArray:
     """Choose in every split those least chosen so far among the units not taken."""
     chosen = np.zeros_like(taken)
     used = np.zeros(taken.shape[1], int)
     for row, blocked in enumerate(taken):
-        order = np.lexsort((rng.random(len(used)), used, blocked))
+        order = np.lexsort((chance[row], used, blocked))
         chosen[row, order[:per_split]] = True
         used += chosen[row]
     return chosen
@@ -111,16 +104,14 @@ def _path(edges: BoolArray, starts: BoolArray, ends: BoolArray) -> list[int] | N
     return None
 
 
-def donor_design(
-    sizes: IntArray, n_splits: int, counts: RoleCounts, rng: np.random.Generator
-) -> Design:
+def donor_design(sizes: IntArray, n_splits: int, counts: RoleCounts, key: Key) -> Design:
     """Place whole donors so that every split meets the counts exactly, least-used donors first.
 
     Parameters
     ----------
     sizes
         ``(n_donors, n_classes)``: how many groups of each class a donor has.
-    n_splits, counts, rng
+    n_splits, counts, key
         As for :func:`even_design`. The first splits are the same whatever ``n_splits`` is.
 
     Returns
@@ -140,8 +131,9 @@ def donor_design(
     for row in range(n_splits):
         used = np.stack([design[role].sum(axis=0) for role in ROLES])
         # Sum of squares of the appearances grows least when costs are the appearances so far.
-        ties = _TIE_BREAK / max(1, int(weight.sum())) * rng.random(used.shape)
-        placed = _place(sizes, counts, (used + ties) * weight)
+        chance = uniforms(used.size, *key, row).reshape(used.shape)
+        ties = _TIE_BREAK / max(1, int(weight.sum()))
+        placed = _place(sizes, counts, (used + ties * chance) * weight)
         if placed is None:
             msg = "no placement of whole donors meets the counts"
             raise ValueError(msg)

@@ -21,7 +21,6 @@ from hcs.learn.split_designs import (
     donor_design,
     donor_faults,
     even_design,
-    random_numbers,
 )
 
 logger = logging.getLogger(__name__)
@@ -295,14 +294,14 @@ def _draw(
 ) -> Design:
     if _has_shared_donors(groups):
         sizes, unit_of, _ = _donors(groups)
-        placed = donor_design(sizes, n_splits, counts, random_numbers(seed, attempt, 0))
+        placed = donor_design(sizes, n_splits, counts, ("splits", seed, attempt))
         return {role: placed[role][:, unit_of] for role in ROLES}
-    labels = np.array([group.label for group in groups])
+    labels = [group.label for group in groups]
     whole: Design = {role: np.zeros((n_splits, len(groups)), bool) for role in ROLES}
-    for number, label in enumerate(sorted(set(labels))):
-        members = np.flatnonzero(labels == label)
-        rng = random_numbers(seed, attempt, number)
-        design = even_design(len(members), n_splits, counts, rng)
+    for label in sorted(set(labels)):
+        members = np.flatnonzero([own == label for own in labels])
+        key = ("splits", seed, attempt, label)
+        design = even_design(len(members), n_splits, counts, key)
         for role in ROLES:
             whole[role][:, members] = design[role]
     return whole
