@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from hcs.domain.plate import Frozen
 
@@ -95,6 +95,13 @@ class PercentInhibition(Frozen):
     kind: Literal["npi"] = "npi"
 
 
+class PlateMedian(Frozen):
+    """Value divided by the median of the treated wells, or minus it (additive scales, logs)."""
+
+    kind: Literal["plate-median"] = "plate-median"
+    scale: Literal["multiplicative", "additive"] = "multiplicative"
+
+
 class ZScore(Frozen):
     """(value − mean) / standard deviation of the reference wells."""
 
@@ -116,7 +123,13 @@ class BScore(Frozen):
 
 
 Normalization = Annotated[
-    NoNormalization | PercentOfControl | PercentInhibition | ZScore | RobustZScore | BScore,
+    NoNormalization
+    | PercentOfControl
+    | PercentInhibition
+    | PlateMedian
+    | ZScore
+    | RobustZScore
+    | BScore,
     Field(discriminator="kind"),
 ]
 
@@ -185,8 +198,9 @@ class HitsOptions(Frozen):
     reference
         ``controls``: negative controls. ``samples``: the treated wells themselves, for screens
         that have no controls; never chosen silently.
-    scope
-        Whether controls are pooled over a plate or over all plates of a batch.
+    normalize_over, score_over
+        Whether the reference wells of the normalization, and those of z scores, SSMD and p, are
+        the plate's own or pooled over all plates of a batch.
     direction
         Which way a hit lies: ``auto`` is toward the positive controls where there are any, else
         down for classifier scores (probability of disease) and both ways for other values.
@@ -202,7 +216,8 @@ class HitsOptions(Frozen):
     min_cells: Annotated[float, Field(ge=0)] = 0.0
     min_controls: Annotated[int, Field(ge=2)] = 3
     reference: Literal["controls", "samples"] = "controls"
-    scope: Literal["plate", "batch"] = "plate"
+    normalize_over: Literal["plate", "batch"] = "plate"
+    score_over: Literal["plate", "batch"] = "plate"
     spatial: SpatialCorrection = NoCorrection()
     normalization: Normalization = RobustZScore()
     direction: Literal["auto", "decrease", "increase", "both"] = "auto"
@@ -212,3 +227,13 @@ class HitsOptions(Frozen):
     min_cell_fraction: Annotated[float, Field(ge=0, le=1)] = 0.5
     replicates: Literal["mean", "median", "min", "max", "stouffer"] = "median"
     limits: QualityLimits = QualityLimits()
+
+    @model_validator(mode="after")
+    def _polishes_once(self) -> Self:
+        if self.normalization.kind == "b-score" and self.spatial.kind != "none":
+            msg = (
+                "the B-score is itself a median polish: leave 'spatial' at 'none', "
+                f"or choose another normalization than 'b-score' with spatial {self.spatial.kind!r}"
+            )
+            raise ValueError(msg)
+        return self

@@ -1,0 +1,217 @@
+"""From one value an image and split to one value a well, with its uncertainty and its flags."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import pandas as pd
+
+from hcs.domain import tables
+from hcs.domain.screening import Aggregation, HitsOptions, TrimmedMeanOfImages
+from hcs.domain.tables import Reason, Role
+from hcs.domain.wells import Well
+from hcs.errors import InputError, UnknownNameError
+from hcs.screen import groups
+from hcs.screen.groups import Codes, Flags, Floats
+
+_SEEN_ROLES = (Role.TRAIN.value, Role.VALIDATION.value)
+
+
+def well_scores(predictions: pd.DataFrame, options: HitsOptions | None = None) -> pd.DataFrame:
+    """One score a well and model from one score an image, split and model.
+
+    A head that trained or tuned on a well's clone has seen the answer. Where other heads exist
+    for the well (roles ``test``, ``new``, ``unused``), only those count and ``out_of_fold`` is
+    true; where none exists, all count and ``out_of_fold`` is false. Rows whose ``flags`` are not
+    empty never count. Wells do not depend on each other, so a large table may be given plate by
+    plate.
+
+    Parameters
+    ----------
+    predictions
+        One row an image × split × model: ``model``, ``split``, ``role``, ``score``,
+        ``Metadata_Plate``, ``Metadata_Well``, ``Metadata_Site``, any other ``Metadata_…``, and
+        ``Image_Count_Cells`` where cells were counted. ``role``, ``split``, ``Metadata_Site``
+        and ``model`` may be absent.
+    options
+        How images become a well, and the least images and cells of a usable well.
+
+    Returns
+    -------
+    DataFrame
+        One row a model × plate × well, sorted so: the keys, the metadata, ``score`` (mean over
+        splits of the aggregate over images), ``score_sd_splits`` (standard deviation of the
+        splits' own aggregates), ``n_images``, ``n_splits_used``, ``n_splits``, ``out_of_fold``,
+        ``Image_Count_Cells`` (mean an image), ``usable`` and ``flags``. Without rows: no rows.
+
+    Raises
+    ------
+    UnknownNameError
+        When ``score``, ``Metadata_Plate`` or ``Metadata_Well`` is absent.
+    """
+    options = options or HitsOptions()
+    _require(predictions, (tables.SCORE, *tables.WELL_KEY))
+    keys = [k for k in (tables.MODEL, *tables.WELL_KEY) if k in predictions]
+    well = _codes(predictions, keys)
+    n_wells = int(well.max(initial=-1)) + 1
+    score = predictions[tables.SCORE].to_numpy(np.float64)
+    unflagged = _unflagged(predictions)
+    unseen = _unseen(predictions)
+
+    eligible = np.isfinite(score) & unflagged
+    has_unseen = np.bincount(well[eligible & unseen], minlength=n_wells) > 0
+    counted = np.where(eligible & (unseen | ~has_unseen[well]), well, -1)
+
+    wells = _well_rows(predictions, well, n_wells)
+    wells[tables.SCORE], wells[tables.SCORE_SPREAD], wells[tables.N_SPLITS_USED] = _over_splits(
+        score, counted, _column_codes(predictions, tables.SPLIT), n_wells, options.aggregation
+    )
+    wells[tables.N_SPLITS] = _distinct(well, _column_codes(predictions, tables.SPLIT), n_wells)
+    sites = _column_codes(predictions, tables.SITE, rows_differ=True)
+    wells[tables.N_IMAGES] = _distinct(counted, sites, n_wells)
+    wells[tables.OUT_OF_FOLD] = has_unseen
+    if tables.N_CELLS in predictions:
+        cells = predictions[tables.N_CELLS].to_numpy(np.float64, na_value=np.nan)
+        wells[tables.N_CELLS] = groups.group_mean(cells, well, n_wells)
+    had_flags = np.bincount(well[~unflagged], minlength=n_wells) > 0
+    return _with_flags(wells, had_flags, options)
+
+
+def well_values(
+    table: pd.DataFrame, column: str, options: HitsOptions | None = None
+) -> pd.DataFrame:
+    """Give the table of :func:`well_scores` from any numeric column, named in ``model``.
+
+    Takes plate-reader values (one row a well) or image features (one row an image). Well names
+    are read in any usual spelling (``A1``, ``a01``, ``A - 1``).
+
+    Parameters
+    ----------
+    table
+        ``Metadata_Plate``, ``Metadata_Well`` and `column`; optionally ``Metadata_Site``, further
+        ``Metadata_…``, ``Image_Count_Cells`` and ``flags`` (rows with a flag do not count).
+    column
+        The column to take.
+    options
+        As for :func:`well_scores`.
+
+    Returns
+    -------
+    DataFrame
+        As of :func:`well_scores`, with `column` as ``model`` and its values as ``score``.
+
+    Raises
+    ------
+    UnknownNameError
+        When a needed column is absent.
+    InputError
+        When `column` is not numeric, or well names cannot be read.
+    """
+    _require(table, (column, *tables.WELL_KEY))
+    try:
+        values = pd.to_numeric(table[column]).to_numpy(np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        msg = f"column {column!r} is not numeric: {error}"
+        raise InputError(msg) from error
+    kept = [c for c in table if str(c).startswith("Metadata_")]
+    kept += [c for c in (tables.N_CELLS, tables.FLAGS) if c in table]
+    named = {str(name): Well.parse(str(name)).name for name in table[tables.WELL].unique()}
+    images = table[kept].copy()
+    images[tables.WELL] = table[tables.WELL].astype(str).map(named)
+    images[tables.MODEL] = column
+    images[tables.SCORE] = values
+    return well_scores(images, options)
+
+
+def _require(table: pd.DataFrame, names: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in table:
+            raise UnknownNameError("column", name, "the table", list(table.columns))
+
+
+def _unseen(predictions: pd.DataFrame) -> Flags:
+    """Rows whose head never trained or tuned on the image's clone."""
+    if tables.ROLE not in predictions:
+        return np.ones(len(predictions), dtype=bool)
+    return (~predictions[tables.ROLE].astype("string").isin(_SEEN_ROLES)).to_numpy(bool)
+
+
+def _unflagged(predictions: pd.DataFrame) -> Flags:
+    if tables.FLAGS not in predictions:
+        return np.ones(len(predictions), dtype=bool)
+    return (predictions[tables.FLAGS].fillna("").astype(str).str.strip() == "").to_numpy(bool)
+
+
+def _codes(table: pd.DataFrame, keys: list[str]) -> Codes:
+    grouped = table.groupby(keys, sort=True, dropna=False, observed=True)
+    return cast("Codes", grouped.ngroup().to_numpy(np.intp))
+
+
+def _column_codes(table: pd.DataFrame, column: str, *, rows_differ: bool = False) -> Codes:
+    """Codes of a column's values; when absent, all rows alike or all different."""
+    if column in table:
+        return pd.factorize(table[column], use_na_sentinel=False)[0].astype(np.intp)
+    return np.arange(len(table)) if rows_differ else np.zeros(len(table), dtype=np.intp)
+
+
+def _distinct(outer: Codes, inner: Codes, n_outer: int) -> Codes:
+    """Count the distinct `inner` codes in each `outer` group; −1 belongs to no group."""
+    kept = outer >= 0
+    n_inner = int(inner.max(initial=0)) + 1
+    pairs = np.unique(outer[kept] * n_inner + inner[kept])
+    return np.bincount(pairs // n_inner, minlength=n_outer)
+
+
+def _over_splits(
+    score: Floats, well: Codes, split: Codes, n_wells: int, aggregation: Aggregation
+) -> tuple[Floats, Floats, Codes]:
+    """Aggregate images within each well × split, then take mean and spread over splits."""
+    n_splits = int(split.max(initial=0)) + 1
+    pair = np.where(well >= 0, well * n_splits + split, -1)
+    pairs, compact = np.unique(pair[pair >= 0], return_inverse=True)
+    per_split = _aggregate(score[pair >= 0], compact.astype(np.intp), pairs.size, aggregation)
+    owner = (pairs // n_splits).astype(np.intp)
+    return (
+        groups.group_mean(per_split, owner, n_wells),
+        groups.group_sd(per_split, owner, n_wells),
+        np.bincount(owner, minlength=n_wells),
+    )
+
+
+def _aggregate(values: Floats, codes: Codes, n_groups: int, how: Aggregation) -> Floats:
+    if isinstance(how, TrimmedMeanOfImages):
+        return groups.group_trimmed_mean(values, codes, n_groups, how.cut_fraction)
+    kernel = groups.group_median if how.kind == "median" else groups.group_mean
+    return kernel(values, codes, n_groups)
+
+
+def _well_rows(predictions: pd.DataFrame, well: Codes, n_wells: int) -> pd.DataFrame:
+    """Keys and metadata of every well, taken from its first row."""
+    first = np.full(n_wells, len(predictions), dtype=np.intp)
+    np.minimum.at(first, well, np.arange(len(predictions)))
+    metadata = [c for c in predictions if str(c).startswith("Metadata_") and c != tables.SITE]
+    keys = [k for k in (tables.MODEL, *tables.WELL_KEY) if k in predictions]
+    columns = [*keys, *(c for c in metadata if c not in keys)]
+    rows = predictions[columns].iloc[first].reset_index(drop=True)
+    if tables.MODEL not in rows:
+        rows.insert(0, tables.MODEL, "score")
+    return rows
+
+
+def _with_flags(wells: pd.DataFrame, had_flags: Flags, options: HitsOptions) -> pd.DataFrame:
+    """Add ``usable`` and ``flags``."""
+    missing = ~np.isfinite(wells[tables.SCORE].to_numpy(np.float64))
+    faults: list[tuple[Reason, Flags]] = [
+        (Reason.FAILED_QUALITY, missing & had_flags),
+        (Reason.NOT_FINITE, missing & ~had_flags),
+        (Reason.TOO_FEW_IMAGES, (wells[tables.N_IMAGES] < options.min_images).to_numpy(bool)),
+    ]
+    if tables.N_CELLS in wells:
+        # An unknown count is no proof of too few cells: NaN compares false.
+        few = (wells[tables.N_CELLS] < options.min_cells).to_numpy(bool)
+        faults.append((Reason.TOO_FEW_CELLS, few))
+    flags = np.full(len(wells), "", dtype=object)
+    for reason, wrong in faults:
+        flags[wrong] = [f"{old}|{reason.value}" if old else reason.value for old in flags[wrong]]
+    return wells.assign(**{tables.USABLE: flags == "", tables.FLAGS: flags})

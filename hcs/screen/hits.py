@@ -1,0 +1,204 @@
+"""Which wells are hits, how sure is that, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hcs.domain import tables
+from hcs.domain.screening import EmpiricalCall, HitsOptions, RobustZCall, SsmdCall
+from hcs.screen import effects
+from hcs.screen.controls import (
+    ControlStats,
+    Problem,
+    control_problems,
+    control_stats,
+    usable_stats,
+)
+from hcs.screen.groups import Flags, Floats, divide
+from hcs.screen.normalize import normalize, z_score
+from hcs.screen.plates import Screen, read_wells
+from hcs.screen.quality import apply_limits, compound_codes, plate_quality, replicate_correlation
+from hcs.screen.rescue import rescue_interval, rescue_score
+from hcs.screen.significance import adjust, empirical_p, leave_one_out_z, oriented, prediction_p
+from hcs.screen.spatial import correct, correction_of
+
+_CLASSIFIERS = ("cnn", "forest")
+"""Models whose score is the probability of disease, so that less is better."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Statistics:
+    """What is known of every well before it is called, shape ``(N,)`` each."""
+
+    direction: Floats
+    robust_z: Floats
+    ssmd: Floats
+    p_value: Floats
+    q_value: Floats
+    p_empirical: Floats
+    q_empirical: Floats
+    cell_fraction: Floats
+    toxic: Flags
+
+
+def call_hits(
+    wells: pd.DataFrame, options: HitsOptions | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame, list[Problem]]:
+    """Correct, normalize, test and call all wells of all plates.
+
+    Parameters
+    ----------
+    wells
+        One row a model × plate × well, as :func:`hcs.screen.aggregate.well_scores` gives them.
+    options
+        The choices; the defaults are robust z ≥ 3 toward the positive controls, and at most 5 %
+        false discoveries.
+
+    Returns
+    -------
+    hits
+        The rows and columns of `wells` and ``corrected``, ``normalized``, ``robust_z``,
+        ``ssmd``, ``ssmd_class``, ``p_value``, ``q_value``, ``p_empirical``, ``q_empirical``,
+        ``rescue``, ``rescue_low``, ``rescue_high``, ``cell_fraction``, ``toxic``, ``hit`` and
+        ``reasons``. Statistics that cannot be had are null. Only usable treated wells can be
+        hits. An empty table gives an empty table.
+    quality
+        One row a plate, see :func:`hcs.screen.quality.plate_quality`.
+    problems
+        Rows of ``problems.parquet``: plates without usable controls, without spread between
+        controls, or beyond a stated limit.
+
+    Raises
+    ------
+    UnknownNameError, InputError
+        See :func:`hcs.screen.plates.read_wells`.
+    """
+    options = options or HitsOptions()
+    raw = read_wells(wells)
+    corrected_value, level = correct(raw, correction_of(options))
+    corrected = raw.with_value(corrected_value)
+    scaled = corrected.with_value(normalize(corrected, level, options))
+    controls = control_stats(scaled, options, options.score_over)
+    found = _statistics(scaled, controls, options)
+
+    hits = wells.reset_index(drop=True)
+    hits[tables.CORRECTED], hits[tables.NORMALIZED] = corrected.value, scaled.value
+    hits[tables.ROBUST_Z], hits[tables.SSMD] = found.robust_z, found.ssmd
+    hits[tables.SSMD_CLASS] = effects.ssmd_class(found.ssmd)
+    hits[tables.P_VALUE], hits[tables.Q_VALUE] = found.p_value, found.q_value
+    hits[tables.P_EMPIRICAL], hits[tables.Q_EMPIRICAL] = found.p_empirical, found.q_empirical
+    hits[tables.RESCUE] = rescue_score(
+        scaled.value, controls.negcon, controls.poscon, controls.group
+    )
+    hits[tables.RESCUE_LOW], hits[tables.RESCUE_HIGH] = rescue_interval(
+        scaled.value, controls.negcon, controls.poscon, controls.group
+    )
+    hits[tables.CELL_FRACTION], hits[tables.TOXIC] = found.cell_fraction, found.toxic
+    beyond = _beyond(found, options)
+    hits[tables.HIT] = beyond & ~found.toxic & scaled.usable & scaled.is_sample
+    hits[tables.REASONS] = _reasons(scaled, found, beyond, options)
+
+    quality = plate_quality(raw, corrected, options)
+    quality["replicate_correlation"] = replicate_correlation(scaled, compound_codes(wells))
+    quality["n_hits"] = np.bincount(raw.plate[hits[tables.HIT]], minlength=raw.n_plates)
+    quality, failed = apply_limits(quality, options.limits)
+    return hits, quality, control_problems(corrected, options) + failed
+
+
+def _statistics(screen: Screen, controls: ControlStats, options: HitsOptions) -> _Statistics:
+    group, reference = controls.group, controls.reference
+    direction = _direction(screen, controls, options)
+    robust_z = z_score(screen.value, reference.median[group], reference.mad[group])
+    p_value = prediction_p(screen.value, reference, group, direction)
+    p_empirical = _empirical(screen, controls, robust_z, direction)
+    tested = screen.is_sample & screen.usable
+    cell_fraction = _cell_fraction(screen, options)
+    return _Statistics(
+        direction=direction,
+        robust_z=robust_z,
+        ssmd=effects.robust_ssmd_of_single(
+            screen.value, reference.median[group], reference.mad[group]
+        ),
+        p_value=p_value,
+        q_value=adjust(p_value, screen.model, tested),
+        p_empirical=p_empirical,
+        q_empirical=adjust(p_empirical, screen.model, tested),
+        cell_fraction=cell_fraction,
+        toxic=cell_fraction < options.min_cell_fraction,
+    )
+
+
+def _direction(screen: Screen, controls: ControlStats, options: HitsOptions) -> Floats:
+    """Which way a hit lies, +1, −1 or 0 (both), for every well."""
+    stated = {"increase": 1.0, "decrease": -1.0, "both": 0.0}
+    if options.direction != "auto":
+        return np.full(screen.value.shape, stated[options.direction])
+    toward = np.sign(controls.poscon.median - controls.negcon.median)[controls.group]
+    lower = screen.plates[tables.MODEL].isin(_CLASSIFIERS).to_numpy(bool)[screen.plate]
+    return np.where(np.isfinite(toward), toward, np.where(lower, -1.0, 0.0))
+
+
+def _empirical(
+    screen: Screen, controls: ControlStats, robust_z: Floats, direction: Floats
+) -> Floats:
+    """Empirical p against the pooled, normalized negative controls of all of a model's plates."""
+    p = np.full(robust_z.shape, np.nan)
+    null_rows = np.flatnonzero(controls.is_reference & screen.usable)
+    null = leave_one_out_z(screen.value[null_rows], controls.group[null_rows], controls.n_groups)
+    null = oriented(null, direction[null_rows])
+    score = oriented(robust_z, direction)
+    for model in range(screen.n_models):
+        wells = screen.model == model
+        p[wells] = empirical_p(score[wells], null[screen.model[null_rows] == model])
+    return p
+
+
+def _cell_fraction(screen: Screen, options: HitsOptions) -> Floats:
+    """Cell count over the median count of the plate's negative controls."""
+    counted = screen.with_value(screen.cells)
+    reference = screen.is_sample if options.reference == "samples" else screen.is_negcon
+    stats = usable_stats(counted, reference, options.min_controls)
+    return divide(screen.cells, stats.median[screen.plate])
+
+
+def _beyond(found: _Statistics, options: HitsOptions) -> Flags:
+    """Whether each well lies beyond the limits of the chosen call; missing numbers never do."""
+    match options.call:
+        case RobustZCall():
+            far = oriented(found.robust_z, found.direction) >= options.robust_z_threshold
+            return far & (found.q_value <= options.fdr)
+        case SsmdCall():
+            return oriented(found.ssmd, found.direction) >= options.call.min_ssmd
+        case EmpiricalCall():
+            return found.q_empirical <= options.fdr
+
+
+def _reasons(
+    screen: Screen, found: _Statistics, beyond: Flags, options: HitsOptions
+) -> NDArray[np.object_]:
+    """Words for every well beyond the limits: what it shows, and what speaks against it."""
+    words = np.full(screen.value.shape, "", dtype=object)
+    for well in np.flatnonzero(beyond & screen.is_sample):
+        match options.call:
+            case RobustZCall():
+                text = (
+                    f"robust z {found.robust_z[well]:+.1f} (limit {options.robust_z_threshold:g})"
+                    f", adjusted p {found.q_value[well]:.2g} (limit {options.fdr:g})"
+                )
+            case SsmdCall():
+                text = f"SSMD {found.ssmd[well]:+.2f} (limit {options.call.min_ssmd:g})"
+            case EmpiricalCall():
+                text = f"adjusted empirical p {found.q_empirical[well]:.2g} (limit {options.fdr:g})"
+        if found.toxic[well]:
+            text += (
+                f"; not a hit: {found.cell_fraction[well]:.0%} of the negative controls' cells "
+                f"(limit {options.min_cell_fraction:.0%})"
+            )
+        if not screen.usable[well]:
+            text += "; not a hit: the well is flagged"
+        words[well] = text
+    return words

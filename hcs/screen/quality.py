@@ -1,0 +1,180 @@
+"""How good each plate is: separation of controls, variation, position effects, limits kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from hcs.domain import tables
+from hcs.domain.screening import HitsOptions, QualityLimits
+from hcs.domain.tables import Reason
+from hcs.screen import effects, groups
+from hcs.screen.controls import Problem, plate_problem, usable_stats
+from hcs.screen.groups import Floats
+from hcs.screen.plates import Screen
+from hcs.screen.positions import position_tests
+
+
+def plate_quality(screen: Screen, corrected: Screen, options: HitsOptions) -> pd.DataFrame:
+    """Measure every plate.
+
+    Parameters
+    ----------
+    screen
+        Wells with their scores as they came.
+    corrected
+        The same wells after spatial correction.
+    options
+        ``min_controls`` and ``limits``.
+
+    Returns
+    -------
+    DataFrame
+        One row a model × plate: counts (``n_wells``, ``n_usable``, ``n_negcon``, ``n_poscon``,
+        ``n_sample``), ``negcon_mean``, ``negcon_sd``, ``poscon_mean``, ``poscon_sd``,
+        ``z_prime``, ``robust_z_prime``, ``ssmd_controls``, ``signal_window``, ``cv_negcon``,
+        ``cv_poscon``, ``row_p``, ``column_p``, ``edge_p`` before and ``corrected_row_p`` … after
+        correction, ``replicate_correlation``, ``passed`` and ``failed_limits`` (in words).
+        Control statistics are those of the corrected values.
+    """
+    negcon = usable_stats(corrected, corrected.is_negcon, options.min_controls)
+    poscon = usable_stats(corrected, corrected.is_poscon, options.min_controls)
+    quality = screen.plates.copy()
+    counts = {
+        "n_wells": np.ones_like(screen.usable),
+        "n_usable": screen.usable,
+        "n_negcon": screen.is_negcon & screen.usable,
+        "n_poscon": screen.is_poscon & screen.usable,
+        "n_sample": screen.is_sample & screen.usable,
+    }
+    for name, members in counts.items():
+        quality[name] = np.bincount(screen.plate[members], minlength=screen.n_plates)
+    quality["negcon_mean"], quality["negcon_sd"] = negcon.mean, negcon.sd
+    quality["poscon_mean"], quality["poscon_sd"] = poscon.mean, poscon.sd
+    quality["z_prime"] = effects.z_prime(negcon, poscon)
+    quality["robust_z_prime"] = effects.robust_z_prime(negcon, poscon)
+    quality["ssmd_controls"] = effects.ssmd(poscon, negcon)
+    quality["signal_window"] = effects.signal_window(negcon, poscon)
+    quality["cv_negcon"] = effects.coefficient_of_variation(negcon)
+    quality["cv_poscon"] = effects.coefficient_of_variation(poscon)
+    before = position_tests(screen)
+    after = before if corrected is screen else position_tests(corrected)
+    for name, p in before.items():
+        quality[name] = p
+    for name, p in after.items():
+        quality[f"corrected_{name}"] = p
+    return quality
+
+
+def compound_codes(wells: pd.DataFrame) -> groups.Codes:
+    """Give a number to each compound × concentration; −1 where a well has no compound."""
+    if tables.COMPOUND not in wells:
+        return np.full(len(wells), -1, dtype=np.intp)
+    compound = pd.factorize(wells[tables.COMPOUND])[0].astype(np.intp)
+    if tables.CONCENTRATION_UM not in wells:
+        return compound
+    dose = pd.factorize(wells[tables.CONCENTRATION_UM], use_na_sentinel=False)[0].astype(np.intp)
+    pair = compound * (int(dose.max(initial=0)) + 1) + dose
+    codes = pd.factorize(pair)[0].astype(np.intp)
+    return np.where(compound >= 0, codes, -1)
+
+
+def replicate_correlation(screen: Screen, compound: groups.Codes) -> Floats:
+    """Correlate every plate with its replicate plates.
+
+    Two plates are replicates when they share treated compounds (compound and concentration). The
+    Spearman correlation of a plate is that between its compounds' values and the mean of the same
+    compounds on all other plates of the model.
+
+    Parameters
+    ----------
+    screen
+        The wells, corrected and normalized so that plates are comparable.
+    compound
+        Code of each well's compound and concentration, shape ``(N,)``; −1 where it has none.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(n_plates,)``; NaN where fewer than three compounds stand on other plates too.
+    """
+    kept = screen.usable & screen.is_sample & (compound >= 0)
+    value, plate = screen.value[kept], screen.plate[kept]
+    n_compounds = int(compound.max(initial=-1)) + 1
+    key = screen.model[kept] * max(n_compounds, 1) + compound[kept]
+    here = np.unique(plate * (int(key.max(initial=0)) + 1) + key, return_inverse=True)
+    cell, n_cells = here[1].astype(np.intp), here[0].size
+    cell_mean = groups.group_mean(value, cell, n_cells)
+    first = np.unique(cell, return_index=True)[1]
+    cell_key, cell_plate = key[first], plate[first]
+    n_keys = int(key.max(initial=-1)) + 1
+    total = groups.group_sum(cell_mean, cell_key, n_keys)
+    n_plates_of = np.bincount(cell_key, minlength=n_keys)
+    others = groups.divide(
+        total[cell_key] - cell_mean, np.maximum(n_plates_of[cell_key] - 1.0, 0.0)
+    )
+    return _spearman(cell_mean, others, cell_plate, screen.n_plates)
+
+
+def apply_limits(
+    quality: pd.DataFrame, limits: QualityLimits
+) -> tuple[pd.DataFrame, list[Problem]]:
+    """Mark the plates that break a stated limit.
+
+    A limit on a number that is missing (for example Z' without positive controls) is broken: what
+    cannot be shown is not passed.
+
+    Returns
+    -------
+    DataFrame
+        With ``passed`` and ``failed_limits``.
+    list of dict
+        One problem row a failing plate.
+    """
+    failures: list[list[str]] = [[] for _ in range(len(quality))]
+    for column, limit, is_least in _limits(limits):
+        size = quality[column].abs() if column == "ssmd_controls" else quality[column]
+        kept = size >= limit if is_least else size <= limit
+        for plate in np.flatnonzero(~kept.to_numpy(bool)):
+            sign = "<" if is_least else ">"
+            failures[plate].append(f"{column} {quality[column].iloc[plate]:.3g} {sign} {limit:g}")
+    words = ["; ".join(found) for found in failures]
+    marked = quality.assign(passed=[not found for found in failures], failed_limits=words)
+    problems = [
+        plate_problem(quality.iloc[plate], Reason.FAILED_QUALITY, text)
+        for plate, text in enumerate(words)
+        if text
+    ]
+    return marked, problems
+
+
+def _limits(limits: QualityLimits) -> list[tuple[str, float, bool]]:
+    """Column, limit, and whether it is the least (else the most) that a plate may have."""
+    stated = [
+        ("z_prime", limits.min_z_prime, True),
+        ("robust_z_prime", limits.min_robust_z_prime, True),
+        ("ssmd_controls", limits.min_ssmd, True),
+        ("cv_negcon", limits.max_cv_negcon, False),
+        ("corrected_row_p", limits.min_position_p, True),
+        ("corrected_column_p", limits.min_position_p, True),
+        ("corrected_edge_p", limits.min_position_p, True),
+        ("replicate_correlation", limits.min_replicate_correlation, True),
+    ]
+    return [(column, limit, least) for column, limit, least in stated if limit is not None]
+
+
+def _spearman(first: Floats, second: Floats, plate: groups.Codes, n_plates: int) -> Floats:
+    """Spearman correlation of pairs within each plate (ranks, then Pearson)."""
+    both = np.isfinite(first) & np.isfinite(second)
+    ranks = pd.DataFrame({"plate": plate[both], "a": first[both], "b": second[both]})
+    ranked = ranks.groupby("plate")[["a", "b"]].rank()
+    codes = plate[both]
+    a = _centered(ranked["a"].to_numpy(np.float64), codes, n_plates)
+    b = _centered(ranked["b"].to_numpy(np.float64), codes, n_plates)
+    products, aa, bb = (groups.group_sum(x, codes, n_plates) for x in (a * b, a * a, b * b))
+    enough = np.bincount(codes, minlength=n_plates) >= 3
+    return np.where(enough, groups.divide(products, np.sqrt(aa * bb)), np.nan)
+
+
+def _centered(values: Floats, codes: groups.Codes, n_groups: int) -> Floats:
+    return values - groups.group_mean(values, codes, n_groups)[codes]

@@ -1,0 +1,135 @@
+"""Smooth surfaces over plates: a running median, and a robust local quadratic fit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hcs.screen.groups import Codes, Flags, Floats, nan_median
+
+_PLATES_AT_ONCE = 256
+"""Plates whose windows lie in memory together: 256 × 384 wells × 25 neighbors × 8 B = 79 MB."""
+
+_LEAST_WEIGHT = 1e-9
+"""Below this reciprocal condition a local fit has too few neighbors to stand."""
+
+
+def local_median(plates: Floats, window_rows: int, window_columns: int) -> Floats:
+    """Median of the window around every well; windows are cut off at the edge of the plate.
+
+    Parameters
+    ----------
+    plates
+        Shape ``(P, R, C)``; NaN where there is no value.
+    window_rows, window_columns
+        Size of the window; an even size counts one more before than after the well.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(P, R, C)``; NaN where the window holds no value.
+
+    References
+    ----------
+    Bushway et al. 2011, J Biomol Screen 16:1068-1080, doi 10.1177/1087057111420292.
+    """
+    result = np.full(plates.shape, np.nan)
+    before = (window_rows // 2, window_columns // 2)
+    after = ((window_rows - 1) // 2, (window_columns - 1) // 2)
+    margins = ((0, 0), (before[0], after[0]), (before[1], after[1]))
+    for start in range(0, plates.shape[0], _PLATES_AT_ONCE):
+        block = plates[start : start + _PLATES_AT_ONCE]
+        padded = np.pad(block, margins, constant_values=np.nan)
+        windows = np.lib.stride_tricks.sliding_window_view(
+            padded, (window_rows, window_columns), axis=(1, 2)
+        )
+        flat = windows.reshape(*block.shape, window_rows * window_columns)
+        result[start : start + _PLATES_AT_ONCE] = nan_median(flat, axis=-1)
+    return result
+
+
+def loess_surface(plates: Floats, span: float = 0.6, robust_iterations: int = 3) -> Floats:
+    """Fit a local quadratic surface in row and column to every plate.
+
+    At each well a quadratic is fitted to the nearest ``span`` of all positions with tricube
+    weights of the distance; then, as often as asked, again with bisquare weights of the
+    residuals, so that hits do not bend the surface. Neighborhoods are those of the full grid:
+    all plates then share one set of weights, and a thousand plates cost a few matrix products.
+
+    Parameters
+    ----------
+    plates
+        Shape ``(P, R, C)``; NaN where there is no value.
+    span
+        Fraction of the positions in a neighborhood.
+    robust_iterations
+        0 is a plain fit; R's ``family = "symmetric"`` uses 3 beyond the first.
+
+    Returns
+    -------
+    ndarray
+        The surface at every position, shape ``(P, R, C)``; NaN where too few neighbors have
+        values for a quadratic.
+
+    References
+    ----------
+    Cleveland & Devlin 1988, J Am Stat Assoc 83:596-610, doi 10.1080/01621459.1988.10478639; in
+    screens: Boutros, Brás & Huber 2006, Genome Biol 7:R66, doi 10.1186/gb-2006-7-7-r66.
+    """
+    n_plates, n_rows, n_columns = plates.shape
+    rows, columns = np.divmod(np.arange(n_rows * n_columns), n_columns)
+    kernel = _tricube(rows, columns, span)
+    basis = _quadratic(rows / max(n_rows - 1, 1) * 2 - 1, columns / max(n_columns - 1, 1) * 2 - 1)
+    surface = np.full((n_plates, n_rows * n_columns), np.nan)
+    for start in range(0, n_plates, _PLATES_AT_ONCE):
+        values = plates[start : start + _PLATES_AT_ONCE].reshape(-1, n_rows * n_columns)
+        present = np.isfinite(values)
+        values = np.where(present, values, 0.0)
+        weights = present.astype(np.float64)
+        fitted = _local_fit(values, weights, kernel, basis)
+        for _ in range(robust_iterations):
+            weights = _bisquare(values - fitted, present)
+            fitted = _local_fit(values, weights, kernel, basis)
+        surface[start : start + _PLATES_AT_ONCE] = fitted
+    return surface.reshape(plates.shape)
+
+
+def _tricube(rows: Codes, columns: Codes, span: float) -> Floats:
+    """Weights ``(W, W)`` of every position in the fit at every position."""
+    distance = np.hypot(np.subtract.outer(rows, rows), np.subtract.outer(columns, columns))
+    n_near = max(int(np.ceil(span * rows.size)), 1)
+    reach = np.partition(distance, n_near - 1, axis=1)[:, n_near - 1 : n_near]
+    near = np.clip(distance / np.maximum(reach, 1e-12), 0.0, 1.0)
+    kernel: Floats = (1 - near**3) ** 3
+    return kernel
+
+
+def _quadratic(y: Floats, x: Floats) -> Floats:
+    """Basis ``(W, 6)``: 1, y, x, y², yx, x²."""
+    return np.stack([np.ones_like(y), y, x, y * y, y * x, x * x], axis=1)
+
+
+def _local_fit(values: Floats, weights: Floats, kernel: Floats, basis: Floats) -> Floats:
+    """Weighted quadratic at every position of every plate, evaluated there, ``(P, W)``."""
+    n_terms = basis.shape[1]
+    normal = np.empty((*values.shape, n_terms, n_terms))
+    for i in range(n_terms):
+        for j in range(i, n_terms):
+            moment = (weights * (basis[:, i] * basis[:, j])) @ kernel.T
+            normal[..., i, j] = normal[..., j, i] = moment
+    right = np.stack([(weights * values * basis[:, i]) @ kernel.T for i in range(n_terms)], axis=-1)
+    # Scaled to a unit diagonal, so that one threshold tells well from badly posed fits.
+    scale = np.sqrt(np.maximum(np.diagonal(normal, axis1=-2, axis2=-1), np.finfo(float).tiny))
+    normal /= scale[..., :, None] * scale[..., None, :]
+    sound = np.linalg.det(normal) > _LEAST_WEIGHT
+    normal[~sound] = np.eye(n_terms)
+    coefficients = np.linalg.solve(normal, (right / scale)[..., None])[..., 0] / scale
+    return np.where(sound, np.einsum("pwk,wk->pw", coefficients, basis), np.nan)
+
+
+def _bisquare(residual: Floats, present: Flags) -> Floats:
+    """Robustness weights from the residuals of each plate; 1 where all residuals are 0."""
+    size = np.where(present, np.abs(residual), np.nan)
+    scale = 6.0 * nan_median(size, axis=-1)[:, None]
+    ratio = np.where(scale > 0, size / np.where(scale > 0, scale, 1.0), 0.0)
+    weights = np.where(ratio < 1, (1 - ratio**2) ** 2, 0.0)
+    return np.where(present, np.nan_to_num(weights, nan=0.0), 0.0)
