@@ -1,0 +1,69 @@
+"""``hcs ingest``: microscope images and a plate map to an OME-Zarr plate."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from hcs_cli import options
+
+
+def layout_section(text: str) -> dict[str, str]:
+    """Turn ``auto``, ``incell`` or ``regex:PATTERN`` into a configuration section."""
+    kind, _, pattern = text.partition(":")
+    return {"kind": kind, "pattern": pattern} if pattern else {"kind": kind}
+
+
+def ingest(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Folder of images.")],
+    out: Annotated[str, typer.Argument(metavar="PLATE.zarr", help="Plate to write.")],
+    layout: Annotated[
+        str,
+        typer.Option(
+            help=r"auto, a vendor (incell), or regex:PATTERN with the groups well or row + column, "
+            r"and site, channel, z, t, plate where there are any.",
+        ),
+    ] = "auto",
+    platemap: Annotated[str | None, typer.Option(help="Plate map: CSV, TSV or XLSX.")] = None,
+    plate_name: Annotated[str | None, typer.Option(help="Name; the folder's when absent.")] = None,
+    plate_wells: Annotated[
+        int | None, typer.Option(help="6, 12, 24, 48, 96, 384 or 1536; the smallest that fits.")
+    ] = None,
+    pixel_size_um: Annotated[
+        float | None, typer.Option(help="Pixel size in µm, when the files do not say.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List what would be read; write nothing.")
+    ] = False,
+    strict: options.Strict = False,
+    cluster: options.Cluster = "local",
+    as_json: options.AsJson = False,
+) -> None:
+    """Write the images of one plate as OME-Zarr 0.5, with the plate map as its tables.
+
+    Bad images are listed and left out; the exit code is then 3.
+
+    Example: hcs ingest tiffs/P1 P1.zarr --platemap wells.csv
+    """
+    from hcs_cli.running import run_stage
+
+    settings: dict[str, Any] = {
+        "source": source,
+        "out": out,
+        "layout": layout_section(layout),
+        "platemap": platemap,
+        "plate_name": plate_name,
+        "plate_wells": plate_wells,
+        "pixel_size_um": pixel_size_um,
+        "strict": strict,
+    }
+
+    def stage(client: Any) -> Any:  # noqa: ANN401
+        from hcs.domain.config import IngestConfig
+        from hcs.stages import ingest as stages_ingest
+
+        config = IngestConfig.model_validate(settings)
+        return stages_ingest.preview(config) if dry_run else stages_ingest.run(config, client)
+
+    run_stage(stage, cluster="inline" if dry_run else cluster, as_json=as_json)

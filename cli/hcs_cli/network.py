@@ -1,0 +1,127 @@
+"""``hcs stack``, ``hcs embed``, ``hcs train``: from plates to trained heads."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from hcs_cli import options
+
+
+def stack(
+    plates: options.Plates,
+    out: Annotated[str, typer.Option("--out", help="Stack to write.")] = "stack.zarr",
+    channel: options.Channel = None,
+    image_px: Annotated[int, typer.Option(min=32, help="Side of the resized images.")] = 256,
+    median_level: Annotated[float, typer.Option(help="Value that the median becomes.")] = 63.0,
+    strict: options.Strict = False,
+    cluster: options.Cluster = "local",
+    as_json: options.AsJson = False,
+) -> None:
+    """Normalize every image (median to 63, clip at 255) and resize it.
+
+    Example: hcs stack P1.zarr P2.zarr --out stack.zarr
+    """
+    from hcs_cli.running import run_stage
+
+    def stage(client: Any) -> Any:  # noqa: ANN401
+        from hcs.domain.config import StackConfig
+        from hcs.stages import stack as stages_stack
+
+        config = StackConfig(
+            plates=tuple(plates),
+            out=out,
+            channel=channel,
+            image_px=image_px,
+            median_level=median_level,
+            strict=strict,
+        )
+        return stages_stack.run(config, client)
+
+    run_stage(stage, cluster=cluster, as_json=as_json)
+
+
+def embed(
+    stack_path: Annotated[str, typer.Argument(metavar="STACK", help="stack.zarr")],
+    out: Annotated[str, typer.Option("--out", help="Feature bank to write.")] = "bank.zarr",
+    views: Annotated[int, typer.Option(min=0, help="Augmented views an image.")] = 8,
+    weights: options.Weights = "imagenet",
+    pooling: Annotated[str, typer.Option(help="avg, max or flatten.")] = "avg",
+    batch_images: Annotated[int, typer.Option(min=1, help="Images a forward pass.")] = 16,
+    seed: options.Seed = 0,
+    cluster: options.Cluster = "local",
+    as_json: options.AsJson = False,
+) -> None:
+    """Run the frozen VGG-16 once for every image and augmented view.
+
+    Example: hcs embed stack.zarr --out bank.zarr --views 8 --weights imagenet
+    """
+    from hcs_cli.running import run_stage
+
+    def stage(client: Any) -> Any:  # noqa: ANN401
+        from hcs.domain.config import EmbedConfig
+        from hcs.stages import embed as stages_embed
+
+        settings: dict[str, Any] = {
+            "stack": stack_path,
+            "out": out,
+            "views": views,
+            "backbone": {"weights": weights, "pooling": pooling, "seed": seed},
+            "batch_images": batch_images,
+            "seed": seed,
+        }
+        return stages_embed.run(EmbedConfig.model_validate(settings), client)
+
+    run_stage(stage, cluster=cluster, as_json=as_json)
+
+
+def train(
+    bank: Annotated[str, typer.Argument(metavar="BANK", help="bank.zarr")],
+    splits_path: Annotated[str, typer.Argument(metavar="SPLITS", help="splits.json")],
+    out: Annotated[str, typer.Option("--out", help="Folder to write.")] = "models",
+    trials: Annotated[
+        int, typer.Option(min=0, help="Tuning trials a split; 0 takes fixed settings.")
+    ] = 0,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images a training step.")] = 32,
+    hidden_units: Annotated[int, typer.Option(min=1, help="Units of the dense layer.")] = 256,
+    dropout: Annotated[float, typer.Option(min=0, max=0.99, help="Dropout.")] = 0.5,
+    l2: Annotated[float, typer.Option(min=0, help="L2 penalty of the kernels.")] = 1e-4,
+    learning_rate: Annotated[float, typer.Option(help="Without tuning.")] = 1e-2,
+    momentum: Annotated[float, typer.Option(min=0, max=1, help="Without tuning.")] = 0.9,
+    seed: options.Seed = 0,
+    cluster: options.Cluster = "local",
+    as_json: options.AsJson = False,
+) -> None:
+    """Train one new head for every split, all of them together.
+
+    Example: hcs train bank.zarr splits.json --out models --trials 20 --epochs 64
+    """
+    from hcs_cli.running import run_stage
+
+    optimizer: dict[str, Any] = {
+        "kind": "fixed",
+        "learning_rate": learning_rate,
+        "momentum": momentum,
+    }
+    if trials:
+        optimizer = {"kind": "tuned", "trials": trials}
+
+    def stage(client: Any) -> Any:  # noqa: ANN401
+        from hcs.domain.config import TrainConfig
+        from hcs.stages import train as stages_train
+
+        settings: dict[str, Any] = {
+            "bank": bank,
+            "splits": splits_path,
+            "out": out,
+            "head": {"hidden_units": hidden_units, "dropout": dropout, "l2": l2},
+            "optimizer": optimizer,
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "seed": seed,
+        }
+        return stages_train.run(TrainConfig.model_validate(settings), client)
+
+    run_stage(stage, cluster=cluster, as_json=as_json)

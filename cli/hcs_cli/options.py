@@ -1,0 +1,33 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Cluster = Annotated[
+    str,
+    typer.Option(
+        "--cluster",
+        help="Where work runs: local, local:N (N workers), inline (this process), gpu, "
+        "tcp://… or tls://… (a running scheduler), or a YAML file with a cluster section.",
+        show_default=True,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first bad image.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random numbers.")]
+Channel = Annotated[
+    str | None,
+    typer.Option("--channel", help="Channel name; needed when the plate has several."),
+]
+Plates = Annotated[list[str], typer.Argument(metavar="PLATE…", help="OME-Zarr plates.")]
+Weights = Annotated[
+    str,
+    typer.Option(
+        "--weights",
+        help="imagenet (Keras' own copy or download), random (a stated choice), or a FILE "
+        "(.npz, .h5, .weights.h5, .keras).",
+    ),
+]

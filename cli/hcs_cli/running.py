@@ -1,0 +1,218 @@
+"""Runs one stage for a command: cluster, progress, result, problems, exit code."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from distributed import Client
+    from rich.progress import TaskID
+
+    from hcs.domain.config import Cluster
+    from hcs.domain.results import StageResult
+
+DONE, FAILED, USAGE, DONE_WITH_PROBLEMS = 0, 1, 2, 3
+
+_SHOWN_PROBLEMS = 20
+
+
+class ProgressBars:
+    """A progress bar on stderr for every piece of work."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description:<18}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+        )
+        self._task: TaskID | None = None
+
+    def begin(self, label: str, total: int, done: int) -> None:
+        """Show a bar; what an earlier run finished counts from the start."""
+        self._progress.start()
+        self._task = self._progress.add_task(label, total=total, completed=done)
+        if done:
+            self.say(f"{label}: {done} of {total} units are already done")
+
+    def advance(self) -> None:
+        """Move the bar by one."""
+        if self._task is not None:
+            self._progress.advance(self._task)
+
+    def end(self) -> None:
+        """Leave the bar as it is."""
+        self._task = None
+        self._progress.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line above the bars."""
+        self._console.print(text, highlight=False, markup=False)
+
+
+def parse_cluster(text: str) -> Cluster:
+    """Turn the value of ``--cluster`` into a configuration."""
+    from pydantic import TypeAdapter
+
+    from hcs.domain import config
+
+    kind, _, count = text.partition(":")
+    if kind == "local" and (not count or count.isdigit()):
+        return config.LocalCluster(n_workers=int(count) if count else None)
+    if text == "inline":
+        return config.InlineCluster()
+    if text == "gpu":
+        return config.GpuCluster()
+    if "://" in text:
+        return config.ExistingCluster(address=text)
+    section = read_yaml(text).get("cluster")
+    adapter: TypeAdapter[Cluster] = TypeAdapter(config.Cluster)
+    return adapter.validate_python(section)
+
+
+def read_yaml(path: str) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping; nothing in it is executed."""
+    from pathlib import Path
+
+    import yaml
+
+    from hcs.errors import InputError, NotFoundError
+
+    file = Path(path)
+    if not file.is_file():
+        msg = f"{path} does not exist"
+        raise NotFoundError(msg)
+    try:
+        value = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        msg = f"{path} is not YAML: {error}"
+        raise InputError(msg) from error
+    if not isinstance(value, dict):
+        msg = f"{path} holds {type(value).__name__}; a mapping of settings was expected"
+        raise InputError(msg)
+    return value
+
+
+def run_stage(
+    stage: Callable[[Client | None], StageResult], *, cluster: str | Cluster | None, as_json: bool
+) -> NoReturn:
+    """Run a stage, show what it did, and leave with the exit code that says how it went.
+
+    Parameters
+    ----------
+    stage
+        Gets the Dask client (None without a cluster).
+    cluster
+        Value of ``--cluster``; None for stages that need no workers.
+    as_json
+        Print the result as JSON on stdout.
+    """
+    with errors_as_exit_codes():
+        from hcs.compute import progress
+        from hcs.compute.client import open_client
+        from hcs.domain.config import InlineCluster
+
+        chosen = parse_cluster(cluster) if isinstance(cluster, str) else cluster
+        with progress.listening(ProgressBars()), open_client(chosen or InlineCluster()) as client:
+            result = stage(client)
+        show(result, as_json=as_json)
+        raise typer.Exit(DONE_WITH_PROBLEMS if result.problems else DONE)
+
+
+@contextmanager
+def errors_as_exit_codes() -> Iterator[None]:
+    """Turn our errors into one message and an exit code; anything else is a bug and shows."""
+    from pydantic import ValidationError
+
+    from hcs.errors import HcsError
+
+    quiet()
+    try:
+        yield
+    except ValidationError as error:
+        lines = [f"{error.error_count()} settings cannot be used:"]
+        for item in error.errors():
+            place = ".".join(str(part) for part in item["loc"]) or "settings"
+            lines.append(f"  {place}: {item['msg']} (found {item['input']!r})")
+        fail("\n".join(lines), USAGE)
+    except HcsError as error:
+        fail(str(error), FAILED)
+    except KeyboardInterrupt:
+        fail("interrupted; finished units are kept, run the same command to go on", FAILED)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Say what is wrong on stderr and leave."""
+    typer.secho(f"error: {message}", fg=typer.colors.RED, err=True)
+    raise typer.Exit(code)
+
+
+def quiet() -> None:
+    """Silence what libraries print on their own; warnings of ours still show."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("ABSL_MIN_LOG_LEVEL", "3")
+    if not sys.warnoptions:
+        import warnings
+
+        warnings.simplefilter("ignore")
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+
+
+def show(result: StageResult, *, as_json: bool) -> None:
+    """Print what a stage did."""
+    if as_json:
+        typer.echo(json.dumps(result.model_dump(mode="json"), ensure_ascii=False, indent=1))
+        return
+    typer.secho(f"{result.stage}: {result.out}", bold=True)
+    for name, value in result.summary.items():
+        typer.echo(f"  {name}: {value}")
+    skipped = f", {result.n_skipped} were done before" if result.n_skipped else ""
+    typer.echo(f"  {result.n_run} units of work done{skipped}, {result.seconds:.1f} s")
+    show_problems(result)
+
+
+def show_problems(result: StageResult) -> None:
+    """Print the problems as a table on stderr."""
+    if not result.problems:
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{len(result.problems)} problems", title_justify="left")
+    for heading in ("reason", "where", "what"):
+        table.add_column(heading, overflow="fold")
+    from rich.markup import escape
+
+    for problem in result.problems[:_SHOWN_PROBLEMS]:
+        place = " ".join(
+            str(part) for part in (problem.plate, problem.well, problem.site) if part is not None
+        )
+        table.add_row(problem.reason.value, escape(place), escape(problem.message))
+    console = Console(stderr=True)
+    console.print(table)
+    hidden = len(result.problems) - _SHOWN_PROBLEMS
+    if hidden > 0:
+        console.print(f"… and {hidden} more")
+    console.print(f"all of them: {result.out}.hcs/problems.parquet", highlight=False)

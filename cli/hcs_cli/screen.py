@@ -1,0 +1,114 @@
+"""``hcs predict``, ``hcs hits``, ``hcs explain``: trained heads at work on plates."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from hcs_cli import options
+
+Models = Annotated[str, typer.Argument(metavar="MODELS", help="Folder that hcs train wrote.")]
+OwnWeights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights", help="Where the base's weights lie now; they must be those of training."
+    ),
+]
+
+
+def predict(
+    models: Models,
+    plates: options.Plates,
+    out: Annotated[str, typer.Option("--out", help="Table to write.")] = "predictions.parquet",
+    weights: OwnWeights = None,
+    batch_images: Annotated[int, typer.Option(min=1, help="Images a forward pass.")] = 16,
+    strict: options.Strict = False,
+    cluster: options.Cluster = "local",
+    as_json: options.AsJson = False,
+) -> None:
+    """Score every image of new plates with the heads of all splits.
+
+    Example: hcs predict models screen.zarr --out predictions.parquet
+    """
+    from hcs_cli.running import run_stage
+
+    def stage(client: Any) -> Any:  # noqa: ANN401
+        from hcs.domain.config import PredictConfig
+        from hcs.stages import predict as stages_predict
+
+        config = PredictConfig(
+            models=models,
+            plates=tuple(plates),
+            out=out,
+            weights=weights,
+            batch_images=batch_images,
+            strict=strict,
+        )
+        return stages_predict.run(config, client)
+
+    run_stage(stage, cluster=cluster, as_json=as_json)
+
+
+def hits(
+    predictions: Annotated[str, typer.Argument(metavar="PREDICTIONS", help="predictions.parquet")],
+    out: Annotated[str, typer.Option("--out", help="Table to write.")] = "hits.parquet",
+    features_path: Annotated[
+        str | None,
+        typer.Option("--features", help="features.parquet, for cell counts (toxicity)."),
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Score wells against on-plate controls, judge the plates, call hits.
+
+    Example: hcs hits predictions.parquet --out hits.parquet
+    """
+    from hcs_cli.running import run_stage
+
+    def stage(_client: Any) -> Any:  # noqa: ANN401
+        from hcs.domain.config import HitsConfig
+        from hcs.stages import hits as stages_hits
+
+        settings: dict[str, Any] = {
+            "predictions": predictions,
+            "out": out,
+            "features": features_path,
+        }
+        return stages_hits.run(HitsConfig.model_validate(settings))
+
+    run_stage(stage, cluster=None, as_json=as_json)
+
+
+def explain(
+    models: Models,
+    plate: Annotated[str, typer.Argument(metavar="PLATE", help="OME-Zarr plate.")],
+    well: Annotated[str, typer.Option(help="Well, for example A01.")],
+    out: Annotated[str, typer.Option("--out", help="Folder to write.")] = "explain",
+    layer: Annotated[str, typer.Option(help="Layer of the base to look at.")] = "block3_conv3",
+    split: Annotated[int, typer.Option(min=0, help="Split whose head explains.")] = 0,
+    weights: OwnWeights = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show where a head looks: Grad-CAM and guided Grad-CAM of one well.
+
+    Example: hcs explain models P1.zarr --well A01 --out explain
+    """
+    from hcs_cli.running import run_stage
+
+    def stage(_client: Any) -> Any:  # noqa: ANN401
+        from hcs.domain.config import ExplainConfig
+        from hcs.stages import explain as stages_explain
+
+        return stages_explain.run(
+            ExplainConfig(
+                models=models,
+                plate=plate,
+                well=well,
+                out=out,
+                layer=layer,
+                split=split,
+                weights=weights,
+            )
+        )
+
+    run_stage(stage, cluster=None, as_json=as_json)

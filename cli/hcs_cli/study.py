@@ -1,0 +1,62 @@
+"""``hcs run`` and ``hcs demo``: a whole study in one command."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from hcs_cli import options
+
+
+def run(
+    study: Annotated[str, typer.Argument(metavar="STUDY.yaml", help="Study file.")],
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", help="Instead of the study file's own section.")
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Run all stages of a study in order; what is already done is skipped.
+
+    Example: hcs run study.yaml
+    """
+    from hcs_cli.running import errors_as_exit_codes, parse_cluster, run_stage
+
+    with errors_as_exit_codes():
+        from hcs.stages import study as stages_study
+
+        config = stages_study.read_study(study)
+        chosen = parse_cluster(cluster) if cluster else config.cluster
+
+        def stage(client: Any) -> Any:  # noqa: ANN401
+            return stages_study.run(config, client)
+
+        run_stage(stage, cluster=chosen, as_json=as_json)
+
+
+def demo(
+    out: Annotated[str, typer.Option("--out", help="Folder to write.")] = "demo",
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            help="imagenet, random or a FILE. By default ImageNet weights where Keras has or can "
+            "fetch them, else random ones; the demo says which.",
+        ),
+    ] = None,
+    seed: options.Seed = 0,
+    cluster: options.Cluster = "local",
+    as_json: options.AsJson = False,
+) -> None:
+    """Simulate a small study and run all of it: what was planted against what was found.
+
+    Example: hcs demo --out demo
+    """
+    from hcs_cli.running import run_stage
+
+    def stage(client: Any) -> Any:  # noqa: ANN401
+        from hcs.stages import demo as stages_demo
+
+        return stages_demo.run(out, weights=weights, seed=seed, client=client)
+
+    run_stage(stage, cluster=cluster, as_json=as_json)

@@ -1,0 +1,218 @@
+"""OME-Zarr 0.5 metadata of plates, wells, images and labels, checked by ome-zarr-models."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ome_zarr_models.v05.image import ImageAttrs
+from ome_zarr_models.v05.plate import Plate
+from ome_zarr_models.v05.well_types import WellMeta
+
+from hcs.domain.plate import Channel
+from hcs.domain.wells import PlateFormat, Well
+
+VERSION: Final = "0.5"
+
+OVERVIEW_PX: Final = 256
+"""The smallest pyramid level is one tile of at most this many pixels a side."""
+
+MAX_STEP: Final = 16
+"""Largest factor between two pyramid levels. One step usually leads from the acquired image to its
+overview: a field is then five files (two levels of one shard), where halving would need eleven."""
+
+_CHUNK_PX: Final = 512
+_WHOLE_FIELD_BYTES: Final = 8 * 1024**2
+_CHANNEL_COLORS: Final = ("00FF00", "0000FF", "FF0000", "FFFF00", "FF00FF", "00FFFF")
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One pyramid level of a field.
+
+    Attributes
+    ----------
+    factor
+        How many pixels of the acquired image make one pixel, along y and x.
+    shape, chunks, shards
+        In pixels over all axes of the array; a shard holds whole chunks.
+    """
+
+    factor: int
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    shards: tuple[int, ...]
+
+
+def axis_names(n_times: int, n_planes: int) -> tuple[str, ...]:
+    """Axes of a field: ``c, y, x``, with ``t`` and ``z`` only where the source has them."""
+    return (
+        *(("t",) if n_times > 1 else ()),
+        "c",
+        *(("z",) if n_planes > 1 else ()),
+        "y",
+        "x",
+    )
+
+
+def _even_chunk(length: int) -> int:
+    """Chunk edge of at most 512 px that cuts a length into equal pieces with little waste."""
+    pieces = math.ceil(length / _CHUNK_PX)
+    return math.ceil(length / pieces)
+
+
+def pyramid(shape: tuple[int, ...], itemsize: int) -> tuple[Level, ...]:
+    """Levels of a field from the acquired image down to one small tile.
+
+    Parameters
+    ----------
+    shape
+        ``(…, c, …, Y, X)`` in pixels.
+    itemsize
+        Bytes a pixel; decides whether a whole field is one shard or each channel plane is.
+
+    Returns
+    -------
+    tuple of Level
+        Level 0 is the acquired image.
+    """
+    edge = max(shape[-2:])
+    factors = [1]
+    while math.ceil(edge / factors[-1]) > OVERVIEW_PX:
+        step = 2
+        while math.ceil(edge / (factors[-1] * step)) > OVERVIEW_PX and step < MAX_STEP:
+            step *= 2
+        factors.append(factors[-1] * step)
+    return tuple(_level(shape, itemsize, factor) for factor in factors)
+
+
+def _level(shape: tuple[int, ...], itemsize: int, factor: int) -> Level:
+    height, width = (math.ceil(length / factor) for length in shape[-2:])
+    leading = shape[:-2]
+    chunk = (_even_chunk(height), _even_chunk(width))
+    plane = tuple(
+        math.ceil(length / edge) * edge for length, edge in zip((height, width), chunk, strict=True)
+    )
+    whole = math.prod(leading) * math.prod(plane) * itemsize <= _WHOLE_FIELD_BYTES
+    ones = (1,) * len(leading)
+    return Level(
+        factor=factor,
+        shape=(*leading, height, width),
+        chunks=(*ones, *chunk),
+        shards=(*(leading if whole else ones), *plane),
+    )
+
+
+def plate_attributes(
+    name: str, plate_format: PlateFormat, wells: Sequence[Well], field_count: int
+) -> dict[str, Any]:
+    """Attributes of the plate group: every row and column of the format, the wells with images."""
+    plate = {
+        "name": name,
+        "version": VERSION,
+        "rows": [{"name": row} for row in plate_format.row_names],
+        "columns": [{"name": column} for column in plate_format.column_names],
+        "wells": [
+            {"path": well.path, "rowIndex": well.row, "columnIndex": well.column}
+            for well in sorted(wells)
+        ],
+        "field_count": field_count,
+    }
+    Plate.model_validate(plate)
+    return {"ome": {"version": VERSION, "plate": plate}}
+
+
+def well_attributes(fields: Sequence[str]) -> dict[str, Any]:
+    """Attributes of a well group: the paths of its fields."""
+    well = {"version": VERSION, "images": [{"path": path} for path in fields]}
+    WellMeta.model_validate(well)
+    return {"ome": {"version": VERSION, "well": well}}
+
+
+def _axes(names: Sequence[str], pixel_size_um: float | None) -> list[dict[str, str]]:
+    axes = []
+    for name in names:
+        kind = {"t": "time", "c": "channel"}.get(name, "space")
+        axis = {"name": name, "type": kind}
+        if kind == "space" and name != "z" and pixel_size_um is not None:
+            axis["unit"] = "micrometer"
+        axes.append(axis)
+    return axes
+
+
+def multiscales(
+    name: str, axes: Sequence[str], levels: Sequence[Level], pixel_size_um: float | None
+) -> dict[str, Any]:
+    """Return the ``multiscales`` entry; without a pixel size the scale is in pixels, no unit."""
+    datasets = []
+    for index, level in enumerate(levels):
+        unit = level.factor * (1.0 if pixel_size_um is None else pixel_size_um)
+        scale = [unit if axis in {"y", "x"} else 1.0 for axis in axes]
+        # A block mean sits at the middle of its block.
+        middle = (level.factor - 1) / 2 * (1.0 if pixel_size_um is None else pixel_size_um)
+        transforms: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
+        if middle:
+            shift = [middle if axis in {"y", "x"} else 0.0 for axis in axes]
+            transforms.append({"type": "translation", "translation": shift})
+        datasets.append({"path": str(index), "coordinateTransformations": transforms})
+    return {"name": name, "axes": _axes(axes, pixel_size_um), "datasets": datasets, "type": "mean"}
+
+
+def image_attributes(
+    name: str,
+    axes: Sequence[str],
+    levels: Sequence[Level],
+    channels: Sequence[Channel],
+    *,
+    pixel_size_um: float | None,
+    window: tuple[int, int],
+) -> dict[str, Any]:
+    """Attributes of a field's image group.
+
+    Parameters
+    ----------
+    name
+        Shown by viewers, for example ``P1 A01 site 1``.
+    axes, levels
+        From :func:`axis_names` and :func:`pyramid`.
+    channels
+        In array order.
+    pixel_size_um
+        In µm, or None when the source has none: it is never invented.
+    window
+        Smallest and largest value of the pixel type.
+    """
+    low, high = window
+    shown = []
+    for index, channel in enumerate(channels):
+        given = channel.color != "FFFFFF" or len(channels) == 1
+        color = channel.color if given else _CHANNEL_COLORS[index % len(_CHANNEL_COLORS)]
+        shown.append(
+            {
+                "label": channel.name,
+                "color": color,
+                "active": True,
+                "window": {"min": low, "max": high, "start": low, "end": high},
+            }
+        )
+    ome = {
+        "version": VERSION,
+        "multiscales": [multiscales(name, axes, levels, pixel_size_um)],
+        "omero": {"channels": shown},
+    }
+    ImageAttrs.model_validate(ome)
+    return {"ome": ome}
+
+
+def label_attributes(
+    name: str, levels: Sequence[Level], pixel_size_um: float | None
+) -> dict[str, Any]:
+    """Attributes of a label image group (axes y, x), pointing at its image."""
+    ome = {
+        "version": VERSION,
+        "multiscales": [multiscales(name, ("y", "x"), levels, pixel_size_um)],
+        "image-label": {"version": VERSION, "source": {"image": "../../"}},
+    }
+    return {"ome": ome}

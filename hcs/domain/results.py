@@ -1,0 +1,76 @@
+"""What a stage returns: what was done, what was skipped, what was wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from hcs.domain import tables
+from hcs.domain.plate import Frozen
+
+
+class Problem(Frozen):
+    """One fault of the data, a row of ``problems.parquet``.
+
+    Attributes
+    ----------
+    stage
+        Stage that met it.
+    file
+        Source file, or the path of the field inside the plate.
+    reason
+        A code, the same for all faults of a kind.
+    message
+        What was found, what was expected.
+    kept
+        Whether the image or well still went on to the output.
+    """
+
+    stage: str
+    file: str
+    reason: tables.Reason
+    message: str
+    plate: str | None = None
+    well: str | None = None
+    site: int | None = None
+    kept: bool = False
+
+    def row(self) -> dict[str, Any]:
+        """Return the row of the problems table."""
+        return {
+            "stage": self.stage,
+            "file": self.file,
+            tables.PLATE: self.plate,
+            tables.WELL: self.well,
+            tables.SITE: self.site,
+            "reason": self.reason.value,
+            "message": self.message,
+            "kept": self.kept,
+        }
+
+
+class StageResult(Frozen):
+    """What one run of a stage did.
+
+    Attributes
+    ----------
+    stage, out
+        Which stage, and where its output lies.
+    summary
+        Facts to show, in order.
+    n_run, n_skipped
+        Units of work done now, and finished by an earlier run.
+    problems
+        Every fault met, also those of units that an earlier run finished.
+    seconds
+        Wall time of this run.
+    """
+
+    stage: str
+    out: str
+    summary: dict[str, str | int | float] = Field(default_factory=dict)
+    n_run: int = 0
+    n_skipped: int = 0
+    problems: tuple[Problem, ...] = ()
+    seconds: float = 0.0

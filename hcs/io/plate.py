@@ -1,0 +1,382 @@
+"""OME-Zarr 0.5 plates on disk: written field by field, read plane by plane."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zarr
+import zarr.errors
+from numpy.typing import NDArray
+from upath import UPath
+from zarr.abc.store import Store
+from zarr.codecs import BloscCodec, BloscShuffle
+from zarr.storage import FsspecStore, LocalStore
+
+from hcs.domain import ngff, tables
+from hcs.domain.wells import PlateFormat, Well
+from hcs.errors import ImageReadError, InputError, NotFoundError, UnknownNameError
+from hcs.io import runs
+
+CODEC: Final = BloscCodec(cname="lz4", clevel=5, shuffle=BloscShuffle.bitshuffle)
+"""On 16-bit fields lz4 with bitshuffle writes 1.7 × and reads 1.2 × faster than zstd-1 at the same
+ratio (1.55)."""
+
+IMAGES: Final = "images"
+WELLS: Final = "wells"
+_TABLES: Final = "tables"
+_TABLE_FILE: Final = "table.parquet"
+
+
+def open_store(path: runs.AnyPath, *, read_only: bool) -> Store:
+    """Open a Zarr store at a local path or an object-store address."""
+    target = runs.as_path(path)
+    if runs.is_local(target):
+        return LocalStore(str(target), read_only=read_only)
+    return FsspecStore.from_url(
+        str(target), storage_options=dict(target.storage_options), read_only=read_only
+    )
+
+
+def create_plate(out: runs.AnyPath, attributes: Mapping[str, Any], rows: Sequence[str]) -> None:
+    """Write the plate group and its row groups; fields already there stay."""
+    store = open_store(out, read_only=False)
+    _write_group(store, "", {**_kept_provenance(store), **attributes})
+    for row in rows:
+        _write_group(store, row, {})
+
+
+def _kept_provenance(store: Store) -> dict[str, Any]:
+    try:
+        attributes = dict(zarr.open_group(store, mode="r", zarr_format=3).attrs)
+    except (zarr.errors.GroupNotFoundError, FileNotFoundError):
+        return {}
+    return {"hcs": attributes["hcs"]} if "hcs" in attributes else {}
+
+
+def _write_group(store: Store, path: str, attributes: Mapping[str, Any]) -> None:
+    """Write one group's ``zarr.json`` and leave its members alone."""
+    try:
+        group = zarr.open_group(store, path=path, mode="r+", zarr_format=3)
+    except (zarr.errors.GroupNotFoundError, FileNotFoundError):
+        zarr.create_group(store, path=path, attributes=dict(attributes), zarr_format=3)
+        return
+    if dict(group.attrs) != dict(attributes):
+        group.attrs.put(dict(attributes))
+
+
+def write_well(out: runs.AnyPath, well: Well, fields: Sequence[str]) -> None:
+    """Write a well group that lists its fields."""
+    _write_group(open_store(out, read_only=False), well.path, ngff.well_attributes(fields))
+
+
+def write_image(
+    out: runs.AnyPath,
+    path: str,
+    attributes: Mapping[str, Any],
+    levels: Sequence[tuple[ngff.Level, NDArray[Any]]],
+    axes: Sequence[str],
+) -> None:
+    """Write one image group (a field, or a label) with all of its levels, whole shards at a time.
+
+    Parameters
+    ----------
+    out, path
+        Plate, and the group inside it.
+    attributes
+        From :func:`hcs.domain.ngff.image_attributes` or ``label_attributes``.
+    levels
+        Every level with its pixels.
+    axes
+        Names of the axes.
+    """
+    store = open_store(out, read_only=False)
+    group = zarr.create_group(
+        store, path=path, attributes=dict(attributes), overwrite=True, zarr_format=3
+    )
+    for index, (level, pixels) in enumerate(levels):
+        array = group.create_array(
+            str(index),
+            shape=level.shape,
+            dtype=pixels.dtype,
+            chunks=level.chunks,
+            shards=level.shards,
+            compressors=CODEC,
+            fill_value=0,
+            dimension_names=list(axes),
+        )
+        array[...] = pixels
+
+
+def write_label(
+    out: runs.AnyPath,
+    field_path: str,
+    name: str,
+    labels: Sequence[tuple[ngff.Level, NDArray[Any]]],
+    pixel_size_um: float | None,
+) -> None:
+    """Write a label image (axes y, x) under ``<field>/labels/<name>`` and list it there."""
+    store = open_store(out, read_only=False)
+    parent = f"{field_path}/labels"
+    levels = [level for level, _ in labels]
+    path = f"{parent}/{name}"
+    write_image(out, path, ngff.label_attributes(name, levels, pixel_size_um), labels, ("y", "x"))
+    listed: list[str] = []
+    try:
+        existing = zarr.open_group(store, path=parent, mode="r", zarr_format=3)
+        listed = list(dict(existing.attrs).get("ome", {}).get("labels", []))  # type: ignore[union-attr, arg-type]
+    except (zarr.errors.GroupNotFoundError, FileNotFoundError):
+        pass
+    if name not in listed:
+        listed.append(name)
+    _write_group(store, parent, {"ome": {"version": ngff.VERSION, "labels": listed}})
+
+
+def write_plate_table(out: runs.AnyPath, name: str, frame: pd.DataFrame) -> None:
+    """Write a table under ``tables/<name>`` in ngio's layout with the parquet backend."""
+    store = open_store(out, read_only=False)
+    try:
+        listing = dict(zarr.open_group(store, path=_TABLES, mode="r", zarr_format=3).attrs)
+        listed = [str(item) for item in listing.get("tables", [])]  # type: ignore[union-attr]
+    except (zarr.errors.GroupNotFoundError, FileNotFoundError):
+        listed = []
+    if name not in listed:
+        listed.append(name)
+    _write_group(store, _TABLES, {"tables": listed})
+    kind = {"backend": "parquet", "type": "generic_table", "table_version": "1"}
+    _write_group(store, f"{_TABLES}/{name}", kind)
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), sink)
+    runs.write_bytes(runs.as_path(out) / _TABLES / name / _TABLE_FILE, sink.getvalue())
+
+
+def write_provenance(out: runs.AnyPath, stage: str, provenance: Mapping[str, Any]) -> None:
+    """Keep a stage's provenance in the plate's own attributes, under ``hcs``."""
+    group = zarr.open_group(open_store(out, read_only=False), mode="r+", zarr_format=3)
+    kept = dict(dict(group.attrs).get("hcs", {}))  # type: ignore[arg-type]
+    kept[stage] = dict(provenance)
+    group.attrs["hcs"] = kept
+
+
+def table_path(plate: runs.AnyPath, name: str) -> UPath:
+    """Return the parquet file of a plate table."""
+    return runs.as_path(plate) / _TABLES / name / _TABLE_FILE
+
+
+@dataclass(frozen=True)
+class PlateReader:
+    """An OME-Zarr plate, opened for reading.
+
+    Attributes
+    ----------
+    path
+        The store.
+    """
+
+    path: str
+
+    @cached_property
+    def _root(self) -> zarr.Group:
+        store = open_store(self.path, read_only=True)
+        try:
+            return zarr.open_group(store, mode="r")
+        except (zarr.errors.GroupNotFoundError, FileNotFoundError) as error:
+            msg = f"{self.path} is not a Zarr store; an OME-Zarr plate was expected"
+            raise NotFoundError(msg) from error
+
+    @cached_property
+    def metadata(self) -> dict[str, Any]:
+        """The ``plate`` entry of OME-Zarr 0.5 (or 0.4)."""
+        attributes = dict(self._root.attrs)
+        ome: Any = attributes.get("ome", attributes)
+        if "plate" not in ome:
+            msg = f"{self.path} has no plate metadata; an OME-Zarr HCS plate was expected"
+            raise InputError(msg)
+        return dict(ome["plate"])
+
+    @property
+    def name(self) -> str:
+        """Name of the plate; of its folder when the metadata has none."""
+        return str(self.metadata.get("name") or runs.as_path(self.path).name.split(".")[0])
+
+    @cached_property
+    def wells(self) -> tuple[Well, ...]:
+        """Wells that hold images."""
+        return tuple(Well.parse(item["path"].replace("/", "")) for item in self.metadata["wells"])
+
+    @property
+    def plate_format(self) -> PlateFormat:
+        """Format by the declared rows and columns."""
+        shape = (len(self.metadata["rows"]), len(self.metadata["columns"]))
+        for plate_format in PlateFormat:
+            if plate_format.value == shape:
+                return plate_format
+        return PlateFormat.smallest_for(set(self.wells))
+
+    @cached_property
+    def images(self) -> pd.DataFrame:
+        """One row a field, with the metadata of its well.
+
+        Plates that other software wrote have no such table: the fields are then listed from the
+        well groups, the site being the number in the field's path.
+        """
+        file = table_path(self.path, IMAGES)
+        frame = _read_parquet(file) if file.exists() else self._listed_fields()
+        wells = self.well_table
+        extra = [name for name in wells.columns if name not in frame.columns]
+        merged = frame.merge(wells[[tables.WELL, *extra]], on=tables.WELL, how="left")
+        for name in tables.WELL_METADATA:
+            if name not in merged.columns:
+                merged[name] = None
+        return merged
+
+    @cached_property
+    def well_table(self) -> pd.DataFrame:
+        """The plate map, one row a well; only the well names when there is none."""
+        file = table_path(self.path, WELLS)
+        if file.exists():
+            return _read_parquet(file)
+        return pd.DataFrame({tables.WELL: pd.Series([well.name for well in self.wells], dtype=str)})
+
+    def _listed_fields(self) -> pd.DataFrame:
+        rows = []
+        for item in self.metadata["wells"]:
+            attributes = dict(self._root[item["path"]].attrs)
+            well: Any = attributes.get("ome", attributes)
+            for image in well["well"]["images"]:
+                digits = "".join(letter for letter in image["path"] if letter.isdigit())
+                path = f"{item['path']}/{image['path']}"
+                rows.append(
+                    {
+                        tables.PLATE: self.name,
+                        tables.WELL: Well.parse(item["path"].replace("/", "")).name,
+                        tables.SITE: int(digits or 0),
+                        tables.FIELD_PATH: path,
+                        tables.FINGERPRINT: runs.fingerprint(self.name, path),
+                    }
+                )
+        columns = [*tables.IMAGE_KEY, tables.FIELD_PATH, tables.FINGERPRINT]
+        return pd.DataFrame(rows, columns=columns)
+
+    @cached_property
+    def _first_field(self) -> dict[str, Any]:
+        if self.images.empty:
+            msg = f"{self.path} holds no images"
+            raise InputError(msg)
+        return self.field_metadata(str(self.images[tables.FIELD_PATH].iloc[0]))
+
+    def field_metadata(self, field_path: str) -> dict[str, Any]:
+        """OME metadata of one field."""
+        attributes = dict(self._root[field_path].attrs)
+        ome: Any = attributes.get("ome", attributes)
+        return dict(ome)
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Axis names of a field."""
+        return tuple(axis["name"] for axis in self._first_field["multiscales"][0]["axes"])
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Channel names in array order."""
+        omero = self._first_field.get("omero", {}).get("channels", [])
+        return tuple(str(item.get("label", index)) for index, item in enumerate(omero)) or ("0",)
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """Pixel size in µm; None when the source had none."""
+        entry = self._first_field["multiscales"][0]
+        axis = next(item for item in entry["axes"] if item["name"] == "x")
+        if axis.get("unit") != "micrometer":
+            return None
+        scale = entry["datasets"][0]["coordinateTransformations"][0]["scale"]
+        return float(scale[-1])
+
+    def channel_index(self, name: str | None) -> int:
+        """Index of a channel; without a name, of the only one.
+
+        Raises
+        ------
+        UnknownNameError
+            When there is no such channel.
+        InputError
+            When no name is given and there are several.
+        """
+        names = self.channels
+        if name is None:
+            if len(names) > 1:
+                msg = f"plate {self.name} has channels {list(names)}: name one with --channel"
+                raise InputError(msg)
+            return 0
+        if name not in names:
+            raise UnknownNameError("channel", name, f"plate {self.name}", names)
+        return names.index(name)
+
+    def level(self, field_path: str, level: int) -> zarr.Array[Any]:
+        """Return the Zarr array of one level of a field.
+
+        Raises
+        ------
+        InputError
+            When the field does not exist.
+        """
+        try:
+            found = self._root[f"{field_path}/{level}"]
+        except KeyError as error:
+            msg = f"{self.path} has no field {field_path} with level {level}"
+            raise InputError(msg) from error
+        if not isinstance(found, zarr.Array):
+            msg = f"{self.path}/{field_path}/{level} is a group; an array was expected"
+            raise InputError(msg)
+        return found
+
+    def read_plane(self, field_path: str, channel: int, level: int = 0) -> NDArray[Any]:
+        """Read one channel of one field, ``(Y, X)`` as acquired; first plane of z and t.
+
+        Raises
+        ------
+        ImageReadError
+            When the pixels cannot be read; the message names the field.
+        """
+        try:
+            array: Any = self.level(field_path, level)
+            index = tuple(
+                channel if axis == "c" else slice(None) if axis in {"y", "x"} else 0
+                for axis in self.axes
+            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return np.asarray(array[index])
+        except (KeyError, OSError, ValueError, RuntimeError) as error:
+            msg = f"{self.path}/{field_path}: cannot read level {level}: {error}"
+            raise ImageReadError(msg, tables.Reason.UNREADABLE) from error
+
+    def label_names(self, field_path: str) -> tuple[str, ...]:
+        """Names of the label images of a field."""
+        try:
+            attributes = dict(self._root[f"{field_path}/labels"].attrs)
+        except KeyError:
+            return ()
+        ome: Any = attributes.get("ome", attributes)
+        return tuple(ome.get("labels", ()))
+
+    def read_label(self, field_path: str, name: str, level: int = 0) -> NDArray[Any]:
+        """Read a label image, ``(Y, X)``."""
+        array = self._root[f"{field_path}/labels/{name}/{level}"]
+        if not isinstance(array, zarr.Array):
+            raise UnknownNameError("label", name, field_path, self.label_names(field_path))
+        return np.asarray(array[...])
+
+
+def _read_parquet(file: UPath) -> pd.DataFrame:
+    with file.open("rb") as stream:
+        frame: pd.DataFrame = pq.read_table(stream).to_pandas()
+    return frame

@@ -1,0 +1,251 @@
+"""Atomic writes, fingerprints, unit records, locks and provenance: what makes a run resumable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import platform
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from filelock import FileLock, Timeout
+from pydantic import BaseModel
+from upath import UPath
+
+import hcs
+from hcs.errors import InputError, LockedError, NotFoundError
+
+log = logging.getLogger(__name__)
+
+AnyPath = str | os.PathLike[str] | UPath
+"""A local path or an object-store address in any of its forms."""
+
+SIDECAR_SUFFIX: Final = ".hcs"
+"""Beside every output ``X`` lies ``X.hcs``: unit records, problems, manifest, lock."""
+
+_DIGEST_HEX: Final = 20
+
+
+def as_path(path: AnyPath) -> UPath:
+    """Turn a local path or ``s3://…`` into one kind of path object."""
+    return UPath(path)
+
+
+def is_local(path: UPath) -> bool:
+    """Whether a path lies on this machine's file system."""
+    return path.protocol in {"", "file", "local"}
+
+
+def sidecar(out: AnyPath) -> UPath:
+    """Folder of an output's records, beside it: ``plate.zarr`` → ``plate.zarr.hcs``."""
+    path = as_path(out)
+    return path.parent / (path.name + SIDECAR_SUFFIX)
+
+
+def _plain(value: object) -> object:
+    """Turn models, dataclasses, paths and NumPy scalars into what JSON knows."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    elif is_dataclass(value) and not isinstance(value, type):
+        value = {item.name: getattr(value, item.name) for item in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        value = sorted(value, key=repr)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def fingerprint(*values: object) -> str:
+    """Fingerprint of settings and inputs: 20 hexadecimal digits of a SHA-256.
+
+    Parameters
+    ----------
+    *values
+        Anything made of models, mappings, sequences, strings and numbers. The order of keys does
+        not matter, the order of sequences does.
+    """
+    text = json.dumps(_plain(values), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_HEX]
+
+
+def file_stamp(path: UPath) -> str:
+    """Fingerprint of a file from its size and time of change; the bytes are not read."""
+    info = path.stat()
+    stamp = getattr(info, "st_mtime_ns", None) or getattr(info, "st_mtime", 0)
+    return f"{info.st_size}-{stamp}"
+
+
+@contextmanager
+def replacing(path: AnyPath) -> Iterator[Path]:
+    """Give a temporary local path that takes the place of ``path`` when the block ends well.
+
+    A reader sees the old file or the new one, never half of one. Nothing is left behind when the
+    block raises.
+    """
+    target = as_path(path)
+    if is_local(target):
+        local = Path(str(target))
+        local.parent.mkdir(parents=True, exist_ok=True)
+        temporary = local.parent / f".{local.name[:100]}.{uuid.uuid4().hex[:8]}.tmp"
+        try:
+            yield temporary
+            temporary.replace(local)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = Path(folder) / "object"
+        yield temporary
+        target.write_bytes(temporary.read_bytes())  # one PUT is atomic on an object store
+
+
+def write_bytes(path: AnyPath, data: bytes) -> None:
+    """Write a whole file at once."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_json(path: AnyPath, value: object) -> None:
+    """Write JSON at once, indented, in a stable form."""
+    text = json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, (text + "\n").encode())
+
+
+def read_json(path: AnyPath) -> object:
+    """Read JSON; the error names the file."""
+    file = as_path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        msg = f"{file} does not exist"
+        raise NotFoundError(msg) from error
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        msg = f"{file} is not JSON: {error}"
+        raise InputError(msg) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Records of finished units: one small JSON file a unit, written after its output.
+
+    Attributes
+    ----------
+    folder
+        Where the records lie, ``<out>.hcs/units``.
+    """
+
+    folder: str
+
+    @classmethod
+    def of(cls, out: AnyPath) -> Ledger:
+        """Return the ledger of an output."""
+        return cls(str(sidecar(out) / "units"))
+
+    def _file(self, unit_id: str) -> UPath:
+        safe = unit_id.replace("/", "_")
+        return as_path(self.folder) / f"{safe}.json"
+
+    def read(self, unit_id: str) -> dict[str, Any] | None:
+        """Record of a unit, or None when it never finished (or its record is damaged)."""
+        try:
+            record = json.loads(self._file(unit_id).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+        return record if isinstance(record, dict) else None
+
+    def write(self, unit_id: str, unit_fingerprint: str, result: object, seconds: float) -> None:
+        """Record that a unit is finished."""
+        record = {"fingerprint": unit_fingerprint, "seconds": round(seconds, 3), "result": result}
+        write_bytes(self._file(unit_id), json.dumps(_plain(record)).encode())
+
+    def part(self, unit_id: str, suffix: str) -> UPath:
+        """Path for a piece of output that a unit leaves for the final table."""
+        return as_path(self.folder).parent / "parts" / f"{unit_id.replace('/', '_')}{suffix}"
+
+    def clear(self) -> None:
+        """Forget every record and part."""
+        for folder in (as_path(self.folder), as_path(self.folder).parent / "parts"):
+            remove(folder)
+
+
+def remove(path: AnyPath) -> None:
+    """Remove a file or folder if it is there."""
+    target = as_path(path)
+    if is_local(target):
+        local = Path(str(target))
+        if local.is_dir():
+            shutil.rmtree(local)
+        else:
+            local.unlink(missing_ok=True)
+    elif target.exists():
+        target.fs.rm(target.path, recursive=True)
+
+
+@contextmanager
+def locked(out: AnyPath) -> Iterator[None]:
+    """Hold an output for one run; a second run at the same time is refused.
+
+    The lock is the operating system's own, so it vanishes with a killed process. Object stores
+    have no such lock: there it is the caller's care.
+    """
+    folder = sidecar(out)
+    if not is_local(folder):
+        yield
+        return
+    Path(str(folder)).mkdir(parents=True, exist_ok=True)
+    lock = FileLock(str(folder / "lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        msg = f"{out} is being written by another run; wait for it to end or choose another output"
+        raise LockedError(msg) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def provenance(
+    stage: str, config: BaseModel, inputs: Mapping[str, str], started: float
+) -> dict[str, Any]:
+    """Say how an output came to be.
+
+    Parameters
+    ----------
+    stage
+        Name of the stage.
+    config
+        Its whole configuration.
+    inputs
+        Fingerprint of every input by its name.
+    started
+        ``time.time()`` at the start.
+    """
+    return {
+        "software": "hcs",
+        "version": hcs.__version__,
+        "stage": stage,
+        "config": config.model_dump(mode="json"),
+        "inputs": dict(inputs),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started, 2),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+    }

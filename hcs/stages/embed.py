@@ -1,0 +1,178 @@
+"""From normalised images to the feature bank: the frozen network runs once an image and view."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from hcs.compute import budget
+from hcs.compute.client import network_resources
+from hcs.compute.units import Unit, run_units
+from hcs.domain import tables
+from hcs.domain.config import Augmentation, Backbone, EmbedConfig
+from hcs.domain.results import StageResult
+from hcs.errors import InputError
+from hcs.io import bank, imageset, runs
+from hcs.io.stack import open_stack
+from hcs.learn import augment, backbone
+from hcs.learn.weights import resolve_weights
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+STAGE: Final = "embed"
+
+_FORMAT: Final = 1
+
+_SHARD_BYTES: Final = 4 * 1024**2
+"""About this much of the bank is one shard, and one unit of work."""
+
+_MAX_IMAGES_PER_SHARD: Final = 32
+
+
+@dataclass(frozen=True)
+class BlockJob:
+    """A block of images that fills one shard of the bank; the unit of work."""
+
+    stack: str
+    out: str
+    start: int
+    stop: int
+    image_ids: tuple[str, ...]
+    backbone: Backbone
+    image_px: int
+    views: int
+    augmentation: Augmentation
+    batch_images: int
+    seed: int
+
+
+def run(config: EmbedConfig, client: Client | None = None) -> StageResult:
+    """Compute the feature bank ``config.out`` of the stack ``config.stack``.
+
+    Raises
+    ------
+    NotFoundError
+        When there is no stack.
+    WeightsError
+        When the weights are absent or do not fit; said before anything starts.
+    """
+    started = time.time()
+    with runs.locked(config.out):
+        return _run(config, client, started)
+
+
+def image_id(plate: object, well: object, site: object) -> str:
+    """Name of an image from which its random numbers are drawn."""
+    return f"{plate}/{well}/{site}"
+
+
+def _run(config: EmbedConfig, client: Client | None, started: float) -> StageResult:
+    stack = open_stack(config.stack)
+    frame = stack.frame
+    if not frame[imageset.VALID].any():
+        msg = f"stack {config.stack} holds no usable image"
+        raise InputError(msg)
+    weights = resolve_weights(config.backbone)
+    image_px = int(stack.array.shape[1])
+    n_features = backbone.feature_count(config.backbone, image_px)
+    n_views = config.views + 1
+    per_shard = images_per_shard(n_views, n_features)
+    layout = bank.layout(len(frame), n_views, n_features, per_shard)
+    settings = {
+        "stack": stack.settings,
+        "backbone": config.backbone.model_dump(mode="json", exclude={"weights"}),
+        "weights": weights.description,
+        "weights_fingerprint": weights.fingerprint,
+        "views": config.views,
+        "augmentation": config.augmentation.model_dump(mode="json"),
+        "seed": config.seed,
+    }
+    pictures = config.batch_images * image_px**2
+    # The first two blocks of VGG-16 hold 64 float32 maps of the input's size, twice over.
+    needed = budget.NETWORK_FLOOR_BYTES + pictures * 64 * 4 * 2 + per_shard * n_views * image_px**2
+    budget.check_budget(STAGE, needed, client, "lower batch_images or give workers more memory")
+    ledger = runs.Ledger.of(config.out)
+    imageset.prepare(config.out, layout, frame, settings, ledger)
+    outcome = run_units(
+        _embed_block,
+        _units(config, image_px, per_shard, settings),
+        ledger=ledger,
+        client=client,
+        label="embed",
+        resources=network_resources(client),
+    )
+    made = runs.provenance(STAGE, config, {"stack": stack.fingerprint}, started)
+    imageset.write_provenance(config.out, made)
+    return StageResult(
+        stage=STAGE,
+        out=config.out,
+        summary={
+            "images": int(frame[imageset.VALID].sum()),
+            "views": f"1 + {config.views} augmented",
+            "features": n_features,
+            "weights": weights.description,
+        },
+        n_run=outcome.n_run,
+        n_skipped=outcome.n_skipped,
+        seconds=time.time() - started,
+    )
+
+
+def images_per_shard(n_views: int, n_features: int) -> int:
+    """Images that make one shard of the bank of about 4 MiB."""
+    return int(np.clip(_SHARD_BYTES // (n_views * n_features * 2), 1, _MAX_IMAGES_PER_SHARD))
+
+
+def _units(
+    config: EmbedConfig, image_px: int, per_shard: int, settings: Mapping[str, Any]
+) -> list[Unit[BlockJob]]:
+    frame = open_stack(config.stack).frame
+    ids = [image_id(*key) for key in zip(*(frame[name] for name in tables.IMAGE_KEY), strict=True)]
+    marks = frame[tables.FINGERPRINT].tolist()
+    units = []
+    for start in range(0, len(ids), per_shard):
+        stop = min(start + per_shard, len(ids))
+        job = BlockJob(
+            stack=config.stack,
+            out=config.out,
+            start=start,
+            stop=stop,
+            image_ids=tuple(ids[start:stop]),
+            backbone=config.backbone,
+            image_px=image_px,
+            views=config.views,
+            augmentation=config.augmentation,
+            batch_images=config.batch_images,
+            seed=config.seed,
+        )
+        mark = runs.fingerprint(_FORMAT, settings, ids[start:stop], marks[start:stop])
+        units.append(Unit(f"{start:08d}", mark, job))
+    return units
+
+
+def _embed_block(job: BlockJob) -> Mapping[str, Any]:
+    """Compute and write one block; runs on a worker that may hold a GPU."""
+    images = open_stack(job.stack).read(job.start, job.stop)
+    embedder = backbone.load_embedder(job.backbone, job.image_px, job.batch_images)
+    matrices = augment.view_parameters(
+        job.augmentation,
+        seed=job.seed,
+        image_ids=job.image_ids,
+        views=job.views,
+        image_px=job.image_px,
+    )
+    n_images, n_views = len(images), job.views + 1
+    views = augment.apply_views(images, matrices)
+    flat = views.reshape(n_images * n_views, job.image_px, job.image_px)
+    features = embedder.features(flat).reshape(n_images, n_views, -1)
+    block = features.astype(np.float16)
+    if not np.isfinite(block).all():
+        msg = f"activations of images {job.start}…{job.stop} exceed half precision"
+        raise InputError(msg)
+    imageset.write_block(job.out, bank.FEATURES, job.start, block)
+    return {"n_images": n_images}
