@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 _OFFSETS: Final = ((0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, -1), (-1, 1))
 """Neighbors: first the four that share an edge, then the four that share a corner."""
@@ -110,3 +111,8 @@ def lengths_of_pixels(graph: PixelGraph) -> NDArray[np.float64]:
     length = np.hypot(*(points[start] - points[end]).T)
     halves = np.bincount(start, length, graph.size) + np.bincount(end, length, graph.size)
     return halves / 2
+
+
+def link_matrix(begin: NDArray[np.intp], end: NDArray[np.intp], size: int) -> sparse.csr_array:
+    """Return links as a sparse matrix for scipy's graph routines, each link once."""
+    return sparse.csr_array((np.ones(begin.size, np.int8), (begin, end)), shape=(size, size))

@@ -7,16 +7,19 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from scipy.sparse import csgraph
 from skimage.morphology import skeletonize
 
 from hcs.domain.config import Threshold
+from hcs.ops.branches import prune
 from hcs.ops.filters import FloatPlane
-from hcs.ops.graph import PixelGraph, lengths_of_pixels, pixel_graph
-from hcs.ops.ridges import ridge_mask, ridge_strength
+from hcs.ops.graph import PixelGraph, lengths_of_pixels, link_matrix
+from hcs.ops.ridges import center_lines, find_ridges
 from hcs.ops.scales import Scales
 from hcs.ops.segment import LabelPlane, Somas
+
+_SPUR_WIDTHS: Final = 3.0
+"""Side branches shorter than this many neurite widths come from the neurite's own width."""
 
 UNASSIGNED: Final = 65535
 """Label of a neurite that leads to no soma of this image."""
@@ -72,25 +75,18 @@ def trace_neurites(
     Neurites
         Of no pixels when there are none.
     """
-    strength = ridge_strength(signal, scales.neurite_width_px / 2)
-    mask = ridge_mask(strength, threshold) & ~somas.debris
-    skeleton = skeletonize(mask | (somas.labels > 0)) & (somas.labels == 0)
-    graph = pixel_graph(_without_short(skeleton, scales.min_neurite_length_px))
+    bodies = somas.labels > 0
+    ridges = find_ridges(signal, 0.6 * scales.neurite_width_px)
+    mask = center_lines(ridges, threshold, bodies)
+    skeleton = skeletonize(mask | bodies) & ~bodies
+    graph = prune(
+        skeleton,
+        ridges.strength,
+        _SPUR_WIDTHS * scales.neurite_width_px,
+        scales.min_neurite_length_px,
+    )
     owner = _owners(graph, somas)
-    return Neurites(graph, lengths_of_pixels(graph), owner, mask & (somas.labels == 0))
-
-
-def _without_short(skeleton: NDArray[np.bool_], min_length_px: float) -> NDArray[np.bool_]:
-    """Drop connected pieces shorter than the least length."""
-    graph = pixel_graph(skeleton)
-    if graph.size == 0:
-        return skeleton
-    component = csgraph.connected_components(_adjacency(graph), directed=False)[1]
-    length = np.bincount(component, lengths_of_pixels(graph))
-    kept = length[component] >= min_length_px
-    result = np.zeros_like(skeleton)
-    result[graph.y[kept], graph.x[kept]] = True
-    return result
+    return Neurites(graph, lengths_of_pixels(graph), owner, mask & ~bodies)
 
 
 def _owners(graph: PixelGraph, somas: Somas) -> NDArray[np.uint16]:
@@ -101,7 +97,7 @@ def _owners(graph: PixelGraph, somas: Somas) -> NDArray[np.uint16]:
     if starts.size == 0:
         return owner
     reached = csgraph.dijkstra(
-        _adjacency(graph),
+        link_matrix(*graph.links(), graph.size),
         directed=False,
         indices=starts,
         unweighted=True,
@@ -121,9 +117,3 @@ def _touched_soma(graph: PixelGraph, labels: LabelPlane) -> NDArray[np.uint16]:
         for dx in range(3):
             touched = np.maximum(touched, padded[graph.y + dy, graph.x + dx])
     return touched
-
-
-def _adjacency(graph: PixelGraph) -> sparse.csr_array:
-    start, end = graph.links()
-    ones = np.ones(start.size, np.int8)
-    return sparse.csr_array((ones, (start, end)), shape=(graph.size, graph.size))
