@@ -120,11 +120,14 @@ class RegexLayout(Frozen):
     r"""Any naming as a regular expression with named groups, matched on the relative path.
 
     Groups: ``well`` or ``row`` + ``column``; optional ``site``, ``channel``, ``z``, ``t``,
-    ``plate``. For example ``(?P<column>\d\d)(?P<row>[A-H])_(?P<channel>\w+)\.tif``.
+    ``plate``. For example ``(?P<column>\d\d)(?P<row>[A-H])_(?P<channel>\w+)\.tif``. The pattern
+    must match the whole relative path, or the whole name without folders. ``pages`` says what the
+    pages of a file are when the file does not.
     """
 
     kind: Literal["regex"] = "regex"
     pattern: Name
+    pages: Literal["channel", "z", "t"] | None = None
 
     @field_validator("pattern")
     @classmethod

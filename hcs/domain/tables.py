@@ -138,6 +138,7 @@ class Reason(StrEnum):
     NOT_IN_MAP = "not-in-map"
     UNMATCHED_FILE = "unmatched-file"
     OUTSIDE_SOURCE = "outside-source"
+    MISSING_FILE = "missing-file"
     NO_CONTROLS = "no-controls"
     NO_SPREAD = "no-spread"
     TOO_FEW_IMAGES = "too-few-images"

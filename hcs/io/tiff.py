@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import struct
-import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from upath import UPath
 
 from hcs.domain.tables import Reason
 from hcs.errors import ImageReadError
+from hcs.io.runs import AnyPath
 from hcs.io.tiff_header import PlaneInfo, describe_page, find_page, planes_of
 
 Image = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
@@ -74,7 +74,7 @@ _tifffile_logger.propagate = False
 
 
 def read_plane(
-    path: str | os.PathLike[str],
+    path: AnyPath,
     page: int = 0,
     *,
     expected: tuple[Shape, npt.DTypeLike] | None = None,
@@ -105,7 +105,7 @@ def read_plane(
         damaged, too large), ``truncated`` (bytes are missing), ``wrong-type`` (color, 32-bit
         integers, lossy compression …) or ``wrong-shape``. An empty file is truncated.
     """
-    name = os.fspath(path)
+    name = str(path)
     with _as_read_errors(name), _opened(path) as stream:
         size_bytes = stream.seek(0, os.SEEK_END)
         stream.seek(0)
@@ -118,7 +118,7 @@ def read_plane(
             return _read_page(name, find_page(tif, page, name), size_bytes, expected, max_pixels)
 
 
-def probe(path: str | os.PathLike[str]) -> PlaneInfo:
+def probe(path: AnyPath) -> PlaneInfo:
     """Read what the header of an image file says, without reading pixels.
 
     Parameters
@@ -137,7 +137,7 @@ def probe(path: str | os.PathLike[str]) -> PlaneInfo:
     ImageReadError
         As :func:`read_plane`, for what can be seen without the pixels.
     """
-    name = os.fspath(path)
+    name = str(path)
     with _as_read_errors(name), _opened(path) as stream:
         head = stream.read(_PNG_HEADER_BYTES)
         if not head:
@@ -156,8 +156,9 @@ def probe(path: str | os.PathLike[str]) -> PlaneInfo:
 def _as_read_errors(name: str) -> Iterator[None]:
     """Turn whatever the libraries raise on damaged bytes into one error with a reason."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # NumPy warns of overflow in damaged headers
+        # Damaged headers overflow; NumPy's error state is of this thread alone, while
+        # warnings.catch_warnings would change the filters of all threads of a worker.
+        with np.errstate(all="ignore"):
             yield
     except ImageReadError:
         raise
@@ -173,7 +174,7 @@ def _as_read_errors(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def _opened(path: AnyPath) -> Iterator[BinaryIO]:
     """Open a local file, or an address such as ``s3://…``, for reading bytes."""
     with UPath(path).open("rb") as stream:
         yield stream

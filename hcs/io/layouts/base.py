@@ -1,0 +1,252 @@
+"""What one vendor's layout provides; everything else about a source folder is shared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, Final, Protocol
+
+from upath import UPath
+
+from hcs.domain import tables
+from hcs.domain.plate import Channel
+from hcs.domain.tables import Reason
+from hcs.domain.wells import PlateFormat, Well, row_index
+from hcs.errors import InputError
+
+IMAGE_SUFFIXES: Final = frozenset(
+    {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".c01", ".dib", ".flex", ".stk"}
+)
+"""Endings of files that may hold a plane; one that no layout recognises is reported."""
+
+_MAX_NUMBER: Final = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class NameFields:
+    """What one file name (or one entry of a sidecar) says about a plane.
+
+    Attributes
+    ----------
+    well
+        The well.
+    site, z, t
+        Numbers as the microscope counts them, None where the name is silent.
+    channel
+        Channel as the name has it, None where the name is silent.
+    order
+        The microscope's own number of the channel.
+    plate
+        Plate name, None where the name is silent.
+    """
+
+    well: Well
+    site: int | None = None
+    channel: str | None = None
+    z: int | None = None
+    t: int | None = None
+    order: int | None = None
+    plate: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """What the vendor's own metadata files add to the names.
+
+    Attributes
+    ----------
+    source
+        Relative path of the metadata file.
+    plate_name, plate_format, pixel_size_um
+        What the vendor states of the whole plate, else None.
+    channels
+        Channels in the microscope's order.
+    channel_names
+        From the channel that a file name carries to the channel's real name.
+    listed
+        From relative path, letter case folded, to what the vendor says of that file. May name files
+        that do not exist.
+    notes
+        Sentences for the user.
+    problems
+        Rows of the problems table.
+    """
+
+    source: str
+    plate_name: str | None = None
+    plate_format: PlateFormat | None = None
+    pixel_size_um: float | None = None
+    channels: tuple[Channel, ...] = ()
+    channel_names: Mapping[str, str] = field(default_factory=dict)
+    listed: Mapping[str, tuple[str, NameFields]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    problems: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All files under a source folder.
+
+    Attributes
+    ----------
+    root
+        The source folder.
+    images
+        Relative paths, forward slashes, of files that may be images; sorted.
+    others
+        Relative paths of all other files; sorted.
+    outside
+        Links that lead out of the folder; never followed.
+    """
+
+    root: UPath
+    images: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
+
+    def ending(self, *suffixes: str) -> tuple[str, ...]:
+        """Return the files that are no images and end so, letter case ignored."""
+        return tuple(path for path in self.others if path.lower().endswith(suffixes))
+
+
+class VendorLayout(Protocol):
+    """One way in which a microscope names files; see the modules of this package."""
+
+    @property
+    def kind(self) -> str:
+        """Name in configurations and in the ``--layout`` option."""
+
+    @property
+    def title(self) -> str:
+        """What users call it."""
+
+    @property
+    def example(self) -> str:
+        """A file name as this microscope writes it."""
+
+    @property
+    def multipage(self) -> bool:
+        """Whether one file may hold several planes, so that its header must be read."""
+
+    def parse(self, path: str) -> NameFields | None:
+        """Read one relative path; None when this microscope does not write such names."""
+
+    def ignores(self, path: str) -> bool:
+        """Whether the file is known and no plane: a thumbnail, a calibration image."""
+
+    def sidecar(self, listing: Listing) -> Sidecar | None:
+        """Read the vendor's metadata files; None when there are none."""
+
+
+@dataclass(frozen=True)
+class NamePatterns:
+    """A layout that regular expressions describe, matched on the file name without its folder.
+
+    Groups are ``well`` or ``row`` and ``column``, and any of ``site``, ``channel``, ``z``, ``t``,
+    ``order``, ``plate``. The first pattern that matches the whole name counts.
+    """
+
+    kind: str
+    title: str
+    example: str
+    patterns: tuple[re.Pattern[str], ...]
+    ignored: re.Pattern[str] | None = None
+    multipage: bool = False
+
+    def parse(self, path: str) -> NameFields | None:
+        """Read one relative path; None when no pattern matches or the well is impossible."""
+        name = file_name(path)
+        for pattern in self.patterns:
+            if match := pattern.fullmatch(name):
+                return fields_from(match.groupdict())
+        return None
+
+    def ignores(self, path: str) -> bool:
+        """Whether the file is known and no plane."""
+        return self.ignored is not None and self.ignored.search(path) is not None
+
+    def sidecar(self, listing: Listing) -> Sidecar | None:  # noqa: ARG002  (a vendor may have none)
+        """Nothing is added to the names."""
+        return None
+
+
+def fields_from(groups: Mapping[str, str | None]) -> NameFields | None:
+    """Turn matched text into fields; None when the well or a number is impossible."""
+    well = _well_from(groups)
+    if well is None:
+        return None
+    numbers: dict[str, int | None] = {}
+    for name in ("site", "z", "t", "order"):
+        text = groups.get(name)
+        if text is not None and not (text.isascii() and text.isdigit() and len(text) < 10):
+            return None
+        numbers[name] = None if text is None else int(text)
+    channel, plate = ((groups.get(name) or "").strip() or None for name in ("channel", "plate"))
+    return NameFields(well, channel=channel, plate=plate, **numbers)
+
+
+def _well_from(groups: Mapping[str, str | None]) -> Well | None:
+    try:
+        if (text := groups.get("well")) is not None:
+            return Well.parse(text)
+        return well_at(groups.get("row") or "", groups.get("column") or "")
+    except InputError:
+        return None
+
+
+def well_at(row: str, column: str) -> Well:
+    """Return the well at a row (letters, or a number from 1) and a column (a number from 1)."""
+    column_number = int(column) if column.isascii() and column.isdigit() else 0
+    row_number = int(row) if row.isascii() and row.isdigit() else row_index(row) + 1
+    if not (1 <= row_number < _MAX_NUMBER and 1 <= column_number < _MAX_NUMBER):
+        msg = f"row {row!r} and column {column!r} are no well"
+        raise InputError(msg)
+    return Well(row_number - 1, column_number - 1)
+
+
+def file_name(path: str) -> str:
+    """Return the last part of a relative path."""
+    return PurePosixPath(path).name
+
+
+def beside(path: str, name: str) -> str | None:
+    """Relative path of a file that a sidecar names; None when that leads out of the source.
+
+    Examples
+    --------
+    >>> beside("run1/Index.xml", "r01c01.tiff")
+    'run1/r01c01.tiff'
+    >>> beside("Index.xml", "../other/r01c01.tiff") is None
+    True
+    """
+    parts: list[str] = list(PurePosixPath(path).parent.parts)
+    text = name.replace("\\", "/")
+    if text.startswith("/") or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", text):
+        return None
+    for part in PurePosixPath(text).parts:
+        if part != "..":
+            parts.append(part)
+        elif parts:
+            parts.pop()
+        else:
+            return None
+    return "/".join(parts)
+
+
+def problem(
+    reason: Reason,
+    file: str,
+    message: str,
+    *,
+    fields: NameFields | None = None,
+    kept: bool = False,
+) -> dict[str, Any]:
+    """One row of the problems table; the plate is filled in when it is known."""
+    row: dict[str, Any] = dict.fromkeys(tables.PROBLEM_COLUMNS)
+    row |= {"stage": "ingest", "file": file, "reason": str(reason), "message": message}
+    row["kept"] = kept
+    if fields is not None:
+        row |= {tables.WELL: fields.well.name, tables.SITE: fields.site}
+    return row

@@ -1,0 +1,32 @@
+"""Any naming at all, as a regular expression with named groups that the user gives."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from hcs.io.layouts.base import Listing, NameFields, Sidecar, fields_from, file_name
+
+
+@dataclass(frozen=True)
+class NamedGroups:
+    """Files whose whole relative path, or whole name without folders, matches one expression."""
+
+    pattern: re.Pattern[str]
+    kind: str = "regex"
+    title: str = "regular expression"
+    example: str = ""
+    multipage: bool = True
+
+    def parse(self, path: str) -> NameFields | None:
+        """Read one relative path; None when it does not match, or a group is no well or number."""
+        match = self.pattern.fullmatch(path) or self.pattern.fullmatch(file_name(path))
+        return None if match is None else fields_from(match.groupdict())
+
+    def ignores(self, path: str) -> bool:  # noqa: ARG002  (nothing is known of these files)
+        """No file is known to be something else."""
+        return False
+
+    def sidecar(self, listing: Listing) -> Sidecar | None:  # noqa: ARG002
+        """No metadata file is known."""
+        return None

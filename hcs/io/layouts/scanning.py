@@ -1,0 +1,243 @@
+"""From a listing and one vendor's layout to a plate, with a reason for every file left out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from hcs.domain import tables
+from hcs.domain.plate import SourcePlate
+from hcs.domain.tables import Reason
+from hcs.domain.wells import PlateFormat, Well
+from hcs.errors import Fault, FaultsError, ImageReadError, InputError
+from hcs.io import tiff
+from hcs.io.layouts.base import Listing, NameFields, Sidecar, VendorLayout, problem
+from hcs.io.layouts.planes import PageAxis, assemble
+
+_EXCERPT: Final = 8
+"""Names shown when none is recognized: enough to see the pattern, few enough to read."""
+
+_PROBES: Final = 5
+"""Files looked into for a pixel size: the first may be damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanResult:
+    """A plate as found, every fault, and why the layout was chosen.
+
+    Attributes
+    ----------
+    plate
+        The plate; no pixel was read.
+    problems
+        Rows with the columns of :data:`hcs.domain.tables.PROBLEM_COLUMNS`.
+    why
+        For the user: which layout and why, the plate format, the pixel size and whence.
+    """
+
+    plate: SourcePlate
+    problems: tuple[dict[str, Any], ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What the user says of the plate; it wins over names, metadata and headers.
+
+    ``page_axis`` tells what the pages of a file are when the file does not.
+    """
+
+    plate_name: str | None = None
+    plate_format: PlateFormat | None = None
+    pixel_size_um: float | None = None
+    page_axis: PageAxis | None = None
+
+
+@dataclass
+class _Draft:
+    """What is known of a source folder so far."""
+
+    named: dict[str, NameFields]
+    problems: list[dict[str, Any]]
+    notes: list[str] = field(default_factory=list)
+
+
+def build(listing: Listing, layout: VendorLayout, stated: Stated, why: str) -> ScanResult:
+    """Read all names of a listing as one vendor's and put the plate together.
+
+    Parameters
+    ----------
+    listing
+        The files.
+    layout
+        The vendor.
+    stated
+        What the user says of the plate.
+    why
+        Why this layout; the first sentence of the result's.
+
+    Returns
+    -------
+    ScanResult
+        Planes sorted by well, site, channel, time and z.
+
+    Raises
+    ------
+    FaultsError
+        For wells outside the plate, and for files whose name and metadata disagree.
+    InputError
+        When no file is recognized, or several plates are mixed and none is named.
+    """
+    named = {path: f for path in listing.images if (f := layout.parse(path)) is not None}
+    draft = _Draft(named, [], [why])
+    sidecar = layout.sidecar(listing) or Sidecar(source="")
+    _merge(draft, sidecar, listing)
+    unmatched = [p for p in listing.images if p not in named and not layout.ignores(p)]
+    if not named:
+        raise InputError(nothing_recognized(listing, layout))
+    _report_left_out(draft, listing, unmatched)
+    name = _plate_name(draft, stated.plate_name, sidecar, listing)
+    plate_format = _plate_format(draft, stated.plate_format, sidecar)
+    root = listing.root if layout.multipage else None
+    channels, planes = assemble(named, sidecar, root, stated.page_axis, draft.problems)
+    pixel_size_um = _pixel_size_um(draft, stated.pixel_size_um, sidecar, listing)
+    for row in draft.problems:
+        row[tables.PLATE] = name
+    plate = SourcePlate(
+        name=name,
+        layout=layout.kind,
+        plate_format=plate_format,
+        channels=channels,
+        planes=planes,
+        unmatched=tuple(unmatched),
+        pixel_size_um=pixel_size_um,
+    )
+    return ScanResult(plate, tuple(draft.problems), "; ".join(draft.notes))
+
+
+def nothing_recognized(listing: Listing, layout: VendorLayout | None) -> str:
+    """Say which names were found and how to go on."""
+    shown = "".join(f"\n  {path}" for path in listing.images[:_EXCERPT])
+    more = len(listing.images) - _EXCERPT
+    shown += f"\n  … and {more} more" if more > 0 else ""
+    if not listing.images:
+        return f"no image files in {listing.root}; {len(listing.others)} other files"
+    wanted = f"names such as {layout.example!r}" if layout and layout.example else "such names"
+    which = "no layout fits" if layout is None else f"{layout.title} ({layout.kind}): no {wanted}"
+    return (
+        f"{which} in {listing.root}; found{shown}\n"
+        "name the layout with --layout, or describe the names with --layout regex, whose pattern "
+        r"must match a whole name, for example (?P<row>[A-H])(?P<column>\d\d)_(?P<site>\d+)\.tif"
+    )
+
+
+def _merge(draft: _Draft, sidecar: Sidecar, listing: Listing) -> None:
+    """Let metadata identify files that their names do not, and tell of absent ones."""
+    draft.problems += [dict(row) for row in sidecar.problems]
+    draft.notes += sidecar.notes
+    present = {path.casefold(): path for path in listing.images}
+    faults: list[Fault] = []
+    for folded, (path, stated) in sidecar.listed.items():
+        found = present.get(folded)
+        if found is None:
+            message = f"{path} is listed in {sidecar.source} and is not there"
+            draft.problems.append(problem(Reason.MISSING_FILE, path, message, fields=stated))
+        elif found in draft.named:
+            faults += _disagreements(found, draft.named[found], stated, sidecar.source)
+        else:
+            draft.named[found] = stated
+    if faults:
+        what = f"file names and {sidecar.source} disagree; remove it, or choose --layout regex"
+        raise FaultsError(what, faults)
+
+
+def _disagreements(
+    path: str, named: NameFields, stated: NameFields, source: str
+) -> Iterator[Fault]:
+    if named.well != stated.well:
+        message = f"the well differs from that in {source}"
+        yield Fault(path, message, value=named.well.name, expected=stated.well.name)
+    if None not in {named.site, stated.site} and named.site != stated.site:
+        message = f"the field number differs from that in {source}"
+        yield Fault(path, message, value=str(named.site), expected=str(stated.site))
+
+
+def _report_left_out(draft: _Draft, listing: Listing, unmatched: list[str]) -> None:
+    for path in listing.outside:
+        message = f"{path} is a link that leads out of the source folder; it is not followed"
+        draft.problems.append(problem(Reason.OUTSIDE_SOURCE, path, message))
+    for path in unmatched:
+        message = f"{path} is an image file whose name the layout does not know"
+        draft.problems.append(problem(Reason.UNMATCHED_FILE, path, message))
+
+
+def _plate_name(draft: _Draft, asked: str | None, sidecar: Sidecar, listing: Listing) -> str:
+    """Choose the plate's name; of several plates in one folder keep the one that was asked for."""
+    plates = sorted({f.plate for f in draft.named.values() if f.plate is not None})
+    if len(plates) <= 1:
+        fallback = sidecar.plate_name or listing.root.resolve().name or "plate"
+        return asked or (plates[0] if plates else fallback)
+    if asked not in plates:
+        listed = ", ".join(repr(plate) for plate in plates)
+        asked_for = "none is named" if asked is None else f"none is {asked!r}"
+        msg = f"{listing.root} holds images of plates {listed}, and {asked_for}: use --plate-name"
+        raise InputError(msg)
+    others = [path for path, f in draft.named.items() if f.plate not in {asked, None}]
+    for path in others:
+        del draft.named[path]
+    draft.notes.append(f"{len(others)} files of {len(plates) - 1} other plates are left out")
+    return asked
+
+
+def _plate_format(draft: _Draft, asked: PlateFormat | None, sidecar: Sidecar) -> PlateFormat:
+    """Choose the plate format and refuse wells that it does not have."""
+    wells: defaultdict[Well, list[str]] = defaultdict(list)
+    for path, fields in draft.named.items():
+        wells[fields.well].append(path)
+    plate_format = asked or sidecar.plate_format
+    if plate_format is None:
+        held = {well for well in wells if PlateFormat.WELLS_1536.holds(well)}
+        plate_format = PlateFormat.smallest_for(held)
+        draft.notes.append(
+            f"plate of {plate_format.n_wells} wells, the smallest that has all wells found"
+        )
+    outside = sorted(well for well in wells if not plate_format.holds(well))
+    if outside:
+        last = f"{plate_format.row_names[-1]}{plate_format.n_columns}"
+        expected = f"a well from A01 to {last}"
+        faults = [
+            Fault(
+                wells[well][0],
+                f"the plate of {plate_format.n_wells} wells has no such well "
+                f"({len(wells[well])} files)",
+                value=well.name,
+                expected=expected,
+            )
+            for well in outside
+        ]
+        raise FaultsError("wells outside the plate", faults)
+    return plate_format
+
+
+def _pixel_size_um(
+    draft: _Draft, asked: float | None, sidecar: Sidecar, listing: Listing
+) -> float | None:
+    """Pixel size as stated, else as the vendor's metadata, else as the images' headers have it."""
+    if asked is not None:
+        return asked
+    if sidecar.pixel_size_um is not None:
+        draft.notes.append(f"pixel size {sidecar.pixel_size_um} µm from {sidecar.source}")
+        return sidecar.pixel_size_um
+    for path in list(draft.named)[:_PROBES]:
+        try:
+            size = tiff.probe(listing.root / path).pixel_size_um
+        except ImageReadError:
+            continue  # the stage that reads pixels reports it
+        if size is None:
+            break
+        draft.notes.append(f"pixel size {size} µm from the header of {path}")
+        return size
+    draft.notes.append("no pixel size is known")
+    return None
