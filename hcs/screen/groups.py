@@ -15,10 +15,10 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
 Flags = NDArray[np.bool_]
 
-MAD_TO_SD = 1.482602218505602
-"""1 / Φ⁻¹(3/4): makes the MAD of normal values estimate their standard deviation.
+MAD_TO_SD = 1.4826
+"""1 / Φ⁻¹(3/4), rounded as in R: makes the MAD of normal values estimate their SD.
 
-Rousseeuw & Croux 1993, doi 10.1080/01621459.1993.10476408 (1.4826 when rounded, as in R).
+Rousseeuw & Croux 1993, doi 10.1080/01621459.1993.10476408.
 """
 
 

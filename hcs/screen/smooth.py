@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from hcs.screen.groups import Codes, Flags, Floats, nan_median
+from hcs.screen.groups import Flags, Floats, nan_median
 
 _PLATES_AT_ONCE = 256
 """Plates whose windows lie in memory together: 256 × 384 wells × 25 neighbors × 8 B = 79 MB."""
 
-_LEAST_WEIGHT = 1e-9
-"""Below this reciprocal condition a local fit has too few neighbors to stand."""
+_TERMS = ((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2))
+"""Powers of row and column distance in the local quadratic."""
+
+_LEAST_DETERMINANT = 1e-9
+"""Of the normal matrix with unit diagonal; below it the neighbors do not carry a quadratic."""
 
 
 def local_median(plates: Floats, window_rows: int, window_columns: int) -> Floats:
@@ -30,7 +33,7 @@ def local_median(plates: Floats, window_rows: int, window_columns: int) -> Float
 
     References
     ----------
-    Bushway et al. 2011, J Biomol Screen 16:1068-1080, doi 10.1177/1087057111420292.
+    Bushway et al. 2011, J Biomol Screen 16:1068-1080, doi 10.1177/1087057111419028.
     """
     result = np.full(plates.shape, np.nan)
     before = (window_rows // 2, window_columns // 2)
@@ -76,54 +79,63 @@ def loess_surface(plates: Floats, span: float = 0.6, robust_iterations: int = 3)
     screens: Boutros, Brás & Huber 2006, Genome Biol 7:R66, doi 10.1186/gb-2006-7-7-r66.
     """
     n_plates, n_rows, n_columns = plates.shape
-    rows, columns = np.divmod(np.arange(n_rows * n_columns), n_columns)
-    kernel = _tricube(rows, columns, span)
-    basis = _quadratic(rows / max(n_rows - 1, 1) * 2 - 1, columns / max(n_columns - 1, 1) * 2 - 1)
-    surface = np.full((n_plates, n_rows * n_columns), np.nan)
+    n_wells = n_rows * n_columns
+    powers = _weighted_powers(n_rows, n_columns, span)
+    surface = np.full((n_plates, n_wells), np.nan)
     for start in range(0, n_plates, _PLATES_AT_ONCE):
-        values = plates[start : start + _PLATES_AT_ONCE].reshape(-1, n_rows * n_columns)
+        values = plates[start : start + _PLATES_AT_ONCE].reshape(-1, n_wells)
         present = np.isfinite(values)
         values = np.where(present, values, 0.0)
         weights = present.astype(np.float64)
-        fitted = _local_fit(values, weights, kernel, basis)
+        fitted = _local_fit(values, weights, powers)
         for _ in range(robust_iterations):
             weights = _bisquare(values - fitted, present)
-            fitted = _local_fit(values, weights, kernel, basis)
+            fitted = _local_fit(values, weights, powers)
         surface[start : start + _PLATES_AT_ONCE] = fitted
     return surface.reshape(plates.shape)
 
 
-def _tricube(rows: Codes, columns: Codes, span: float) -> Floats:
-    """Weights ``(W, W)`` of every position in the fit at every position."""
-    distance = np.hypot(np.subtract.outer(rows, rows), np.subtract.outer(columns, columns))
+def _weighted_powers(n_rows: int, n_columns: int, span: float) -> dict[tuple[int, int], Floats]:
+    """Tricube weight × row distanceᵖ × column distanceᑫ of all pairs, for every p + q ≤ 4.
+
+    Distances are in units of each neighborhood's reach. Shape ``(W, W)`` each, the neighbor
+    first, so that ``values @ matrix`` sums over the neighbors of every position.
+    """
+    rows, columns = np.divmod(np.arange(n_rows * n_columns), n_columns)
+    y = np.subtract.outer(rows, rows).astype(np.float64)
+    x = np.subtract.outer(columns, columns).astype(np.float64)
+    distance = np.hypot(y, x)
     n_near = max(int(np.ceil(span * rows.size)), 1)
-    reach = np.partition(distance, n_near - 1, axis=1)[:, n_near - 1 : n_near]
-    near = np.clip(distance / np.maximum(reach, 1e-12), 0.0, 1.0)
-    kernel: Floats = (1 - near**3) ** 3
-    return kernel
+    reach = np.maximum(np.partition(distance, n_near - 1, axis=0)[n_near - 1], 1.0)
+    y, x = y / reach, x / reach
+    powers = {(0, 0): (1 - np.minimum(distance / reach, 1.0) ** 3) ** 3}
+    for p in range(5):
+        for q in range(5 - p):
+            if q > 0:
+                powers[p, q] = powers[p, q - 1] * x
+            elif p > 0:
+                powers[p, 0] = powers[p - 1, 0] * y
+    return powers
 
 
-def _quadratic(y: Floats, x: Floats) -> Floats:
-    """Basis ``(W, 6)``: 1, y, x, y², yx, x²."""
-    return np.stack([np.ones_like(y), y, x, y * y, y * x, x * x], axis=1)
-
-
-def _local_fit(values: Floats, weights: Floats, kernel: Floats, basis: Floats) -> Floats:
+def _local_fit(values: Floats, weights: Floats, powers: dict[tuple[int, int], Floats]) -> Floats:
     """Weighted quadratic at every position of every plate, evaluated there, ``(P, W)``."""
-    n_terms = basis.shape[1]
+    n_terms = len(_TERMS)
+    weighted = weights * values
+    right = np.stack([weighted @ powers[term] for term in _TERMS], axis=-1)
+    moments = {power: weights @ matrix for power, matrix in powers.items()}
     normal = np.empty((*values.shape, n_terms, n_terms))
-    for i in range(n_terms):
-        for j in range(i, n_terms):
-            moment = (weights * (basis[:, i] * basis[:, j])) @ kernel.T
-            normal[..., i, j] = normal[..., j, i] = moment
-    right = np.stack([(weights * values * basis[:, i]) @ kernel.T for i in range(n_terms)], axis=-1)
+    for i, (y_power, x_power) in enumerate(_TERMS):
+        for j, (y_other, x_other) in enumerate(_TERMS):
+            normal[..., i, j] = moments[y_power + y_other, x_power + x_other]
     # Scaled to a unit diagonal, so that one threshold tells well from badly posed fits.
     scale = np.sqrt(np.maximum(np.diagonal(normal, axis1=-2, axis2=-1), np.finfo(float).tiny))
     normal /= scale[..., :, None] * scale[..., None, :]
-    sound = np.linalg.det(normal) > _LEAST_WEIGHT
+    sound = np.linalg.det(normal) > _LEAST_DETERMINANT
     normal[~sound] = np.eye(n_terms)
     coefficients = np.linalg.solve(normal, (right / scale)[..., None])[..., 0] / scale
-    return np.where(sound, np.einsum("pwk,wk->pw", coefficients, basis), np.nan)
+    # Distances are taken from the position itself, so the constant term is the surface there.
+    return np.where(sound, coefficients[..., 0], np.nan)
 
 
 def _bisquare(residual: Floats, present: Flags) -> Floats:

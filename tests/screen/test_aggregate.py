@@ -1,0 +1,175 @@
+"""Images become wells: means, spread between splits, out-of-fold rule, flags."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hcs.domain import tables as t
+from hcs.domain.screening import HitsOptions, MedianOfImages, TrimmedMeanOfImages
+from hcs.errors import InputError, UnknownNameError
+from hcs.screen.aggregate import well_scores, well_values
+
+
+def long_table(scores, roles, well="A01", **extra):
+    """One row an image × split: scores and roles are lists of lists, a list a split."""
+    rows = [
+        {
+            t.MODEL: "cnn",
+            t.SPLIT: split,
+            t.ROLE: roles[split],
+            t.PLATE: "P1",
+            t.WELL: well,
+            t.SITE: site,
+            t.SCORE: score,
+            **extra,
+        }
+        for split, of_split in enumerate(scores)
+        for site, score in enumerate(of_split)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_worked_example_of_mean_and_spread():
+    table = long_table([[0.2, 0.4], [0.6, 0.8]], ["new", "new"])
+    row = well_scores(table).iloc[0]
+    # Splits' own means are 0.3 and 0.7: mean 0.5, SD (n − 1) 0.4 / √2.
+    assert row[t.SCORE] == pytest.approx(0.5)
+    assert row[t.SCORE_SPREAD] == pytest.approx(0.4 / np.sqrt(2))
+    assert (row[t.N_IMAGES], row[t.N_SPLITS_USED], row[t.N_SPLITS]) == (2, 2, 2)
+    assert row[t.OUT_OF_FOLD]
+    assert row[t.USABLE]
+    assert row[t.FLAGS] == ""
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "expected"),
+    [
+        pytest.param(MedianOfImages(), 0.2, id="median"),
+        pytest.param(TrimmedMeanOfImages(cut_fraction=0.2), 0.2, id="trimmed"),
+    ],
+)
+def test_other_aggregations(aggregation, expected):
+    table = long_table([[0.1, 0.2, 0.2, 0.2, 0.9]], ["new"])
+    options = HitsOptions(aggregation=aggregation)
+    assert well_scores(table, options)[t.SCORE].iloc[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("roles", "score", "n_used", "out_of_fold"),
+    [
+        pytest.param(["train", "test"], 0.9, 1, True, id="test beats train"),
+        pytest.param(["validation", "new"], 0.9, 1, True, id="new beats validation"),
+        pytest.param(["unused", "train"], 0.1, 1, True, id="unused was never seen"),
+        pytest.param(["train", "validation"], 0.5, 2, False, id="nothing else: all, and said"),
+        pytest.param(["test", "test"], 0.5, 2, True, id="all unseen"),
+    ],
+)
+def test_out_of_fold_rule(roles, score, n_used, out_of_fold):
+    row = well_scores(long_table([[0.1, 0.1], [0.9, 0.9]], roles)).iloc[0]
+    assert row[t.SCORE] == pytest.approx(score)
+    assert (row[t.N_SPLITS_USED], row[t.N_SPLITS]) == (n_used, 2)
+    assert row[t.OUT_OF_FOLD] == out_of_fold
+    if n_used == 1:
+        assert np.isnan(row[t.SCORE_SPREAD])
+
+
+def test_the_rule_holds_well_by_well():
+    seen = long_table([[0.1], [0.3]], ["train", "train"], well="A01", **{t.CLONE: "c1"})
+    partly = long_table([[0.5], [0.7]], ["train", "test"], well="A02", **{t.CLONE: "c2"})
+    wells = well_scores(pd.concat([partly, seen])).set_index(t.WELL)
+    assert wells.loc["A01", t.SCORE] == pytest.approx(0.2)
+    assert wells.loc["A02", t.SCORE] == pytest.approx(0.7)
+    assert wells[t.OUT_OF_FOLD].to_dict() == {"A01": False, "A02": True}
+    assert wells[t.CLONE].to_dict() == {"A01": "c1", "A02": "c2"}
+
+
+def test_missing_scores_do_not_count():
+    row = well_scores(long_table([[0.2, np.nan]], ["new"])).iloc[0]
+    assert (row[t.SCORE], row[t.N_IMAGES]) == (0.2, 1)
+
+
+@pytest.mark.parametrize(
+    ("cells", "scores", "flags"),
+    [
+        pytest.param(30.0, [0.1, 0.2], "", id="fine"),
+        pytest.param(30.0, [0.1], "too-few-images", id="few images"),
+        pytest.param(3.0, [0.1, 0.2], "too-few-cells", id="few cells"),
+        pytest.param(3.0, [0.1], "too-few-images|too-few-cells", id="both"),
+        pytest.param(np.nan, [0.1, 0.2], "", id="cells not counted"),
+        pytest.param(30.0, [np.nan] * 2, "not-finite|too-few-images", id="no score"),
+    ],
+)
+def test_flags(cells, scores, flags):
+    table = long_table([scores], ["new"], **{t.N_CELLS: cells})
+    row = well_scores(table, HitsOptions(min_images=2, min_cells=5)).iloc[0]
+    assert row[t.FLAGS] == flags
+    assert row[t.USABLE] == (flags == "")
+    if np.isfinite(scores[0]):
+        assert np.isfinite(row[t.SCORE])
+
+
+def test_models_stay_apart_and_rows_are_sorted():
+    table = pd.concat(
+        [
+            long_table([[0.9]], ["new"], well="B01").assign(model="forest"),
+            long_table([[0.2]], ["new"], well="B01"),
+            long_table([[0.1]], ["new"], well="A01"),
+        ]
+    )
+    wells = well_scores(table)
+    assert wells[[t.MODEL, t.WELL, t.SCORE]].to_numpy().tolist() == [
+        ["cnn", "A01", 0.1],
+        ["cnn", "B01", 0.2],
+        ["forest", "B01", 0.9],
+    ]
+
+
+def test_categorical_keys_and_shuffled_rows_change_nothing():
+    rng = np.random.default_rng(0)
+    table = pd.concat(
+        [long_table(rng.random((3, 4)), ["new"] * 3, well=w) for w in ("A01", "B02", "C03")]
+    )
+    expected = well_scores(table)
+    shuffled = table.sample(frac=1, random_state=1)
+    for column in (t.PLATE, t.WELL, t.ROLE, t.MODEL):
+        shuffled[column] = shuffled[column].astype("category")
+    found = well_scores(shuffled)
+    for column in (t.SCORE, t.SCORE_SPREAD):
+        assert np.allclose(found[column], expected[column])
+    assert found[t.WELL].tolist() == expected[t.WELL].tolist()
+
+
+def test_an_empty_table_gives_no_wells():
+    table = long_table([[0.5]], ["new"]).iloc[:0]
+    wells = well_scores(table)
+    assert len(wells) == 0
+    assert t.USABLE in wells
+
+
+def test_a_missing_column_is_named():
+    with pytest.raises(UnknownNameError, match="no column 'score'; the table has"):
+        well_scores(pd.DataFrame({t.PLATE: ["P"], t.WELL: ["A01"]}))
+
+
+def test_any_column_goes_the_same_way():
+    table = pd.DataFrame(
+        {
+            t.PLATE: "P1",
+            t.WELL: ["a1", "A - 2", "A03"],
+            t.PERT_TYPE: ["negcon", "trt", "trt"],
+            "Luminescence": ["10", 20, 30.5],
+            t.FLAGS: ["", None, "contaminated"],
+        }
+    )
+    wells = well_values(table, "Luminescence")
+    assert wells[t.MODEL].unique().tolist() == ["Luminescence"]
+    assert wells[t.WELL].tolist() == ["A01", "A02", "A03"]
+    assert wells[t.SCORE].tolist()[:2] == [10.0, 20.0]
+    assert wells[t.FLAGS].tolist() == ["", "", "failed-quality|too-few-images"]
+    assert wells[t.PERT_TYPE].tolist() == ["negcon", "trt", "trt"]
+
+
+def test_a_column_of_words_is_refused():
+    table = pd.DataFrame({t.PLATE: ["P"], t.WELL: ["A01"], "note": ["good"]})
+    with pytest.raises(InputError, match="column 'note' is not numeric"):
+        well_values(table, "note")

@@ -1,0 +1,78 @@
+"""Position tests equal scipy's Kruskal-Wallis plate by plate, and find planted effects."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from hcs.domain import tables as t
+from hcs.domain.wells import PlateFormat
+from hcs.screen.plates import read_wells
+from hcs.screen.positions import kruskal_wallis, position_tests
+
+LABELS = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, 2])
+
+
+@given(st.lists(st.integers(0, 6).map(float) | st.just(float("nan")), min_size=10, max_size=10))
+def test_equal_to_scipy_with_ties_and_missing_values(values):
+    plate = np.array(values)
+    found = kruskal_wallis(np.stack([plate, plate[::-1]]), LABELS)[0]
+    samples = [plate[(g == LABELS) & np.isfinite(plate)] for g in range(3)]
+    samples = [sample for sample in samples if sample.size]
+    if len(samples) < 2 or np.unique(np.concatenate(samples)).size < 2:
+        assert np.isnan(found)
+    else:
+        assert found == pytest.approx(stats.kruskal(*samples).pvalue, abs=1e-12)
+
+
+def test_a_known_example():
+    # Kruskal & Wallis 1952, table 1.1 (three machines): H = 5.656, p by χ² with 2 df.
+    values = np.array([340.0, 345, 330, 342, 338, 339, 333, 344, 347, 343, 349, 355])
+    machine = np.array([0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2])
+    assert kruskal_wallis(values[None], machine)[0] == pytest.approx(
+        stats.chi2.sf(5.656, 2), abs=2e-4
+    )
+
+
+def plate(values, kinds="trt", name="P1"):
+    wells = [well.name for well in PlateFormat.WELLS_96.wells()]
+    columns = {t.PLATE: name, t.WELL: wells, t.SCORE: np.ravel(values), t.PERT_TYPE: kinds}
+    return pd.DataFrame(columns)
+
+
+@pytest.mark.parametrize("effect", ["row_p", "column_p", "edge_p", None])
+def test_planted_effects(effect):
+    rng = np.random.default_rng(5)
+    rows, columns = np.mgrid[0:8, 0:12]
+    edge = (rows == 0) | (rows == 7) | (columns == 0) | (columns == 11)
+    planted = {"row_p": rows, "column_p": columns, "edge_p": 3 * edge}
+    values = rng.normal(size=(8, 12)) + planted.get(effect, 0)
+    found = position_tests(read_wells(plate(values)))
+    for name, p in found.items():
+        if name == effect:
+            assert p[0] < 1e-6
+        elif effect is None:
+            assert p[0] > 0.01
+
+
+def test_controls_do_not_pass_for_a_column_effect():
+    rng = np.random.default_rng(6)
+    values, kinds = rng.normal(size=(8, 12)), np.full((8, 12), "trt", dtype=object)
+    values[:, 0], kinds[:, 0] = values[:, 0] + 9, "negcon"
+    assert position_tests(read_wells(plate(values, kinds.ravel())))["column_p"][0] > 0.01
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(np.full(96, 1.0), id="all equal"),
+        pytest.param(np.full(96, np.nan), id="all missing"),
+        pytest.param(np.where(np.arange(96) == 3, 1.0, np.nan), id="one well"),
+    ],
+)
+def test_degenerate_plates_have_no_p(values):
+    found = position_tests(read_wells(pd.concat([plate(values), plate(range(96), name="P2")])))
+    assert all(np.isnan(p[0]) for p in found.values())
+    assert found["row_p"][1] < 1e-6

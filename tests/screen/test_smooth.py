@@ -1,0 +1,68 @@
+"""Running median and local quadratic surface, against plain loops and known surfaces."""
+
+import numpy as np
+import pytest
+
+from hcs.screen.smooth import local_median, loess_surface
+
+
+@pytest.mark.parametrize("window", [(3, 3), (5, 5), (3, 7), (4, 4)])
+def test_the_running_median_equals_a_plain_loop(window):
+    plates = np.random.default_rng(0).normal(size=(3, 8, 12))
+    plates[0, 3:5, 3:5] = np.nan
+    found = local_median(plates, *window)
+    up, left = window[0] // 2, window[1] // 2
+    for plate, row, column in [(0, 0, 0), (0, 4, 4), (1, 7, 11), (2, 3, 0)]:
+        piece = plates[
+            plate,
+            max(row - up, 0) : row - up + window[0],
+            max(column - left, 0) : column - left + window[1],
+        ]
+        assert found[plate, row, column] == pytest.approx(np.nanmedian(piece))
+
+
+def test_a_window_without_values_is_missing():
+    plates = np.full((1, 8, 12), np.nan)
+    plates[0, 0, 0] = 2.0
+    found = local_median(plates, 3, 3)
+    assert found[0, 1, 1] == 2.0
+    assert np.isnan(found[0, 5, 5])
+
+
+def quadratic(n_rows=16, n_columns=24):
+    rows, columns = np.mgrid[0:n_rows, 0:n_columns]
+    return 3 + 0.2 * rows - 0.1 * columns + 0.01 * rows * columns - 0.02 * rows**2
+
+
+@pytest.mark.parametrize("span", [0.2, 0.6, 1.0])
+def test_a_quadratic_surface_is_found_exactly(span):
+    plates = np.stack([quadratic(), 2 * quadratic()])
+    plates[0, 2:5, 7] = np.nan
+    found = loess_surface(plates, span)
+    assert np.allclose(found[0], quadratic())
+    assert np.allclose(found[1], 2 * quadratic())
+
+
+def test_robust_iterations_ignore_hits():
+    rng = np.random.default_rng(4)
+    plates = quadratic()[None] + rng.normal(0, 0.05, (1, 16, 24))
+    hit = rng.random((1, 16, 24)) < 0.05
+    plates[hit] += 5
+    plain = np.abs(loess_surface(plates, 0.6, robust_iterations=0)[0] - quadratic()).max()
+    robust = np.abs(loess_surface(plates, 0.6, robust_iterations=3)[0] - quadratic()).max()
+    assert robust < 0.1 < plain
+
+
+@pytest.mark.parametrize(
+    "plates",
+    [
+        pytest.param(np.full((1, 8, 12), np.nan), id="no value"),
+        pytest.param(np.where(np.arange(96).reshape(1, 8, 12) < 4, 1.0, np.nan), id="four values"),
+    ],
+)
+def test_too_few_values_for_a_quadratic_are_missing(plates):
+    assert np.isnan(loess_surface(plates)).all()
+
+
+def test_a_constant_plate_is_its_own_surface():
+    assert np.allclose(loess_surface(np.full((2, 8, 12), 4.0)), 4.0)
