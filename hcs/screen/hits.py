@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from hcs.domain import tables
 from hcs.domain.screening import EmpiricalCall, HitsOptions, RobustZCall, SsmdCall
+from hcs.domain.tables import Reason
 from hcs.screen import effects
 from hcs.screen.controls import (
     ControlStats,
     Problem,
     control_problems,
     control_stats,
+    plate_problem,
     usable_stats,
 )
 from hcs.screen.groups import Flags, Floats, divide
@@ -43,6 +45,7 @@ class _Statistics:
     q_empirical: Floats
     cell_fraction: Floats
     toxic: Flags
+    tested: Flags
 
 
 def call_hits(
@@ -99,14 +102,15 @@ def call_hits(
     )
     hits[tables.CELL_FRACTION], hits[tables.TOXIC] = found.cell_fraction, found.toxic
     beyond = _beyond(found, options)
-    hits[tables.HIT] = beyond & ~found.toxic & scaled.usable & scaled.is_sample
+    hits[tables.HIT] = beyond & found.tested
     hits[tables.REASONS] = _reasons(scaled, found, beyond, options)
 
     quality = plate_quality(raw, corrected, options)
     quality["replicate_correlation"] = replicate_correlation(scaled, compound_codes(wells))
     quality["n_hits"] = np.bincount(raw.plate[hits[tables.HIT]], minlength=raw.n_plates)
     quality, failed = apply_limits(quality, options.limits)
-    return hits, quality, control_problems(corrected, options) + failed
+    problems = control_problems(corrected, options) + _resolution_problems(scaled, found, options)
+    return hits, quality, problems + failed
 
 
 def _statistics(screen: Screen, controls: ControlStats, options: HitsOptions) -> _Statistics:
@@ -115,8 +119,10 @@ def _statistics(screen: Screen, controls: ControlStats, options: HitsOptions) ->
     robust_z = z_score(screen.value, reference.median[group], reference.mad[group])
     p_value = prediction_p(screen.value, reference, group, direction)
     p_empirical = _empirical(screen, controls, robust_z, direction)
-    tested = screen.is_sample & screen.usable
     cell_fraction = _cell_fraction(screen, options)
+    toxic = cell_fraction < options.min_cell_fraction
+    # Toxic wells are never called: among the tests, their small p would buy others a place.
+    tested = screen.is_sample & screen.usable & ~toxic
     return _Statistics(
         direction=direction,
         robust_z=robust_z,
@@ -128,7 +134,8 @@ def _statistics(screen: Screen, controls: ControlStats, options: HitsOptions) ->
         p_empirical=p_empirical,
         q_empirical=adjust(p_empirical, screen.model, tested),
         cell_fraction=cell_fraction,
-        toxic=cell_fraction < options.min_cell_fraction,
+        toxic=toxic,
+        tested=tested,
     )
 
 
@@ -166,15 +173,42 @@ def _cell_fraction(screen: Screen, options: HitsOptions) -> Floats:
 
 
 def _beyond(found: _Statistics, options: HitsOptions) -> Flags:
-    """Whether each well lies beyond the limits of the chosen call; missing numbers never do."""
+    """Whether each well lies beyond the limits of the chosen call; missing numbers never do.
+
+    Toxic wells stand outside the adjustment for many tests: they count as beyond on their own
+    z or p, so that the reason why they are no hits can be given.
+    """
     match options.call:
         case RobustZCall():
             far = oriented(found.robust_z, found.direction) >= options.robust_z_threshold
-            return far & (found.q_value <= options.fdr)
+            beyond = far & ((found.q_value <= options.fdr) | found.toxic)
         case SsmdCall():
-            return oriented(found.ssmd, found.direction) >= options.call.min_ssmd
+            beyond = oriented(found.ssmd, found.direction) >= options.call.min_ssmd
         case EmpiricalCall():
-            return found.q_empirical <= options.fdr
+            p = np.where(found.toxic, found.p_empirical, found.q_empirical)
+            beyond = p <= options.fdr
+    return beyond
+
+
+def _resolution_problems(screen: Screen, found: _Statistics, options: HitsOptions) -> list[Problem]:
+    """Say when too few controls keep every empirical p from reaching the rate."""
+    problems: list[Problem] = []
+    if not isinstance(options.call, EmpiricalCall):
+        return problems
+    for model in range(screen.n_models):
+        wells = (screen.model == model) & found.tested
+        p, q = found.p_empirical[wells], found.q_empirical[wells]
+        n_null = int((screen.usable & screen.is_negcon & (screen.model == model)).sum())
+        least = 1.0 / (1.0 + n_null)
+        stuck = (p <= least * (1 + 1e-9)).any() and not (q <= options.fdr).any()
+        if stuck:
+            text = (
+                f"with {n_null} negative controls no empirical p is below {least:.3g}; adjusted "
+                f"over {p.size} wells none reaches {options.fdr:g}: call by robust z instead"
+            )
+            plate = screen.plates.iloc[int(screen.plate[screen.model == model][0])]
+            problems.append(plate_problem(plate, Reason.NO_CONTROLS, text) | {tables.PLATE: None})
+    return problems
 
 
 def _reasons(
@@ -182,23 +216,29 @@ def _reasons(
 ) -> NDArray[np.object_]:
     """Words for every well beyond the limits: what it shows, and what speaks against it."""
     words = np.full(screen.value.shape, "", dtype=object)
-    for well in np.flatnonzero(beyond & screen.is_sample):
-        match options.call:
-            case RobustZCall():
-                text = (
-                    f"robust z {found.robust_z[well]:+.1f} (limit {options.robust_z_threshold:g})"
-                    f", adjusted p {found.q_value[well]:.2g} (limit {options.fdr:g})"
-                )
-            case SsmdCall():
-                text = f"SSMD {found.ssmd[well]:+.2f} (limit {options.call.min_ssmd:g})"
-            case EmpiricalCall():
-                text = f"adjusted empirical p {found.q_empirical[well]:.2g} (limit {options.fdr:g})"
+    shown = beyond & screen.is_sample & screen.usable
+    for well in np.flatnonzero(shown):
+        text = _evidence(well, found, options)
         if found.toxic[well]:
             text += (
                 f"; not a hit: {found.cell_fraction[well]:.0%} of the negative controls' cells "
                 f"(limit {options.min_cell_fraction:.0%})"
             )
-        if not screen.usable[well]:
-            text += "; not a hit: the well is flagged"
         words[well] = text
     return words
+
+
+def _evidence(well: np.intp, found: _Statistics, options: HitsOptions) -> str:
+    match options.call:
+        case RobustZCall():
+            text = f"robust z {found.robust_z[well]:+.1f} (limit {options.robust_z_threshold:g})"
+            if not found.toxic[well]:
+                text += f", adjusted p {found.q_value[well]:.2g} (limit {options.fdr:g})"
+        case SsmdCall():
+            text = f"SSMD {found.ssmd[well]:+.2f} (limit {options.call.min_ssmd:g})"
+        case EmpiricalCall():
+            name, p = ("adjusted empirical p", found.q_empirical[well])
+            if found.toxic[well]:
+                name, p = ("empirical p", found.p_empirical[well])
+            text = f"{name} {p:.2g} (limit {options.fdr:g})"
+    return text
