@@ -20,7 +20,7 @@ LEVEL = 0.95
 
 
 def expanded_percentiles(draws: FloatArray, n: int) -> tuple[float, float]:
-    """Ends of a bootstrap interval, widened for few independent things.
+    """Find the ends of a bootstrap interval, widened for few independent things.
 
     Plain percentiles are too narrow by about ``sqrt((n - 1) / n)`` and take the normal instead of
     the t quantile; the expanded ones make up for both (Hesterberg 2015,

@@ -121,6 +121,7 @@ def _auc_intervals(test: Scored, splits: Splits, n_bootstrap: int, seed: int) ->
         Unit.IMAGE: "within splits, images of every positive against every negative group",
         Unit.GROUP: "mean score of each group over the splits in which it is tested",
     }
+    drawn = f"{n_bootstrap} draws of donors within each class, expanded percentiles"
     for unit, values in ((Unit.IMAGE, test), (Unit.GROUP, together)):
         tested = np.unique(values.group)
         pairs = pair_auc(values, positive, len(splits.groups))
@@ -139,7 +140,7 @@ def _auc_intervals(test: Scored, splits: Splits, n_bootstrap: int, seed: int) ->
             low=None if ends is None else ends[0],
             high=None if ends is None else ends[1],
             level=LEVEL,
-            method=f"{methods[unit]}; {n_bootstrap} draws of donors within each class, expanded percentiles",
+            method=f"{methods[unit]}; {drawn}",
         )
 
 
