@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from distributed import Client
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +18,14 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set HCS_TEST_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Client]:
+    """Real Dask cluster with two worker processes."""
+    from hcs.compute.client import open_client
+    from hcs.domain.config import LocalCluster
+
+    with open_client(LocalCluster(n_workers=2)) as client:
+        assert client is not None
+        yield client

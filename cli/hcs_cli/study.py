@@ -9,6 +9,16 @@ import typer
 from hcs_cli import options
 
 
+def with_report(result: Any) -> Any:  # noqa: ANN401
+    """Write the report of a study that has just run, and name it in the result."""
+    from hcs.domain.config import ReportConfig
+    from hcs.report import write_report
+
+    page = f"{result.out}/report.html"
+    write_report(ReportConfig(study=result.out, out=page))
+    return result.model_copy(update={"summary": {**result.summary, "report": page}})
+
+
 def run(
     study: Annotated[str, typer.Argument(metavar="STUDY.yaml", help="Study file.")],
     cluster: Annotated[
@@ -29,7 +39,7 @@ def run(
         chosen = parse_cluster(cluster) if cluster else config.cluster
 
         def stage(client: Any) -> Any:  # noqa: ANN401
-            return stages_study.run(config, client)
+            return with_report(stages_study.run(config, client))
 
         run_stage(stage, cluster=chosen, as_json=as_json)
 
@@ -57,6 +67,6 @@ def demo(
     def stage(client: Any) -> Any:  # noqa: ANN401
         from hcs.stages import demo as stages_demo
 
-        return stages_demo.run(out, weights=weights, seed=seed, client=client)
+        return with_report(stages_demo.run(out, weights=weights, seed=seed, client=client))
 
     run_stage(stage, cluster=cluster, as_json=as_json)

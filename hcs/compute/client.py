@@ -58,7 +58,7 @@ def open_client(cluster: config.Cluster) -> Iterator[Client | None]:
     with ExitStack() as stack:
         if isinstance(cluster, config.ExistingCluster):
             try:
-                client = stack.enter_context(Client(cluster.address, timeout="10s"))
+                client = stack.enter_context(Client(cluster.address, timeout="5s"))
             except (OSError, TimeoutError) as error:
                 msg = f"no Dask scheduler answers at {cluster.address}: {error}"
                 raise NotFoundError(msg) from error

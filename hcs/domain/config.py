@@ -373,10 +373,11 @@ class PredictConfig(Frozen):
 
 
 class HitsConfig(HitsOptions):
-    """Per-well scores against on-plate controls."""
+    """Per-well scores against on-plate controls; ``features`` adds cell counts."""
 
     predictions: str
     out: str
+    features: str | None = None
 
 
 class ExplainConfig(Frozen):

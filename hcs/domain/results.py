@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
@@ -35,6 +36,21 @@ class Problem(Frozen):
     well: str | None = None
     site: int | None = None
     kept: bool = False
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Problem:
+        """Build from a row of the problems table; the inverse of :meth:`row`."""
+        site = row.get(tables.SITE)
+        return cls(
+            stage=str(row["stage"]),
+            file=str(row["file"]),
+            reason=tables.Reason(row["reason"]),
+            message=str(row["message"]),
+            plate=row.get(tables.PLATE) or None,
+            well=row.get(tables.WELL) or None,
+            site=None if site is None else int(site),
+            kept=bool(row.get("kept", False)),
+        )
 
     def row(self) -> dict[str, Any]:
         """Return the row of the problems table."""

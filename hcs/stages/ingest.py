@@ -108,7 +108,7 @@ def _run(config: IngestConfig, client: Client | None, started: float) -> StageRe
         source.name, source.plate_format, kept_wells, fields_per_well
     )
     problems = [
-        *scanned.problems,
+        *(Problem.from_row(row) for row in scanned.problems),
         *(Problem(**item) for result in outcome.results for item in result["problems"]),
         *_map_problems(source.name, mapped, wells_map, kept_wells),
     ]

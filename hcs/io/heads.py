@@ -1,0 +1,77 @@
+"""``models/``: all heads of a study in one Zarr group, and what is needed to use them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import zarr
+import zarr.errors
+from numpy.typing import NDArray
+
+from hcs.errors import InputError, NotFoundError
+from hcs.io import runs
+from hcs.io.plate import open_store
+
+HEADS: Final = "heads.zarr"
+MANIFEST: Final = "manifest.json"
+SPLITS: Final = "splits.json"
+HISTORY: Final = "history.parquet"
+TRIALS: Final = "trials.parquet"
+PREDICTIONS: Final = "predictions.parquet"
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def write_part(path: runs.AnyPath, arrays: Arrays) -> None:
+    """Write the arrays of some heads at once (plain arrays, nothing pickled)."""
+    with runs.replacing(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **dict(arrays))
+
+
+def read_part(path: runs.AnyPath) -> dict[str, NDArray[Any]]:
+    """Read what :func:`write_part` wrote."""
+    with runs.as_path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def write_heads(folder: runs.AnyPath, arrays: Arrays) -> None:
+    """Write all heads: every array has the head as its first axis, one chunk a head."""
+    path = runs.as_path(folder) / HEADS
+    group = zarr.create_group(open_store(path, read_only=False), overwrite=True, zarr_format=3)
+    for name, values in arrays.items():
+        array = group.create_array(
+            name,
+            shape=values.shape,
+            dtype=values.dtype,
+            chunks=(1, *(max(1, length) for length in values.shape[1:])),
+            fill_value=0,
+        )
+        array[...] = values
+
+
+def read_heads(folder: runs.AnyPath) -> dict[str, NDArray[Any]]:
+    """Read all heads.
+
+    Raises
+    ------
+    NotFoundError
+        When the folder holds none.
+    """
+    path = runs.as_path(folder) / HEADS
+    try:
+        group = zarr.open_group(open_store(path, read_only=True), mode="r", zarr_format=3)
+    except (zarr.errors.GroupNotFoundError, FileNotFoundError) as error:
+        msg = f"{folder} holds no trained heads; hcs train writes them"
+        raise NotFoundError(msg) from error
+    return {name: np.asarray(array[...]) for name, array in group.arrays()}
+
+
+def read_manifest(folder: runs.AnyPath) -> dict[str, Any]:
+    """Read how the heads were trained, and how images must be treated for them."""
+    manifest = runs.read_json(runs.as_path(folder) / MANIFEST)
+    if not isinstance(manifest, dict):
+        msg = f"{folder}/{MANIFEST} holds {type(manifest).__name__}; a mapping was expected"
+        raise InputError(msg)
+    return manifest

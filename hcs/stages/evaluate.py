@@ -1,0 +1,90 @@
+"""From the predictions of all models to one judgement."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import pandas as pd
+
+from hcs.domain import tables
+from hcs.domain.config import EvaluateConfig
+from hcs.domain.evaluation import Evaluation, Metric, Unit
+from hcs.domain.results import StageResult
+from hcs.domain.splits import Splits
+from hcs.errors import StaleError
+from hcs.io import heads, runs
+from hcs.io import tables as io_tables
+from hcs.learn import metrics, probes
+from hcs.stages.splits import read_splits, splits_fingerprint
+
+STAGE: Final = "evaluate"
+
+
+def run(config: EvaluateConfig) -> StageResult:
+    """Judge all models of ``config.models`` and write ``config.out``.
+
+    Raises
+    ------
+    NotFoundError
+        When a folder holds no predictions.
+    StaleError
+        When the models were not trained on the same splits.
+    """
+    started = time.time()
+    splits = _shared_splits(config)
+    frames = [
+        io_tables.read_table(runs.as_path(folder) / heads.PREDICTIONS, what="predictions")
+        for folder in config.models
+    ]
+    predictions = pd.concat(frames, ignore_index=True)
+    judged = metrics.evaluate(predictions, splits, n_bootstrap=config.n_bootstrap, seed=config.seed)
+    warnings = (*judged.warnings, *confounding(frames[0], splits))
+    inputs = {folder: splits_fingerprint(splits) for folder in config.models}
+    made = runs.provenance(STAGE, config, inputs, started)
+    judged = judged.model_copy(update={"warnings": warnings, "provenance": made})
+    runs.write_bytes(config.out, judged.to_json().encode())
+    return StageResult(
+        stage=STAGE,
+        out=config.out,
+        summary=summary_of(judged),
+        n_run=1,
+        seconds=time.time() - started,
+    )
+
+
+def summary_of(judged: Evaluation) -> dict[str, str | int | float]:
+    """Return the figures to show: accuracy and AUC of every model, then the warnings."""
+    shown: dict[str, str | int | float] = {}
+    for model in judged.models:
+        for metric in (Metric.ACCURACY, Metric.ROC_AUC):
+            for unit in Unit:
+                found = model.summary_of(metric, unit)
+                if found.mean is not None:
+                    sd = "" if found.sd is None else f" ± {found.sd:.3f}"
+                    name = f"{model.model} {metric.value} by {unit.value}"
+                    shown[name] = f"{found.mean:.3f}{sd} (test, {found.n} splits)"
+    for number, text in enumerate(judged.warnings, start=1):
+        shown[f"warning {number}"] = text
+    return shown
+
+
+def _shared_splits(config: EvaluateConfig) -> Splits:
+    read = {folder: read_splits(runs.as_path(folder) / heads.SPLITS) for folder in config.models}
+    marks = {folder: splits_fingerprint(splits) for folder, splits in read.items()}
+    if len(set(marks.values())) > 1:
+        msg = f"the models were not trained on the same splits: {marks}"
+        raise StaleError(msg)
+    return next(iter(read.values()))
+
+
+def confounding(predictions: pd.DataFrame, splits: Splits) -> tuple[str, ...]:
+    """Say where the class follows the position on the plate, or the batch."""
+    first = predictions[predictions[tables.SPLIT] == predictions[tables.SPLIT].iloc[0]]
+    wells = first.drop_duplicates(list(tables.WELL_KEY))
+    wells = wells[wells[splits.label].notna()]
+    return tuple(
+        finding.sentence
+        for finding in probes.plate_position_association(wells, splits.label)
+        if finding.confounded
+    )

@@ -1,0 +1,190 @@
+"""From trained heads and new plates to scores: one pass of the base, one product with all heads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from hcs.compute import budget
+from hcs.compute.client import network_resources
+from hcs.compute.units import Unit, run_units
+from hcs.domain import tables
+from hcs.domain.config import Backbone, PredictConfig
+from hcs.domain.results import Problem, StageResult
+from hcs.errors import ImageReadError, WeightsError
+from hcs.io import heads as io_heads
+from hcs.io import runs
+from hcs.io import tables as io_tables
+from hcs.learn import backbone, heads
+from hcs.learn.predictions import prediction_rows
+from hcs.learn.weights import resolve_weights
+from hcs.stages.splits import read_splits
+from hcs.stages.stack import ImageJob, images_of, normalized
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+STAGE: Final = "predict"
+MODEL: Final = "cnn"
+
+_FORMAT: Final = 1
+
+_IMAGES_PER_UNIT: Final = 64
+
+
+@dataclass(frozen=True)
+class BlockJob:
+    """A block of images of one plate; the unit of work."""
+
+    config: PredictConfig
+    unit_id: str
+    images: tuple[ImageJob, ...]
+    metadata: pd.DataFrame
+    backbone: Backbone
+    image_px: int
+    median_level: float
+
+
+def run(config: PredictConfig, client: Client | None = None) -> StageResult:
+    """Score every image of ``config.plates`` with the heads of all splits.
+
+    Images are treated as those of training were: channel, median level and size come with the
+    models.
+
+    Raises
+    ------
+    NotFoundError
+        When models or plates are missing.
+    WeightsError
+        When the base's weights are absent, or are not those of training.
+    """
+    started = time.time()
+    with runs.locked(config.out):
+        return _run(config, client, started)
+
+
+def trained_backbone(manifest: Mapping[str, Any], weights: str | None) -> Backbone:
+    """Return the base that the heads were trained on, its weights checked by fingerprint.
+
+    Raises
+    ------
+    WeightsError
+        When they are absent, or are others.
+    """
+    base = Backbone.model_validate(manifest["backbone"])
+    if weights is not None:
+        base = base.model_copy(update={"weights": weights})
+    found = resolve_weights(base)
+    if found.fingerprint != manifest["weights_fingerprint"]:
+        msg = (
+            f"the heads were trained on {manifest['weights']}; {base.weights} holds other weights "
+            f"({found.description}): name the right ones with --weights"
+        )
+        raise WeightsError(msg)
+    return base
+
+
+def _run(config: PredictConfig, client: Client | None, started: float) -> StageResult:
+    manifest = io_heads.read_manifest(config.models)
+    base = trained_backbone(manifest, config.weights)
+    treated = manifest["images"]
+    frame, jobs, problems = images_of(config.plates, treated["channel"], STAGE)
+    image_px = int(treated["image_px"])
+    pictures = config.batch_images * image_px**2 * 64 * 4 * 2
+    needed = budget.NETWORK_FLOOR_BYTES + pictures + _IMAGES_PER_UNIT * image_px**2
+    budget.check_budget(STAGE, needed, client, "lower batch_images or give workers more memory")
+    mark = runs.fingerprint(
+        _FORMAT,
+        manifest["weights_fingerprint"],
+        manifest["provenance"]["inputs"],
+        treated,
+    )
+    ledger = runs.Ledger.of(config.out)
+    units = []
+    for start in range(0, len(jobs), _IMAGES_PER_UNIT):
+        part = tuple(jobs[start : start + _IMAGES_PER_UNIT])
+        rows = frame.iloc[start : start + _IMAGES_PER_UNIT].reset_index(drop=True)
+        unit_id = f"images-{start:08d}"
+        job = BlockJob(
+            config=config,
+            unit_id=unit_id,
+            images=part,
+            metadata=rows,
+            backbone=base,
+            image_px=image_px,
+            median_level=float(treated["median_level"]),
+        )
+        places = [(item.plate, item.field_path, item.channel) for item in part]
+        marks = rows[tables.FINGERPRINT].tolist()
+        units.append(Unit(unit_id, runs.fingerprint(mark, places, marks), job))
+    outcome = run_units(
+        _score_block,
+        units,
+        ledger=ledger,
+        client=client,
+        label="predict",
+        resources=network_resources(client),
+    )
+    problems += [Problem(**item) for result in outcome.results for item in result["problems"]]
+    parts = [io_tables.read_table(ledger.part(unit.id, ".parquet")) for unit in units]
+    made = runs.provenance(STAGE, config, {"models": mark}, started)
+    predictions = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    io_tables.write_table(config.out, predictions, made)
+    io_tables.write_problems(config.out, [problem.row() for problem in problems])
+    return StageResult(
+        stage=STAGE,
+        out=config.out,
+        summary={
+            "plates": len(config.plates),
+            "images": len(jobs),
+            "heads": int(predictions[tables.SPLIT].nunique()),
+        },
+        n_run=outcome.n_run,
+        n_skipped=outcome.n_skipped,
+        problems=tuple(problems),
+        seconds=time.time() - started,
+    )
+
+
+def _score_block(job: BlockJob) -> Mapping[str, Any]:
+    """Normalise, embed and score one block; runs on a worker that may hold a GPU."""
+    config = job.config
+    pictures = np.zeros((len(job.images), job.image_px, job.image_px), dtype=np.uint8)
+    good = np.ones(len(job.images), dtype=bool)
+    problems: list[dict[str, Any]] = []
+    for position, image in enumerate(job.images):
+        try:
+            pictures[position] = normalized(image, job.image_px, job.median_level)
+        except ImageReadError as error:
+            if config.strict:
+                raise
+            good[position] = False
+            fault = Problem(
+                stage=STAGE,
+                file=image.field_path,
+                reason=tables.Reason(error.reason),
+                message=str(error),
+                plate=image.plate,
+                well=image.well,
+                site=image.site,
+            )
+            problems.append(fault.model_dump(mode="json"))
+    splits = read_splits(runs.as_path(config.models) / io_heads.SPLITS)
+    weights = heads.HeadWeights.of_arrays(io_heads.read_heads(config.models))
+    embedder = backbone.load_embedder(job.backbone, job.image_px, config.batch_images)
+    # The heads were trained on half-precision features: new images take the same rounding.
+    features = embedder.features(pictures[good]).astype(np.float16)
+    probabilities = heads.predict_heads(features, weights)
+    metadata = job.metadata[good].reset_index(drop=True)
+    rows = [
+        prediction_rows(metadata, probabilities[position], splits, split.index, MODEL)
+        for position, split in enumerate(splits.splits)
+    ]
+    ledger = runs.Ledger.of(config.out)
+    io_tables.write_table(ledger.part(job.unit_id, ".parquet"), pd.concat(rows, ignore_index=True))
+    return {"problems": problems}

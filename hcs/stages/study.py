@@ -1,0 +1,256 @@
+"""All stages of a study in order, from one file; what is already done is skipped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import yaml
+from pydantic import ValidationError
+
+from hcs.compute import progress
+from hcs.domain import config as cfg
+from hcs.domain.results import StageResult
+from hcs.errors import Fault, FaultsError, InputError, NotFoundError
+from hcs.io import runs
+from hcs.io import tables as io_tables
+from hcs.stages import (
+    embed,
+    evaluate,
+    features,
+    forest,
+    hits,
+    ingest,
+    predict,
+    splits,
+    stack,
+    train,
+)
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+STAGE: Final = "study"
+
+PLATES: Final = "plates"
+FEATURES: Final = "features.parquet"
+SPLITS: Final = "splits.json"
+STACK: Final = "stack.zarr"
+BANK: Final = "bank.zarr"
+MODELS: Final = "models"
+FOREST: Final = "forest"
+EVALUATION: Final = "evaluation.json"
+PREDICTIONS: Final = "predictions.parquet"
+HITS: Final = "hits.parquet"
+
+
+def read_study(path: str) -> cfg.StudyConfig:
+    """Read a study file; relative paths in it are relative to the file.
+
+    Raises
+    ------
+    NotFoundError, InputError
+        When there is no such file, or it is not YAML with a mapping.
+    FaultsError
+        When settings cannot be used: all of them at once.
+    """
+    file = Path(path)
+    if not file.is_file():
+        msg = f"study file {path} does not exist"
+        raise NotFoundError(msg)
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        msg = f"{path} is not YAML: {error}"
+        raise InputError(msg) from error
+    if not isinstance(content, dict):
+        msg = f"{path} holds {type(content).__name__}; a mapping of settings was expected"
+        raise InputError(msg)
+    try:
+        study = cfg.StudyConfig.model_validate(content)
+    except ValidationError as error:
+        raise FaultsError(path, [_fault(path, item) for item in error.errors()]) from error
+    return _anchored(study, file.resolve().parent)
+
+
+def _fault(path: str, item: object) -> Fault:
+    details = item if isinstance(item, dict) else {}
+    place = ".".join(str(part) for part in details.get("loc", ()))
+    return Fault(
+        file=path,
+        column=place or None,
+        message=str(details.get("msg", "")),
+        value=repr(details.get("input"))[:80],
+    )
+
+
+def _anchored(study: cfg.StudyConfig, folder: Path) -> cfg.StudyConfig:
+    def place(path: str | None) -> str | None:
+        if path is None or "://" in path:
+            return path
+        return str(folder / path)
+
+    plates = tuple(
+        plate.model_copy(update={"source": place(plate.source), "platemap": place(plate.platemap)})
+        for plate in study.plates
+    )
+    weights = study.embed.backbone.weights
+    if weights not in {"imagenet", "random"}:
+        base = study.embed.backbone.model_copy(update={"weights": place(weights)})
+        study = study.model_copy(
+            update={"embed": study.embed.model_copy(update={"backbone": base})}
+        )
+    return study.model_copy(
+        update={"plates": plates, "out": place(study.out), "truth": place(study.truth)}
+    )
+
+
+def run(study: cfg.StudyConfig, client: Client | None = None) -> StageResult:
+    """Run the whole study into ``study.out``.
+
+    Raises
+    ------
+    HcsError
+        Whatever a stage raises; what was finished stays, and the next run goes on from there.
+    """
+    started = time.time()
+    results = list(_stages(study, client))
+    problems = tuple(problem for result in results for problem in result.problems)
+    out = Path(study.out)
+    io_tables.write_table(
+        out / "problems.parquet", io_tables.problems_frame(item.row() for item in problems)
+    )
+    runs.write_json(out / "study.json", study)
+    return StageResult(
+        stage=STAGE,
+        out=study.out,
+        summary=_summary(results),
+        n_run=sum(result.n_run for result in results),
+        n_skipped=sum(result.n_skipped for result in results),
+        problems=problems,
+        seconds=time.time() - started,
+    )
+
+
+def _summary(results: Sequence[StageResult]) -> dict[str, str | int | float]:
+    shown: dict[str, str | int | float] = {}
+    for result in results:
+        if result.stage in {evaluate.STAGE, hits.STAGE}:
+            shown.update(result.summary)
+        if result.stage == embed.STAGE:
+            shown["weights"] = result.summary["weights"]
+    return shown
+
+
+def _stages(study: cfg.StudyConfig, client: Client | None) -> Iterable[StageResult]:
+    out = Path(study.out)
+    paths = {plate.name: str(out / PLATES / f"{plate.name}.zarr") for plate in study.plates}
+    for plate in study.plates:
+        yield _told(ingest.run(_ingest_config(plate, paths[plate.name]), client))
+    cohort = tuple(paths[plate.name] for plate in study.plates if plate.role == "cohort")
+    screen = tuple(paths[plate.name] for plate in study.plates if plate.role == "screen")
+    everything = (*cohort, *screen)
+    yield _told(
+        features.run(
+            cfg.FeaturesConfig(
+                plates=everything,
+                out=str(out / FEATURES),
+                channel=study.channel,
+                morphology=study.morphology,
+            ),
+            client,
+        )
+    )
+    yield from _classifiers(study, cohort, client)
+    if screen:
+        yield from _screened(study, screen, client)
+
+
+def _told(result: StageResult) -> StageResult:
+    """Say on the screen what a stage did, as it ends."""
+    done = f"{result.n_run} done" + (
+        f", {result.n_skipped} were done before" if result.n_skipped else ""
+    )
+    progress.current().say(f"{result.stage}: {done}, {result.seconds:.1f} s")
+    return result
+
+
+def _ingest_config(plate: cfg.StudyPlate, out: str) -> cfg.IngestConfig:
+    return cfg.IngestConfig(
+        source=plate.source,
+        out=out,
+        layout=plate.layout,
+        platemap=plate.platemap,
+        plate_name=plate.name,
+        plate_wells=plate.plate_wells,
+        pixel_size_um=plate.pixel_size_um,
+    )
+
+
+def _classifiers(
+    study: cfg.StudyConfig, cohort: tuple[str, ...], client: Client | None
+) -> Iterable[StageResult]:
+    out = Path(study.out)
+    splits_file, bank, seed = str(out / SPLITS), str(out / BANK), study.seed
+    yield _told(
+        splits.run(
+            cfg.SplitsConfig(plates=cohort, out=splits_file, seed=seed, **study.splits.model_dump())
+        )
+    )
+    yield _told(
+        stack.run(
+            cfg.StackConfig(
+                plates=cohort,
+                out=str(out / STACK),
+                channel=study.channel,
+                **study.stack.model_dump(),
+            ),
+            client,
+        )
+    )
+    embedding = cfg.EmbedConfig(stack=str(out / STACK), out=bank, seed=seed, **dict(study.embed))
+    yield _told(embed.run(embedding, client))
+    training = cfg.TrainConfig(
+        bank=bank, splits=splits_file, out=str(out / MODELS), seed=seed, **dict(study.train)
+    )
+    yield _told(train.run(training, client))
+    baseline = cfg.ForestConfig(
+        features=str(out / FEATURES),
+        splits=splits_file,
+        out=str(out / FOREST),
+        seed=seed,
+        **dict(study.forest),
+    )
+    yield _told(forest.run(baseline, client))
+    yield _told(
+        evaluate.run(
+            cfg.EvaluateConfig(
+                models=(str(out / MODELS), str(out / FOREST)),
+                out=str(out / EVALUATION),
+                seed=seed,
+            )
+        )
+    )
+
+
+def _screened(
+    study: cfg.StudyConfig, screen: tuple[str, ...], client: Client | None
+) -> Iterable[StageResult]:
+    out = Path(study.out)
+    scores = cfg.PredictConfig(
+        models=str(out / MODELS),
+        plates=screen,
+        out=str(out / PREDICTIONS),
+        batch_images=study.embed.batch_images,
+    )
+    yield _told(predict.run(scores, client))
+    called = cfg.HitsConfig(
+        predictions=str(out / PREDICTIONS),
+        out=str(out / HITS),
+        features=str(out / FEATURES),
+        **dict(study.hits),
+    )
+    yield _told(hits.run(called))
+

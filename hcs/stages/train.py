@@ -1,0 +1,254 @@
+"""From the feature bank and the splits to trained heads: all of them together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hcs.compute import budget
+from hcs.compute.client import network_resources
+from hcs.compute.units import Outcome, Unit, run_units
+from hcs.domain import tables
+from hcs.domain.config import TrainConfig, TunedOptimizer
+from hcs.domain.results import StageResult
+from hcs.domain.splits import Splits
+from hcs.domain.tables import Role
+from hcs.errors import InputError
+from hcs.io import bank, imageset, runs
+from hcs.io import heads as io_heads
+from hcs.io import tables as io_tables
+from hcs.learn import heads, tuning
+from hcs.learn.predictions import prediction_rows, roles_of
+from hcs.stages.splits import read_splits, splits_fingerprint
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+STAGE: Final = "train"
+MODEL: Final = "cnn"
+
+_FORMAT: Final = 1
+
+
+@dataclass(frozen=True)
+class GroupJob:
+    """The heads of some splits, trained as one computation; the unit of work."""
+
+    config: TrainConfig
+    unit_id: str
+    splits: tuple[int, ...]
+
+
+def run(config: TrainConfig, client: Client | None = None) -> StageResult:
+    """Train one head a split on the bank and write ``config.out``.
+
+    The folder then holds ``heads.zarr``, ``history.parquet``, ``predictions.parquet`` (every
+    image of the study scored by every head, with its role), ``splits.json``, ``manifest.json``,
+    and ``trials.parquet`` when the optimizer was tuned.
+
+    Raises
+    ------
+    NotFoundError, InputError
+        When bank or splits are missing or do not fit together.
+    """
+    started = time.time()
+    with runs.locked(config.out):
+        return _run(config, client, started)
+
+
+def _run(config: TrainConfig, client: Client | None, started: float) -> StageResult:
+    splits = read_splits(config.splits)
+    opened = bank.open_bank(config.bank)
+    frame = opened.frame
+    rows = study_rows(frame, splits, config.bank)
+    _, n_views, n_features = opened.array.shape
+    optimizer = config.optimizer
+    at_once = optimizer.trials_at_once if isinstance(optimizer, TunedOptimizer) else 1
+    splits_per_group = max(1, config.heads_per_group // at_once)
+    loaded = len(rows) * n_views * n_features * 2
+    trained = heads.bytes_per_head(n_features, config.head.hidden_units, len(splits.classes))
+    needed = budget.NETWORK_FLOOR_BYTES + 3 * loaded + splits_per_group * at_once * trained
+    budget.check_budget(STAGE, needed, client, "lower heads_per_group or the number of views")
+    mark = runs.fingerprint(
+        _FORMAT,
+        splits_fingerprint(splits),
+        opened.fingerprint,
+        config.model_dump(exclude={"bank", "splits", "out"}),
+    )
+    ledger = runs.Ledger.of(config.out)
+    if not runs.as_path(config.out).exists():
+        ledger.clear()
+    numbers = [split.index for split in splits.splits]
+    units = []
+    for start in range(0, len(numbers), splits_per_group):
+        part = tuple(numbers[start : start + splits_per_group])
+        unit_id = f"heads-{start:04d}"
+        units.append(Unit(unit_id, runs.fingerprint(mark, part), GroupJob(config, unit_id, part)))
+    outcome = run_units(
+        _train_group,
+        units,
+        ledger=ledger,
+        client=client,
+        label="train",
+        resources=network_resources(client),
+    )
+    made = runs.provenance(STAGE, config, {"bank": opened.fingerprint, "study": mark}, started)
+    _collect(config, splits, opened, ledger, units, made)
+    return StageResult(
+        stage=STAGE,
+        out=config.out,
+        summary=_summary(outcome, splits, len(rows), n_features),
+        n_run=outcome.n_run,
+        n_skipped=outcome.n_skipped,
+        seconds=time.time() - started,
+    )
+
+
+def _summary(
+    outcome: Outcome, splits: Splits, n_images: int, n_features: int
+) -> dict[str, str | int | float]:
+    diverged = [split for result in outcome.results for split in result["diverged"]]
+    shown: dict[str, str | int | float] = {
+        "heads": len(splits.splits),
+        "images": n_images,
+        "features": n_features,
+    }
+    if diverged:
+        shown["diverged"] = f"splits {diverged}: their scores are those of the last finite epoch"
+    return shown
+
+
+def study_rows(frame: pd.DataFrame, splits: Splits, where: str) -> NDArray[np.intp]:
+    """Rows of the bank whose image is usable and whose group takes part in the study.
+
+    Raises
+    ------
+    InputError
+        When the group column is missing, or a group of the splits has no image.
+    """
+    if splits.group_by not in frame:
+        msg = f"{where} lacks the column {splits.group_by!r} that the splits are made by"
+        raise InputError(msg)
+    known = {group.name for group in splits.groups}
+    names = frame[splits.group_by].astype(str)
+    kept = names.isin(known) & frame[imageset.VALID].astype(bool)
+    absent = sorted(known - set(names[kept]))
+    if absent:
+        msg = f"{where} has no usable image of the groups {absent} that the splits name"
+        raise InputError(msg)
+    return np.flatnonzero(kept)
+
+
+def _jobs(
+    study: pd.DataFrame, splits: Splits, proposals: Sequence[tuning.Proposal]
+) -> list[heads.HeadJob]:
+    jobs = []
+    for proposal in proposals:
+        roles = roles_of(study, splits, proposal.split)
+        jobs.append(
+            heads.HeadJob(
+                split=proposal.split,
+                trial=proposal.trial,
+                train_rows=np.flatnonzero(roles == Role.TRAIN.value),
+                validation_rows=np.flatnonzero(roles == Role.VALIDATION.value),
+                learning_rate=proposal.learning_rate,
+                momentum=proposal.momentum,
+            )
+        )
+    return jobs
+
+
+def _train_group(job: GroupJob) -> Mapping[str, Any]:
+    """Tune and train the heads of some splits; runs on a worker that may hold a GPU."""
+    config = job.config
+    splits = read_splits(config.splits)
+    opened = bank.open_bank(config.bank)
+    rows = study_rows(opened.frame, splits, config.bank)
+    study = opened.frame.iloc[rows].reset_index(drop=True)
+    features = opened.array[...][rows]
+    positions = {name: index for index, name in enumerate(splits.classes)}
+    labels = (
+        study[splits.group_by].astype(str).map(splits.label_of()).map(positions).to_numpy(np.int64)
+    )
+
+    def train(proposals: Sequence[tuning.Proposal]) -> list[heads.TrainedHead]:
+        return heads.train_heads(
+            features,
+            labels,
+            _jobs(study, splits, proposals),
+            config.head,
+            n_classes=len(splits.classes),
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            seed=config.seed,
+        )
+
+    chosen, trials, trained = tuning.choose(
+        job.splits, config.optimizer, config.seed, train, lambda head: head.validation_accuracy
+    )
+    weights = heads.HeadWeights.stack([head.weights for head in trained])
+    probabilities = heads.predict_heads(features[:, 0], weights)
+    tables_of_splits = [
+        prediction_rows(study, probabilities[index], splits, split, MODEL)
+        for index, split in enumerate(job.splits)
+    ]
+    ledger = runs.Ledger.of(config.out)
+    io_heads.write_part(ledger.part(job.unit_id, ".npz"), weights.arrays())
+    io_tables.write_table(
+        ledger.part(job.unit_id, ".predictions.parquet"),
+        pd.concat(tables_of_splits, ignore_index=True),
+    )
+    history = [{tables.SPLIT: head.split, **row} for head in trained for row in head.history_rows()]
+    io_tables.write_table(ledger.part(job.unit_id, ".history.parquet"), pd.DataFrame(history))
+    return {
+        "diverged": [head.split for head in trained if head.diverged],
+        "chosen": [proposal.as_dict() for proposal in chosen],
+        "trials": trials,
+    }
+
+
+def _collect(
+    config: TrainConfig,
+    splits: Splits,
+    opened: imageset.ImageSet,
+    ledger: runs.Ledger,
+    units: Sequence[Unit[GroupJob]],
+    made: Mapping[str, Any],
+) -> None:
+    out = runs.as_path(config.out)
+    parts = [io_heads.read_part(ledger.part(unit.id, ".npz")) for unit in units]
+    io_heads.write_heads(
+        out, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    )
+    for suffix, name in (
+        (".predictions.parquet", io_heads.PREDICTIONS),
+        (".history.parquet", io_heads.HISTORY),
+    ):
+        frames = [io_tables.read_table(ledger.part(unit.id, suffix)) for unit in units]
+        io_tables.write_table(out / name, pd.concat(frames, ignore_index=True), made)
+    records = [(ledger.read(unit.id) or {})["result"] for unit in units]
+    trials = [row for record in records for row in record["trials"]]
+    if trials:
+        io_tables.write_table(out / io_heads.TRIALS, pd.DataFrame(trials), made)
+    runs.write_bytes(out / io_heads.SPLITS, splits.to_json().encode())
+    settings = opened.settings
+    manifest = {
+        "images": settings["stack"],
+        "backbone": opened.provenance["config"]["backbone"],
+        "weights": settings["weights"],
+        "weights_fingerprint": settings["weights_fingerprint"],
+        "head": config.head,
+        "classes": splits.classes,
+        "positive": splits.positive,
+        "group_by": splits.group_by,
+        "label": splits.label,
+        "hyperparameters": [row for record in records for row in record["chosen"]],
+        "provenance": made,
+    }
+    runs.write_json(out / io_heads.MANIFEST, manifest)

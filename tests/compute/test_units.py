@@ -1,0 +1,125 @@
+"""A resumable map: skips what is done, keeps what was finished, names what failed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from hcs.compute import progress
+from hcs.compute.units import Unit, run_units
+from hcs.errors import ImageReadError, WorkerError
+from hcs.io.runs import Ledger
+
+
+def _double(payload: int) -> dict[str, int]:
+    return {"value": 2 * payload, "pid": os.getpid()}
+
+
+def _fails_on_three(payload: int) -> dict[str, int]:
+    if payload == 3:
+        msg = "three is too many"
+        raise RuntimeError(msg)
+    return {"value": payload}
+
+
+def _bad_image(payload: int) -> dict[str, int]:
+    msg = "A01.tif is truncated"
+    raise ImageReadError(msg, "truncated")
+
+
+def _dies_once(payload: str) -> dict[str, int]:
+    marker = Path(payload)
+    if not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"value": 1}
+
+
+def units_of(count: int, mark: str = "a") -> list[Unit[int]]:
+    return [Unit(f"u{number}", f"{mark}{number}", number) for number in range(count)]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger.of(tmp_path / "out.parquet")
+
+
+def test_results_keep_the_order_of_the_units(ledger, cluster):
+    outcome = run_units(_double, units_of(20), ledger=ledger, client=cluster, label="double")
+    assert [result["value"] for result in outcome.results] == [2 * n for n in range(20)]
+    assert (outcome.n_run, outcome.n_skipped) == (20, 0)
+
+
+def test_second_run_does_nothing_and_gives_the_same_results(ledger):
+    first = run_units(_double, units_of(5), ledger=ledger, client=None, label="double")
+    second = run_units(_double, units_of(5), ledger=ledger, client=None, label="double")
+    assert second.results == first.results
+    assert (second.n_run, second.n_skipped) == (0, 5)
+
+
+def test_only_units_with_another_fingerprint_are_done_again(ledger):
+    run_units(_double, units_of(5), ledger=ledger, client=None, label="double")
+    units = units_of(5)
+    units[2] = Unit("u2", "changed", 50)
+    outcome = run_units(_double, units, ledger=ledger, client=None, label="double")
+    assert (outcome.n_run, outcome.n_skipped) == (1, 4)
+    assert outcome.results[2]["value"] == 100
+
+
+@pytest.mark.parametrize(
+    "on_workers", [pytest.param(False, id="here"), pytest.param(True, id="workers")]
+)
+def test_a_failing_unit_is_named_and_the_finished_ones_stay(ledger, request, on_workers):
+    client = request.getfixturevalue("cluster") if on_workers else None
+    with pytest.raises(WorkerError, match=r"unit u3 failed: RuntimeError: three is too many"):
+        run_units(_fails_on_three, units_of(4), ledger=ledger, client=client, label="fail")
+    assert ledger.read("u0") is not None
+    assert ledger.read("u3") is None
+
+
+def test_our_own_errors_cross_the_process_border_whole(ledger, cluster):
+    with pytest.raises(ImageReadError, match=r"A01\.tif is truncated") as caught:
+        run_units(_bad_image, units_of(1), ledger=ledger, client=cluster, label="bad")
+    assert caught.value.reason == "truncated"
+
+
+def test_a_killed_worker_loses_nothing(ledger, cluster, tmp_path):
+    units = [Unit(f"u{n}", "a", str(tmp_path / f"marker{n}")) for n in range(1)]
+    outcome = run_units(_dies_once, units, ledger=ledger, client=cluster, label="die")
+    assert outcome.results == [{"value": 1}]
+
+
+def test_a_damaged_record_is_done_again(ledger):
+    run_units(_double, units_of(1), ledger=ledger, client=None, label="double")
+    Path(ledger.folder, "u0.json").write_text('{"fingerprint": "a0", "resu')
+    outcome = run_units(_double, units_of(1), ledger=ledger, client=None, label="double")
+    assert outcome.n_run == 1
+    assert json.loads(Path(ledger.folder, "u0.json").read_text())["result"]["value"] == 0
+
+
+def test_progress_counts_what_was_done_before(ledger):
+    class Heard:
+        def __init__(self):
+            self.lines = []
+
+        def begin(self, label, total, done):
+            self.lines.append((label, total, done))
+
+        def advance(self):
+            self.lines.append("advance")
+
+        def end(self):
+            self.lines.append("end")
+
+        def say(self, text):
+            self.lines.append(text)
+
+    run_units(_double, units_of(2), ledger=ledger, client=None, label="double")
+    heard = Heard()
+    with progress.listening(heard):
+        run_units(_double, units_of(3), ledger=ledger, client=None, label="double")
+    assert heard.lines == [("double", 3, 2), "advance", "end"]
