@@ -87,12 +87,12 @@ def row_name(row: int) -> str:
 
 def row_index(name: str) -> int:
     """0-based row of a name; the inverse of :func:`row_name`, letter case ignored."""
-    text = name.strip().upper()
-    if not re.fullmatch(r"[A-Z]{1,2}", text):
+    text = name.strip()
+    if not re.fullmatch(r"[A-Za-z]{1,2}", text):  # before upper(), which makes SS of ß
         msg = f"row {name!r} is not one or two letters (A … AF)"
         raise InputError(msg)
     index = 0
-    for letter in text:
+    for letter in text.upper():
         index = index * _LETTERS + ord(letter) - ord("A") + 1
     return index - 1
 

@@ -1,0 +1,282 @@
+"""Plate maps: what each well holds, read under the names in use, with every fault at once."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+
+from hcs.domain import tables
+from hcs.domain.plate import PertType, PlateMap, PlateMapRow
+from hcs.domain.wells import PlateFormat, Well, row_index
+from hcs.errors import Fault, FaultsError, InputError
+from hcs.io.platemap_columns import NOT_MOLAR_UNITS, UM_PER_UNIT, Columns, assign
+from hcs.io.platemap_sheet import Sheet, read_sheet
+from hcs.io.runs import AnyPath
+
+_MISSING: Final = frozenset({"", "na", "n/a", "nan", "null", "<na>"})
+_COLUMN_THEN_ROW: Final = re.compile(r"0*([1-9][0-9]?)\s*([A-Za-z]{1,2})")
+_NUMBER: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_NUMBER_UNIT: Final = re.compile(rf"(?P<number>{_NUMBER.pattern})\s*(?P<unit>[^\s\d.,].*)?")
+_DECIMAL_COMMA: Final = re.compile(r"([-+]?\d+),(\d+)(?=\D|$)")
+
+_PERT_TYPES: Final = {
+    PertType.NEGCON: ("negcon", "neg", "negative", "negative control", "vehicle", "control neg"),
+    PertType.POSCON: ("poscon", "pos", "positive", "positive control", "poscon diverse",
+                      "poscon cp", "poscon orf", "control pos"),
+    PertType.TREATMENT: ("trt", "treatment", "treated", "test", "sample", "compound"),
+    PertType.EMPTY: ("empty", "blank", "no cells"),
+}  # fmt: skip
+_PERT_TYPE_OF: Final = {text: kind for kind, texts in _PERT_TYPES.items() for text in texts}
+_CONTROL: Final = "control"
+_EXPECTED_PERT: Final = ", ".join(PertType)
+
+
+def read_platemap(path: AnyPath) -> PlateMap:
+    """Read a plate map.
+
+    Parameters
+    ----------
+    path
+        CSV, TSV or XLSX, one row a well. Columns are found by the names that JUMP, pycytominer,
+        CellProfiler, Fractal, OMERO and operetta-compose use, letter case ignored; any other
+        column is kept under its own name.
+
+    Returns
+    -------
+    PlateMap
+        Rows in file order. Concentrations are in µM; one in a unit that is not molar, such as %,
+        stays beside under its own name.
+
+    Raises
+    ------
+    FaultsError
+        With every fault of the file at once, each with its row as a spreadsheet shows it.
+    NotFoundError, InputError
+        When the file is absent or of another kind.
+    """
+    sheet = read_sheet(path)
+    columns, faults = assign(sheet.file, sheet.header)
+    reader = _Reader(sheet, columns, faults)
+    rows = reader.rows() if "well" in columns.of or "column" in columns.of else []
+    if not sheet.rows:
+        faults.append(Fault(sheet.file, "there are no wells below the header"))
+    if faults:
+        ordered = sorted(faults, key=lambda fault: fault.row or 0)
+        raise FaultsError(f"plate map {sheet.file}", ordered)
+    return PlateMap(rows=tuple(rows), source=sheet.file)
+
+
+def to_frame(platemap: PlateMap) -> pd.DataFrame:
+    """Plate map as a table, one row a well.
+
+    Parameters
+    ----------
+    platemap
+        The plate map; may be empty.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``Metadata_Plate``, ``Metadata_Well`` (as ``A01``), all of
+        :data:`hcs.domain.tables.WELL_METADATA`, and ``Metadata_<name>`` for each further one.
+    """
+    records = [_record(row) for row in platemap.rows]
+    standard = [*tables.WELL_KEY, *tables.WELL_METADATA]
+    extras = list(dict.fromkeys(name for record in records for name in record))
+    columns = standard + [name for name in extras if name not in standard]
+    frame = pd.DataFrame(records, columns=columns)
+    frame[tables.CONCENTRATION_UM] = frame[tables.CONCENTRATION_UM].astype("float64")
+    text = [name for name in standard if name != tables.CONCENTRATION_UM]
+    frame[text] = frame[text].astype("string")
+    for name in columns[len(standard) :]:
+        frame[name] = frame[name].convert_dtypes(convert_floating=False)
+    return frame
+
+
+def _record(row: PlateMapRow) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        tables.PLATE: row.plate,
+        tables.WELL: row.well.name,
+        tables.CLONE: row.clone,
+        tables.DONOR: row.donor,
+        tables.DIAGNOSIS: row.diagnosis,
+        tables.BATCH: row.batch,
+        tables.PERT_TYPE: None if row.pert_type is None else str(row.pert_type),
+        tables.COMPOUND: row.compound,
+        tables.CONCENTRATION_UM: row.concentration_um,
+    }
+    return record | {f"Metadata_{name}": value for name, value in row.extra.items()}
+
+
+@dataclass
+class _Reader:
+    """Turns the rows of one sheet into wells, and collects what is wrong."""
+
+    sheet: Sheet
+    columns: Columns
+    faults: list[Fault]
+
+    def rows(self) -> list[PlateMapRow]:
+        """All rows that are right; the others are among the faults."""
+        kinds = {name: self._kind(position) for name, position in self.columns.extra.items()}
+        rows: list[PlateMapRow] = []
+        seen: dict[tuple[str | None, Well], int] = {}
+        for number, cells in self.sheet.rows:
+            before = len(self.faults)
+            well = self._well(number, cells)
+            plate = self._text(cells, "plate")
+            if well is not None:
+                first = seen.setdefault((plate, well), number)
+                if first != number:
+                    message = f"the well stands in row {first} already"
+                    self._fault(number, self._well_column(), message, well.name, "each well once")
+            values = self._values(number, cells)
+            extra = {
+                name: _typed(cells[position], kinds[name])
+                for name, position in self.columns.extra.items()
+            }
+            extra |= values.pop("beside")
+            if well is not None and len(self.faults) == before:
+                rows.append(PlateMapRow(well=well, plate=plate, extra=extra, **values))
+        return rows
+
+    def _values(self, number: int, cells: Sequence[str]) -> dict[str, Any]:
+        names = ("clone", "donor", "diagnosis", "batch", "compound")
+        values: dict[str, Any] = {name: self._text(cells, name) for name in names}
+        values["pert_type"] = self._pert_type(number, cells)
+        values["concentration_um"], values["beside"] = self._concentration(number, cells)
+        return values
+
+    def _text(self, cells: Sequence[str], meaning: str) -> str | None:
+        position = self.columns.of.get(meaning)
+        if position is None or cells[position].casefold() in _MISSING:
+            return None
+        return cells[position]
+
+    def _fault(
+        self, row: int, column: str, message: str, value: str, expected: str | None = None
+    ) -> None:
+        self.faults.append(Fault(self.sheet.file, message, row, column, value, expected))
+
+    def _header(self, meaning: str) -> str:
+        return self.sheet.header[self.columns.of[meaning]]
+
+    def _well_column(self) -> str:
+        return self._header("well" if "well" in self.columns.of else "column")
+
+    def _well(self, number: int, cells: Sequence[str]) -> Well | None:
+        """Well of a row, from one column or from two; None, and a fault, when it is none."""
+        of = self.columns.of
+        both = {"row", "column"} <= of.keys()
+        from_two = cells[of["row"]] + " " + cells[of["column"]] if both else None
+        text = cells[of["well"]] if "well" in of else from_two or ""
+        well = parse_well(text) if "well" in of else _from_row_and_column(from_two or "")
+        if well is None:
+            expected = "a well such as 'A1', 'A01', 'A - 1' or '01A', up to AF48"
+            self._fault(number, self._well_column(), "no well", text, expected)
+        elif "well" in of and from_two is not None and _from_row_and_column(from_two) != well:
+            message = "row and column name another well"
+            self._fault(number, self._header("row"), message, from_two, f"those of {well.name}")
+        return well
+
+    def _pert_type(self, number: int, cells: Sequence[str]) -> PertType | None:
+        """Read what the well is for; JUMP says ``control`` in one column and which in another."""
+        kind = self._text(cells, "pert_type")
+        control = self._text(cells, "control_type")
+        kinds = []
+        for meaning, text in (("pert_type", kind), ("control_type", control)):
+            if text is None or (meaning == "pert_type" and text.casefold() == _CONTROL and control):
+                continue
+            found = _PERT_TYPE_OF.get(re.sub(r"[\s_-]+", " ", text.casefold()))
+            if found is None:
+                self._fault(number, self._header(meaning), "unknown type", text, _EXPECTED_PERT)
+            else:
+                kinds.append(found)
+        if len(set(kinds)) > 1:
+            message = f"{self._header('pert_type')} says {kind!r}"
+            self._fault(number, self._header("control_type"), message, str(control), "the same")
+        return kinds[0] if kinds else None
+
+    def _concentration(
+        self, number: int, cells: Sequence[str]
+    ) -> tuple[float | None, dict[str, str | float]]:
+        """Concentration in µM; one in a unit that is not molar is returned beside it."""
+        text = self._text(cells, "concentration")
+        if text is None:
+            return None, {}
+        column = self._header("concentration")
+        plain = _DECIMAL_COMMA.sub(r"\1.\2", text) if self.sheet.decimal_comma else text
+        match = _NUMBER_UNIT.fullmatch(plain)
+        value = float(match["number"]) if match else math.nan
+        if match is None or not math.isfinite(value) or value < 0:
+            self._fault(number, column, "no concentration", text, "a number from 0")
+            return None, {}
+        unit = match["unit"] or self._text(cells, "unit") or self.columns.concentration_unit
+        if unit is None:
+            expected = "a unit in the column's name (concentration_um) or a column 'unit'"
+            self._fault(number, column, "a concentration without unit", text, expected)
+            return None, {}
+        folded = unit.casefold().replace("µ", "μ")
+        if folded in NOT_MOLAR_UNITS:
+            return None, {"concentration": value, "concentration_unit": unit}
+        if folded not in UM_PER_UNIT:
+            where = self._header("unit") if self._text(cells, "unit") == unit else column
+            self._fault(number, where, "unknown unit", unit, "nM, uM, µM, mM, M, % or mg/ml")
+            return None, {}
+        return value * UM_PER_UNIT[folded], {}
+
+    def _kind(self, position: int) -> Callable[[str], Any]:
+        """Type of a column that keeps its own name: the narrowest that all of its cells have."""
+        cells = [cells[position] for _, cells in self.sheet.rows]
+        filled = [cell for cell in cells if cell.casefold() not in _MISSING]
+        for fits, kind in _KINDS:
+            if filled and all(fits(cell) for cell in filled):
+                return kind
+        return str
+
+
+def _is_whole(cell: str) -> bool:
+    return re.fullmatch(r"0|-?[1-9]\d{0,14}", cell) is not None  # 007 is a code, not a number
+
+
+def _is_number(cell: str) -> bool:
+    return _NUMBER.fullmatch(cell) is not None and re.match(r"[-+]?0\d", cell) is None
+
+
+_KINDS: Final[tuple[tuple[Callable[[str], bool], Callable[[str], Any]], ...]] = (
+    (_is_whole, int),
+    (_is_number, float),
+    (lambda cell: cell.casefold() in {"true", "false"}, lambda cell: cell.casefold() == "true"),
+)
+
+
+def _typed(cell: str, kind: Callable[[str], Any]) -> Any:  # noqa: ANN401  (what the column holds)
+    return None if cell.casefold() in _MISSING else kind(cell)
+
+
+def parse_well(text: str) -> Well | None:
+    """Read a well as plate maps write it: ``A1``, ``a01``, ``A - 1``, or column first, ``01A``.
+
+    None when it is no well of a plate of up to 1,536 wells.
+    """
+    match = _COLUMN_THEN_ROW.fullmatch(text.strip())
+    try:
+        well = Well(row_index(match[2]), int(match[1]) - 1) if match else Well.parse(text)
+    except InputError:
+        return None
+    return well if PlateFormat.WELLS_1536.holds(well) else None
+
+
+def _from_row_and_column(text: str) -> Well | None:
+    """Read a row (letters, or a number from 1) and a column, parted by a space."""
+    row, _, column = text.partition(" ")
+    if row.isascii() and row.isdigit() and column.isascii() and column.isdigit():
+        well = Well(int(row) - 1, int(column) - 1)
+        inside = min(well.row, well.column) >= 0 and PlateFormat.WELLS_1536.holds(well)
+        return well if inside else None
+    return parse_well(f"{row}{column}")

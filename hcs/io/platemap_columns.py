@@ -1,0 +1,191 @@
+"""Which column of a plate map means what, under the names that are in use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hcs.errors import Fault
+
+NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "well": (
+        "well", "well_name", "wellname", "well_position", "wellposition", "well_id", "wellid",
+        "well_label", "colrow", "col_row", "column_row", "rowcol", "assay_well",
+    ),
+    "row": ("row", "well_row", "wellrow", "row_name", "row_letter"),
+    "column": ("column", "col", "well_column", "well_col", "wellcolumn", "wellcol", "column_name"),
+    "plate": (
+        "plate", "plate_name", "platename", "plate_id", "plateid", "barcode", "plate_barcode",
+        "assay_plate_barcode",
+    ),
+    "clone": (
+        "clone", "clone_id", "clone_name", "cell_line", "cellline", "cell_line_id", "line",
+        "line_id", "ipsc_line", "ipsc_clone",
+    ),
+    "donor": (
+        "donor", "donor_id", "subject", "subject_id", "patient", "patient_id", "individual",
+    ),
+    "diagnosis": ("diagnosis", "disease", "disease_status"),
+    "batch": ("batch", "batch_id", "differentiation_batch"),
+    "pert_type": ("pert_type", "role", "well_role", "welltype", "well_type"),
+    "control_type": ("control_type",),
+    "compound": ("compound", "compound_name", "drug", "drug_name", "pert_iname", "pert_name"),
+    "unit": (
+        "unit", "units", "concentration_unit", "concentration_units", "conc_unit", "conc_units",
+        "dose_unit", "dose_units",
+    ),
+}  # fmt: skip
+"""Names of each meaning after :func:`normal`: JUMP, pycytominer, CellProfiler, Fractal, OMERO,
+operetta-compose."""
+
+FALLBACKS: Final[Mapping[str, tuple[str, ...]]] = {
+    "compound": ("treatment", "broad_sample", "compound_id", "pert_id"),
+    "diagnosis": ("group",),
+}
+"""Names that count only where no better one is there; else they stay columns of their own."""
+
+UM_PER_UNIT: Final = {
+    "pm": 1e-6, "nm": 1e-3, "um": 1.0, "μm": 1.0, "mm": 1e3, "m": 1e6,
+    "pmol/l": 1e-6, "nmol/l": 1e-3, "umol/l": 1.0, "μmol/l": 1.0, "mmol/l": 1e3, "mol/l": 1e6,
+    "picomolar": 1e-6, "nanomolar": 1e-3, "micromolar": 1.0, "millimolar": 1e3, "molar": 1e6,
+}  # fmt: skip
+"""µM in one of each unit; units in folded letter case, the micro sign as Greek mu."""
+
+NOT_MOLAR_UNITS: Final = frozenset(
+    {"%", "% v/v", "%v/v", "% w/v", "%w/v", "x", "fold", "mg/ml", "ug/ml", "μg/ml", "ng/ml",
+     "pg/ml", "mg/l", "ug/l", "u/ml", "iu/ml", "ppm", "moi"}
+)  # fmt: skip
+"""Units that no molar mass is known for: the value is kept beside, as it stands."""
+
+_CONCENTRATION: Final = re.compile(
+    r"(?:final_)?(?:compound_|drug_|pert_|treatment_)?(?P<word>concentration|conc|dose)"
+    r"(?:_in)?(?:_(?P<unit>[pnuμm]?m|(?:pico|nano|micro|milli)?molar))?"
+)
+_PER_LITER: Final = re.compile(r"(?P<unit>[pnuμm]?)mol(?:es)?_per_l(?:iter|itre)?")
+_RESERVED: Final = frozenset({"site", "field", "field_path", "fingerprint", "sources"})
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Position of each meaning in the header, and of the columns that keep their own name.
+
+    Attributes
+    ----------
+    of
+        Position by meaning: the keys of :data:`NAMES` and ``concentration``.
+    concentration_unit
+        Unit in the name of the concentration column, in folded letter case.
+    extra
+        Position by name, without a leading ``Metadata_``.
+    """
+
+    of: Mapping[str, int]
+    concentration_unit: str | None
+    extra: Mapping[str, int]
+
+
+def normal(header: str) -> str:
+    """Fold a column name: ``Metadata_Well Position`` → ``well_position``.
+
+    Letter case, ``Metadata_``, brackets and the sort of separator do not matter.
+    """
+    text = re.sub(r"[^\w%μ]+", "_", header.casefold()).strip("_")
+    return re.sub(r"^(image_)?metadata_", "", text)
+
+
+def assign(file: str, header: Sequence[str]) -> tuple[Columns, list[Fault]]:
+    """Say what each column means.
+
+    Parameters
+    ----------
+    file
+        Name for messages.
+    header
+        Column names as written.
+
+    Returns
+    -------
+    Columns
+        The meanings.
+    list of Fault
+        Two columns of one meaning, names that stand twice or that belong to images, no well.
+    """
+    faults: list[Fault] = []
+    folded = [normal(name) for name in header]
+    found: dict[str, int] = {}
+    meaning_of = {name: meaning for meaning, names in NAMES.items() for name in names}
+    for position, name in enumerate(folded):
+        meaning = meaning_of.get(name)
+        if meaning is not None:
+            _claim(found, meaning, position, file, header, faults)
+    for meaning, names in FALLBACKS.items():
+        for name in names:
+            if meaning not in found and name in folded:
+                found[meaning] = folded.index(name)
+    unit = _concentration(found, folded, file, header, faults)
+    if "well" not in found and not {"row", "column"} <= found.keys():
+        existing = ", ".join(repr(name) for name in header)
+        message = f"no column for the well; there are {existing}"
+        faults.append(Fault(file, message, 1, expected="a column 'well', or 'row' and 'column'"))
+    extra = _extras(set(found.values()), file, header, folded, faults)
+    return Columns(found, unit, extra), faults
+
+
+def _claim(
+    found: dict[str, int],
+    meaning: str,
+    position: int,
+    file: str,
+    header: Sequence[str],
+    faults: list[Fault],
+) -> None:
+    """Note the column of a meaning; a second one is a fault."""
+    first = found.setdefault(meaning, position)
+    if first != position:
+        message = f"columns {header[first]!r} and {header[position]!r} both mean the {meaning}"
+        faults.append(Fault(file, message, 1, header[position], expected="one of them"))
+
+
+def _concentration(
+    found: dict[str, int],
+    folded: Sequence[str],
+    file: str,
+    header: Sequence[str],
+    faults: list[Fault],
+) -> str | None:
+    """Find the concentration column; returns the unit in its name."""
+    unit = None
+    for position, name in enumerate(folded):
+        if match := _CONCENTRATION.fullmatch(name):
+            written = match["unit"]
+            if match["word"] == "dose" and written is None and "unit" not in found:
+                continue  # 'high', 'low': a dose without unit stays as it is
+        elif match := _PER_LITER.fullmatch(name):
+            written = f"{match['unit']}m"
+        else:
+            continue
+        _claim(found, "concentration", position, file, header, faults)
+        unit = unit or written
+    return unit
+
+
+def _extras(
+    used: set[int], file: str, header: Sequence[str], folded: Sequence[str], faults: list[Fault]
+) -> dict[str, int]:
+    extra: dict[str, int] = {}
+    for position, written in enumerate(header):
+        if position in used:
+            continue
+        name = re.sub(r"^(Image_)?Metadata_", "", written, flags=re.IGNORECASE)
+        if not name:
+            faults.append(Fault(file, f"column {position + 1} has no name", 1))
+        elif folded[position] in _RESERVED:
+            message = "the column is of images, a plate map describes wells"
+            faults.append(Fault(file, message, 1, written, expected="another name"))
+        elif name in extra:
+            faults.append(Fault(file, "the column stands twice", 1, written))
+        else:
+            extra[name] = position
+    return extra
