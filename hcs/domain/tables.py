@@ -107,7 +107,12 @@ CELL_FRACTION: Final = "cell_fraction"
 """Cell count / median of the negative controls' counts."""
 
 TOXIC: Final = "toxic"
+
+DIRECTION: Final = "hit_direction"
+"""Which way a hit lies: 1 up, -1 down, 0 either way."""
+
 HIT: Final = "hit"
+N_REPLICATES: Final = "n_replicates"
 
 REASONS: Final = "reasons"
 """Why the well is a hit, or what kept it from being one, in words."""

@@ -66,9 +66,9 @@ def call_hits(
     hits
         The rows and columns of `wells` and ``corrected``, ``normalized``, ``robust_z``,
         ``ssmd``, ``ssmd_class``, ``p_value``, ``q_value``, ``p_empirical``, ``q_empirical``,
-        ``rescue``, ``rescue_low``, ``rescue_high``, ``cell_fraction``, ``toxic``, ``hit`` and
-        ``reasons``. Statistics that cannot be had are null. Only usable treated wells can be
-        hits. An empty table gives an empty table.
+        ``rescue``, ``rescue_low``, ``rescue_high``, ``cell_fraction``, ``toxic``,
+        ``hit_direction``, ``hit`` and ``reasons``. Statistics that cannot be had are null. Only
+        usable treated wells can be hits. An empty table gives an empty table.
     quality
         One row a plate, see :func:`hcs.screen.quality.plate_quality`.
     problems
@@ -101,6 +101,7 @@ def call_hits(
         scaled.value, controls.negcon, controls.poscon, controls.group
     )
     hits[tables.CELL_FRACTION], hits[tables.TOXIC] = found.cell_fraction, found.toxic
+    hits[tables.DIRECTION] = found.direction.astype(np.int8)
     beyond = _beyond(found, options)
     hits[tables.HIT] = beyond & found.tested
     hits[tables.REASONS] = _reasons(scaled, found, beyond, options)

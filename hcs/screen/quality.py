@@ -11,7 +11,7 @@ from hcs.domain.tables import Reason
 from hcs.screen import effects, groups
 from hcs.screen.controls import Problem, plate_problem, usable_stats
 from hcs.screen.groups import Floats
-from hcs.screen.plates import Screen
+from hcs.screen.plates import Screen, read_wells
 from hcs.screen.positions import position_tests
 
 
@@ -51,10 +51,8 @@ def plate_quality(screen: Screen, corrected: Screen, options: HitsOptions) -> pd
         quality[name] = np.bincount(screen.plate[members], minlength=screen.n_plates)
     quality["negcon_mean"], quality["negcon_sd"] = negcon.mean, negcon.sd
     quality["poscon_mean"], quality["poscon_sd"] = poscon.mean, poscon.sd
-    quality["z_prime"] = effects.z_prime(negcon, poscon)
-    quality["robust_z_prime"] = effects.robust_z_prime(negcon, poscon)
-    quality["ssmd_controls"] = effects.ssmd(poscon, negcon)
-    quality["signal_window"] = effects.signal_window(negcon, poscon)
+    for name, values in _separation(negcon, poscon).items():
+        quality[name] = values
     quality["cv_negcon"] = effects.coefficient_of_variation(negcon)
     quality["cv_poscon"] = effects.coefficient_of_variation(poscon)
     before = position_tests(screen)
@@ -64,6 +62,47 @@ def plate_quality(screen: Screen, corrected: Screen, options: HitsOptions) -> pd
     for name, p in after.items():
         quality[f"corrected_{name}"] = p
     return quality
+
+
+def batch_quality(hits: pd.DataFrame, options: HitsOptions) -> pd.DataFrame:
+    """Measure every batch by its pooled controls, on the normalized scale.
+
+    Parameters
+    ----------
+    hits
+        The table of :func:`hcs.screen.hits.call_hits`.
+    options
+        ``min_controls``.
+
+    Returns
+    -------
+    DataFrame
+        One row a model × batch: ``n_plates``, ``n_negcon``, ``n_poscon``, ``z_prime``,
+        ``robust_z_prime``, ``ssmd_controls``, ``signal_window``. Wells without a batch form one
+        of their own.
+    """
+    screen = read_wells(hits.assign(**{tables.SCORE: hits[tables.NORMALIZED]}))
+    least = options.min_controls
+    negcon = usable_stats(screen, screen.is_negcon, least, "batch")
+    poscon = usable_stats(screen, screen.is_poscon, least, "batch")
+    first = np.unique(screen.batch, return_index=True)[1]
+    columns = [c for c in (tables.MODEL, tables.BATCH) if c in screen.plates]
+    quality = screen.plates[columns].iloc[screen.plate[first]].reset_index(drop=True)
+    pairs = np.unique(screen.batch * max(screen.n_plates, 1) + screen.plate)
+    quality["n_plates"] = np.bincount(pairs // max(screen.n_plates, 1), minlength=screen.n_batches)
+    quality["n_negcon"], quality["n_poscon"] = negcon.count, poscon.count
+    for name, values in _separation(negcon, poscon).items():
+        quality[name] = values
+    return quality
+
+
+def _separation(negcon: groups.GroupStats, poscon: groups.GroupStats) -> dict[str, Floats]:
+    return {
+        "z_prime": effects.z_prime(negcon, poscon),
+        "robust_z_prime": effects.robust_z_prime(negcon, poscon),
+        "ssmd_controls": effects.ssmd(poscon, negcon),
+        "signal_window": effects.signal_window(negcon, poscon),
+    }
 
 
 def compound_codes(wells: pd.DataFrame) -> groups.Codes:

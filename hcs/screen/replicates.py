@@ -1,0 +1,205 @@
+"""From wells to compounds: replicates combined, tested together, and called."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from hcs.domain import tables
+from hcs.domain.screening import EmpiricalCall, HitsOptions, RobustZCall, SsmdCall
+from hcs.errors import UnknownNameError
+from hcs.screen import effects, groups
+from hcs.screen.groups import Codes, Flags, Floats
+from hcs.screen.quality import compound_codes
+from hcs.screen.significance import adjust, oriented
+
+Combination = Literal["mean", "median", "min", "max", "stouffer"]
+
+
+def combine(values: Floats, compound: Codes, n_compounds: int, how: Combination) -> Floats:
+    """Combine the replicates of each compound into one number.
+
+    Parameters
+    ----------
+    values
+        One number a well, shape ``(N,)``; missing ones are left out.
+    compound
+        Compound of each well, shape ``(N,)``; −1 belongs to none.
+    n_compounds
+        Number of compounds, ``K``.
+    how
+        ``mean``, ``median``, ``min``, ``max`` (signed), or ``stouffer``: Σz / √n, which is
+        standard normal when the replicates' z are.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(K,)``; NaN where every replicate is missing.
+
+    References
+    ----------
+    Stouffer's method: Whitlock 2005, J Evol Biol 18:1368-1373,
+    doi 10.1111/j.1420-9101.2005.00917.x.
+    """
+    if how == "median":
+        return groups.group_median(values, compound, n_compounds)
+    if how in ("min", "max"):
+        return _extreme(values, compound, n_compounds, largest=how == "max")
+    mean = groups.group_mean(values, compound, n_compounds)
+    if how == "mean":
+        return mean
+    return mean * np.sqrt(groups.group_count(values, compound, n_compounds))
+
+
+def combine_p(p: Floats, compound: Codes, n_compounds: int) -> Floats:
+    """Combine one-sided p values of independent replicates by Stouffer's method.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(K,)``; NaN where every replicate is missing. Replicates on one plate share its
+        controls and are not quite independent: spread replicates over plates.
+
+    References
+    ----------
+    Whitlock 2005, J Evol Biol 18:1368-1373, doi 10.1111/j.1420-9101.2005.00917.x.
+    """
+    z = norm.isf(np.clip(p, 1e-300, 1 - 1e-16))
+    combined: Floats = np.asarray(norm.sf(combine(z, compound, n_compounds, "stouffer")))
+    return combined
+
+
+def call_compounds(hits: pd.DataFrame, options: HitsOptions | None = None) -> pd.DataFrame:
+    """Call compounds from the replicates of each compound and concentration.
+
+    Parameters
+    ----------
+    hits
+        The table of :func:`hcs.screen.hits.call_hits`, with ``Metadata_Compound``.
+    options
+        ``replicates``, ``call`` and the limits.
+
+    Returns
+    -------
+    DataFrame
+        One row a model × compound × concentration over its usable treated wells:
+        ``n_replicates``, ``n_plates``, ``score`` (median), ``robust_z`` (combined as chosen),
+        ``ssmd`` (of the replicates; of the well where there is one) and ``ssmd_class``,
+        ``p_value`` and ``q_value`` (Stouffer), ``p_empirical`` and ``q_empirical``, ``rescue``
+        (mean), ``cell_fraction`` (median), ``toxic``, ``hit_direction``, ``hit``, ``reasons``.
+
+    Raises
+    ------
+    UnknownNameError
+        When the table has no ``Metadata_Compound``.
+    """
+    options = options or HitsOptions()
+    if tables.COMPOUND not in hits:
+        raise UnknownNameError("column", tables.COMPOUND, "the table of hits", list(hits.columns))
+    treated = hits[_is_replicate(hits)].reset_index(drop=True)
+    model = pd.factorize(treated[tables.MODEL])[0].astype(np.intp)
+    codes = compound_codes(treated)
+    pairs, compound = np.unique(
+        model * (int(codes.max(initial=0)) + 1) + codes, return_inverse=True
+    )
+    compound, n_compounds = compound.astype(np.intp), pairs.size
+    first = np.full(n_compounds, len(treated), dtype=np.intp)
+    np.minimum.at(first, compound, np.arange(len(treated)))
+    keys = (tables.MODEL, tables.COMPOUND, tables.CONCENTRATION_UM)
+    kept = [column for column in keys if column in treated]
+    result = treated[kept].iloc[first].reset_index(drop=True)
+    _add_statistics(result, treated, compound, options)
+    family = model[first]
+    tested = ~result[tables.TOXIC].to_numpy(bool)
+    for p, q in ((tables.P_VALUE, tables.Q_VALUE), (tables.P_EMPIRICAL, tables.Q_EMPIRICAL)):
+        result[q] = adjust(result[p].to_numpy(np.float64), family, tested)
+    result[tables.HIT] = _is_hit(result, options) & tested
+    result[tables.REASONS] = [
+        _reason(result.iloc[row]) if hit else "" for row, hit in enumerate(result[tables.HIT])
+    ]
+    return result
+
+
+def _is_replicate(hits: pd.DataFrame) -> Flags:
+    kept = hits[tables.COMPOUND].notna().to_numpy(bool)
+    if tables.USABLE in hits:
+        kept &= hits[tables.USABLE].to_numpy(bool)
+    if tables.PERT_TYPE in hits:
+        kept &= ~hits[tables.PERT_TYPE].isin(["negcon", "poscon", "empty"]).to_numpy(bool)
+    return kept
+
+
+def _add_statistics(
+    result: pd.DataFrame, treated: pd.DataFrame, compound: Codes, options: HitsOptions
+) -> None:
+    n = len(result)
+
+    def column(name: str) -> Floats:
+        return treated[name].to_numpy(np.float64)
+
+    z = groups.summarize(column(tables.ROBUST_Z), compound, n)
+    single = groups.group_median(column(tables.SSMD), compound, n)
+    replicated = effects.ssmd_of_replicates(z.mean, z.sd, z.count.astype(np.float64))
+    result[tables.N_REPLICATES] = np.bincount(compound, minlength=n)
+    plates = treated.groupby(compound)[tables.PLATE].nunique()
+    result["n_plates"] = plates.to_numpy(np.int64)
+    result[tables.SCORE] = groups.group_median(column(tables.SCORE), compound, n)
+    result[tables.ROBUST_Z] = combine(column(tables.ROBUST_Z), compound, n, options.replicates)
+    result[tables.SSMD] = np.where(z.count >= 2, replicated, single)
+    result[tables.SSMD_CLASS] = effects.ssmd_class(result[tables.SSMD].to_numpy(np.float64))
+    direction = np.sign(groups.group_mean(column(tables.DIRECTION), compound, n))
+    for name in (tables.P_VALUE, tables.P_EMPIRICAL):
+        result[name] = _signed_stouffer(
+            column(name), column(tables.ROBUST_Z), column(tables.DIRECTION), compound, n
+        )
+    result[tables.RESCUE] = groups.group_mean(column(tables.RESCUE), compound, n)
+    result[tables.CELL_FRACTION] = groups.group_median(column(tables.CELL_FRACTION), compound, n)
+    result[tables.TOXIC] = result[tables.CELL_FRACTION] < options.min_cell_fraction
+    result[tables.DIRECTION] = np.nan_to_num(direction).astype(np.int8)
+
+
+def _signed_stouffer(p: Floats, z: Floats, direction: Floats, compound: Codes, n: int) -> Floats:
+    """Combine p values; two-sided ones through their signed halves, so that signs must agree."""
+    upward = np.where(z >= 0, p / 2, 1 - p / 2)
+    one_sided = np.where(direction == 0, upward, p)
+    combined = combine_p(one_sided, compound, n)
+    two_sided = np.zeros(n, dtype=bool)
+    two_sided[compound[direction == 0]] = True
+    return np.where(two_sided, 2 * np.minimum(combined, 1 - combined), combined)
+
+
+def _is_hit(result: pd.DataFrame, options: HitsOptions) -> Flags:
+    direction = result[tables.DIRECTION].to_numpy(np.float64)
+
+    def toward(name: str) -> Floats:
+        return oriented(result[name].to_numpy(np.float64), direction)
+
+    match options.call:
+        case RobustZCall():
+            hit = toward(tables.ROBUST_Z) >= options.robust_z_threshold
+            hit &= result[tables.Q_VALUE].to_numpy(np.float64) <= options.fdr
+        case SsmdCall():
+            hit = toward(tables.SSMD) >= options.call.min_ssmd
+        case EmpiricalCall():
+            hit = result[tables.Q_EMPIRICAL].to_numpy(np.float64) <= options.fdr
+    return np.asarray(hit, dtype=bool)
+
+
+def _reason(row: pd.Series) -> str:
+    return (
+        f"{row[tables.N_REPLICATES]} replicates on {row['n_plates']} plates: robust z "
+        f"{row[tables.ROBUST_Z]:+.1f}, SSMD {row[tables.SSMD]:+.2f} ({row[tables.SSMD_CLASS]}), "
+        f"adjusted p {row[tables.Q_VALUE]:.2g}"
+    )
+
+
+def _extreme(values: Floats, compound: Codes, n_compounds: int, *, largest: bool) -> Floats:
+    start = -np.inf if largest else np.inf
+    result = np.full(n_compounds, start)
+    kept = np.isfinite(values) & (compound >= 0)
+    function = np.maximum if largest else np.minimum
+    function.at(result, compound[kept], values[kept])
+    return np.where(np.isfinite(result), result, np.nan)

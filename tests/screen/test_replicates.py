@@ -1,0 +1,126 @@
+"""Replicates combine as stated, test together, and make compounds hits."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from hcs.domain import tables as t
+from hcs.domain.screening import HitsOptions, SsmdCall
+from hcs.domain.wells import PlateFormat
+from hcs.errors import UnknownNameError
+from hcs.screen.effects import ssmd_of_replicates
+from hcs.screen.hits import call_hits
+from hcs.screen.replicates import call_compounds, combine, combine_p
+
+VALUES = np.array([1.0, 4.0, 7.0, -2.0, np.nan, np.nan, 9.0])
+COMPOUND = np.array([0, 0, 0, 1, 1, 2, -1])
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ("mean", [4.0, -2.0]),
+        ("median", [4.0, -2.0]),
+        ("min", [1.0, -2.0]),
+        ("max", [7.0, -2.0]),
+        ("stouffer", [12 / np.sqrt(3), -2.0]),
+    ],
+)
+def test_combinations(how, expected):
+    found = combine(VALUES, COMPOUND, 3, how)
+    assert found[:2].tolist() == pytest.approx(expected)
+    assert np.isnan(found[2])
+
+
+def test_combined_p_equals_scipy():
+    p = np.array([0.01, 0.2, 0.04, 0.5, np.nan])
+    found = combine_p(p, np.array([0, 0, 0, 1, 2]), 3)
+    assert found[0] == pytest.approx(stats.combine_pvalues(p[:3], "stouffer").pvalue)
+    assert found[1] == pytest.approx(0.5)
+    assert np.isnan(found[2])
+
+
+def screen(seed, n_plates=3, shift=0.0, n_moved=8, sd=0.1):
+    """Plates of the same 80 compounds with 16 controls; the first compounds are moved down."""
+    rng = np.random.default_rng(seed)
+    wells = [well.name for well in PlateFormat.WELLS_96.wells()]
+    kinds = np.array(["negcon", "poscon"] + ["trt"] * 10)[np.arange(96) % 12]
+    number = np.cumsum(kinds == "trt") - 1
+    tables = []
+    for plate in range(n_plates):
+        score = rng.normal(0.8, sd, 96) - 0.5 * (kinds == "poscon")
+        score -= shift * ((kinds == "trt") & (number < n_moved))
+        compound = np.where(kinds == "trt", [f"C{k:02d}" for k in number], None)
+        columns = {t.PLATE: f"P{plate}", t.WELL: wells, t.PERT_TYPE: kinds, t.SCORE: score}
+        extra = {t.MODEL: "cnn", t.COMPOUND: compound, t.CONCENTRATION_UM: 1.0}
+        tables.append(pd.DataFrame(columns | extra))
+    return pd.concat(tables, ignore_index=True)
+
+
+@pytest.mark.parametrize("direction", ["auto", "both"])
+def test_p_is_uniform_without_an_effect(direction):
+    options = HitsOptions(direction=direction)
+    p = np.concatenate(
+        [
+            call_compounds(call_hits(screen(seed), options)[0], options)[t.P_VALUE]
+            for seed in range(25)
+        ]
+    )
+    assert stats.kstest(p, "uniform").pvalue > 0.001
+
+
+def test_replicates_find_what_single_wells_miss():
+    table = screen(1, n_plates=4, shift=0.3)
+    options = HitsOptions(replicates="stouffer")
+    hits = call_hits(table, options)[0]
+    compounds = call_compounds(hits, options)
+    assert len(compounds) == 80
+    assert (compounds[[t.N_REPLICATES, "n_plates"]] == 4).all(axis=None)
+    found = set(compounds.loc[compounds[t.HIT], t.COMPOUND])
+    moved = {f"C{k:02d}" for k in range(8)}
+    assert len(found & moved) >= 7
+    assert len(found - moved) <= 1
+    assert hits[hits[t.HIT]].groupby(t.COMPOUND).size().reindex(sorted(moved)).isna().any()
+    reason = compounds.loc[compounds[t.HIT], t.REASONS].iloc[0]
+    assert reason.startswith("4 replicates on 4 plates: robust z -")
+
+
+def test_ssmd_of_the_replicates():
+    hits = call_hits(screen(2))[0]
+    compounds = call_compounds(hits, HitsOptions(call=SsmdCall())).set_index(t.COMPOUND)
+    z = hits.loc[hits[t.COMPOUND] == "C05", t.ROBUST_Z]
+    expected = ssmd_of_replicates(np.array([z.mean()]), np.array([z.std(ddof=1)]), np.array([3.0]))
+    assert compounds.loc["C05", t.SSMD] == pytest.approx(expected[0])
+
+
+def test_a_single_well_stands_for_itself():
+    hits = call_hits(screen(3, n_plates=1, shift=0.8))[0]
+    compounds = call_compounds(hits).set_index(t.COMPOUND)
+    wells = hits.dropna(subset=t.COMPOUND).set_index(t.COMPOUND)
+    for column in (t.ROBUST_Z, t.SSMD, t.P_VALUE, t.Q_VALUE, t.RESCUE):
+        assert np.allclose(compounds[column], wells[column].loc[compounds.index])
+    assert compounds[t.HIT].equals(wells[t.HIT].loc[compounds.index])
+
+
+def test_toxic_compounds_are_no_hits():
+    table = screen(4, shift=0.8)
+    table[t.N_CELLS] = np.where(table[t.COMPOUND] == "C00", 4.0, 40.0)
+    compounds = call_compounds(call_hits(table)[0]).set_index(t.COMPOUND)
+    assert compounds.loc["C00", t.TOXIC]
+    assert not compounds.loc["C00", t.HIT]
+    assert compounds.loc["C01", t.HIT]
+
+
+def test_models_and_concentrations_stay_apart():
+    table = screen(5, n_plates=2)
+    table.loc[table[t.PLATE] == "P1", t.CONCENTRATION_UM] = 10.0
+    both = pd.concat([table, table.assign(model="forest")])
+    assert len(call_compounds(call_hits(both)[0])) == 320
+
+
+def test_no_compounds():
+    hits = call_hits(screen(6))[0]
+    assert len(call_compounds(hits.assign(**{t.COMPOUND: None}))) == 0
+    with pytest.raises(UnknownNameError, match="no column 'Metadata_Compound'"):
+        call_compounds(hits.drop(columns=t.COMPOUND))
