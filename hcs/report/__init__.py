@@ -1,1 +1,5 @@
-"""Pages and figures from the files of a study."""
+"""A study folder as one self-contained page that a biologist can read; files in, HTML out."""
+
+from hcs.report.page import write_report
+
+__all__ = ["write_report"]

@@ -1,0 +1,127 @@
+"""From a study folder to ``report.html``: sections, charts and scripts put into one template."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+from pathlib import Path
+from typing import Final
+
+from bokeh.embed import components
+from bokeh.resources import Resources
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+import hcs
+from hcs.domain.config import ReportConfig
+from hcs.domain.results import StageResult
+from hcs.io import runs
+from hcs.report import class_features, classifiers, cohort, overview, records, screens
+from hcs.report.blocks import Note, Section, charts_of
+from hcs.report.study import Study, open_study
+
+STAGE: Final = "report"
+
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+
+
+def write_report(config: ReportConfig) -> StageResult:
+    """Write a study folder as one HTML page that needs nothing but itself.
+
+    Pieces of the study that are absent or cannot be read are named on the page, in the section
+    where they would stand.
+
+    Parameters
+    ----------
+    config
+        Study folder and page.
+
+    Returns
+    -------
+    StageResult
+        With the number of sections, charts, missing pieces, and the size of the page.
+
+    Raises
+    ------
+    NotFoundError
+        When the study folder does not exist.
+    """
+    started = time.time()
+    study = open_study(config.study)
+    sections = sections_of(study)
+    html = render(study.name, sections)
+    runs.write_bytes(config.out, html.encode())
+    missing = sum(
+        isinstance(block, Note) and block.level == "missing"
+        for section in sections
+        for block in section.blocks
+    )
+    return StageResult(
+        stage=STAGE,
+        out=config.out,
+        summary={
+            "sections": len(sections),
+            "charts": sum(1 for section in sections for _ in charts_of(section.blocks)),
+            "missing pieces": missing,
+            "size (MB)": round(len(html) / 1e6, 1),
+        },
+        n_run=1,
+        seconds=time.time() - started,
+    )
+
+
+def sections_of(study: Study) -> list[Section]:
+    """All sections of a study's page, in order."""
+    found = [
+        overview.overview(study),
+        records.planted(study),
+        cohort.cohort(study),
+        cohort.example_images(study),
+        classifiers.classifiers(study),
+        classifiers.groups(study),
+        class_features.class_features(study),
+        classifiers.training(study),
+        screens.plates(study),
+        screens.hits(study),
+        screens.doses(study),
+        screens.quality(study),
+        records.problems(study),
+        records.provenance(study),
+    ]
+    return [section for section in found if section is not None]
+
+
+def render(title: str, sections: list[Section]) -> str:
+    """Put sections into the page.
+
+    The page carries a content security policy that lets the browser run the two scripts written
+    here (by their digests) and fetch nothing: text from files could not run even if it slipped
+    through the escaping, and the page makes no request.
+    """
+    charts = [chart.model for section in sections for chart in charts_of(section.blocks)]
+    library = "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
+    script, divs = components(charts, wrap_script=False) if charts else ("", ())
+    scripts = [library, script] if charts else []
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html").render(
+        title=title,
+        sections=sections,
+        places={model.id: Markup(div) for model, div in zip(charts, divs, strict=True)},
+        scripts=[Markup(text) for text in scripts],
+        digests=[_digest(text) for text in scripts],
+        style=Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        version=hcs.__version__,
+        made=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+    )
+
+
+def _digest(script: str) -> str:
+    """Digest of a script as a content security policy names it."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -1,0 +1,219 @@
+"""The screen: plates as heat maps, hits with reasons, plate quality, concentration curves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import pandas as pd
+
+from hcs.domain import tables
+from hcs.domain.wells import PlateFormat
+from hcs.report import dose_curves, plate_maps, wording
+from hcs.report.blocks import (
+    Block,
+    Chart,
+    Charts,
+    Column,
+    Folded,
+    Heading,
+    Note,
+    Paragraph,
+    Section,
+    Table,
+)
+from hcs.report.study import Absent, Study
+
+_MAX_PLATES: Final = 24
+_MAX_HITS: Final = 300
+_MAX_CURVES: Final = 24
+
+
+def plates(study: Study) -> Section:
+    """Return the section with the heat maps of every screened plate."""
+    title = "Screened plates"
+    hits = study.hits
+    if isinstance(hits, Absent):
+        return Section("plates", title, (Note("missing", hits.why),))
+    blocks: list[Block] = [
+        Paragraph(
+            "One square a well; point at it for its content. Left: the mean score of its images "
+            "over all heads of the study (0 healthy, blue; 1 diseased, red). Middle: robust z, "
+            "how many robust standard deviations the well lies from the negative controls. "
+            "Right: cells per image."
+        )
+    ]
+    by_plate = list(hits.groupby([tables.MODEL, tables.PLATE], sort=True))
+    formats = {reader.name: reader for reader in study.plates}
+    for (model, plate), wells in by_plate[:_MAX_PLATES]:
+        reader = formats.get(str(plate))
+        plate_format = plate_maps.plate_format_of(wells) if reader is None else reader.plate_format
+        blocks.append(Heading(f"{plate} ({wording.model_title(str(model))})"))
+        blocks.append(_maps(wells, plate_format))
+    if len(by_plate) > _MAX_PLATES:
+        left = len(by_plate) - _MAX_PLATES
+        blocks.append(
+            Note("info", f"{wording.counted(left, 'more plate')} not drawn here: see hits.parquet.")
+        )
+    return Section("plates", title, tuple(blocks))
+
+
+def _maps(wells: pd.DataFrame, plate_format: PlateFormat) -> Charts:
+    shown = [
+        ("Score", plate_maps.score_scale(wells)),
+        ("Robust z", plate_maps.z_scale(wells)),
+    ]
+    if tables.N_CELLS in wells and wells[tables.N_CELLS].notna().any():
+        shown.append(("Cells per image", plate_maps.count_scale(wells)))
+    charts = tuple(
+        Chart(plate_maps.plate_figure(wells, plate_format, scale), title) for title, scale in shown
+    )
+    return Charts(charts, legend=plate_maps.MARKS)
+
+
+# ── hits ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def hits(study: Study) -> Section:
+    """Return the section with the hits and why they are hits."""
+    table = study.hits
+    if isinstance(table, Absent):
+        return Section("hits", "Hits", (Note("missing", table.why),))
+    called = table[table[tables.HIT].fillna(value=False).astype(bool)]
+    called = called.reindex(called[tables.ROBUST_Z].abs().sort_values(ascending=False).index)
+    blocks: list[Block] = []
+    if called.empty:
+        blocks.append(Note("info", "No well is a hit under the chosen limits."))
+    else:
+        blocks.append(_hit_table(called.head(_MAX_HITS)))
+        if len(called) > _MAX_HITS:
+            blocks.append(
+                Note("info", f"The strongest {_MAX_HITS} of {len(called):,} hits; all: hits.csv.")
+            )
+    blocked = table[(table[tables.REASONS].fillna("") != "") & ~table.index.isin(called.index)]
+    if len(blocked):
+        note = f"{wording.counted(len(blocked), 'well')} beyond the limits, but no hit"
+        blocks.append(Folded(note, (_hit_table(blocked.head(_MAX_HITS)),)))
+    return Section("hits", "Hits", tuple(blocks))
+
+
+def _hit_table(called: pd.DataFrame) -> Table:
+    several_models = called[tables.MODEL].nunique() > 1
+    layout = [
+        ("Classifier", tables.MODEL, wording.model_title, False) if several_models else None,
+        ("Plate", tables.PLATE, wording.text, False),
+        ("Well", tables.WELL, wording.text, False),
+        ("Compound", tables.COMPOUND, wording.text, False),
+        ("µM", tables.CONCENTRATION_UM, wording.significant, True),
+        ("Score", tables.SCORE, wording.number, True),
+        ("Robust z", tables.ROBUST_Z, wording.number, True),
+        ("SSMD", tables.SSMD, wording.number, True),
+        ("Adjusted p", tables.Q_VALUE, wording.p_value, True),
+        ("Rescue", tables.RESCUE, wording.number, True),
+        ("Cells", tables.CELL_FRACTION, wording.percent, True),
+        ("Reasons", tables.REASONS, wording.text, False),
+    ]
+    kept = [entry for entry in layout if entry is not None and entry[1] in called]
+    titles = tuple(Column(title, numeric, _HINTS.get(name, "")) for title, name, _, numeric in kept)
+    rows = tuple(
+        tuple(write(row[name]) for _, name, write, _ in kept)
+        for row in called.to_dict(orient="records")
+    )
+    return Table(titles, rows, "Rescue: 0 is the negative (diseased), 1 the positive control.")
+
+
+_HINTS: Final = {
+    tables.ROBUST_Z: "(well − median of negative controls) / (1.4826 × MAD)",
+    tables.SSMD: "strictly standardized mean difference against the negative controls",
+    tables.Q_VALUE: "Benjamini and Hochberg over the treated wells",
+    tables.CELL_FRACTION: "cells, as a share of the median of the negative controls",
+}
+
+
+# ── quality ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def quality(study: Study) -> Section:
+    """Return the section on how well each plate separates its controls."""
+    title = "Plate quality"
+    table = study.quality
+    if isinstance(table, Absent):
+        return Section("quality", title, (Note("missing", table.why),))
+    kept = [entry for entry in _QUALITY if entry[1] in table]
+    titles = tuple(Column(name, numeric, hint) for name, _, numeric, _, hint in kept)
+    rows = tuple(
+        tuple(write(row[column]) for _, column, _, write, _ in kept)
+        for row in table.to_dict(orient="records")
+    )
+    blocks: tuple[Block, ...] = (
+        Paragraph(
+            "Z′ compares the gap between positive and negative controls with their spread: above "
+            "0.5 is an excellent assay, 0 to 0.5 is usable, below 0 the controls overlap. SSMD is "
+            "their distance in standard deviations of the difference; beyond ± 3 is strong."
+        ),
+        Table(titles, rows, "One row a plate. p: is there a row, column or edge effect?"),
+    )
+    return Section("quality", title, blocks)
+
+
+def _yes_no(value: object) -> str:
+    return wording.NONE if wording.is_missing(value) else "yes" if value else "no"
+
+
+_QUALITY: Final = (
+    ("Classifier", tables.MODEL, False, wording.model_title, ""),
+    ("Plate", tables.PLATE, False, wording.text, ""),
+    ("Z′", "z_prime", True, wording.number, "Zhang 1999"),
+    ("Robust Z′", "robust_z_prime", True, wording.number, "with medians and MADs"),
+    ("SSMD", "ssmd_controls", True, wording.number, "positive minus negative controls"),
+    ("Signal window", "signal_window", True, wording.number, ""),
+    ("CV neg.", "cv_negcon", True, wording.percent, "variation of the negative controls"),
+    ("Negative", "n_negcon", True, wording.text, "usable negative controls"),
+    ("Positive", "n_poscon", True, wording.text, "usable positive controls"),
+    ("Row p", "corrected_row_p", True, wording.p_value, "after correction"),
+    ("Column p", "corrected_column_p", True, wording.p_value, "after correction"),
+    ("Edge p", "corrected_edge_p", True, wording.p_value, "after correction"),
+    ("Replicates r", "replicate_correlation", True, wording.number, "Spearman"),
+    ("Hits", "n_hits", True, wording.text, ""),
+    ("Passed", "passed", False, _yes_no, "no stated limit is broken"),
+    ("Limits broken", "failed_limits", False, wording.text, ""),
+)
+
+
+# ── concentration curves ────────────────────────────────────────────────────────────────────────
+
+
+def doses(study: Study) -> Section:
+    """Return the section with effect against concentration."""
+    title = "Concentration curves"
+    table = study.hits
+    if isinstance(table, Absent):
+        return Section("doses", title, (Note("missing", table.why),))
+    effect = dose_curves.effect_column(table)
+    blocks: list[Block] = []
+    for model, wells in table.groupby(tables.MODEL, sort=True):
+        blocks += _curves(str(model), wells, effect)
+    if not blocks:
+        why = f"No compound was given in {dose_curves.MIN_DOSES} or more concentrations."
+        blocks.append(Note("missing", why))
+    return Section("doses", title, tuple(blocks))
+
+
+def _curves(model: str, wells: pd.DataFrame, effect: str) -> Iterator[Block]:
+    found = dose_curves.dosed_compounds(wells, effect)
+    if not found:
+        return
+    limits = dose_curves.shared_range([part for _, part in found], effect)
+    what = "rescue (0 diseased, 1 healthy control)" if effect == tables.RESCUE else "robust z"
+    charts = tuple(
+        Chart(dose_curves.dose_figure(part, effect, limits), name)
+        for name, part in found[:_MAX_CURVES]
+    )
+    left = len(found) - len(charts)
+    more = f" {wording.counted(left, 'more compound')} not drawn." if left > 0 else ""
+    caption = (
+        f"{wording.capital(wording.model_title(model))}: {what} of every well against "
+        f"concentration; lines join medians. Strongest effect first.{more}"
+    )
+    legend = ((dose_curves.HIT_COLOR, "hit"), (dose_curves.OTHER_COLOR, "no hit"))
+    yield Charts(charts, caption, legend)

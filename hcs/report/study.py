@@ -1,0 +1,341 @@
+"""A study folder as ``hcs run`` leaves it: each piece read once, or a sentence why it is absent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, TypeVar
+
+import pandas as pd
+from pydantic import JsonValue, TypeAdapter
+from upath import UPath
+
+from hcs.domain import tables
+from hcs.domain.config import StudyConfig
+from hcs.domain.evaluation import Evaluation
+from hcs.domain.plate import Frozen
+from hcs.domain.splits import Splits
+from hcs.errors import HcsError, InputError, NotFoundError
+from hcs.io import runs
+from hcs.io import tables as io_tables
+from hcs.io.bank import open_bank
+from hcs.io.imageset import ImageSet
+from hcs.io.plate import PlateReader
+from hcs.io.stack import open_stack
+
+log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+_UNREADABLE: Final = (HcsError, OSError, ValueError, KeyError, TypeError)
+"""What reading a damaged or foreign file raises; the page then says so and goes on."""
+
+HISTORY_COLUMNS: Final = ("split", "epoch", "loss", "accuracy", "val_loss", "val_accuracy")
+
+HIT_COLUMNS: Final = (
+    *tables.WELL_KEY,
+    tables.MODEL,
+    tables.SCORE,
+    tables.ROBUST_Z,
+    tables.HIT,
+    tables.REASONS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A piece of the study that is not there, or cannot be read; ``why`` is a sentence."""
+
+    file: str
+    why: str
+
+
+class Planted(Frozen):
+    """One row of ``planted.json``: what a simulated study was given and what came out."""
+
+    quantity: str
+    planted: str | float | None = None
+    found: str | float | None = None
+    unit: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """How one output came to be."""
+
+    file: str
+    provenance: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study, read lazily.
+
+    Attributes
+    ----------
+    path
+        The folder.
+    """
+
+    path: UPath
+
+    def _piece(self, file: str, maker: str, read: Callable[[UPath], _T]) -> _T | Absent:
+        """Read a piece, or say why not."""
+        path = self.path / file
+        if not path.exists():
+            return Absent(file, f"{file} is not in the study folder; {maker} writes it.")
+        try:
+            return read(path)
+        except _UNREADABLE as error:
+            log.warning("cannot read %s: %s", path, error)
+            return Absent(file, f"{file} cannot be read: {error}")
+
+    @property
+    def name(self) -> str:
+        """Name by the study file, else of the folder."""
+        config = self.config
+        return self.path.name if isinstance(config, Absent) else config.name
+
+    @cached_property
+    def config(self) -> StudyConfig | Absent:
+        """The study as it was run."""
+        return self._piece(
+            "study.json",
+            "hcs run",
+            lambda path: StudyConfig.model_validate_json(path.read_bytes()),
+        )
+
+    @cached_property
+    def plates(self) -> tuple[PlateReader, ...]:
+        """All plates that can be read, by name."""
+        folder = self.path / "plates"
+        if not folder.is_dir():
+            return ()
+        stores = sorted(path for path in folder.iterdir() if path.suffix == ".zarr")
+        found = (self._piece(f"plates/{store.name}", "hcs ingest", _plate) for store in stores)
+        return tuple(reader for reader in found if not isinstance(reader, Absent))
+
+    @cached_property
+    def roles(self) -> Mapping[str, str]:
+        """``cohort`` or ``screen`` for every plate that the study file or the hits name."""
+        roles: dict[str, str] = {}
+        if isinstance(self.hits, pd.DataFrame):
+            roles.update(dict.fromkeys(self.hits[tables.PLATE].astype(str), "screen"))
+        if isinstance(self.config, StudyConfig):
+            roles.update({plate.name: plate.role for plate in self.config.plates})
+        return roles
+
+    @cached_property
+    def images(self) -> pd.DataFrame | Absent:
+        """One row an image with its metadata: of the plates, else of the features."""
+        frames = [reader.images for reader in self.plates]
+        if not frames:
+            if isinstance(self.features, pd.DataFrame):
+                return self.features
+            return Absent("plates", "There is no plate in plates/; hcs ingest writes them.")
+        return pd.concat(frames, ignore_index=True)
+
+    @cached_property
+    def cohort(self) -> pd.DataFrame | Absent:
+        """The images that have a group (clone) and a class and do not stand on a screened plate."""
+        images = self.images
+        if isinstance(images, Absent):
+            return images
+        if not {self.group_by, self.label, tables.PLATE} <= set(images.columns):
+            return Absent("plates", f"The plates name no {self.group_by} and {self.label}.")
+        roles = images[tables.PLATE].astype(str).map(dict(self.roles)).fillna("cohort")
+        known = images[self.group_by].notna() & images[self.label].notna()
+        if not isinstance(self.splits, Absent):
+            known &= images[self.label].isin(self.splits.classes)
+        kept = images[known & (roles == "cohort")]
+        if kept.empty:
+            return Absent("plates", f"No image has both {self.group_by} and {self.label}.")
+        return kept
+
+    @cached_property
+    def features(self) -> pd.DataFrame | Absent:
+        """One row an image with what was measured on it."""
+        return self._piece("features.parquet", "hcs features", io_tables.read_table)
+
+    @cached_property
+    def splits(self) -> Splits | Absent:
+        """The splits."""
+        return self._piece(
+            "splits.json",
+            "hcs splits",
+            lambda path: Splits.read_json(path.read_text(encoding="utf-8"), where="splits.json"),
+        )
+
+    @cached_property
+    def stack(self) -> ImageSet | Absent:
+        """The normalized images."""
+        return self._piece("stack.zarr", "hcs stack", lambda path: _opened(open_stack(path)))
+
+    @cached_property
+    def bank(self) -> ImageSet | Absent:
+        """The feature bank."""
+        return self._piece("bank.zarr", "hcs embed", lambda path: _opened(open_bank(path)))
+
+    @cached_property
+    def history(self) -> pd.DataFrame | Absent:
+        """Loss and accuracy by split and epoch."""
+        return self._piece(
+            "models/history.parquet",
+            "hcs train",
+            lambda path: io_tables.read_table(path, columns=HISTORY_COLUMNS),
+        )
+
+    @cached_property
+    def evaluation(self) -> Evaluation | Absent:
+        """How good the classifiers are."""
+        return self._piece(
+            "evaluation.json", "hcs evaluate", lambda path: Evaluation.read_json(path.read_bytes())
+        )
+
+    @cached_property
+    def hits(self) -> pd.DataFrame | Absent:
+        """One row a model and well of the screened plates."""
+        return self._piece(
+            "hits.parquet",
+            "hcs hits",
+            lambda path: io_tables.read_table(path, columns=HIT_COLUMNS),
+        )
+
+    @cached_property
+    def quality(self) -> pd.DataFrame | Absent:
+        """One row a screened plate."""
+        return self._piece(
+            "plate_quality.parquet",
+            "hcs hits",
+            lambda path: io_tables.read_table(path, columns=(tables.PLATE,)),
+        )
+
+    @cached_property
+    def problems(self) -> pd.DataFrame | Absent:
+        """Everything that was wrong with the data: the study's table, else those of its outputs."""
+        found = self._piece(
+            "problems.parquet",
+            "hcs run",
+            lambda path: io_tables.read_table(path, columns=tables.PROBLEM_COLUMNS),
+        )
+        if not isinstance(found, Absent) or (self.path / "problems.parquet").exists():
+            return found
+        frames = [io_tables.read_table(path) for path in self._sidecar_problems()]
+        return pd.concat(frames, ignore_index=True) if frames else found
+
+    def _sidecar_problems(self) -> Iterator[UPath]:
+        for folder in (self.path, self.path / "plates"):
+            if folder.is_dir():
+                for sidecar in sorted(folder.glob("*" + runs.SIDECAR_SUFFIX)):
+                    if (sidecar / "problems.parquet").exists():
+                        yield sidecar / "problems.parquet"
+
+    @cached_property
+    def planted(self) -> tuple[Planted, ...] | Absent:
+        """What was planted into a simulated study, and what was found."""
+        adapter = TypeAdapter(tuple[Planted, ...])
+        return self._piece(
+            "planted.json", "hcs demo", lambda path: adapter.validate_json(path.read_bytes())
+        )
+
+    @property
+    def group_by(self) -> str:
+        """Column of the group that splits keep together."""
+        source = self.evaluation if isinstance(self.splits, Absent) else self.splits
+        return tables.CLONE if isinstance(source, Absent) else source.group_by
+
+    @property
+    def label(self) -> str:
+        """Column of the class."""
+        source = self.evaluation if isinstance(self.splits, Absent) else self.splits
+        return tables.DIAGNOSIS if isinstance(source, Absent) else source.label
+
+    @property
+    def positive(self) -> str | None:
+        """Class whose probability is the score, where known."""
+        source = self.evaluation if isinstance(self.splits, Absent) else self.splits
+        return None if isinstance(source, Absent) else source.positive
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """All classes, the positive one last."""
+        source = self.evaluation if isinstance(self.splits, Absent) else self.splits
+        if not isinstance(source, Absent):
+            return (*(c for c in source.classes if c != source.positive), source.positive)
+        if isinstance(self.cohort, Absent):
+            return ()
+        return tuple(sorted(self.cohort[self.label].astype(str).unique()))
+
+    @cached_property
+    def records(self) -> tuple[Record, ...]:
+        """Provenance of every output that has one, in the order of the stages."""
+        found = [record for reader in self.plates for record in _plate_records(reader)]
+        for file in ("features.parquet", "predictions.parquet", "hits.parquet"):
+            found += self._record(file, io_tables.read_provenance)
+        for file in ("models/manifest.json", "forest/manifest.json"):
+            found += self._record(file, _json_provenance)
+        found += [
+            Record(file, piece.provenance)
+            for file, piece in (
+                ("splits.json", self.splits),
+                ("stack.zarr", self.stack),
+                ("bank.zarr", self.bank),
+                ("evaluation.json", self.evaluation),
+            )
+            if not isinstance(piece, Absent) and piece.provenance
+        ]
+        return tuple(sorted(found, key=lambda record: str(record.provenance.get("started", ""))))
+
+    def _record(self, file: str, read: Callable[[UPath], dict[str, Any]]) -> list[Record]:
+        found = self._piece(file, "hcs run", read)
+        return [Record(file, found)] if not isinstance(found, Absent) and found else []
+
+
+def open_study(path: runs.AnyPath) -> Study:
+    """Open a study folder.
+
+    Raises
+    ------
+    NotFoundError
+        When there is no such folder.
+    """
+    folder = runs.as_path(path)
+    if not folder.is_dir():
+        msg = f"study folder {folder} does not exist; hcs run study.yaml makes one"
+        raise NotFoundError(msg)
+    return Study(folder)
+
+
+def _plate(path: UPath) -> PlateReader:
+    reader = PlateReader(str(path))
+    _ = reader.metadata, reader.images
+    return reader
+
+
+def _opened(images: ImageSet) -> ImageSet:
+    """Touch what the page needs, so that a damaged store is met here."""
+    _ = images.n_images, images.frame
+    return images
+
+
+def _plate_records(reader: PlateReader) -> list[Record]:
+    file = f"plates/{runs.as_path(reader.path).name}"
+    try:
+        described = runs.read_json(runs.as_path(reader.path) / "zarr.json")
+    except HcsError:  # a plate of another OME-Zarr version, used in place
+        return []
+    attributes = described.get("attributes", {}) if isinstance(described, dict) else {}
+    stages: Mapping[str, Any] = attributes.get("hcs", {})
+    return [Record(file, made) for made in stages.values() if isinstance(made, dict)]
+
+
+def _json_provenance(path: UPath) -> dict[str, JsonValue]:
+    content = runs.read_json(path)
+    if not isinstance(content, dict):
+        msg = f"{path} holds no mapping"
+        raise InputError(msg)
+    found = content.get("provenance", {})
+    return dict(found) if isinstance(found, dict) else {}
