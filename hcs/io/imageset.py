@@ -124,8 +124,12 @@ def _write_coordinates(out: runs.AnyPath, frame: pd.DataFrame) -> None:
         else:
             data = values.astype("object").where(values.notna(), "").astype(str).to_numpy(object)
         coordinates[coordinate_name(column)] = ("image", data, {_COLUMN: column})
-    dataset = xr.Dataset(coords=coordinates)
-    dataset.to_zarr(open_store(out, read_only=False), mode="a", zarr_format=3, consolidated=False)
+    store = open_store(out, read_only=False)
+    # xarray replaces the attributes of the group, so it is given those that stand there.
+    kept = dict(zarr.open_group(store, mode="r", zarr_format=3).attrs)
+    kept.pop("coordinates", None)
+    dataset = xr.Dataset(coords=coordinates, attrs=kept)
+    dataset.to_zarr(store, mode="a", zarr_format=3, consolidated=False)
 
 
 def write_block(out: runs.AnyPath, name: str, start: int, block: NDArray[Any]) -> None:
@@ -205,10 +209,9 @@ class ImageSet:
             if _COLUMN not in variable.attrs or variable.dims != ("image",):
                 continue
             values = variable.values
-            text = values.dtype.kind in "OTU"
-            columns[str(variable.attrs[_COLUMN])] = (
-                np.where(values.astype(str) == "", None, values.astype(object)) if text else values
-            )
+            if values.dtype.kind in "OTU":
+                values = np.array([str(item) or None for item in values], dtype=object)
+            columns[str(variable.attrs[_COLUMN])] = values
         frame = pd.DataFrame(columns)
         first = [name for name in tables.IMAGE_KEY if name in frame.columns]
         return frame[first + [name for name in frame.columns if name not in first]]

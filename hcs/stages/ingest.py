@@ -18,7 +18,7 @@ from hcs.domain.config import IngestConfig
 from hcs.domain.plate import Plane, PlateMap, SourcePlate
 from hcs.domain.results import Problem, StageResult
 from hcs.domain.wells import PlateFormat, Well
-from hcs.errors import ImageReadError, InputError
+from hcs.errors import Fault, FaultsError, ImageReadError, InputError
 from hcs.io import layouts, plate, platemap, runs, tiff
 from hcs.io import tables as io_tables
 from hcs.stages.ingest_wells import STAGE, FieldJob, WellJob, write_well
@@ -31,6 +31,8 @@ _FORMAT: Final = 1
 
 _PROBED_FILES: Final = 25
 """Headers read to learn the pixel type and shape that most images of the plate have."""
+
+_PREVIEWED: Final = 10
 
 _COPIES: Final = 4
 """Peak memory in copies of one field: decoded planes, the stack, its overview, encoder."""
@@ -63,17 +65,57 @@ def run(config: IngestConfig, client: Client | None = None) -> StageResult:
         return _run(config, client, started)
 
 
-def _run(config: IngestConfig, client: Client | None, started: float) -> StageResult:
-    mapped = platemap.read_platemap(config.platemap) if config.platemap else None
-    scanned = layouts.scan(
+def preview(config: IngestConfig) -> StageResult:
+    """Say what :func:`run` would read, and write nothing.
+
+    Returns
+    -------
+    StageResult
+        With the plate that the files make in its summary, and files that fit no name among its
+        problems.
+    """
+    scanned = _scan(config)
+    source = scanned.plate
+    wells: dict[str, set[int]] = {}
+    for item in source.planes:
+        wells.setdefault(item.well.name, set()).add(item.site)
+    fields = {len(sites) for sites in wells.values()}
+    shown = [
+        f"{item.path} → {item.well.name} site {item.site} {item.channel}" for item in source.planes
+    ]
+    return StageResult(
+        stage=STAGE,
+        out=f"{config.out} (not written)",
+        summary={
+            "plate": source.name,
+            "layout": scanned.why,
+            "format": f"{source.plate_format.n_wells} wells",
+            "files matched": len({item.path for item in source.planes}),
+            "wells": len(wells),
+            "fields a well": " or ".join(map(str, sorted(fields))),
+            "channels": ", ".join(channel.name for channel in source.channels),
+            **{f"plane {number}": text for number, text in enumerate(shown[:_PREVIEWED], start=1)},
+        },
+        problems=tuple(Problem.from_row(row) for row in scanned.problems),
+    )
+
+
+def _scan(config: IngestConfig) -> layouts.ScanResult:
+    return layouts.scan(
         config.source,
         config.layout,
         plate_name=config.plate_name,
         plate_format=PlateFormat.of_size(config.plate_wells) if config.plate_wells else None,
         pixel_size_um=config.pixel_size_um,
     )
+
+
+def _run(config: IngestConfig, client: Client | None, started: float) -> StageResult:
+    mapped = platemap.read_platemap(config.platemap) if config.platemap else None
+    scanned = _scan(config)
     source = scanned.plate
     wells_map = mapped.of_plate(source.name) if mapped else PlateMap(rows=())
+    source = _sized(config, source, wells_map)
     shape, dtype, pixel_size_um = _expected(config, source)
     jobs = _jobs(config, source, shape, dtype, pixel_size_um)
     field_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize * _planes_per_field(jobs)
@@ -131,6 +173,25 @@ def _run(config: IngestConfig, client: Client | None, started: float) -> StageRe
         problems=tuple(problems),
         seconds=time.time() - started,
     )
+
+
+def _sized(config: IngestConfig, source: SourcePlate, wells_map: PlateMap) -> SourcePlate:
+    """Choose a plate format that also holds the wells of the map."""
+    described = {row.well for row in wells_map.rows}
+    outside = sorted(well for well in described if not source.plate_format.holds(well))
+    if not outside:
+        return source
+    if config.plate_wells:
+        faults = [
+            Fault(
+                file=wells_map.source,
+                message=f"well {well.name} lies outside a plate of {config.plate_wells} wells",
+            )
+            for well in outside
+        ]
+        raise FaultsError(wells_map.source, faults)
+    smallest = PlateFormat.smallest_for(described | {item.well for item in source.planes})
+    return source.model_copy(update={"plate_format": smallest})
 
 
 def _planes_per_field(jobs: Sequence[WellJob]) -> int:
