@@ -5,10 +5,13 @@ Keras and TensorFlow are imported inside functions only, so that importing this 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
+import re
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -49,6 +52,7 @@ _BUILDERS: Final[Mapping[str, str]] = {"vgg16": "VGG16", "vgg19": "VGG19", "resn
 """Backbone name → function of ``keras.applications``; all of these want caffe preprocessing."""
 
 _SMALLEST_PX: Final = 32
+_CHATTER: Final = re.compile(rb"WARNING: All log messages before absl|[IW]\d{4} [\d:.]+ ")
 _LOCK = threading.Lock()
 
 
@@ -82,11 +86,36 @@ def set_threads(n_threads: int) -> bool:
     return True
 
 
+@contextlib.contextmanager
+def _import_chatter_hidden() -> Iterator[None]:
+    """Drop the lines that TensorFlow's libraries print before they read any setting.
+
+    They go straight to file descriptor 2; all else that arrives there is passed on afterwards.
+    """
+    with tempfile.TemporaryFile() as caught:
+        try:
+            real = os.dup(2)
+        except OSError:  # no standard error at all, as in some services
+            yield
+            return
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(real, 2)
+            caught.seek(0)
+            for line in caught:
+                if not _CHATTER.match(line):
+                    os.write(real, line)
+            os.close(real)
+
+
 @functools.cache
 def load_tensorflow() -> ModuleType:
-    """Import TensorFlow quietly, with GPU memory growing as needed."""
+    """Import TensorFlow quietly, with GPU memory growing as needed; at once when already done."""
     silence_tensorflow()
-    import tensorflow as tf
+    with _import_chatter_hidden():
+        import tensorflow as tf
 
     for gpu in tf.config.list_physical_devices("GPU"):
         try:
@@ -160,6 +189,15 @@ def pool(
         "flatten": keras.layers.Flatten,
     }
     return layers[pooling](name="features")(features)
+
+
+def feature_count(backbone: Backbone, image_px: int) -> int:
+    """Length of a feature vector, without loading the network.
+
+    VGG-16 halves its input five times and ends in 512 maps.
+    """
+    side = image_px // 32
+    return 512 * side * side if backbone.pooling == "flatten" else 512
 
 
 @dataclass(frozen=True, slots=True)

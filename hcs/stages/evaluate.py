@@ -83,8 +83,8 @@ def confounding(predictions: pd.DataFrame, splits: Splits) -> tuple[str, ...]:
     first = predictions[predictions[tables.SPLIT] == predictions[tables.SPLIT].iloc[0]]
     wells = first.drop_duplicates(list(tables.WELL_KEY))
     wells = wells[wells[splits.label].notna()]
-    return tuple(
-        finding.sentence
-        for finding in probes.plate_position_association(wells, splits.label)
-        if finding.confounded
+    # Where the splits are made by well, every well was assigned its class by itself.
+    group_by = None if splits.group_by == tables.WELL else splits.group_by
+    return probes.confounding_warnings(
+        probes.plate_position_association(wells, splits.label, group_by=group_by)
     )

@@ -61,7 +61,7 @@ def _run(config: ForestConfig, client: Client | None, started: float) -> StageRe
     splits = read_splits(config.splits)
     images = io_tables.read_table(config.features, columns=tables.IMAGE_KEY, what="features")
     study = study_images(images, splits, config.features)
-    columns = forest.feature_columns(study, config.feature_set)
+    columns = forest.select_features(study, config.feature_set)
     mark = runs.fingerprint(
         _FORMAT,
         splits_fingerprint(splits),
@@ -126,7 +126,7 @@ def _train_split(job: SplitJob) -> Mapping[str, Any]:
     splits = read_splits(config.splits)
     images = io_tables.read_table(config.features, columns=tables.IMAGE_KEY, what="features")
     study = study_images(images, splits, config.features)
-    features = study[list(job.columns)].to_numpy(dtype=np.float64)
+    features = study[list(job.columns)].astype(np.float64)
     labels = study[splits.group_by].astype(str).map(splits.label_of()).to_numpy()
     roles = roles_of(study, splits, job.split)
     trained = forest.train_forest(
@@ -136,8 +136,10 @@ def _train_split(job: SplitJob) -> Mapping[str, Any]:
         n_trees=config.n_trees,
         min_samples_leaf=config.min_samples_leaf,
         seed=config.seed,
+        split=job.split,
     )
-    probabilities = forest.class_probabilities(trained, features, splits.classes)
+    order = [trained.classes_.tolist().index(name) for name in splits.classes]
+    probabilities = trained.predict_proba(features)[:, order].astype(np.float32)
     rows = prediction_rows(study, probabilities, splits, job.split, MODEL)
     ledger = runs.Ledger.of(config.out)
     unit_id = f"split-{job.split:04d}"

@@ -20,7 +20,8 @@ from hcs.errors import ImageReadError, WeightsError
 from hcs.io import heads as io_heads
 from hcs.io import runs
 from hcs.io import tables as io_tables
-from hcs.learn import backbone, heads
+from hcs.learn import backbone
+from hcs.learn.headweights import HeadWeights, predict_heads
 from hcs.learn.predictions import prediction_rows
 from hcs.learn.weights import resolve_weights
 from hcs.stages.splits import read_splits
@@ -175,11 +176,11 @@ def _score_block(job: BlockJob) -> Mapping[str, Any]:
             )
             problems.append(fault.model_dump(mode="json"))
     splits = read_splits(runs.as_path(config.models) / io_heads.SPLITS)
-    weights = heads.HeadWeights.of_arrays(io_heads.read_heads(config.models))
+    weights = HeadWeights(**io_heads.read_heads(config.models))
     embedder = backbone.load_embedder(job.backbone, job.image_px, config.batch_images)
     # The heads were trained on half-precision features: new images take the same rounding.
     features = embedder.features(pictures[good]).astype(np.float16)
-    probabilities = heads.predict_heads(features, weights)
+    probabilities = predict_heads(features, weights)
     metadata = job.metadata[good].reset_index(drop=True)
     rows = [
         prediction_rows(metadata, probabilities[position], splits, split.index, MODEL)

@@ -253,4 +253,3 @@ def _screened(
         **dict(study.hits),
     )
     yield _told(hits.run(called))
-

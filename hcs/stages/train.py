@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -24,6 +24,9 @@ from hcs.io import bank, imageset, runs
 from hcs.io import heads as io_heads
 from hcs.io import tables as io_tables
 from hcs.learn import heads, tuning
+from hcs.learn.batches import DEFAULT_BUDGET_BYTES, HeadJob
+from hcs.learn.headweights import HeadWeights, predict_heads
+from hcs.learn.history import TrainedHead
 from hcs.learn.predictions import prediction_rows, roles_of
 from hcs.stages.splits import read_splits, splits_fingerprint
 
@@ -72,9 +75,10 @@ def _run(config: TrainConfig, client: Client | None, started: float) -> StageRes
     at_once = optimizer.trials_at_once if isinstance(optimizer, TunedOptimizer) else 1
     splits_per_group = max(1, config.heads_per_group // at_once)
     loaded = len(rows) * n_views * n_features * 2
-    trained = heads.bytes_per_head(n_features, config.head.hidden_units, len(splits.classes))
-    needed = budget.NETWORK_FLOOR_BYTES + 3 * loaded + splits_per_group * at_once * trained
-    budget.check_budget(STAGE, needed, client, "lower heads_per_group or the number of views")
+    # Groups of heads are cut to fit their own budget; the features are read whole, and once more
+    # for the rows of the study.
+    needed = budget.NETWORK_FLOOR_BYTES + DEFAULT_BUDGET_BYTES + 3 * loaded
+    budget.check_budget(STAGE, needed, client, "take fewer views, or avg pooling")
     mark = runs.fingerprint(
         _FORMAT,
         splits_fingerprint(splits),
@@ -113,14 +117,15 @@ def _run(config: TrainConfig, client: Client | None, started: float) -> StageRes
 def _summary(
     outcome: Outcome, splits: Splits, n_images: int, n_features: int
 ) -> dict[str, str | int | float]:
-    diverged = [split for result in outcome.results for split in result["diverged"]]
+    rows = [row for result in outcome.results for row in result["chosen"]]
+    diverged = [row[tables.SPLIT] for row in rows if row["diverged"]]
     shown: dict[str, str | int | float] = {
         "heads": len(splits.splits),
         "images": n_images,
         "features": n_features,
     }
     if diverged:
-        shown["diverged"] = f"splits {diverged}: their scores are those of the last finite epoch"
+        shown["diverged"] = f"splits {diverged}: loss or weights were not finite"
     return shown
 
 
@@ -145,72 +150,120 @@ def study_rows(frame: pd.DataFrame, splits: Splits, where: str) -> NDArray[np.in
     return np.flatnonzero(kept)
 
 
-def _jobs(
-    study: pd.DataFrame, splits: Splits, proposals: Sequence[tuning.Proposal]
-) -> list[heads.HeadJob]:
-    jobs = []
-    for proposal in proposals:
-        roles = roles_of(study, splits, proposal.split)
-        jobs.append(
-            heads.HeadJob(
-                split=proposal.split,
-                trial=proposal.trial,
-                train_rows=np.flatnonzero(roles == Role.TRAIN.value),
-                validation_rows=np.flatnonzero(roles == Role.VALIDATION.value),
-                learning_rate=proposal.learning_rate,
-                momentum=proposal.momentum,
-            )
+class _Trainer:
+    """Trains the heads that tuning asks for, and keeps the best one of every split."""
+
+    def __init__(self, config: TrainConfig, opened: imageset.ImageSet, splits: Splits) -> None:
+        rows = study_rows(opened.frame, splits, config.bank)
+        self.config = config
+        self.splits = splits
+        self.study = opened.frame.iloc[rows].reset_index(drop=True)
+        self.features = opened.array[...][rows]
+        positions = {name: index for index, name in enumerate(splits.classes)}
+        names = self.study[splits.group_by].astype(str).map(splits.label_of())
+        self.labels = names.map(positions).to_numpy(np.int64)
+        self.best: dict[int, TrainedHead] = {}
+        self.trials: list[dict[str, Any]] = []
+
+    def train(self, proposals: Sequence[tuning.Proposal]) -> list[float]:
+        """Train one head a proposal and return their validation accuracies."""
+        config = self.config
+        trained = heads.stream_heads(
+            self.features,
+            self.labels,
+            [self._job(proposal) for proposal in proposals],
+            config.head,
+            len(self.splits.classes),
+            config.epochs,
+            config.batch_size,
+            config.seed,
         )
-    return jobs
+        return [self._noted(head) for head in trained]
+
+    def _job(self, proposal: tuning.Proposal) -> HeadJob:
+        roles = roles_of(self.study, self.splits, proposal.split)
+        return HeadJob(
+            split=proposal.split,
+            trial=proposal.trial,
+            train_rows=np.flatnonzero(roles == Role.TRAIN.value),
+            validation_rows=np.flatnonzero(roles == Role.VALIDATION.value),
+            learning_rate=proposal.learning_rate,
+            momentum=proposal.momentum,
+        )
+
+    def _noted(self, head: TrainedHead) -> float:
+        accuracy = head.validation_accuracy
+        self.trials.append(
+            {
+                tables.SPLIT: head.job.split,
+                "trial": head.job.trial,
+                "learning_rate": head.job.learning_rate,
+                "momentum": head.job.momentum,
+                "validation_accuracy": accuracy,
+                "diverged": head.diverged_epoch is not None,
+            }
+        )
+        # The first of equally good trials stays, so the order of asking decides, not chance.
+        known = self.best.get(head.job.split)
+        if known is None or accuracy > known.validation_accuracy:
+            self.best[head.job.split] = head
+        return accuracy
 
 
 def _train_group(job: GroupJob) -> Mapping[str, Any]:
     """Tune and train the heads of some splits; runs on a worker that may hold a GPU."""
     config = job.config
     splits = read_splits(config.splits)
-    opened = bank.open_bank(config.bank)
-    rows = study_rows(opened.frame, splits, config.bank)
-    study = opened.frame.iloc[rows].reset_index(drop=True)
-    features = opened.array[...][rows]
-    positions = {name: index for index, name in enumerate(splits.classes)}
-    labels = (
-        study[splits.group_by].astype(str).map(splits.label_of()).map(positions).to_numpy(np.int64)
-    )
-
-    def train(proposals: Sequence[tuning.Proposal]) -> list[heads.TrainedHead]:
-        return heads.train_heads(
-            features,
-            labels,
-            _jobs(study, splits, proposals),
-            config.head,
-            n_classes=len(splits.classes),
-            epochs=config.epochs,
-            batch_size=config.batch_size,
-            seed=config.seed,
+    trainer = _Trainer(config, bank.open_bank(config.bank), splits)
+    if isinstance(config.optimizer, TunedOptimizer):
+        tuning.tune(job.splits, config.optimizer, trainer.train, seed=config.seed)
+    else:
+        fixed = config.optimizer
+        trainer.train(
+            [tuning.Proposal(split, 0, fixed.learning_rate, fixed.momentum) for split in job.splits]
         )
-
-    chosen, trials, trained = tuning.choose(
-        job.splits, config.optimizer, config.seed, train, lambda head: head.validation_accuracy
-    )
-    weights = heads.HeadWeights.stack([head.weights for head in trained])
-    probabilities = heads.predict_heads(features[:, 0], weights)
-    tables_of_splits = [
-        prediction_rows(study, probabilities[index], splits, split, MODEL)
+    chosen = [trainer.best[split] for split in job.splits]
+    weights = HeadWeights.concatenate([head.weights for head in chosen])
+    probabilities = predict_heads(trainer.features[:, 0], weights)
+    rows = [
+        prediction_rows(trainer.study, probabilities[index], splits, split, MODEL)
         for index, split in enumerate(job.splits)
     ]
     ledger = runs.Ledger.of(config.out)
-    io_heads.write_part(ledger.part(job.unit_id, ".npz"), weights.arrays())
+    arrays = {name: values for name, values in asdict(weights).items() if values is not None}
+    io_heads.write_part(ledger.part(job.unit_id, ".npz"), arrays)
     io_tables.write_table(
-        ledger.part(job.unit_id, ".predictions.parquet"),
-        pd.concat(tables_of_splits, ignore_index=True),
+        ledger.part(job.unit_id, ".predictions.parquet"), pd.concat(rows, ignore_index=True)
     )
-    history = [{tables.SPLIT: head.split, **row} for head in trained for row in head.history_rows()]
-    io_tables.write_table(ledger.part(job.unit_id, ".history.parquet"), pd.DataFrame(history))
+    history = pd.concat([_history(head) for head in chosen], ignore_index=True)
+    io_tables.write_table(ledger.part(job.unit_id, ".history.parquet"), history)
     return {
-        "diverged": [head.split for head in trained if head.diverged],
-        "chosen": [proposal.as_dict() for proposal in chosen],
-        "trials": trials,
+        "chosen": [
+            {
+                tables.SPLIT: head.job.split,
+                "learning_rate": head.job.learning_rate,
+                "momentum": head.job.momentum,
+                "epoch": head.kept_epoch,
+                "diverged": head.diverged_epoch is not None,
+            }
+            for head in chosen
+        ],
+        "trials": trainer.trials,
     }
+
+
+def _history(head: TrainedHead) -> pd.DataFrame:
+    found = head.history
+    return pd.DataFrame(
+        {
+            tables.SPLIT: np.int32(head.job.split),
+            "epoch": np.arange(len(found.loss), dtype=np.int32),
+            "loss": found.loss,
+            "accuracy": found.accuracy,
+            "val_loss": found.validation_loss,
+            "val_accuracy": found.validation_accuracy,
+        }
+    )
 
 
 def _collect(
@@ -234,7 +287,7 @@ def _collect(
         io_tables.write_table(out / name, pd.concat(frames, ignore_index=True), made)
     records = [(ledger.read(unit.id) or {})["result"] for unit in units]
     trials = [row for record in records for row in record["trials"]]
-    if trials:
+    if isinstance(config.optimizer, TunedOptimizer):
         io_tables.write_table(out / io_heads.TRIALS, pd.DataFrame(trials), made)
     runs.write_bytes(out / io_heads.SPLITS, splits.to_json().encode())
     settings = opened.settings
