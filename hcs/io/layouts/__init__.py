@@ -6,6 +6,7 @@ a vendor. Its ``kind`` is the name in configurations and in the option ``--layou
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 import pkgutil
@@ -13,9 +14,9 @@ import re
 
 from hcs.domain.config import AutoLayout, Layout, RegexLayout
 from hcs.domain.plate import SourcePlate
-from hcs.domain.wells import PlateFormat
+from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import InputError, UnknownNameError
-from hcs.io.layouts.base import Listing, VendorLayout
+from hcs.io.layouts.base import Listing, Sidecar, VendorLayout
 from hcs.io.layouts.listing import list_source
 from hcs.io.layouts.regex import NamedGroups
 from hcs.io.layouts.scanning import ScanResult, Stated, build, nothing_recognized
@@ -23,8 +24,12 @@ from hcs.io.runs import AnyPath
 
 __all__ = ["ScanResult", "describe", "scan", "vendors"]
 
-_FITS_FROM = 0.5
-"""Share of a folder's image files that a layout must recognize to be chosen by itself."""
+_FITS_FROM = 0.1
+"""Share of a folder's image files that a layout must recognize to fit.
+
+Low, because what it does not recognize is reported; and because a second vendor's files in the
+same folder must lead to a question, not to a choice.
+"""
 
 
 @functools.cache
@@ -71,17 +76,19 @@ def scan(
         When no layout fits, or two do.
     """
     listing = list_source(source)
+    stated = Stated(plate_name, plate_format, pixel_size_um)
     if isinstance(layout, RegexLayout):
-        vendor: VendorLayout = NamedGroups(re.compile(layout.pattern))
-        page_axis, why = layout.pages, f"layout regex: names as {layout.pattern}"
+        well = None if layout.well is None else Well.parse(layout.well)
+        groups = NamedGroups(re.compile(layout.pattern), well)
+        stated = dataclasses.replace(stated, page_axis=layout.pages)
+        why = f"layout regex: names as {layout.pattern}"
+        return build(listing, groups, None, stated, why)
+    if isinstance(layout, AutoLayout):
+        vendor, sidecar, why = _recognize(listing)
     else:
-        page_axis = None
-        if isinstance(layout, AutoLayout):
-            vendor, why = _recognize(listing)
-        else:
-            vendor, why = _named(layout.kind), f"layout {layout.kind}, as asked"
-    stated = Stated(plate_name, plate_format, pixel_size_um, page_axis)
-    return build(listing, vendor, stated, why)
+        vendor, why = _named(layout.kind), f"layout {layout.kind}, as asked"
+        sidecar = vendor.sidecar(listing)
+    return build(listing, vendor, sidecar, stated, why)
 
 
 def _named(kind: str) -> VendorLayout:
@@ -91,25 +98,28 @@ def _named(kind: str) -> VendorLayout:
         raise UnknownNameError("layout", kind, "hcs", ["auto", "regex", *vendors()]) from error
 
 
-def _recognize(listing: Listing) -> tuple[VendorLayout, str]:
-    """Choose the one vendor that wrote these names."""
-    shares: dict[str, tuple[int, int]] = {}
+def _recognize(listing: Listing) -> tuple[VendorLayout, Sidecar | None, str]:
+    """Choose the one vendor that wrote these files, by their names and by its metadata."""
+    counts: dict[str, tuple[int, int]] = {}
+    sidecars: dict[str, Sidecar | None] = {}
     for kind, vendor in vendors().items():
-        matched = sum(vendor.parse(path) is not None for path in listing.images)
-        ignored = sum(vendor.ignores(path) for path in listing.images)
-        shares[kind] = (matched, len(listing.images) - ignored)
-    fitting = [kind for kind, (n, of) in shares.items() if n and n >= _FITS_FROM * of]
-    counts = ", ".join(f"{kind} {n} of {of}" for kind, (n, of) in shares.items() if n) or "none"
+        sidecars[kind] = sidecar = vendor.sidecar(listing)
+        listed = {path.casefold() for path, _ in sidecar.listed} if sidecar else set()
+        images = [path for path in listing.images if not vendor.ignores(path)]
+        known = [p for p in images if p.casefold() in listed or vendor.parse(p) is not None]
+        counts[kind] = (len(known), len(images))
+    fitting = [kind for kind, (n, of) in counts.items() if n and n >= _FITS_FROM * of]
+    told = ", ".join(f"{kind} {n} of {of}" for kind, (n, of) in counts.items() if n) or "none"
     if not fitting:
         msg = nothing_recognized(listing, None)
-        raise InputError(f"{msg}\nrecognized: {counts}; layouts are {', '.join(vendors())}")
+        raise InputError(f"{msg}\nrecognized: {told}; layouts are {', '.join(vendors())}")
     if len(fitting) > 1:
-        msg = f"two layouts fit {listing.root} ({counts} files): choose one with --layout"
+        msg = f"two layouts fit {listing.root} ({told} files): choose one with --layout"
         raise InputError(msg)
     vendor = vendors()[fitting[0]]
-    matched, of = shares[vendor.kind]
-    why = f"layout {vendor.kind} ({vendor.title}): {matched} of {of} image files are named so"
-    return vendor, f"{why}, and no other layout fits"
+    n, of = counts[vendor.kind]
+    why = f"layout {vendor.kind} ({vendor.title}): {n} of {of} image files are its own"
+    return vendor, sidecars[vendor.kind], f"{why}, and no other layout fits"
 
 
 def describe(result: ScanResult, *, max_files: int = 10) -> str:

@@ -32,14 +32,18 @@ class NameFields:
     ----------
     well
         The well.
-    site, z, t
+    site, t
         Numbers as the microscope counts them, None where the name is silent.
+    z
+        Number of the z plane, None for a projection and where the name is silent.
     channel
         Channel as the name has it, None where the name is silent.
     order
         The microscope's own number of the channel.
     plate
         Plate name, None where the name is silent.
+    page
+        Page of a multi-page file; only a sidecar knows it.
     """
 
     well: Well
@@ -49,6 +53,7 @@ class NameFields:
     t: int | None = None
     order: int | None = None
     plate: str | None = None
+    page: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +71,7 @@ class Sidecar:
     channel_names
         From the channel that a file name carries to the channel's real name.
     listed
-        From relative path, letter case folded, to what the vendor says of that file. May name files
-        that do not exist.
+        Relative path and fields of every plane that the vendor lists; files may be absent.
     notes
         Sentences for the user.
     problems
@@ -80,7 +84,7 @@ class Sidecar:
     pixel_size_um: float | None = None
     channels: tuple[Channel, ...] = ()
     channel_names: Mapping[str, str] = field(default_factory=dict)
-    listed: Mapping[str, tuple[str, NameFields]] = field(default_factory=dict)
+    listed: tuple[tuple[str, NameFields], ...] = ()
     notes: tuple[str, ...] = ()
     problems: tuple[dict[str, Any], ...] = ()
 
@@ -177,14 +181,17 @@ def fields_from(groups: Mapping[str, str | None]) -> NameFields | None:
     well = _well_from(groups)
     if well is None:
         return None
-    numbers: dict[str, int | None] = {}
     for name in ("site", "z", "t", "order"):
         text = groups.get(name)
         if text is not None and not (text.isascii() and text.isdigit() and len(text) < 10):
             return None
-        numbers[name] = None if text is None else int(text)
+    site, z, t, order = (_number(groups.get(name)) for name in ("site", "z", "t", "order"))
     channel, plate = ((groups.get(name) or "").strip() or None for name in ("channel", "plate"))
-    return NameFields(well, channel=channel, plate=plate, **numbers)
+    return NameFields(well, site, channel, z, t, order, plate)
+
+
+def _number(text: str | None) -> int | None:
+    return None if text is None else int(text)
 
 
 def _well_from(groups: Mapping[str, str | None]) -> Well | None:
@@ -204,6 +211,12 @@ def well_at(row: str, column: str) -> Well:
         msg = f"row {row!r} and column {column!r} are no well"
         raise InputError(msg)
     return Well(row_number - 1, column_number - 1)
+
+
+def plate_format_of(rows: str | None, columns: str | None) -> PlateFormat | None:
+    """Return the standard format with these numbers of rows and columns, None when none has."""
+    numbers = tuple(int(text) if text and text.isdecimal() else 0 for text in (rows, columns))
+    return next((each for each in PlateFormat if each.value == numbers), None)
 
 
 def file_name(path: str) -> str:

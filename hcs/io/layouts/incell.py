@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 from hcs.domain.plate import Channel
 from hcs.domain.tables import Reason
-from hcs.domain.wells import PlateFormat, Well
+from hcs.domain.wells import Well
 from hcs.errors import InputError
 from hcs.io.layouts.base import (
     Listing,
@@ -19,6 +19,7 @@ from hcs.io.layouts.base import (
     Sidecar,
     beside,
     fields_from,
+    plate_format_of,
     problem,
 )
 
@@ -103,7 +104,7 @@ def read_xdce(stream: IO[bytes], name: str) -> Sidecar:
         damaged file gives a sidecar that holds one problem and nothing else. The pixel size is
         None when the camera binned: the file does not say whether the size takes that in.
     """
-    found: dict[str, Any] = {"channels": {}, "listed": {}, "problems": [], "notes": []}
+    found: dict[str, Any] = {"channels": {}, "listed": [], "problems": [], "notes": []}
     try:
         for element in _elements(stream):
             if reader := _READERS.get(element.tag):
@@ -123,7 +124,7 @@ def read_xdce(stream: IO[bytes], name: str) -> Sidecar:
         plate_format=found.get("plate_format"),
         pixel_size_um=pixel_size_um,
         channels=tuple(found["channels"][index] for index in sorted(found["channels"])),
-        listed=found["listed"],
+        listed=tuple(found["listed"]),
         notes=tuple(found["notes"]),
         problems=tuple(found["problems"]),
     )
@@ -154,9 +155,7 @@ def _read_binning(element: ET.Element, found: dict[str, Any], _: str) -> None:
 
 
 def _read_plate(element: ET.Element, found: dict[str, Any], _: str) -> None:
-    rows_columns = (int(element.get("rows", "0")), int(element.get("columns", "0")))
-    sizes = {plate_format.value: plate_format for plate_format in PlateFormat}
-    found["plate_format"] = sizes.get(rows_columns)
+    found["plate_format"] = plate_format_of(element.get("rows"), element.get("columns"))
 
 
 def _read_wavelength(element: ET.Element, found: dict[str, Any], _: str) -> None:
@@ -196,7 +195,7 @@ def _read_image(element: ET.Element, found: dict[str, Any], sidecar: str) -> Non
         t=numbers["time"] + 1,
         order=numbers["wave"],
     )
-    found["listed"][path.casefold()] = (path, fields)
+    found["listed"].append((path, fields))
 
 
 _READERS: Final = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,8 @@ from hcs.io.layouts.base import NameFields, Sidecar, problem
 from hcs.io.tiff_header import PagePosition, PlaneInfo
 
 PageAxis = Literal["channel", "z", "t"]
+Source = tuple[str, int]
+"""Relative path and page."""
 
 FIRST_SITE: Final = 1
 """Field number where a name has none: microscopes that take one field leave its number out."""
@@ -28,7 +31,7 @@ _HEADERS_AT_ONCE: Final = 8
 
 
 def assemble(
-    named: Mapping[str, NameFields],
+    named: Mapping[Source, NameFields],
     sidecar: Sidecar,
     root: UPath | None,
     page_axis: PageAxis | None,
@@ -39,7 +42,7 @@ def assemble(
     Parameters
     ----------
     named
-        Fields of every recognized file by relative path.
+        Fields of every recognized plane by relative path and page.
     sidecar
         The vendor's metadata.
     root
@@ -60,14 +63,15 @@ def assemble(
     planes = [
         Plane(
             path=path,
+            page=page,
             well=f.well,
             site=FIRST_SITE if f.site is None else f.site,
-            channel=labels[path],
+            channel=labels[path, page],
             z_index=0 if f.z is None else f.z - first_z,
             t_index=0 if f.t is None else f.t - first_t,
             plate=f.plate,
         )
-        for path, f in sorted(named.items())
+        for (path, page), f in sorted(named.items())
     ]
     if root is not None:
         planes = _expand_pages(root, planes, page_axis, problems)
@@ -83,6 +87,23 @@ def assemble(
     return tuple(known.get(name, Channel(name=name)) for name in names), tuple(planes)
 
 
+def without_projections(named: dict[Source, NameFields]) -> int:
+    """Leave out projections that lie beside the planes of their own stack; returns how many.
+
+    Vendors write both (MetaXpress into ``ZStep_0``, CQ1 as ``Z000``); a stack is never mixed with
+    its own projection, and a channel that was only stored as a projection is kept.
+    """
+    stacks = {_without_z(f) for f in named.values() if f.z is not None}
+    beside = [source for source, f in named.items() if f.z is None and _without_z(f) in stacks]
+    for source in beside:
+        del named[source]
+    return len(beside)
+
+
+def _without_z(fields: NameFields) -> NameFields:
+    return dataclasses.replace(fields, z=None, page=0)
+
+
 def _natural(text: str) -> tuple[tuple[int, str], ...]:
     """Sort key that puts ``w2`` before ``w10``."""
     parts = re.split(r"(\d+)", text.casefold())
@@ -90,24 +111,24 @@ def _natural(text: str) -> tuple[tuple[int, str], ...]:
 
 
 def _channel_labels(
-    named: Mapping[str, NameFields], sidecar: Sidecar
-) -> tuple[dict[str, str], dict[str, int]]:
+    named: Mapping[Source, NameFields], sidecar: Sidecar
+) -> tuple[dict[Source, str], dict[str, int]]:
     """Name of every file's channel, and each channel's number on the microscope.
 
     Two waves of one name (an IN Cell may take the same filters twice) get their number appended.
     """
-    base = {path: _base_label(f, sidecar) for path, f in named.items()}
+    base = {source: _base_label(f, sidecar) for source, f in named.items()}
     orders: defaultdict[str, set[int]] = defaultdict(set)
-    for path, f in named.items():
+    for source, f in named.items():
         if f.order is not None:
-            orders[base[path]].add(f.order)
+            orders[base[source]].add(f.order)
     labels = {}
     ranks: dict[str, int] = {}
-    for path, f in named.items():
-        label = base[path]
+    for source, f in named.items():
+        label = base[source]
         if len(orders[label]) > 1 and f.order is not None:
             label = f"{label} {f.order}"
-        labels[path] = label
+        labels[source] = label
         if f.order is not None:
             ranks[label] = f.order
     return labels, ranks

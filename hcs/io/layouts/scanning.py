@@ -14,7 +14,7 @@ from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import Fault, FaultsError, ImageReadError, InputError
 from hcs.io import tiff
 from hcs.io.layouts.base import Listing, NameFields, Sidecar, VendorLayout, problem
-from hcs.io.layouts.planes import PageAxis, assemble
+from hcs.io.layouts.planes import PageAxis, Source, assemble, without_projections
 
 _EXCERPT: Final = 8
 """Names shown when none is recognized: enough to see the pattern, few enough to read."""
@@ -59,12 +59,14 @@ class Stated:
 class _Draft:
     """What is known of a source folder so far."""
 
-    named: dict[str, NameFields]
+    named: dict[Source, NameFields]
     problems: list[dict[str, Any]]
     notes: list[str] = field(default_factory=list)
 
 
-def build(listing: Listing, layout: VendorLayout, stated: Stated, why: str) -> ScanResult:
+def build(
+    listing: Listing, layout: VendorLayout, sidecar: Sidecar | None, stated: Stated, why: str
+) -> ScanResult:
     """Read all names of a listing as one vendor's and put the plate together.
 
     Parameters
@@ -73,6 +75,8 @@ def build(listing: Listing, layout: VendorLayout, stated: Stated, why: str) -> S
         The files.
     layout
         The vendor.
+    sidecar
+        The vendor's metadata, None when there are none.
     stated
         What the user says of the plate.
     why
@@ -90,16 +94,23 @@ def build(listing: Listing, layout: VendorLayout, stated: Stated, why: str) -> S
     InputError
         When no file is recognized, or several plates are mixed and none is named.
     """
-    named = {path: f for path in listing.images if (f := layout.parse(path)) is not None}
+    named = {
+        (path, 0): f
+        for path in listing.images
+        if not layout.ignores(path) and (f := layout.parse(path)) is not None
+    }
     draft = _Draft(named, [], [why])
-    sidecar = layout.sidecar(listing) or Sidecar(source="")
+    sidecar = sidecar or Sidecar(source="")
     _merge(draft, sidecar, listing)
-    unmatched = [p for p in listing.images if p not in named and not layout.ignores(p)]
+    known = {path for path, _ in named}
+    unmatched = [p for p in listing.images if p not in known and not layout.ignores(p)]
     if not named:
         raise InputError(nothing_recognized(listing, layout))
     _report_left_out(draft, listing, unmatched)
     name = _plate_name(draft, stated.plate_name, sidecar, listing)
     plate_format = _plate_format(draft, stated.plate_format, sidecar)
+    if n_projections := without_projections(named):
+        draft.notes.append(f"{n_projections} projections beside their own stacks are left out")
     root = listing.root if layout.multipage else None
     channels, planes = assemble(named, sidecar, root, stated.page_axis, draft.problems)
     pixel_size_um = _pixel_size_um(draft, stated.pixel_size_um, sidecar, listing)
@@ -139,15 +150,15 @@ def _merge(draft: _Draft, sidecar: Sidecar, listing: Listing) -> None:
     draft.notes += sidecar.notes
     present = {path.casefold(): path for path in listing.images}
     faults: list[Fault] = []
-    for folded, (path, stated) in sidecar.listed.items():
-        found = present.get(folded)
+    for path, stated in sidecar.listed:
+        found = present.get(path.casefold())
         if found is None:
             message = f"{path} is listed in {sidecar.source} and is not there"
             draft.problems.append(problem(Reason.MISSING_FILE, path, message, fields=stated))
-        elif found in draft.named:
-            faults += _disagreements(found, draft.named[found], stated, sidecar.source)
+        elif (found, stated.page) in draft.named:
+            faults += _disagreements(found, draft.named[found, stated.page], stated, sidecar.source)
         else:
-            draft.named[found] = stated
+            draft.named[found, stated.page] = stated
     if faults:
         what = f"file names and {sidecar.source} disagree; remove it, or choose --layout regex"
         raise FaultsError(what, faults)
@@ -184,9 +195,9 @@ def _plate_name(draft: _Draft, asked: str | None, sidecar: Sidecar, listing: Lis
         asked_for = "none is named" if asked is None else f"none is {asked!r}"
         msg = f"{listing.root} holds images of plates {listed}, and {asked_for}: use --plate-name"
         raise InputError(msg)
-    others = [path for path, f in draft.named.items() if f.plate not in {asked, None}]
-    for path in others:
-        del draft.named[path]
+    others = [source for source, f in draft.named.items() if f.plate not in {asked, None}]
+    for source in others:
+        del draft.named[source]
     draft.notes.append(f"{len(others)} files of {len(plates) - 1} other plates are left out")
     return asked
 
@@ -194,7 +205,7 @@ def _plate_name(draft: _Draft, asked: str | None, sidecar: Sidecar, listing: Lis
 def _plate_format(draft: _Draft, asked: PlateFormat | None, sidecar: Sidecar) -> PlateFormat:
     """Choose the plate format and refuse wells that it does not have."""
     wells: defaultdict[Well, list[str]] = defaultdict(list)
-    for path, fields in draft.named.items():
+    for (path, _), fields in draft.named.items():
         wells[fields.well].append(path)
     plate_format = asked or sidecar.plate_format
     if plate_format is None:
@@ -230,7 +241,7 @@ def _pixel_size_um(
     if sidecar.pixel_size_um is not None:
         draft.notes.append(f"pixel size {sidecar.pixel_size_um} µm from {sidecar.source}")
         return sidecar.pixel_size_um
-    for path in list(draft.named)[:_PROBES]:
+    for path, _ in list(draft.named)[:_PROBES]:
         try:
             size = tiff.probe(listing.root / path).pixel_size_um
         except ImageReadError:

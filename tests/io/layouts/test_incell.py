@@ -161,7 +161,7 @@ def test_the_metadata_file_of_a_real_run(test_data):
     assert sidecar.channels[1] == Channel(name="Blue - FITC", excitation_nm=488, emission_nm=525)
     assert len(sidecar.listed) == 16
     assert not sidecar.problems
-    for path, stated in sidecar.listed.values():
+    for path, stated in sidecar.listed:
         read = LAYOUT.parse(path)
         assert (read.well, read.site, read.channel) == (stated.well, stated.site, stated.channel)
 
@@ -181,7 +181,7 @@ def xdce(binning="1 X 1", file="x.tif") -> io.BytesIO:
 
 
 def test_identifiers_count_from_zero():
-    path, stated = read_xdce(xdce(), "r/m.xdce").listed["r/x.tif"]
+    ((path, stated),) = read_xdce(xdce(), "r/m.xdce").listed
     assert path == "r/x.tif"
     assert stated == fields("C3", site=5, channel="UV - DAPI", order=1, z=3, t=1)
 
@@ -202,5 +202,5 @@ def test_names_that_leave_the_source_are_problems(file):
 
 def test_a_damaged_metadata_file_is_a_problem_and_nothing_else():
     sidecar = read_xdce(io.BytesIO(xdce().read()[:400]), "m.xdce")
-    assert (sidecar.plate_name, sidecar.listed) == (None, {})
+    assert (sidecar.plate_name, sidecar.listed) == (None, ())
     assert sidecar.problems[0]["reason"] == "unreadable"

@@ -219,6 +219,15 @@ def test_a_regular_expression_with_column_and_row(tmp_path):
     assert "unmatched-file: images/cover.tif" in text
 
 
+def test_one_well_for_names_that_do_not_tell_it(tmp_path):
+    for name in ("dapi_widefield.tif", "tuj1_widefield.tif"):
+        write(tmp_path / name)
+    layout = RegexLayout(pattern=r"(?P<channel>\w+)_widefield\.tif", well="B2")
+    plate = layouts.scan(tmp_path, layout).plate
+    found = [(p.well.name, p.site, p.channel) for p in plate.planes]
+    assert found == [("B02", 1, "dapi"), ("B02", 1, "tuj1")]
+
+
 def test_pages_that_say_what_they_are_become_planes(tmp_path):
     write(tmp_path / "01A.tif", 2, "CYX")
     write(tmp_path / "01B.tif", 3, "ZYX")

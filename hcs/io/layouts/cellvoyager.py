@@ -1,0 +1,206 @@
+"""Yokogawa CellVoyager and CQ1: names and the measurement files ``.mlf``, ``.mrf``, ``.mes``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+from xml.etree import ElementTree as ET
+
+from hcs.domain.plate import Channel
+from hcs.domain.tables import Reason
+from hcs.domain.wells import PlateFormat, Well
+from hcs.errors import InputError
+from hcs.io.layouts.base import (
+    Listing,
+    NameFields,
+    NamePatterns,
+    Sidecar,
+    beside,
+    fields_from,
+    file_name,
+    plate_format_of,
+    problem,
+    well_at,
+)
+
+_CELLVOYAGER: Final = re.compile(
+    r"(?:(?P<plate>.+)_)?(?P<well>[A-Z]{1,2}\d{2})_T(?P<t>\d{4})F(?P<site>\d{3,4})"
+    r"L\d{2}A\d{2}Z(?P<z>\d{2,3})C(?P<channel>\d{2})\.(?:tiff?|png)",
+    re.IGNORECASE,
+)
+# CQ1 numbers wells row by row; which well that is depends on the plate, so a sidecar must tell.
+_CQ1: Final = re.compile(
+    r"W(?P<number>\d{4})F(?P<site>\d{4})T(?P<t>\d{4})Z(?P<z>\d{3})C(?P<channel>\d{1,2})"
+    r"\.(?:tiff?|png)",
+    re.IGNORECASE,
+)
+_CORRECTION: Final = re.compile(r"(^|/)(DC_|SC_)[^/]*\.tiff?$")
+_MEASUREMENT: Final = (".mrf", ".mlf", ".mes", ".wpi", ".wpp")
+_FILTER: Final = re.compile(r"BP(\d+)/\d+")
+
+
+@dataclass(frozen=True)
+class _CellVoyager(NamePatterns):
+    """Names of CV6000 to CV8000; those of a CQ1 through its measurement files."""
+
+    def parse(self, path: str) -> NameFields | None:
+        """Read one relative path; None when a CellVoyager does not write such names."""
+        match = _CELLVOYAGER.fullmatch(file_name(path))
+        return None if match is None else _numbered(match.groupdict())
+
+    def sidecar(self, listing: Listing) -> Sidecar | None:
+        """Read the measurement files of one run."""
+        files = {suffix: listing.ending(suffix) for suffix in _MEASUREMENT}
+        if not any(files.values()):
+            return None
+        found = _Found()
+        for paths in files.values():
+            if len(paths) == 1:
+                _read(listing, paths[0], found)
+        if found.plate_format is not None:
+            found.listed += _cq1_names(listing, found.plate_format)
+        return found.sidecar(next(path for paths in files.values() for path in paths))
+
+
+LAYOUT: Final = _CellVoyager(
+    kind="cellvoyager",
+    title="Yokogawa CellVoyager / CQ1",
+    example="AssayPlate_D08_T0001F001L01A01Z01C01.tif",
+    patterns=(_CELLVOYAGER,),
+    ignored=_CORRECTION,
+)
+
+
+def _numbered(groups: dict[str, str | None]) -> NameFields | None:
+    """Fields of a name; plane 0 is a projection."""
+    number = str(int(groups["channel"] or 0))
+    z = groups["z"] if int(groups["z"] or 0) > 0 else None
+    return fields_from({**groups, "channel": number, "order": number, "z": z})
+
+
+@dataclass
+class _Found:
+    """What the measurement files of one run say."""
+
+    plate_name: str | None = None
+    plate_format: PlateFormat | None = None
+    sizes_um: set[float] = field(default_factory=set)
+    channels: dict[str, Channel] = field(default_factory=dict)
+    listed: list[tuple[str, NameFields]] = field(default_factory=list)
+    problems: list[dict[str, Any]] = field(default_factory=list)
+
+    def sidecar(self, source: str) -> Sidecar:
+        """All of it as a sidecar."""
+        return Sidecar(
+            source=source,
+            plate_name=self.plate_name,
+            plate_format=self.plate_format,
+            pixel_size_um=min(self.sizes_um) if len(self.sizes_um) == 1 else None,
+            channels=tuple(self.channels[number] for number in sorted(self.channels, key=int)),
+            channel_names={number: channel.name for number, channel in self.channels.items()},
+            listed=tuple(self.listed),
+            problems=tuple(self.problems),
+        )
+
+
+def _read(listing: Listing, path: str, found: _Found) -> None:
+    """Read one measurement file; a damaged one is a problem and nothing else."""
+    try:
+        with (listing.root / path).open("rb") as stream:
+            for _, element in ET.iterparse(stream):
+                tag = element.tag.rpartition("}")[2]
+                if reader := _READERS.get(tag):
+                    reader(_attributes(element), element, found, path)
+                if tag == "MeasurementRecord":
+                    element.clear()  # there is one for every image
+    except (ET.ParseError, InputError, ValueError, LookupError) as error:
+        message = f"{path} is not used, it cannot be read: {error}"
+        found.problems.append(problem(Reason.UNREADABLE, path, message))
+
+
+def _attributes(element: ET.Element) -> dict[str, str]:
+    return {name.rpartition("}")[2]: value for name, value in element.attrib.items()}
+
+
+def _read_record(values: dict[str, str], element: ET.Element, found: _Found, path: str) -> None:
+    """Note one image of the ``.mlf``, or the error that stands in its place."""
+    file = (element.text or "").strip()
+    kind = values.get("Type", "")
+    if kind == "ERR":
+        message = f"the microscope noted an error: {file or 'no message'}"
+        fields = NameFields(well_at(values["Row"], values["Column"]), int(values["FieldIndex"]))
+        found.problems.append(problem(Reason.MISSING_FILE, path, message, fields=fields))
+    if kind != "IMG" or not file:
+        return
+    relative = beside(path, file)
+    if relative is None:
+        message = f"{path} names {file!r}, which lies outside the source folder"
+        found.problems.append(problem(Reason.OUTSIDE_SOURCE, file, message))
+        return
+    number, z = int(values["Ch"]), int(values["ZIndex"])
+    fields = NameFields(
+        well_at(values["Row"], values["Column"]),
+        site=int(values["FieldIndex"]),
+        channel=str(number),
+        z=z if z > 0 else None,
+        t=int(values["TimePoint"]),
+        order=number,
+    )
+    found.listed.append((relative, fields))
+
+
+def _read_plate(values: dict[str, str], _: ET.Element, found: _Found, __: str) -> None:
+    names = ("RowCount", "ColumnCount") if "RowCount" in values else ("Rows", "Columns")
+    stated = plate_format_of(*(values.get(name) for name in names))
+    found.plate_format = stated or found.plate_format
+
+
+def _read_plate_name(values: dict[str, str], _: ET.Element, found: _Found, __: str) -> None:
+    found.plate_name = values.get("Name") or found.plate_name
+
+
+def _read_camera(values: dict[str, str], _: ET.Element, found: _Found, __: str) -> None:
+    for edge in ("Horizontal", "Vertical"):
+        if (size_um := float(values.get(f"{edge}PixelDimension", "0"))) > 0:
+            found.sizes_um.add(size_um)
+
+
+def _read_channel(values: dict[str, str], element: ET.Element, found: _Found, _: str) -> None:
+    """Note a channel of the ``.mes``: the dye where it is told, else light and filter."""
+    light, band = values.get("Target", ""), values.get("Acquisition", "")
+    name = values.get("Fluorophore") or " ".join(part for part in (light, band) if part)
+    sources = [child.text or "" for child in element if child.tag.endswith("LightSourceName")]
+    excitation = re.fullmatch(r"(\d+)\s*nm", sources[0]) if len(sources) == 1 else None
+    emission = _FILTER.fullmatch(band)
+    number = str(int(values["Ch"]))
+    found.channels[number] = Channel(
+        name=name or number,
+        excitation_nm=float(excitation[1]) if excitation else None,
+        emission_nm=float(emission[1]) if emission else None,
+    )
+
+
+def _cq1_names(listing: Listing, plate_format: PlateFormat) -> Iterator[tuple[str, NameFields]]:
+    """Find the wells of numbered names, now that the plate is known."""
+    for path in listing.images:
+        match = _CQ1.fullmatch(file_name(path))
+        if match is None:
+            continue
+        groups = match.groupdict()
+        row, column = divmod(int(groups.pop("number") or 0) - 1, plate_format.n_columns)
+        if row >= 0 and (fields := _numbered({**groups, "well": Well(row, column).name})):
+            yield path, fields
+
+
+_READERS: Final = {
+    "MeasurementRecord": _read_record,
+    "MeasurementDetail": _read_plate,
+    "MeasurementSetting": _read_plate,
+    "WellPlate": _read_plate,
+    "WellPlateProduct": _read_plate,
+    "MeasurementSamplePlate": _read_plate_name,
+    "MeasurementChannel": _read_camera,
+    "Channel": _read_channel,
+}

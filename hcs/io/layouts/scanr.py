@@ -1,0 +1,23 @@
+"""Olympus ScanR: ``A1--W00001--P00001--Z00000--T00000--DAPI.tif``."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from hcs.io.layouts.base import NamePatterns
+
+# Names without the well ("--W00001--…") only number it; which well that is depends on how the
+# plate was defined, so those stay unmatched rather than be guessed.
+_NAME: Final = re.compile(
+    r"(?P<well>[A-Z]{1,2}\d{1,2})--W\d{5}--P(?P<site>\d{5})--Z(?P<z>\d{5})--T(?P<t>\d{5})"
+    r"--(?P<channel>[^/]+?)(?:\.ome)?\.tiff?",
+    re.IGNORECASE,
+)
+
+LAYOUT: Final = NamePatterns(
+    kind="scanr",
+    title="Olympus ScanR",
+    example="A1--W00001--P00001--Z00000--T00000--DAPI.tif",
+    patterns=(_NAME,),
+)
