@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import typer
 
 from hcs_cli.features import features
@@ -23,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_PANELS = {
+_PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Start here": (demo, run, simulate, doctor),
     "Plates": (ingest, validate, info, features),
     "Classifier": (splits, stack, embed, train, forest, evaluate, explain),

@@ -23,6 +23,7 @@ from hcs.stages import (
     forest,
     hits,
     ingest,
+    planted,
     predict,
     splits,
     stack,
@@ -123,10 +124,11 @@ def run(study: cfg.StudyConfig, client: Client | None = None) -> StageResult:
         out / "problems.parquet", io_tables.problems_frame(item.row() for item in problems)
     )
     runs.write_json(out / "study.json", study)
+    compared = planted.compare(study.truth, study.out) if study.truth else ()
     return StageResult(
         stage=STAGE,
         out=study.out,
-        summary=_summary(results),
+        summary={**_summary(results), **_compared(compared)},
         n_run=sum(result.n_run for result in results),
         n_skipped=sum(result.n_skipped for result in results),
         problems=problems,
@@ -141,6 +143,17 @@ def _summary(results: Sequence[StageResult]) -> dict[str, str | int | float]:
             shown.update(result.summary)
         if result.stage == embed.STAGE:
             shown["weights"] = result.summary["weights"]
+    return shown
+
+
+def _compared(rows: Sequence[planted.Comparison]) -> dict[str, str | int | float]:
+    shown: dict[str, str | int | float] = {}
+    for row in rows:
+        note = f"; {row.note}" if row.note else ""
+        unit = f" {row.unit}" if row.unit else ""
+        shown[f"{row.quantity} (simulated)"] = (
+            f"planted {row.planted}{unit}, found {row.found}{unit}{note}"
+        )
     return shown
 
 
