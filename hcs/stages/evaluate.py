@@ -9,7 +9,7 @@ import pandas as pd
 
 from hcs.domain import tables
 from hcs.domain.config import EvaluateConfig
-from hcs.domain.evaluation import Evaluation, Metric, Unit
+from hcs.domain.evaluation import Association, Evaluation, Metric, Unit
 from hcs.domain.results import StageResult
 from hcs.domain.splits import Splits
 from hcs.errors import StaleError
@@ -39,10 +39,12 @@ def run(config: EvaluateConfig) -> StageResult:
     ]
     predictions = pd.concat(frames, ignore_index=True)
     judged = metrics.evaluate(predictions, splits, n_bootstrap=config.n_bootstrap, seed=config.seed)
-    warnings = (*judged.warnings, *confounding(frames[0], splits))
+    associations = positions(frames[0], splits)
+    warnings = (*judged.warnings, *probes.confounding_warnings(associations))
     inputs = {folder: splits_fingerprint(splits) for folder in config.models}
     made = runs.provenance(STAGE, config, inputs, started)
-    judged = judged.model_copy(update={"warnings": warnings, "provenance": made})
+    found = {"warnings": warnings, "associations": associations, "provenance": made}
+    judged = judged.model_copy(update=found)
     runs.write_bytes(config.out, judged.to_json().encode())
     return StageResult(
         stage=STAGE,
@@ -78,13 +80,9 @@ def _shared_splits(config: EvaluateConfig) -> Splits:
     return next(iter(read.values()))
 
 
-def confounding(predictions: pd.DataFrame, splits: Splits) -> tuple[str, ...]:
-    """Say where the class follows the position on the plate, or the batch."""
+def positions(predictions: pd.DataFrame, splits: Splits) -> tuple[Association, ...]:
+    """How far the class follows row, column, plate and batch, on the images of the study."""
     first = predictions[predictions[tables.SPLIT] == predictions[tables.SPLIT].iloc[0]]
-    wells = first.drop_duplicates(list(tables.WELL_KEY))
-    wells = wells[wells[splits.label].notna()]
     # Where the splits are made by well, every well was assigned its class by itself.
     group_by = None if splits.group_by == tables.WELL else splits.group_by
-    return probes.confounding_warnings(
-        probes.plate_position_association(wells, splits.label, group_by=group_by)
-    )
+    return probes.plate_position_association(first, splits.label, group_by=group_by)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import pandas as pd
 
 from hcs.domain import tables
 from hcs.domain.evaluation import Evaluation, Metric
@@ -114,9 +113,9 @@ def _hits(truth: Path, out: Path) -> Iterable[Comparison]:
         return
     called = io_tables.read_table(file, what="hits")
     planted = io_tables.read_table(truth / TRUTH_WELLS, what="truth")
-    joined = called.merge(
-        planted[[*tables.WELL_KEY, "rescue", "is_hit"]], on=list(tables.WELL_KEY), how="inner"
-    )
+    planted = planted.rename(columns={"rescue": "rescue_planted"})
+    wanted = planted[[*tables.WELL_KEY, "rescue_planted", "is_hit"]]
+    joined = called.merge(wanted, on=list(tables.WELL_KEY), how="inner")
     treated = joined[joined[tables.PERT_TYPE] == "trt"]
     true, hit = treated["is_hit"].astype(bool), treated[tables.HIT].astype(bool)
     yield Comparison(
@@ -125,16 +124,12 @@ def _hits(truth: Path, out: Path) -> Iterable[Comparison]:
         found=f"{int((true & hit).sum())} of them, {int((hit & ~true).sum())} false",
         note=f"of {len(treated)} treated wells",
     )
-    known = (
-        treated[["rescue_x" if "rescue_x" in treated else "rescue", "rescue_y"]].dropna()
-        if ("rescue_y" in treated)
-        else pd.DataFrame()
-    )
+    known = treated[["rescue_planted", tables.RESCUE]].dropna()
     if len(known) > 2:
-        r = known.corr(method="spearman").iloc[0, 1]
+        r = float(known.corr(method="spearman").to_numpy()[0, 1])
         yield Comparison(
             quantity="rescue",
-            planted=f"0 … {known['rescue_y'].max():.2f}",
+            planted=f"0 to {known['rescue_planted'].max():.2f}",
             found=f"rank correlation {r:.2f}",
             note=f"over {len(known)} treated wells",
         )
