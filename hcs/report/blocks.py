@@ -30,11 +30,20 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A boxed remark: a warning, a neutral remark, or a piece that is missing."""
+    """A boxed remark, or that a piece is missing."""
 
     kind: ClassVar[str] = "note"
-    level: Literal["warning", "info", "missing"]
+    level: Literal["info", "missing"]
     text: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Warnings:
+    """What must be known before anything else, in one box."""
+
+    kind: ClassVar[str] = "warnings"
+    title: Text
+    items: tuple[Text, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +155,19 @@ class Folded:
     blocks: tuple[Block, ...]
 
 
-Block = Paragraph | Heading | Note | Bullets | Facts | Table | Charts | Gallery | Code | Folded
+Block = (
+    Paragraph
+    | Heading
+    | Note
+    | Warnings
+    | Bullets
+    | Facts
+    | Table
+    | Charts
+    | Gallery
+    | Code
+    | Folded
+)
 
 
 @dataclass(frozen=True, slots=True)

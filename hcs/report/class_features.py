@@ -53,7 +53,9 @@ def shown_columns(features: pd.DataFrame) -> list[str]:
 
 def group_means(features: pd.DataFrame, column: str, study: Study) -> ByClass:
     """Mean of a feature over the images of each group (clone), by class."""
-    means = features.groupby([study.label, study.group_by])[column].mean().dropna()
+    known = features[features[study.label].notna()]
+    labels = known[study.label].astype(str)
+    means = known.groupby([labels, study.group_by])[column].mean().dropna()
     present = set(means.index.get_level_values(0))
     return {name: means.xs(name, level=0) for name in study.classes if name in present}
 

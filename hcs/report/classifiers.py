@@ -9,7 +9,6 @@ import pandas as pd
 
 from hcs.domain.evaluation import (
     METRIC_TITLES,
-    Comparison,
     Confusion,
     Evaluation,
     GroupScore,
@@ -26,12 +25,11 @@ from hcs.report.blocks import (
     Column,
     Folded,
     Note,
-    Paragraph,
     Section,
     Table,
     Text,
 )
-from hcs.report.overview import compared, interval_of
+from hcs.report.overview import interval_of
 from hcs.report.study import Absent, Study
 
 _RIGHT_WRONG: Final = (("●", "called right"), ("○", "called wrong"))
@@ -43,18 +41,42 @@ def classifiers(study: Study) -> Section:
     if isinstance(evaluation, Absent):
         return Section("classifiers", "Classifiers", (Note("missing", evaluation.why),))
     blocks: list[Block] = [_roc_charts(evaluation), _metric_table(evaluation)]
-    blocks += [Paragraph(compared(entry)) for entry in _image_auc_comparisons(evaluation)]
     blocks += list(_interval_table(evaluation))
+    if evaluation.comparisons:
+        compared = _comparison_table(evaluation)
+        blocks.append(Folded("Classifiers compared on the same splits", (compared,)))
     blocks.append(Folded("Calls against labels", tuple(_confusion_tables(evaluation))))
     return Section("classifiers", "Classifiers", tuple(blocks))
 
 
-def _image_auc_comparisons(evaluation: Evaluation) -> Iterator[Comparison]:
-    yield from (
-        entry
-        for entry in evaluation.comparisons
-        if entry.metric is Metric.ROC_AUC and entry.unit is Unit.IMAGE
+def _comparison_table(evaluation: Evaluation) -> Table:
+    titles = (
+        Column("Difference"),
+        Column("Metric"),
+        Column("By"),
+        Column("Mean", numeric=True),
+        Column("95% interval", numeric=True),
+        Column("p", numeric=True),
+        Column("Splits", numeric=True),
     )
+    group = wording.noun(evaluation.group_by)
+    rows = tuple(
+        (
+            f"{wording.model_title(entry.first)} minus {wording.model_title(entry.second)}",
+            METRIC_TITLES[entry.metric],
+            "image" if entry.unit is Unit.IMAGE else group,
+            wording.number(entry.mean_difference),
+            wording.span(entry.low, entry.high),
+            wording.p_value(entry.p_value),
+            str(entry.n_splits),
+        )
+        for entry in evaluation.comparisons
+    )
+    caption = (
+        "Paired over splits; t-test corrected for overlapping training sets (Nadeau and Bengio "
+        "2003, doi 10.1023/A:1024068626366)."
+    )
+    return Table(titles, rows, caption)
 
 
 def _roc_charts(evaluation: Evaluation) -> Block:
@@ -77,9 +99,9 @@ def _roc_charts(evaluation: Evaluation) -> Block:
     )
     calibration = Chart(
         curves.calibration_figure(evaluation.models),
-        "Is a score of 0.8 right in 80 % of images?",
-        "Test images of all splits in ten bins of their score; on the dashed line the score is "
-        "a true probability.",
+        "Is a score of 0.8 right in 80% of images?",
+        f"Share of {evaluation.positive} among the test images of all splits, in ten bins of "
+        "their score. On the dashed line the score is a true probability.",
     )
     return Charts((roc, calibration), legend=tuple(legend))
 
@@ -118,20 +140,21 @@ def _cell(model: ModelEvaluation, metric: Metric, unit: Unit) -> str:
 def _interval_table(evaluation: Evaluation) -> Iterator[Block]:
     group = wording.noun(evaluation.group_by)
     rows = []
+    level = 0.95
     for model in evaluation.models:
         for unit, by in ((Unit.IMAGE, "image"), (Unit.GROUP, group)):
             found = interval_of(model, unit)
             if found is not None:
+                level = found.level
                 name = wording.capital(wording.model_title(model.model))
                 span = wording.span(found.low, found.high)
                 rows.append((name, by, wording.number(found.value), span, found.method))
     if rows:
-        level = wording.percent(evaluation.models[0].intervals[0].level)
         titles = (
             Column("ROC AUC over the whole study"),
             Column("By"),
             Column("Value", numeric=True),
-            Column(f"{level} interval", numeric=True),
+            Column(f"{wording.percent(level)} interval", numeric=True),
             Column("Method"),
         )
         yield Table(titles, tuple(rows))
@@ -175,7 +198,7 @@ def groups(study: Study) -> Section:
     )
     caption = (
         f"Score (mean probability of {evaluation.positive}) of every {wording.noun(study.group_by)}"
-        " over the splits in which it was tested. Bars are 95 % intervals that resample wells and "
+        " over the splits in which it was tested. Bars are 95% intervals that resample wells and "
         "splits, never single images. Right of the dashed line it is called "
         f"{evaluation.positive}."
     )

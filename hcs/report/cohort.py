@@ -20,7 +20,7 @@ from hcs.report import style, wording
 from hcs.report.blocks import Block, Column, Gallery, Note, Paragraph, Picture, Section, Table
 from hcs.report.study import Absent, Study
 
-_PICTURES_PER_CLASS: Final = 5
+_PICTURES_PER_CLASS: Final = 6
 _MAX_CLASSES: Final = 6
 _THUMBNAIL_PX: Final = 256
 
@@ -52,7 +52,8 @@ def _class_table(images: pd.DataFrame, study: Study) -> Table:
     ]
     columns = [wording.noun(study.label), *(wording.plural(wording.noun(c)) for c in counted)]
     rows = []
-    everything = [(name, images[images[study.label] == name]) for name in study.classes]
+    labels = images[study.label].astype(str)
+    everything = [(name, images[labels == name]) for name in study.classes]
     for name, part in [*everything, ("all", images)]:
         wells = len(part.drop_duplicates(list(tables.WELL_KEY)))
         numbers = [*(part[column].nunique() for column in counted), wells, len(part)]
@@ -90,7 +91,7 @@ def _plate_row(reader: PlateReader, study: Study) -> tuple[str, ...]:
         f"{reader.images[tables.WELL].nunique():,}",
         f"{len(reader.images):,}",
         channels,
-        wording.significant(size) if size is not None else "not stated",
+        wording.trimmed(size) if size is not None else "not stated",
     )
 
 
@@ -100,12 +101,14 @@ def _splits_sentence(study: Study) -> str:
         return splits.why
     group = wording.noun(splits.group_by)
     counts, proof = splits.counts, splits.proof
+    least, most = proof.least.test, proof.most.test
+    times = wording.counted(most, "split") if least == most else f"{least} to {most} splits"
     shared = " and no donor" if "donor" in proof.disjoint_by else ""
     return (
         f"{wording.counted(len(splits.splits), 'split')} (seed {splits.seed}); in each, "
         f"{counts.train} {wording.plural(group)} a class train, {counts.validation} tune and "
         f"{counts.test} test. No {group}{shared} stands in two of these roles of one split. "
-        f"Every {group} was tested in {proof.least.test} to {proof.most.test} splits."
+        f"Every {group} was tested in {times}."
     )
 
 
@@ -145,7 +148,7 @@ def example_images(study: Study) -> Section:
         blocks.append(Note("missing", stack.why))
     else:
         settings = stack.settings
-        median = wording.significant(settings.get("median_level"))
+        median = wording.trimmed(settings.get("median_level"))
         blocks.append(
             Paragraph(
                 "Images as the network saw them: each one rescaled so that its median gray level "
@@ -168,7 +171,7 @@ def _galleries(stack: ImageSet, study: Study) -> Iterator[Block]:
         usable = usable[usable[tables.PLATE].isin(study.cohort[tables.PLATE])]
     colors = style.class_colors(study.classes, study.positive)
     for name in study.classes[:_MAX_CLASSES]:
-        chosen = _spread(usable[usable[study.label] == name], study.group_by)
+        chosen = _spread(usable[usable[study.label].astype(str) == name], study.group_by)
         pictures = tuple(_picture(stack, int(i), frame, study.group_by) for i in chosen)
         if pictures:
             yield Gallery(name, colors.get(name, style.MUTED), pictures)

@@ -50,7 +50,7 @@ def roc_figure(curves: Mapping[str, MeanRoc]) -> Any:  # noqa: ANN401 - bokeh is
 
 def calibration_figure(models: Sequence[ModelEvaluation]) -> Any:  # noqa: ANN401
     """Share of the positive class against the mean score, in bins of the score."""
-    plot = _unit_square("score given", "share of diseased images")
+    plot = _unit_square("score given", "share of positive images")
     for position, model in enumerate(models):
         bins = [b for b in model.calibration if b.n > 0 and b.mean_score is not None]
         data: dict[str, Any] = {
@@ -164,7 +164,7 @@ def classes_figure(values: Mapping[str, pd.Series], colors: Mapping[str, str], l
         Name and unit of the quantity.
     """
     plot = style.new_figure(
-        300, 300, y_label=label, x_range=Range1d(start=-0.6, end=max(len(values), 1) - 0.4)
+        236, 270, y_label=label, x_range=Range1d(start=-0.6, end=max(len(values), 1) - 0.4)
     )
     for position, (name, series) in enumerate(values.items()):
         color = colors.get(name, style.MUTED)

@@ -12,10 +12,12 @@ from bokeh.models.annotations.geometry import Span
 
 from hcs.domain import tables
 from hcs.domain.plate import PertType
-from hcs.report import style
+from hcs.report import style, wording
 
 MIN_DOSES: Final = 3
 """A curve needs at least three different concentrations."""
+
+_MAX_TICKS: Final = 6
 
 HIT_COLOR: Final = "#d55e00"
 OTHER_COLOR: Final = "#616e7c"
@@ -70,13 +72,16 @@ def shared_range(curves: Sequence[pd.DataFrame], effect: str) -> tuple[float, fl
 def dose_figure(wells: pd.DataFrame, effect: str, limits: tuple[float, float]) -> Any:  # noqa: ANN401 - bokeh is untyped here
     """Every well as a dot (hits coloured), the median of each concentration as a line."""
     plot = style.new_figure(
-        238,
+        234,
         190,
         x_label="concentration (µM)",
         x_axis_type="log",
         y_range=Range1d(start=limits[0], end=limits[1]),
     )
     plot.axis.axis_label_text_font_size = "11px"
+    doses = np.unique(wells[tables.CONCENTRATION_UM].to_numpy(np.float64))
+    named = doses[:: -(-len(doses) // _MAX_TICKS)].tolist()
+    style.name_ticks(plot.xaxis[0], named, [wording.trimmed(dose) for dose in named])
     for level in (0.0, 1.0) if effect == tables.RESCUE else (0.0,):
         plot.add_layout(
             Span(location=level, dimension="width", line_color="#9aa5b1", line_dash="dashed")

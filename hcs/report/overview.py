@@ -12,7 +12,18 @@ from hcs.domain import tables
 from hcs.domain.config import StudyConfig
 from hcs.domain.evaluation import Comparison, Evaluation, Interval, Metric, ModelEvaluation, Unit
 from hcs.report import wording
-from hcs.report.blocks import Block, Bullets, Fact, Facts, Heading, Note, Paragraph, Section, Text
+from hcs.report.blocks import (
+    Block,
+    Bullets,
+    Fact,
+    Facts,
+    Heading,
+    Note,
+    Paragraph,
+    Section,
+    Text,
+    Warnings,
+)
 from hcs.report.study import Absent, Study
 
 _CHANCE: Final = 0.5
@@ -29,7 +40,8 @@ _RANDOM: Final = (
 
 def overview(study: Study) -> Section:
     """Return the section with warnings, verdict, and what the figures can and cannot mean."""
-    blocks: list[Block] = [Note("warning", text) for text in warnings_of(study)]
+    warnings = tuple(warnings_of(study))
+    blocks: list[Block] = [Warnings("Read this first", warnings)] if warnings else []
     blocks.append(Facts(tuple(_facts(study))))
     evaluation = study.evaluation
     if isinstance(evaluation, Absent):
@@ -163,8 +175,8 @@ def _verdict(evaluation: Evaluation, model: ModelEvaluation) -> Text:
     if by_image.mean is None:
         return Markup("{} has no ROC AUC on any test set.").format(title)
     sentence = Markup(
-        "{} told {} from {} on images of {} it had never seen with ROC AUC {} and accuracy {} "
-        "(mean ± SD over {}); {} by {} the AUC is {}."
+        "{}, asked to tell {} from {} on images of {} it had never seen, reached ROC AUC {} and "
+        "accuracy {} (mean ± SD over {}); {} by {} the AUC is {}."
     ).format(
         title,
         evaluation.positive,

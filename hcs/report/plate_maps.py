@@ -23,7 +23,7 @@ DIVERGING: Final = interp_palette(RdYlBu11, 128)
 SEQUENTIAL: Final = interp_palette(YlGnBu9[::-1], 128)
 """Pale (few) to dark blue (many)."""
 
-_WIDTH_PX: Final = 326
+_WIDTH_PX: Final = 318
 _MARGIN_LEFT_PX, _MARGIN_TOP_PX, _BAR_PX = 26, 24, 52
 
 MARKS: Final = (
@@ -64,7 +64,13 @@ def score_scale(wells: pd.DataFrame, column: str = tables.SCORE) -> Scale:
 
 
 def z_scale(wells: pd.DataFrame, column: str = tables.ROBUST_Z) -> Scale:
-    """Symmetric around 0, so that the colour tells the direction; at least ± 3."""
+    """Symmetric around 0, so that the color tells the direction; at least ± 3.
+
+    Controls do not count where there are treated wells: their distance is known beforehand, and
+    would leave the rest pale.
+    """
+    if tables.PERT_TYPE in wells and (wells[tables.PERT_TYPE] == PertType.TREATMENT.value).any():
+        wells = wells[wells[tables.PERT_TYPE] == PertType.TREATMENT.value]
     values = np.abs(_finite(wells, column))
     limit = max(3.0, float(np.percentile(values, 95))) if values.size else 3.0
     return Scale(column, DIVERGING, -limit, limit)
@@ -188,7 +194,7 @@ def _well_data(wells: pd.DataFrame, scale: Scale) -> dict[str, Any]:
     ):
         if column in wells:
             data[key] = [
-                wording.significant(v) if digits is None else wording.number(v, digits)
+                wording.trimmed(v) if digits is None else wording.number(v, digits)
                 for v in wells[column].tolist()
             ]
     for key, column in (
@@ -227,7 +233,7 @@ def _add_marks(plot: Any, wells: pd.DataFrame, px_per_well: float) -> None:  # n
     marked = (
         (usable & (kind == PertType.NEGCON.value), "circle", size),
         (usable & (kind == PertType.POSCON.value), "triangle", size),
-        (hit, "star", 1.7 * size),
+        (hit, "star", 1.25 * size),
         (~usable, "x", size),
     )
     for chosen, marker, size_px in marked:

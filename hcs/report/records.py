@@ -57,7 +57,7 @@ _PLANTED_TITLE: Final = "Planted against found (simulated data)"
 
 
 def _value(value: str | float | None) -> str:
-    return wording.text(value) if isinstance(value, str) else wording.significant(value)
+    return wording.text(value) if isinstance(value, str) else wording.trimmed(value, 4)
 
 
 # ── problems ────────────────────────────────────────────────────────────────────────────────────

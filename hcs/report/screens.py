@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import pandas as pd
@@ -35,12 +35,12 @@ def plates(study: Study) -> Section:
     hits = study.hits
     if isinstance(hits, Absent):
         return Section("plates", title, (Note("missing", hits.why),))
+    what = f" (0 to 1, the probability of {study.positive})" if study.positive else ""
     blocks: list[Block] = [
         Paragraph(
-            "One square a well; point at it for its content. Left: the mean score of its images "
-            "over all heads of the study (0 healthy, blue; 1 diseased, red). Middle: robust z, "
-            "how many robust standard deviations the well lies from the negative controls. "
-            "Right: cells per image."
+            f"One square a well; point at it for its content. Score: mean of its images{what}. "
+            "Robust z: how many robust standard deviations the well lies from the negative "
+            "controls, blue below and red above them. Cells per image: where they were counted."
         )
     ]
     by_plate = list(hits.groupby([tables.MODEL, tables.PLATE], sort=True))
@@ -104,7 +104,7 @@ def _hit_table(called: pd.DataFrame) -> Table:
         ("Plate", tables.PLATE, wording.text, False),
         ("Well", tables.WELL, wording.text, False),
         ("Compound", tables.COMPOUND, wording.text, False),
-        ("µM", tables.CONCENTRATION_UM, wording.significant, True),
+        ("µM", tables.CONCENTRATION_UM, wording.trimmed, True),
         ("Score", tables.SCORE, wording.number, True),
         ("Robust z", tables.ROBUST_Z, wording.number, True),
         ("SSMD", tables.SSMD, wording.number, True),
@@ -139,43 +139,71 @@ def quality(study: Study) -> Section:
     table = study.quality
     if isinstance(table, Absent):
         return Section("quality", title, (Note("missing", table.why),))
-    kept = [entry for entry in _QUALITY if entry[1] in table]
-    titles = tuple(Column(name, numeric, hint) for name, _, numeric, _, hint in kept)
-    rows = tuple(
-        tuple(write(row[column]) for _, column, _, write, _ in kept)
-        for row in table.to_dict(orient="records")
-    )
     blocks: tuple[Block, ...] = (
         Paragraph(
             "Z′ compares the gap between positive and negative controls with their spread: above "
             "0.5 is an excellent assay, 0 to 0.5 is usable, below 0 the controls overlap. SSMD is "
             "their distance in standard deviations of the difference; beyond ± 3 is strong."
         ),
-        Table(titles, rows, "One row a plate. p: is there a row, column or edge effect?"),
+        _quality_table(table, _CONTROLS, "One row a plate: how far apart are the controls?"),
+        _quality_table(
+            table, _POSITIONS, "p: do rows, columns or the edge differ, after correction?"
+        ),
     )
     return Section("quality", title, blocks)
+
+
+def _quality_table(table: pd.DataFrame, layout: _Layout, caption: str) -> Table:
+    """Give the columns that say anything: no empty ones, no classifier when there is only one."""
+    named = [entry for entry in (*_NAMES, *layout) if entry[1] in table]
+    kept = [
+        entry
+        for entry in named
+        if not table[entry[1]].isin(["", None]).all() and not table[entry[1]].isna().all()
+    ]
+    if table.get(tables.MODEL, pd.Series(dtype=str)).nunique() == 1:
+        kept = [entry for entry in kept if entry[1] != tables.MODEL]
+    titles = tuple(Column(name, numeric, hint) for name, _, numeric, _, hint in kept)
+    rows = tuple(
+        tuple(write(row[column]) for _, column, _, write, _ in kept)
+        for row in table.to_dict(orient="records")
+    )
+    return Table(titles, rows, caption)
+
+
+def _model(value: object) -> str:
+    return wording.model_title(str(value))
 
 
 def _yes_no(value: object) -> str:
     return wording.NONE if wording.is_missing(value) else "yes" if value else "no"
 
 
-_QUALITY: Final = (
-    ("Classifier", tables.MODEL, False, wording.model_title, ""),
+_Layout = tuple[tuple[str, str, bool, Callable[[object], str], str], ...]
+"""Title, column, whether a number, how it is written, and what it means."""
+
+_NAMES: Final[_Layout] = (
+    ("Classifier", tables.MODEL, False, _model, ""),
     ("Plate", tables.PLATE, False, wording.text, ""),
-    ("Z′", "z_prime", True, wording.number, "Zhang 1999"),
+)
+
+_CONTROLS: Final[_Layout] = (
+    ("Z′", "z_prime", True, wording.number, "Zhang 1999, doi 10.1177/108705719900400206"),
     ("Robust Z′", "robust_z_prime", True, wording.number, "with medians and MADs"),
     ("SSMD", "ssmd_controls", True, wording.number, "positive minus negative controls"),
-    ("Signal window", "signal_window", True, wording.number, ""),
-    ("CV neg.", "cv_negcon", True, wording.percent, "variation of the negative controls"),
-    ("Negative", "n_negcon", True, wording.text, "usable negative controls"),
-    ("Positive", "n_poscon", True, wording.text, "usable positive controls"),
-    ("Row p", "corrected_row_p", True, wording.p_value, "after correction"),
-    ("Column p", "corrected_column_p", True, wording.p_value, "after correction"),
-    ("Edge p", "corrected_edge_p", True, wording.p_value, "after correction"),
-    ("Replicates r", "replicate_correlation", True, wording.number, "Spearman"),
+    ("Signal window", "signal_window", True, wording.number, "gap over the controls' spread"),
+    ("Variation", "cv_negcon", True, wording.percent, "of the negative controls: SD over mean"),
+    ("Negative controls", "n_negcon", True, wording.text, "usable wells"),
+    ("Positive controls", "n_poscon", True, wording.text, "usable wells"),
+)
+
+_POSITIONS: Final[_Layout] = (
+    ("Row p", "corrected_row_p", True, wording.p_value, ""),
+    ("Column p", "corrected_column_p", True, wording.p_value, ""),
+    ("Edge p", "corrected_edge_p", True, wording.p_value, ""),
+    ("Replicates", "replicate_correlation", True, wording.number, "Spearman correlation"),
     ("Hits", "n_hits", True, wording.text, ""),
-    ("Passed", "passed", False, _yes_no, "no stated limit is broken"),
+    ("Within limits", "passed", False, _yes_no, "no stated limit is broken"),
     ("Limits broken", "failed_limits", False, wording.text, ""),
 )
 

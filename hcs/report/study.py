@@ -149,7 +149,7 @@ class Study:
         roles = images[tables.PLATE].astype(str).map(dict(self.roles)).fillna("cohort")
         known = images[self.group_by].notna() & images[self.label].notna()
         if not isinstance(self.splits, Absent):
-            known &= images[self.label].isin(self.splits.classes)
+            known &= images[self.label].astype(str).isin(self.splits.classes)
         kept = images[known & (roles == "cohort")]
         if kept.empty:
             return Absent("plates", f"No image has both {self.group_by} and {self.label}.")

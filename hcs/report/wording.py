@@ -38,6 +38,9 @@ _FEATURES: Final = {
 
 _UNITS: Final = {"_um": "µm", "_um2": "µm²", "_px": "px", "_px2": "px²"}
 
+_SPACE: Final = "\u00a0"
+"""Keeps a number and what belongs to it on one line."""
+
 _SMALLEST_P: Final = 0.001
 
 
@@ -63,18 +66,29 @@ def significant(value: object, digits: int = 3) -> str:
     return number(value, max(0, digits - 1 - math.floor(math.log10(size))))
 
 
+def trimmed(value: object, digits: int = 3) -> str:
+    """Write a number with at most so many significant digits and no idle zeros: 8, 0.65, 2,098."""
+    if is_missing(value):
+        return NONE
+    exact = float(value)  # type: ignore[arg-type]
+    if exact.is_integer():
+        return number(exact, 0)
+    words = significant(exact, digits)
+    return words.rstrip("0").rstrip(".") if "." in words else words
+
+
 def plus_minus(mean: object, sd: object, digits: int = 2) -> str:
     """``mean ± SD``; the mean alone when there is no SD."""
     if is_missing(mean) or is_missing(sd):
         return number(mean, digits)
-    return f"{number(mean, digits)} ± {number(sd, digits)}"
+    return f"{number(mean, digits)}{_SPACE}±{_SPACE}{number(sd, digits)}"
 
 
 def span(low: object, high: object, digits: int = 2) -> str:
     """``low to high``, a dash when either is absent."""
     if is_missing(low) or is_missing(high):
         return NONE
-    return f"{number(low, digits)} to {number(high, digits)}"
+    return f"{number(low, digits)}{_SPACE}to{_SPACE}{number(high, digits)}"
 
 
 def p_value(p: object) -> str:
@@ -86,7 +100,7 @@ def p_value(p: object) -> str:
 
 def percent(share: object) -> str:
     """Write a share as whole percent."""
-    return NONE if is_missing(share) else f"{number(100 * float(share), 0)} %"  # type: ignore[arg-type]
+    return NONE if is_missing(share) else f"{number(100 * float(share), 0)}%"  # type: ignore[arg-type]
 
 
 def seconds(value: object) -> str:
