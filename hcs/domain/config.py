@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
@@ -76,11 +77,22 @@ Cluster = Annotated[
 # ── simulate ────────────────────────────────────────────────────────────────────────────────────
 
 
+SIMULATE_PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "demo": {"clones_per_class": 6, "fields_per_well": 2, "screen_fields_per_well": 1},
+    "cohort": {},
+    "null": {"phenotype_strength": 0.0},
+    "screen": {"screen_plates": 2, "screen_replicates": 2},
+}
+"""What a preset of :class:`SimulateConfig` sets where nothing is given."""
+
+
 class SimulateConfig(Frozen):
     """What ``hcs simulate`` draws.
 
     ``demo``, ``cohort`` and ``null`` make a cohort of clones on plates; ``demo`` adds a screen
-    plate; ``screen`` makes screen plates alone.
+    plate; ``screen`` makes screen plates alone. A preset only sets other defaults: whatever is
+    given counts. ``neurons_per_image`` left out is 110 neurons a mm², whatever the field's size.
+    ``screen_replicates`` screen plates carry the same compounds.
     """
 
     out: str
@@ -95,10 +107,27 @@ class SimulateConfig(Frozen):
     phenotype_strength: Annotated[float, Field(ge=0, le=3)] = 1.0
     clone_variation: Annotated[float, Field(ge=0, le=3)] = 1.0
     batch_variation: Annotated[float, Field(ge=0, le=3)] = 1.0
-    neurons_per_image: PositiveFloat = 8.0
+    neurons_per_image: PositiveFloat | None = None
     screen_wells: Literal[24, 96, 384] = 96
     screen_plates: PositiveInt = 1
+    screen_replicates: PositiveInt = 1
+    screen_fields_per_well: PositiveInt = 2
     gradient_strength: Annotated[float, Field(ge=0, le=3)] = 1.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, given: Any) -> Any:  # noqa: ANN401 - pydantic hands over raw input
+        if not isinstance(given, Mapping):
+            return given
+        preset = str(given.get("preset", "demo"))
+        return {**SIMULATE_PRESETS.get(preset, {}), **given}
+
+    @model_validator(mode="after")
+    def _null_has_no_phenotype(self) -> Self:
+        if self.preset == "null" and self.phenotype_strength > 0:
+            msg = "the preset 'null' has no class difference: phenotype_strength must be 0"
+            raise ValueError(msg)
+        return self
 
 
 # ── ingest ──────────────────────────────────────────────────────────────────────────────────────
@@ -152,6 +181,12 @@ class CytationLayout(Frozen):
     kind: Literal["cytation"] = "cytation"
 
 
+class OmeTiffLayout(Frozen):
+    """OME-TIFF files and companion sets whose OME-XML describes a plate."""
+
+    kind: Literal["ometiff"] = "ometiff"
+
+
 class RegexLayout(Frozen):
     r"""Any naming as a regular expression with named groups, matched on the relative path.
 
@@ -203,6 +238,7 @@ Layout = Annotated[
     | CellomicsLayout
     | ScanRLayout
     | CytationLayout
+    | OmeTiffLayout
     | RegexLayout,
     Field(discriminator="kind"),
 ]
@@ -340,11 +376,18 @@ class EmbedConfig(Frozen):
 
 
 class Head(Frozen):
-    """The new, regularised head: dense → ReLU → dropout → dense."""
+    """The new, regularised head: dense → ReLU → dropout → dense.
+
+    ``standardize`` brings every feature to zero mean and unit spread over the training images of
+    the split. ``keep`` is the epoch whose weights are kept: the ``last`` one, or the ``best`` by
+    validation accuracy. The study states neither.
+    """
 
     hidden_units: PositiveInt = 256
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     l2: Annotated[float, Field(ge=0)] = 1e-4
+    standardize: bool = True
+    keep: Literal["last", "best"] = "last"
 
 
 class FixedOptimizer(Frozen):

@@ -1,0 +1,208 @@
+"""Which image, in which augmented view, stands in which batch of which head and epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hcs.errors import InputError, MemoryBudgetError
+from hcs.learn import counters
+
+Rows = NDArray[np.int64]
+
+DEFAULT_BUDGET_BYTES: Final = 2 * 2**30
+_COPIES: Final = 8
+"""Arrays as large as the hidden kernel that one head needs: weights, velocity and gradient, each
+in and out of the compiled loop, the kept weights and one to spare."""
+_HEADS_IN_STEP: Final = 8
+"""More heads at once are slower on a CPU: their weights no longer fit its cache (measured)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadJob:
+    """One head to train: which images, and how.
+
+    Attributes
+    ----------
+    split, trial
+        What this head is; with the seed they decide its start, its batches and its dropout.
+    train_rows, validation_rows
+        Rows of the feature array. Validation may be empty. No other row is ever read.
+    learning_rate, momentum
+        Of stochastic gradient descent.
+    dropout, l2
+        Instead of the head's own, or None.
+    labels
+        ``(I,)`` classes for this head alone (as for a permutation test), or None.
+    """
+
+    split: int
+    trial: int
+    train_rows: Rows
+    validation_rows: Rows
+    learning_rate: float
+    momentum: float
+    dropout: float | None = None
+    l2: float | None = None
+    labels: NDArray[np.integer] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batches:
+    """Batches of several heads in lockstep, padded to one shape.
+
+    Attributes
+    ----------
+    rows
+        ``(S, H, B)`` int32. Padding repeats a row of the head itself, so that no head ever reads
+        an image that is not its own.
+    weights
+        ``(S, H, B)`` float32: 0 for padding, 1 for an image.
+    """
+
+    rows: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+
+def plan_groups(
+    n_heads: int, n_features: int, hidden_units: int, budget_bytes: int = DEFAULT_BUDGET_BYTES
+) -> int:
+    """How many heads to train in step so that they fit the memory budget.
+
+    Parameters
+    ----------
+    n_heads
+        Heads to train in all; 0 gives 0.
+    n_features, hidden_units
+        Size of the hidden kernel, which decides the memory.
+    budget_bytes
+        What the heads may take, features not included.
+
+    Returns
+    -------
+    int
+        Heads a group, evened out over the groups.
+
+    Raises
+    ------
+    MemoryBudgetError
+        When not even one head fits.
+    """
+    head_bytes = _COPIES * 4 * n_features * hidden_units
+    fitting = budget_bytes // head_bytes
+    if fitting < 1:
+        msg = (
+            f"one head of {n_features} features × {hidden_units} hidden units needs "
+            f"{head_bytes / 2**20:.0f} MiB, the budget is {budget_bytes / 2**20:.0f} MiB; "
+            "use pooling 'avg', fewer hidden units, or more memory"
+        )
+        raise MemoryBudgetError(msg)
+    if n_heads == 0:
+        return 0
+    n_groups = -(-n_heads // min(fitting, _HEADS_IN_STEP))
+    return -(-n_heads // n_groups)
+
+
+def check_jobs(jobs: Sequence[HeadJob], n_images: int) -> None:
+    """Refuse jobs that cannot be trained or whose roles share an image.
+
+    Raises
+    ------
+    InputError
+        No training image, a row outside the features, or an image in both roles.
+    """
+    for job in jobs:
+        what = f"split {job.split}, trial {job.trial}"
+        if len(job.train_rows) == 0:
+            msg = f"{what} has no training images"
+            raise InputError(msg)
+        used = np.concatenate([job.train_rows, job.validation_rows])
+        if used.min() < 0 or used.max() >= n_images:
+            msg = f"{what} names rows {used.min()} to {used.max()} of {n_images} images"
+            raise InputError(msg)
+        if shared := set(job.train_rows.tolist()) & set(job.validation_rows.tolist()):
+            msg = f"{what} trains and validates on {len(shared)} of the same images"
+            raise InputError(msg)
+
+
+def used_rows(jobs: Iterable[HeadJob]) -> Rows:
+    """Rows that any job trains or validates on, in order, each once."""
+    parts = [rows for job in jobs for rows in (job.train_rows, job.validation_rows)]
+    return np.unique(np.concatenate(parts)).astype(np.int64)
+
+
+def train_batches(jobs: Sequence[HeadJob], batch_size: int, seed: int, epoch: int) -> Batches:
+    """Shuffle each head's training images into its own batches for one epoch.
+
+    Parameters
+    ----------
+    jobs
+        ``H`` heads. Those with fewer images end with empty batches.
+    batch_size
+        Images a batch; the last one of a head may be smaller.
+    seed, epoch
+        With split and trial these decide the order.
+    """
+    orders = [
+        job.train_rows[
+            counters.permutation(len(job.train_rows), "batches", seed, job.split, job.trial, epoch)
+        ]
+        for job in jobs
+    ]
+    return _stack(orders, [int(job.train_rows[0]) for job in jobs], batch_size)
+
+
+def validation_batches(jobs: Sequence[HeadJob], batch_size: int) -> Batches:
+    """Each head's validation images in their own order."""
+    orders = [job.validation_rows for job in jobs]
+    return _stack(orders, [int(job.train_rows[0]) for job in jobs], batch_size)
+
+
+def _stack(orders: Sequence[Rows], fill: Sequence[int], batch_size: int) -> Batches:
+    n_steps = max(1, *(-(-len(order) // batch_size) for order in orders))
+    rows = np.empty((len(orders), n_steps * batch_size), np.int32)
+    weights = np.zeros(rows.shape, np.float32)
+    for index, order in enumerate(orders):
+        rows[index] = fill[index]
+        rows[index, : len(order)] = order
+        weights[index, : len(order)] = 1.0
+    shape = (len(orders), n_steps, batch_size)
+    return Batches(
+        np.ascontiguousarray(rows.reshape(shape).swapaxes(0, 1)),
+        np.ascontiguousarray(weights.reshape(shape).swapaxes(0, 1)),
+    )
+
+
+def views_of_epoch(images: Rows, n_views: int, seed: int, epoch: int) -> Rows:
+    """Which view of each image is shown in one epoch.
+
+    Every image goes through its augmented views 1..K in an order of its own, none twice before
+    all were shown: with as many views as epochs each epoch is a fresh one, as in the study.
+
+    Parameters
+    ----------
+    images
+        ``(I,)`` numbers of the images.
+    n_views
+        Views in the feature array, 1 + K. With K = 0 the image itself is shown.
+    seed, epoch
+        With the image these decide the view; all heads see the same view in an epoch.
+
+    Returns
+    -------
+    ndarray
+        ``(I,)`` view numbers.
+    """
+    augmented = n_views - 1
+    if augmented < 1 or len(images) == 0:
+        return np.zeros(len(images), np.int64)
+    cycle, step = divmod(epoch, augmented)
+    # One long draw for all images: image i owns words i·K to i·K + K − 1 of the stream.
+    last = int(images.max()) + 1
+    words = counters.raw_words(last * augmented, "views", seed, cycle).reshape(last, augmented)
+    order = np.argsort(words[images], axis=1, kind="stable")
+    return order[:, step].astype(np.int64) + 1

@@ -1,0 +1,385 @@
+"""Many heads trained in step: equal to Keras, independent of each other, blind to test images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hcs.domain.config import Backbone, Head
+from hcs.errors import InputError, MemoryBudgetError
+from hcs.learn import heads as module
+from hcs.learn.backbone import Embedder
+from hcs.learn.batches import train_batches, views_of_epoch
+from hcs.learn.heads import (
+    HeadJob,
+    HeadWeights,
+    export_keras,
+    plan_groups,
+    predict_heads,
+    train_heads,
+)
+from hcs.learn.headweights import initial_weights
+
+# Keras copies TensorFlow variables in a way that NumPy 2 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+N, F, SEED = 60, 12, 5
+PLAIN = Head(hidden_units=8, dropout=0.0, l2=1e-2, standardize=False)
+STANDARD = Head(hidden_units=8, dropout=0.3)
+
+
+def cohort(n_views=1, n_classes=2):
+    """Vectors whose first features tell the class."""
+    rng = np.random.default_rng(1)
+    labels = np.arange(N) % n_classes
+    features = rng.normal(size=(N, n_views, F)).astype(np.float32)
+    features[..., :3] += 1.5 * labels[:, None, None]
+    return features, labels
+
+
+def job(split=0, trial=0, train=slice(0, 37), validation=slice(37, 50), rate=0.05, momentum=0.9):
+    rows = np.random.default_rng(split).permutation(N)
+    return HeadJob(split, trial, rows[train], rows[validation], rate, momentum)
+
+
+def train(features, labels, jobs, head=STANDARD, epochs=4, **options):
+    n_classes = options.pop("n_classes", 2)
+    return train_heads(features, labels, jobs, head, n_classes, epochs, 8, SEED)
+
+
+def arrays(result):
+    weights = result.weights
+    return [weights.w1[0], weights.b1[0], weights.w2[0], weights.b2[0]]
+
+
+def keras_head(start, l2, rate, momentum):
+    import keras
+
+    regularizer = keras.regularizers.L2(l2)
+    hidden = keras.layers.Dense(8, "relu", kernel_regularizer=regularizer)
+    output = keras.layers.Dense(start.n_classes, "softmax", kernel_regularizer=regularizer)
+    model = keras.Sequential([keras.Input((F,)), hidden, output])
+    model.set_weights([start.w1[0], start.b1[0], start.w2[0], start.b2[0]])
+    model.compile(
+        keras.optimizers.SGD(rate, momentum),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return model
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_equal_to_keras_fit_on_the_same_batches(n_classes):
+    features, labels = cohort(n_classes=n_classes)
+    jobs = [job(0), job(1, trial=2, rate=0.01, momentum=0.7), job(2, rate=0.02, momentum=1.0)]
+    epochs = 5
+    results = train(features, labels, jobs, PLAIN, epochs, n_classes=n_classes)
+    for one, result in zip(jobs, results, strict=True):
+        start = initial_weights(PLAIN, F, n_classes, (SEED, one.split, one.trial))
+        model = keras_head(start, PLAIN.l2, one.learning_rate, one.momentum)
+        for epoch in range(epochs):
+            batches = train_batches([one], 8, SEED, epoch)
+            order = batches.rows[batches.weights > 0]
+            fit = model.fit(
+                features[order, 0], labels[order], batch_size=8, shuffle=False, verbose=0
+            )
+            accuracy = fit.history["accuracy"][0]
+            assert result.history.accuracy[epoch] == pytest.approx(accuracy, abs=1e-6)
+        for mine, theirs in zip(arrays(result), model.get_weights(), strict=True):
+            np.testing.assert_allclose(mine, theirs, atol=1e-5)
+        seen = features[one.validation_rows, 0]
+        expected = model.predict(seen, verbose=0)
+        np.testing.assert_allclose(predict_heads(seen, result.weights)[0], expected, atol=1e-5)
+        right = expected.argmax(axis=1) == labels[one.validation_rows]
+        assert result.history.validation_accuracy[-1] == pytest.approx(right.mean(), abs=1e-6)
+        chosen = expected[np.arange(len(seen)), labels[one.validation_rows]]
+        assert result.history.validation_loss[-1] == pytest.approx(-np.log(chosen).mean(), abs=1e-5)
+
+
+def test_a_planted_difference_is_learned():
+    features, labels = cohort()
+    results = train(features, labels, [job(split) for split in range(10)], epochs=15)
+    assert [result.job.split for result in results] == list(range(10))
+    assert np.mean([result.validation_accuracy for result in results]) > 0.85
+    assert all(result.diverged_epoch is None and result.kept_epoch == 14 for result in results)
+    assert results[0].history.loss[-1] < results[0].history.loss[0]
+
+
+def test_a_head_does_not_depend_on_its_neighbours():
+    features, labels = cohort(n_views=3)
+    jobs = [job(split) for split in range(10)]
+    together = train(features, labels, jobs)
+    for index in (0, 4, 9):
+        (alone,) = train(features, labels, [jobs[index]])
+        for one, other in zip(arrays(alone), arrays(together[index]), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_rows_that_no_job_names_are_never_read():
+    features, labels = cohort(n_views=2)
+    jobs = [job(0), job(0, trial=1)]
+    clean = train(features, labels, jobs)
+    poisoned = features.copy()
+    test_rows = np.setdiff1d(
+        np.arange(N), np.concatenate([jobs[0].train_rows, jobs[0].validation_rows])
+    )
+    poisoned[test_rows] = np.nan
+    for one, other in zip(clean, train(poisoned, labels, jobs), strict=True):
+        for mine, theirs in zip(arrays(one), arrays(other), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+def test_validation_images_change_nothing_but_the_history():
+    features, labels = cohort(n_views=2)
+    (clean,) = train(features, labels, [job()])
+    poisoned = features.copy()
+    poisoned[job().validation_rows] = np.nan
+    (other,) = train(poisoned, labels, [job()])
+    for one, two in zip(arrays(clean), arrays(other), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert other.history.validation_accuracy.tolist() == [0, 0, 0, 0]
+
+
+def test_another_split_training_on_a_poisoned_row_does_no_harm():
+    features, labels = cohort()
+    first = job(0)
+    test_row = next(
+        row for row in range(N) if row not in {*first.train_rows, *first.validation_rows}
+    )
+    second = job(1, train=slice(0, 20), validation=slice(20, 30))
+    second = replace(second, train_rows=np.append(second.train_rows, test_row))
+    second = replace(second, validation_rows=np.setdiff1d(second.validation_rows, [test_row]))
+    second = replace(second, train_rows=np.unique(second.train_rows))
+    poisoned = features.copy()
+    poisoned[test_row] = np.nan
+    clean, _ = train(features, labels, [first, second])
+    mine, theirs = train(poisoned, labels, [first, second])
+    np.testing.assert_array_equal(arrays(clean)[0], arrays(mine)[0])
+    assert theirs.diverged_epoch == 0
+
+
+def test_divergence_stays_with_its_head():
+    features, labels = cohort()
+    calm, wild = job(0), job(0, trial=1, rate=1e30)
+    (alone,) = train(features, labels, [calm])
+    together = train(features, labels, [wild, calm, wild])
+    np.testing.assert_allclose(arrays(together[1])[0], arrays(alone)[0], atol=1e-6)
+    assert together[1].diverged_epoch is None
+    assert together[0].diverged_epoch is not None
+    assert together[0].history.validation_accuracy[-1] == 0
+
+
+def test_heads_with_different_numbers_of_images():
+    features, labels = cohort()
+    long, short = job(0), job(1, train=slice(0, 9), validation=slice(9, 11))
+    none = job(2, validation=slice(0, 0))
+    together = train(features, labels, [long, short, none], PLAIN)
+    for index, one in enumerate([long, short, none]):
+        (alone,) = train(features, labels, [one], PLAIN)
+        np.testing.assert_allclose(arrays(together[index])[0], arrays(alone)[0], atol=1e-6)
+        np.testing.assert_allclose(together[index].history.loss, alone.history.loss, rtol=1e-5)
+    assert np.isnan(together[2].history.validation_loss).all()
+    assert np.isnan(together[2].validation_accuracy)
+
+
+def test_dropout_drops_as_often_as_asked_and_keeps_the_mean(monkeypatch):
+    from hcs.learn.backbone import load_tensorflow
+    from hcs.learn.lockstep import _mask
+
+    tf = load_tensorflow()
+    keys, rates = tf.constant([1, 2], tf.uint32), tf.constant([0.5, 0.2], tf.float32)
+    masks = np.stack([_mask([2, 32, 64], tf.constant(s), keys, rates).numpy() for s in range(20)])
+    np.testing.assert_allclose((masks == 0).mean(axis=(0, 2, 3)), [0.5, 0.2], atol=0.01)
+    np.testing.assert_allclose(masks.mean(axis=(0, 2, 3)), 1, atol=0.02)
+    per_place = (masks == 0).mean(axis=0)[0]
+    assert 0.05 < per_place.min() < per_place.max() < 0.95
+    assert not np.array_equal(masks[0, 0], masks[1, 0])
+
+
+def test_dropout_slows_fitting_and_is_off_when_judging():
+    features, labels = cohort()
+    heavy = train(features, labels, [job()], replace_head(dropout=0.8), epochs=10)[0]
+    none = train(features, labels, [job()], replace_head(dropout=0.0), epochs=10)[0]
+    assert heavy.history.loss[-1] > none.history.loss[-1] + 0.1
+    first = predict_heads(features[:, 0], heavy.weights)
+    np.testing.assert_array_equal(first, predict_heads(features[:, 0], heavy.weights))
+
+
+def replace_head(**changes):
+    return STANDARD.model_copy(update=changes)
+
+
+def test_settings_of_one_head_override_the_shared_ones():
+    features, labels = cohort()
+    own = replace(job(), dropout=0.0, l2=0.3)
+    shared, single = train(features, labels, [job(), own])
+    (expected,) = train(features, labels, [job()], replace_head(dropout=0.0, l2=0.3))
+    np.testing.assert_allclose(arrays(single)[0], arrays(expected)[0], atol=1e-6)
+    assert not np.allclose(arrays(shared)[0], arrays(single)[0], atol=1e-3)
+
+
+def test_labels_of_one_head_are_its_own():
+    features, labels = cohort()
+    flipped = replace(job(), labels=1 - labels)
+    one, other = train(features, labels, [job(), flipped], epochs=10)
+    first = predict_heads(features[:, 0], one.weights)[0, :, 1]
+    second = predict_heads(features[:, 0], other.weights)[0, :, 1]
+    assert np.corrcoef(first, second)[0, 1] < -0.8
+
+
+def test_keeping_the_best_epoch():
+    features, labels = cohort()
+    jobs = [job(0, rate=0.3), job(1, rate=0.3)]
+    results = train(features, labels, jobs, replace_head(keep="best"), epochs=8)
+    for index, result in enumerate(results):
+        best = int(np.argmax(result.history.validation_accuracy))
+        assert result.kept_epoch == best
+        upto = train(features, labels, jobs, STANDARD, epochs=best + 1)[index]
+        np.testing.assert_allclose(arrays(result)[0], arrays(upto)[0], atol=1e-6)
+
+
+def test_standardization_uses_training_rows_only_and_folds_away():
+    features, labels = cohort()
+    features[..., 5] = 7.0  # constant: must not divide by zero
+    features[..., 6] *= 1000
+    (result,) = train(features, labels, [job()], epochs=2)
+    rows = job().train_rows
+    np.testing.assert_allclose(result.weights.mean[0], features[rows, 0].mean(axis=0), rtol=1e-4)
+    assert (result.weights.scale > 0).all()
+    assert np.isfinite(arrays(result)[0]).all()
+    folded = result.weights.folded()
+    assert folded.mean is None
+    np.testing.assert_allclose(
+        predict_heads(features[:, 0], folded),
+        predict_heads(features[:, 0], result.weights),
+        atol=1e-5,
+    )
+
+
+def test_float16_features_are_as_good():
+    features, labels = cohort(n_views=2)
+    half = features.astype(np.float16)
+    (one,) = train(half, labels, [job()])
+    (other,) = train(half.astype(np.float32), labels, [job()])
+    np.testing.assert_allclose(arrays(one)[0], arrays(other)[0], atol=1e-5)
+
+
+def test_augmented_views_are_trained_on_and_the_image_itself_is_judged():
+    features, labels = cohort(n_views=4)
+    changed = features.copy()
+    changed[:, 1:] += 5
+    (one,) = train(features, labels, [job()])
+    (other,) = train(changed, labels, [job()])
+    assert not np.allclose(arrays(one)[0], arrays(other)[0])
+    unaugmented = features.copy()
+    unaugmented[job().train_rows, 0] = np.nan  # view 0 of training images: standardization only
+    (blind,) = train(unaugmented, labels, [job()], PLAIN)
+    assert blind.diverged_epoch is None
+
+
+def test_every_view_is_shown_once_before_any_is_shown_again():
+    images = np.array([2, 3, 11])
+    shown = np.stack([views_of_epoch(images, 5, SEED, epoch) for epoch in range(8)])
+    for block in (shown[:4], shown[4:]):
+        np.testing.assert_array_equal(np.sort(block, axis=0), np.arange(1, 5)[:, None].repeat(3, 1))
+    alone = [views_of_epoch(images[2:], 5, SEED, epoch)[0] for epoch in range(8)]
+    np.testing.assert_array_equal(shown[:, 2], alone)
+    assert views_of_epoch(images, 1, SEED, 3).tolist() == [0, 0, 0]
+
+
+def test_no_jobs_no_heads():
+    features, labels = cohort()
+    assert train(features, labels, []) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param({"train_rows": np.array([], np.int64)}, "no training images", id="empty"),
+        pytest.param({"train_rows": np.array([0, N])}, f"of {N} images", id="outside"),
+        pytest.param({"train_rows": np.arange(N)}, "of the same images", id="leak"),
+        pytest.param({"labels": np.full(N, 2)}, "labels 2 to 2 of 2 classes", id="labels"),
+    ],
+)
+def test_impossible_jobs_are_refused(change, message):
+    features, labels = cohort()
+    with pytest.raises(InputError, match=message):
+        train(features, labels, [replace(job(), **change)])
+
+
+def test_the_best_epoch_needs_validation_images():
+    features, labels = cohort()
+    with pytest.raises(InputError, match="no validation images"):
+        train(features, labels, [job(validation=slice(0, 0))], replace_head(keep="best"))
+
+
+def test_labels_must_belong_to_the_features():
+    features, labels = cohort()
+    with pytest.raises(InputError, match="59 labels"):
+        train(features, labels[:-1], [job()])
+
+
+@pytest.mark.parametrize(
+    ("n_heads", "budget_mib", "expected"),
+    [
+        pytest.param(55, 2048, 8, id="cache"),
+        pytest.param(9, 2048, 5, id="even"),
+        pytest.param(3, 2048, 3, id="few"),
+        pytest.param(55, 9, 2, id="memory"),
+        pytest.param(0, 2048, 0, id="none"),
+    ],
+)
+def test_groups_fit_the_budget(n_heads, budget_mib, expected):
+    assert plan_groups(n_heads, 512, 256, budget_mib * 2**20) == expected
+
+
+def test_a_head_that_cannot_fit_is_refused():
+    with pytest.raises(MemoryBudgetError, match="pooling 'avg'"):
+        plan_groups(1, 32768, 256, 2**20)
+
+
+def test_stacking_and_taking():
+    parts = [initial_weights(PLAIN, F, 2, (SEED, index)) for index in range(3)]
+    stacked = HeadWeights.concatenate(parts)
+    assert (len(stacked), stacked.n_features, stacked.n_classes) == (3, F, 2)
+    np.testing.assert_array_equal(stacked.take([2]).w1, parts[2].w1)
+    assert not np.array_equal(parts[0].w1, parts[1].w1)
+    bad = replace(parts[0], mean=np.zeros((1, F)), scale=np.ones((1, F)))
+    with pytest.raises(InputError, match="standardized"):
+        HeadWeights.concatenate([parts[0], bad])
+
+
+def test_predicting():
+    weights = initial_weights(PLAIN, F, 3, (SEED,))
+    assert predict_heads(np.empty((0, F), np.float16), weights).shape == (1, 0, 3)
+    features, _ = cohort()
+    probabilities = predict_heads(features[:, 0], weights)
+    np.testing.assert_allclose(probabilities.sum(axis=-1), 1, rtol=1e-6)
+    with pytest.raises(InputError, match="same backbone"):
+        predict_heads(features[:, 0, :5], weights)
+
+
+@pytest.mark.parametrize("pooling", ["avg", "flatten"])
+def test_an_exported_head_predicts_the_same_in_plain_keras(pooling, tmp_path):
+    import keras
+
+    spec = Backbone(weights="random", layer="block2_pool", pooling=pooling)
+    images = np.random.default_rng(0).integers(0, 256, (12, 32, 32), dtype=np.uint8)
+    features = Embedder(spec, 32, 4).features(images)
+    labels = np.arange(12) % 2
+    one = HeadJob(0, 0, np.arange(8), np.arange(8, 12), 0.01, 0.9)
+    (result,) = train_heads(features[:, None], labels, [one], STANDARD, 2, 3, 4, SEED)
+    model = export_keras(spec, 32, result.weights)
+    assert not any(isinstance(layer, keras.Model) for layer in model.layers)
+    model.save(tmp_path / "head.keras")
+    loaded = keras.saving.load_model(tmp_path / "head.keras", safe_mode=True)
+    found = loaded.predict(images[..., None].astype(np.float32), verbose=0)
+    np.testing.assert_allclose(found, predict_heads(features, result.weights)[0], atol=1e-4)
+    with pytest.raises(InputError, match="these heads want"):
+        export_keras(spec, 32, initial_weights(STANDARD, 5, 2, (SEED,)))
+
+
+def test_the_public_names_exist():
+    assert all(hasattr(module, name) for name in module.__all__)
