@@ -14,6 +14,7 @@ from hcs.ops import quality
 from hcs.ops.filters import estimate_background
 from hcs.ops.intensity import plane_statistics
 from hcs.ops.neurites import UNASSIGNED, Neurites, trace_neurites
+from hcs.ops.ridges import find_ridges
 from hcs.ops.scales import Scales
 from hcs.ops.segment import LabelPlane, Somas, segment_somas
 
@@ -93,8 +94,9 @@ def measure_field(
     statistics = plane_statistics(image)
     values = image.astype(np.float32)
     signal = values - estimate_background(values, scales.soma_diameter_px)
-    somas = segment_somas(signal, scales, settings.soma_threshold)
-    neurites = trace_neurites(signal, somas, scales, settings.neurite_threshold)
+    ridges = find_ridges(signal, scales.ridge_sigma_px)
+    somas = segment_somas(signal, ridges, scales, settings)
+    neurites = trace_neurites(ridges, somas, scales, settings.neurite_threshold)
     cells = _cell_columns(values, somas, neurites, pixel_size_um)
     features = {
         **_shape_features(cells, somas, neurites, pixel_size_um),

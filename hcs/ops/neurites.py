@@ -12,9 +12,8 @@ from skimage.morphology import skeletonize
 
 from hcs.domain.config import Threshold
 from hcs.ops.branches import prune
-from hcs.ops.filters import FloatPlane
 from hcs.ops.graph import PixelGraph, lengths_of_pixels, link_matrix
-from hcs.ops.ridges import center_lines, find_ridges
+from hcs.ops.ridges import Ridges, center_lines
 from hcs.ops.scales import Scales
 from hcs.ops.segment import LabelPlane, Somas
 
@@ -54,15 +53,13 @@ class Neurites:
         return plane
 
 
-def trace_neurites(
-    signal: FloatPlane, somas: Somas, scales: Scales, threshold: Threshold
-) -> Neurites:
+def trace_neurites(ridges: Ridges, somas: Somas, scales: Scales, threshold: Threshold) -> Neurites:
     """Find the neurites of a field.
 
     Parameters
     ----------
-    signal
-        Shape (Y, X), counts above background.
+    ridges
+        Ridges of the signal above background.
     somas
         Somas of the field.
     scales
@@ -76,7 +73,6 @@ def trace_neurites(
         Of no pixels when there are none.
     """
     bodies = somas.labels > 0
-    ridges = find_ridges(signal, 0.6 * scales.neurite_width_px)
     mask = center_lines(ridges, threshold, bodies)
     skeleton = skeletonize(mask | bodies) & ~bodies
     graph = prune(

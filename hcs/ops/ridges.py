@@ -25,6 +25,9 @@ _NEIGHBORHOOD_SIGMAS: Final = 8.0
 _PROMINENCE: Final = 0.2
 """A line weaker than this share of the strongest ridge nearby belongs to its flank or end."""
 
+_FAINT_PERCENTILE: Final = 30
+"""Where the brightness of lines is read, below what the flanks of somas add."""
+
 _QUIET_PERCENTILE: Final = 30
 """The response's spread is read here, so that even dense neurites do not enter into it."""
 
@@ -54,6 +57,12 @@ class Ridges:
     strength: FloatPlane
     sigma_px: float
     blurred: FloatPlane
+
+    def brightness(self, threshold: Threshold) -> float:
+        """Typical height of the lines in the blurred plane, in counts; 0 without lines."""
+        high = _high_level(self.strength, threshold)
+        on_lines = self.blurred[1:-1, 1:-1][self.strength > high] if high > 0 else np.zeros(0)
+        return float(np.percentile(on_lines, _FAINT_PERCENTILE)) if on_lines.size else 0.0
 
 
 def find_ridges(image: FloatPlane, sigma_px: float) -> Ridges:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from hcs.domain.config import MorphologyConfig
+
+_SIGMA_WIDTHS: Final = 0.5
+"""Blur over width; less would follow noise, more would merge neighbors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +18,11 @@ class Scales:
     soma_diameter_px: float
     neurite_width_px: float
     min_neurite_length_px: float
+
+    @property
+    def ridge_sigma_px(self) -> float:
+        """Standard deviation of the blur under which neurites are ridges, in pixels."""
+        return _SIGMA_WIDTHS * self.neurite_width_px
 
     @classmethod
     def of(cls, settings: MorphologyConfig, pixel_size_um: float | None) -> Scales:

@@ -1,4 +1,4 @@
-"""Somas: bright bodies wider than a neurite, outlined at half of their own height."""
+"""Somas: bright bodies wider than a neurite and evenly filled, outlined at half of their height."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.feature import peak_local_max
-from skimage.filters import threshold_otsu
-from skimage.segmentation import watershed
+from skimage.segmentation import expand_labels, watershed
 
-from hcs.domain.config import FixedLevel, NoiseLevel, Threshold
-from hcs.ops.filters import FloatPlane, enlarge, smooth
+from hcs.domain.config import FixedLevel, MorphologyConfig, NoiseLevel, Threshold
+from hcs.ops.filters import FloatPlane, smooth
 from hcs.ops.intensity import downsample_mean
 from hcs.ops.quality import estimate_noise
+from hcs.ops.ridges import Ridges
 from hcs.ops.scales import Scales
 
 LabelPlane = NDArray[np.uint16]
+Labels = NDArray[np.int32]
 
 MAX_LABEL: Final = 65534
 """Largest object number; 65535 is kept for neurites of no soma."""
@@ -26,17 +27,43 @@ MAX_LABEL: Final = 65534
 _WORKING_DIAMETER_PX: Final = 11.0
 """Somas are found on an image coarse enough for them to have about this diameter."""
 
-_OPENING_FRACTION: Final = 0.3
+_BLUR_DIAMETERS: Final = 1 / 20
+_OPENING_DIAMETERS: Final = 0.5
 """Diameter of the disk that erases neurites, in soma diameters."""
 
 _MIN_AREA_FRACTION: Final = 0.25
 """Smaller bodies, in areas of a disk of the soma's diameter, are debris."""
 
-_SEED_DISTANCE_FRACTION: Final = 0.45
+_MIN_FILL: Final = 0.77
+"""Mean of a soma after the opening over its mean before. A body loses little (0.8 and more on
+drawn fields); a bundle or a crossing of neurites is not filled and loses more (0.78 and less)."""
+
+_MIN_PIXEL_FILL: Final = 0.65
+"""The same of a single pixel: below, it belongs to a neurite that leaves the soma."""
+
+_NOISE_MARGIN: Final = 2.0
+"""The opening picks low values: it loses about this many standard deviations of the noise."""
+
+_SEED_DIAMETERS: Final = 0.45
 """Centers of two somas lie at least this many diameters apart."""
+
+_SUMMIT_DIAMETERS: Final = 1.5
+"""Width of the neighborhood whose highest soma a pixel is compared with."""
+
+_SUMMIT_FRACTION: Final = 0.4
+"""What is lower than this share of a soma beside it belongs to its flank or its neurites."""
+
+_ZONE_DIAMETERS: Final = 0.3
+"""An outline lies at most this far outside of its seed region."""
 
 _NOISE_MULTIPLE: Final = 5.0
 """No soma is fainter than this many standard deviations of the noise."""
+
+_HEIGHT_PERCENTILE: Final = 75
+_BASE_PERCENTILE: Final = 50
+_OUTLINE_FRACTION: Final = 0.5
+_TRIM_DIAMETERS: Final = 0.6
+"""Diameter of the disk that must fit everywhere into a soma's outline, in soma diameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +77,7 @@ class Somas:
     count
         Number of somas.
     debris
-        Shape (Y, X), bool: bright bodies that are too small for a soma.
+        Shape (Y, X), bool: bright bodies that are too small or too ragged for a soma.
     """
 
     labels: LabelPlane
@@ -58,52 +85,60 @@ class Somas:
     debris: NDArray[np.bool_]
 
 
-def segment_somas(signal: FloatPlane, scales: Scales, threshold: Threshold) -> Somas:
+def segment_somas(
+    signal: FloatPlane, ridges: Ridges, scales: Scales, settings: MorphologyConfig
+) -> Somas:
     """Find somas and separate those that touch.
 
-    Neurites are erased by an opening with a disk wider than they are; what remains above the
-    threshold is cut along the watershed of its distance transform (one seed a soma), and each
-    part is outlined where it falls to half of its own height, which is where the edge of a
-    blurred disk lies whatever its brightness.
+    Neurites are erased by an opening with a disk wider than they are. What remains above the
+    threshold and was not much brighter before is cut along the watershed of its distance
+    transform (one seed a soma). Each part is outlined half-way between its own height and its
+    surroundings, which is where the edge of a blurred body lies whatever its brightness.
 
     Parameters
     ----------
     signal
         Shape (Y, X), counts above background.
+    ridges
+        Ridges of the signal: somas are not darker than neurites.
     scales
         Expected sizes.
-    threshold
-        How the level that separates somas from the rest is chosen.
+    settings
+        How the levels are chosen.
 
     Returns
     -------
     Somas
         None found in an empty, constant or tiny image.
     """
-    nothing = np.zeros(signal.shape, bool)
     factor = max(1, int(scales.soma_diameter_px / _WORKING_DIAMETER_PX))
     diameter = scales.soma_diameter_px / factor
-    coarse = smooth(downsample_mean(signal, factor), diameter / 12)
-    opened = ndimage.grey_opening(
-        coarse, footprint=_disk(diameter * _OPENING_FRACTION / 2), mode="nearest"
+    coarse = smooth(downsample_mean(signal, factor), diameter * _BLUR_DIAMETERS)
+    disk = _disk(diameter * _OPENING_DIAMETERS / 2)
+    opened: FloatPlane = ndimage.grey_opening(coarse, footprint=disk, mode="nearest")
+    noise = estimate_noise(coarse)
+    neurite_counts = ridges.brightness(settings.neurite_threshold)
+    level = _level(settings.soma_threshold, max(_NOISE_MULTIPLE * noise, neurite_counts))
+    summit = ndimage.maximum_filter(opened, round(_SUMMIT_DIAMETERS * diameter), mode="nearest")
+    body = opened > np.maximum(level, summit * _SUMMIT_FRACTION)
+    restored = opened + _NOISE_MARGIN * noise
+    seeds = _split(body & (restored > _MIN_PIXEL_FILL * coarse), diameter)
+    if not seeds.any():
+        return Somas(np.zeros(signal.shape, np.uint16), 0, np.zeros(signal.shape, bool))
+    fill = np.bincount(seeds.ravel(), restored.ravel()) / np.maximum(
+        np.bincount(seeds.ravel(), coarse.ravel()), 1e-12
     )
-    level = _level(opened, coarse, threshold)
-    if level <= 0:
-        return Somas(np.zeros(signal.shape, np.uint16), 0, nothing)
-    seeds = _split(opened > level, diameter)
-    heights = _heights(opened, seeds)
-    areas = np.bincount(seeds.ravel(), minlength=heights.size)
-    big = areas >= _MIN_AREA_FRACTION * np.pi / 4 * diameter**2
-    big[0] = False
-    basins = np.repeat(np.repeat(_grow(seeds, opened, heights), factor, 0), factor, 1)
-    basins = basins[: signal.shape[0], : signal.shape[1]]
-    inside = enlarge(opened, factor, signal.shape) > heights[basins] / 2
-    debris = inside & ~big[basins] & (basins > 0)
-    numbers = np.zeros(big.size, np.uint16)
-    count = min(int(big.sum()), MAX_LABEL)
-    numbers[np.flatnonzero(big)[:count]] = np.arange(1, count + 1)
-    labels = np.where(inside, numbers[basins], np.uint16(0))
-    return Somas(labels, count, debris)
+    zones: Labels = expand_labels(seeds, distance=diameter * _ZONE_DIAMETERS)
+    heights = _percentiles(opened, seeds, _HEIGHT_PERCENTILE, fill.size)
+    bases = _percentiles(opened, np.where(seeds > 0, 0, zones), _BASE_PERCENTILE, fill.size)
+    levels = bases + _OUTLINE_FRACTION * (heights - bases)
+    zones = np.repeat(np.repeat(zones, factor, 0), factor, 1)[: signal.shape[0], : signal.shape[1]]
+    objects = _outlined(signal, zones, levels, scales.soma_diameter_px)
+    areas = np.bincount(objects.ravel(), minlength=fill.size)
+    least = _MIN_AREA_FRACTION * np.pi / 4 * scales.soma_diameter_px**2
+    is_soma = (areas >= least) & (fill >= _MIN_FILL)
+    is_soma[0] = False
+    return _numbered(objects, is_soma)
 
 
 def _disk(radius: float) -> NDArray[np.bool_]:
@@ -113,51 +148,72 @@ def _disk(radius: float) -> NDArray[np.bool_]:
     return disk
 
 
-def _level(opened: FloatPlane, coarse: FloatPlane, threshold: Threshold) -> float:
-    """Lowest opened value of a soma, in counts; 0 when there can be none."""
-    floor = _NOISE_MULTIPLE * estimate_noise(coarse)
+def _level(threshold: Threshold, floor: float) -> float:
+    """Lowest opened value of a soma, in counts."""
     if isinstance(threshold, FixedLevel):
         return threshold.level_counts
     if isinstance(threshold, NoiseLevel):
-        return threshold.multiple * estimate_noise(coarse)
-    candidates = opened[opened > floor]
-    if candidates.size == 0 or candidates.min() == candidates.max():
-        return 0.0
-    return max(floor, float(threshold_otsu(candidates)))
+        return threshold.multiple / _NOISE_MULTIPLE * floor
+    return floor
 
 
-def _split(mask: NDArray[np.bool_], diameter: float) -> NDArray[np.int32]:
+def _split(mask: NDArray[np.bool_], diameter: float) -> Labels:
     """Label a mask, one label for every local maximum of its distance transform."""
     exact = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     distance = smooth(exact.astype(np.float32), 1.0)
     peaks = peak_local_max(
         distance,
-        min_distance=max(1, round(diameter * _SEED_DISTANCE_FRACTION)),
+        min_distance=max(1, round(diameter * _SEED_DIAMETERS)),
         labels=ndimage.label(mask)[0],
         exclude_border=False,
     )
     markers = np.zeros(mask.shape, np.int32)
     markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    labels: NDArray[np.int32] = watershed(-distance, markers, mask=mask)
+    labels: Labels = watershed(-distance, markers, mask=mask)
     return labels
 
 
-def _heights(opened: FloatPlane, labels: NDArray[np.int32]) -> FloatPlane:
-    """Plateau of every object (its 75th percentile), indexed by label; infinite for 0."""
-    order = np.argsort(opened, axis=None)
-    sorted_labels = labels.ravel()[order]
-    by_label = np.argsort(sorted_labels, kind="stable")
-    counts = np.bincount(labels.ravel())
-    ends = np.cumsum(counts)
-    picks = ends - 1 - counts // 4
-    heights: FloatPlane = opened.ravel()[order[by_label[np.minimum(picks, labels.size - 1)]]]
-    heights[0] = np.inf
-    return heights
+def _outlined(signal: FloatPlane, zones: Labels, levels: FloatPlane, diameter: float) -> Labels:
+    """Outline each object within its zone and cut off stumps of neurites.
+
+    An opening with an exact Euclidean disk. All is done in the object's own window, since blurs
+    and distance transforms of the whole plane would take longer than everything else.
+    """
+    objects = np.zeros_like(zones)
+    radius, sigma = diameter * _TRIM_DIAMETERS / 2, max(diameter * _BLUR_DIAMETERS, 0.5)
+    reach = int(np.ceil(radius)) + 1
+    for index, window in enumerate(ndimage.find_objects(zones), start=1):
+        mask = (zones[window] == index) & (smooth(signal[window], sigma) > levels[index])
+        # The plane's edge is no edge of the soma: there the outline is taken to go on.
+        cut = [
+            (reach if place.start == 0 else 0, reach if place.stop == size else 0)
+            for place, size in zip(window, zones.shape, strict=True)
+        ]
+        rim = [(reach - before, reach - after) for before, after in cut]
+        padded = np.pad(np.pad(mask, cut, mode="edge"), rim)
+        middle = ndimage.distance_transform_edt(padded) > radius
+        if middle.any():
+            near = ndimage.distance_transform_edt(~middle) <= radius
+            objects[window][mask & near[reach:-reach, reach:-reach]] = index
+    return objects
 
 
-def _grow(labels: NDArray[np.int32], opened: FloatPlane, heights: FloatPlane) -> NDArray[np.int32]:
-    """Extend objects outward over what still exceeds half of the faintest one's height."""
-    if heights.size == 1:
-        return labels
-    grown: NDArray[np.int32] = watershed(-opened, labels, mask=opened > heights[1:].min() / 2)
-    return grown
+def _numbered(objects: Labels, is_soma: NDArray[np.bool_]) -> Somas:
+    """Give somas numbers without gaps; all other objects are debris."""
+    count = min(int(is_soma.sum()), MAX_LABEL)
+    numbers = np.zeros(is_soma.size, np.uint16)
+    numbers[np.flatnonzero(is_soma)[:count]] = np.arange(1, count + 1)
+    return Somas(numbers[objects], count, (objects > 0) & ~is_soma[objects])
+
+
+def _percentiles(values: FloatPlane, labels: Labels, percentile: float, size: int) -> FloatPlane:
+    """Percentile of the values under each label, by index; 0 for label 0 and absent labels."""
+    places = np.flatnonzero(labels)
+    found, of = values.ravel()[places], labels.ravel()[places]
+    order = np.lexsort((found, of))
+    counts = np.bincount(of, minlength=size)
+    picks = np.cumsum(counts) - counts + (counts * percentile / 100).astype(np.intp)
+    result = np.zeros(size, np.float32)
+    present = counts > 0
+    result[present] = found[order][picks[present]]
+    return result
