@@ -42,9 +42,9 @@ def read_platemap(path: AnyPath) -> PlateMap:
     Parameters
     ----------
     path
-        CSV, TSV or XLSX, one row a well. Columns are found by the names that JUMP, pycytominer,
-        CellProfiler, Fractal, OMERO and operetta-compose use, letter case ignored; any other
-        column is kept under its own name.
+        CSV, TSV or XLSX, one row a well, or Harmony's assay layout as XML. Columns are found by
+        the names that JUMP, pycytominer, CellProfiler, Fractal, OMERO and operetta-compose use,
+        letter case ignored; any other column is kept under its own name.
 
     Returns
     -------

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
+from xml.etree import ElementTree as ET
 
 from hcs.errors import Fault, FaultsError, InputError, NotFoundError
 from hcs.io.runs import AnyPath, as_path
@@ -45,7 +46,7 @@ class Sheet:
 
 
 def read_sheet(path: AnyPath) -> Sheet:
-    """Read a CSV, TSV or XLSX file.
+    """Read a CSV, TSV or XLSX file, or the assay layout that Harmony saves as XML.
 
     Parameters
     ----------
@@ -72,9 +73,11 @@ def read_sheet(path: AnyPath) -> Sheet:
     if suffix in _TEXT_SUFFIXES:
         records, delimiter = _text_records(data)
         return _sheet(str(path), records, decimal_comma=delimiter == ";")
+    if suffix == ".xml":
+        return _sheet(str(path), _assay_layout_records(data, str(path)))
     if suffix == ".xlsx":
         return _sheet(str(path), _workbook_records(data, str(path)))
-    msg = f"plate map {path} is {suffix or 'without suffix'}, expected .csv, .tsv or .xlsx"
+    msg = f"plate map {path} is {suffix or 'without suffix'}, expected .csv, .tsv, .xlsx or .xml"
     raise InputError(msg)
 
 
@@ -121,6 +124,34 @@ def _workbook_records(data: bytes, name: str) -> list[list[str]]:
         msg = f"plate map {name} is not a readable workbook: {error}"
         raise InputError(msg) from error
     return []
+
+
+def _assay_layout_records(data: bytes, name: str) -> list[list[str]]:
+    """Cells of a Harmony assay layout: one column a layer, one row a well that has any value."""
+    try:
+        root = ET.fromstring(data)
+        layers = root.findall("{*}Layer")
+        if not layers:
+            msg = f"plate map {name} is XML without layers, expected a Harmony assay layout"
+            raise InputError(msg)
+        values: dict[tuple[int, int], dict[str, str]] = {}
+        for layer in layers:
+            title = layer.findtext("{*}Name", "").strip()
+            for well in layer.findall("{*}Well"):
+                place = int(well.findtext("{*}Row", "")), int(well.findtext("{*}Col", ""))
+                if text := well.findtext("{*}Value", "").strip():
+                    values.setdefault(place, {})[title] = text
+    except (ET.ParseError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        msg = f"plate map {name} is not a readable assay layout: {error}"
+        raise InputError(msg) from error
+    titles = list(dict.fromkeys(title for cells in values.values() for title in cells))
+    body = [
+        [str(row), str(column), *(cells.get(title, "") for title in titles)]
+        for (row, column), cells in sorted(values.items())
+    ]
+    return [["row", "column", *titles], *body]
 
 
 def _cell(value: object) -> str:

@@ -1,13 +1,13 @@
 """Reads one plane of an image file, or says in one error why it cannot be used.
 
 tifffile reads TIFF and imagecodecs PNG. What is added here is caution: tifffile fills strips that
-a file lacks with zeros and pads short ones, and would allocate whatever a header claims. A screen
-must hear of both.
+a file lacks with zeros, and would allocate whatever a header claims. A screen must hear of both.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import struct
 import zlib
@@ -152,6 +152,24 @@ def probe(path: AnyPath) -> PlaneInfo:
             return planes_of(tif, shape, dtype)
 
 
+def ome_xml(path: AnyPath) -> str:
+    """Return the OME-XML of a TIFF file, empty when it has none.
+
+    Raises
+    ------
+    ImageReadError
+        When the file is absent, damaged or no TIFF.
+    """
+    name = str(path)
+    with (
+        _as_read_errors(name),
+        _opened(path) as stream,
+        tifffile.TiffFile(stream, name=name, _multifile=False) as tif,
+    ):
+        find_page(tif, 0, name)
+        return (tif.ome_metadata or "") if tif.is_ome else ""
+
+
 @contextmanager
 def _as_read_errors(name: str) -> Iterator[None]:
     """Turn whatever the libraries raise on damaged bytes into one error with a reason."""
@@ -195,9 +213,10 @@ def _read_page(
         msg = f"{name}: compression {codec}, expected none, LZW, Deflate, PackBits or Zstandard"
         raise ImageReadError(msg, Reason.WRONG_TYPE)
     segments = list(zip(page.dataoffsets, page.databytecounts, strict=True))
-    n_expected = int(np.prod(page.chunked))
-    if len(segments) < n_expected or any(count == 0 for _, count in segments[:n_expected]):
-        msg = f"{name}: {sum(count > 0 for _, count in segments)} of {n_expected} strips are there"
+    n_expected = math.prod(page.chunked)
+    n_there = sum(count > 0 for _, count in segments[:n_expected])
+    if n_there < n_expected:
+        msg = f"{name}: {n_there} of {n_expected} strips are there"
         raise ImageReadError(msg, Reason.TRUNCATED)
     last_byte = max(offset + count for offset, count in segments)
     if last_byte > size_bytes:
@@ -211,7 +230,7 @@ def _read_page(
 def _assemble(
     name: str, page: tifffile.TiffPage, shape: Shape, dtype: np.dtype[Any]
 ) -> npt.NDArray[Any]:
-    """Put decoded strips or tiles together, refusing the short ones that tifffile would pad."""
+    """Put decoded strips or tiles together, refusing absent and short ones."""
     image = np.empty(shape, dtype)
     for segment, (_, _, y, x, _), (_, height, width, _) in page.segments(
         maxworkers=1, _fullsize=False

@@ -203,12 +203,17 @@ def _ome_size(tif: tifffile.TiffFile) -> tuple[float, float] | None:
         return None
     sizes = []
     for axis in "XY":
-        value = _number(pixels.get(f"PhysicalSize{axis}"))
-        factor = _UM_PER_UNIT.get(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
-        if value is None or factor is None:
-            return None
-        sizes.append(value * factor)
-    return sizes[0], sizes[1]
+        text, unit = (pixels.get(f"PhysicalSize{axis}{end}") for end in ("", "Unit"))
+        sizes.append(length_um(text, unit))
+    x, y = sizes
+    return None if x is None or y is None else (x, y)
+
+
+def length_um(text: str | None, unit: str | None) -> float | None:
+    """Length of OME-XML in µm, its default unit; None when it is absent or no length."""
+    value = _number(text)
+    factor = _UM_PER_UNIT.get(unit or "µm")
+    return None if value is None or factor is None or value <= 0 else round(value * factor, 9)
 
 
 def _metaseries_size(tif: tifffile.TiffFile) -> tuple[float, float] | None:

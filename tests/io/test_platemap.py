@@ -215,7 +215,7 @@ def test_files_that_are_no_plate_map(tmp_path):
     with pytest.raises(NotFoundError, match="does not exist"):
         read_platemap(tmp_path / "absent.csv")
     (tmp_path / "a.xls").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"is \.xls, expected \.csv, \.tsv or \.xlsx"):
+    with pytest.raises(InputError, match=r"is \.xls, expected \.csv, \.tsv, \.xlsx or"):
         read_platemap(tmp_path / "a.xls")
     (tmp_path / "a.xlsx").write_bytes(b"x")
     with pytest.raises(InputError, match="not a readable workbook"):
@@ -237,6 +237,53 @@ def test_the_table_of_an_empty_map():
     frame = to_frame(PlateMap(rows=()))
     assert list(frame.columns) == [*tables.WELL_KEY, *tables.WELL_METADATA]
     assert len(frame) == 0
+
+
+LAYER = """<Layer><Name>{name}</Name>{wells}</Layer>"""
+CELL = """<Well><Row>{row}</Row><Col>{column}</Col><Value>{value}</Value></Well>"""
+
+
+def assay_layout(**layers):
+    body = "".join(
+        LAYER.format(
+            name=name.replace("_", " "),
+            wells="".join(CELL.format(row=r, column=c, value=v) for (r, c), v in wells.items()),
+        )
+        for name, wells in layers.items()
+    )
+    return f'<AssayLayout xmlns="http://www.perkinelmer.com/PEHH/HarmonyV5">{body}</AssayLayout>'
+
+
+def test_an_assay_layout_of_harmony(tmp_path):
+    text = assay_layout(
+        Compound={(1, 1): "riluzole", (16, 24): "DMSO", (2, 2): ""},
+        Concentration_uM={(1, 1): "2.5"},
+        Passage={(16, 24): "7"},
+    )
+    rows = read(tmp_path, text, "layout.xml").rows
+    found = [(r.well.name, r.compound, r.concentration_um, r.extra) for r in rows]
+    assert found == [
+        ("A01", "riluzole", 2.5, {"Passage": None}),
+        ("P24", "DMSO", None, {"Passage": 7}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param("<AssayLayout>", "not a readable assay layout", id="cut"),
+        pytest.param("<Other/>", "XML without layers", id="other-xml"),
+        pytest.param(assay_layout(Compound={(1, 1): ""}), "no wells below", id="no-values"),
+    ],
+)
+def test_xml_that_is_no_plate_map(tmp_path, text, told):
+    with pytest.raises(InputError, match=told):
+        read(tmp_path, text, "layout.xml")
+
+
+def test_a_real_assay_layout_without_values(test_data):
+    with pytest.raises(FaultsError, match="no wells below the header"):
+        read_platemap(test_data / "operetta_compose/tests/operetta_plate/Assaylayout/Unnamed.xml")
 
 
 wells_of_a_plate = st.sets(st.sampled_from(PlateFormat.WELLS_384.wells()), min_size=1, max_size=30)

@@ -180,6 +180,16 @@ def test_what_cannot_be_used_is_named_with_its_reason(tmp_path, make, reason):
     assert reason_of(make(tmp_path / "image.tif")) == reason
 
 
+def test_an_image_whose_zero_is_white_is_told_as_such(tmp_path):
+    with pytest.raises(ImageReadError, match="largest value means black"):
+        tiff.read_plane(write(tmp_path / "white.tif", photometric="miniswhite"))
+
+
+def test_absent_strips_are_counted(tmp_path):
+    with pytest.raises(ImageReadError, match="3 of 4 strips are there"):
+        tiff.read_plane(absent_strip(tmp_path / "a.tif"))
+
+
 def test_a_lookup_table_for_display_is_no_color(tmp_path):
     image = (IMAGE % 256).astype(np.uint8)
     path = write(tmp_path / "lut.tif", image, photometric="palette", colormap=RAMP)

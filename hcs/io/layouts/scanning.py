@@ -179,7 +179,10 @@ def _report_left_out(draft: _Draft, listing: Listing, unmatched: list[str]) -> N
     for path in listing.outside:
         message = f"{path} is a link that leads out of the source folder; it is not followed"
         draft.problems.append(problem(Reason.OUTSIDE_SOURCE, path, message))
+    told = {row["file"] for row in draft.problems}
     for path in unmatched:
+        if path in told:
+            continue
         message = f"{path} is an image file whose name the layout does not know"
         draft.problems.append(problem(Reason.UNMATCHED_FILE, path, message))
 
