@@ -125,16 +125,13 @@ class _Reader:
         """All rows that are right; the others are among the faults."""
         kinds = {name: self._kind(position) for name, position in self.columns.extra.items()}
         rows: list[PlateMapRow] = []
-        seen: dict[tuple[str | None, Well], int] = {}
+        seen: dict[Well, dict[str | None, int]] = {}
         for number, cells in self.sheet.rows:
             before = len(self.faults)
             well = self._well(number, cells)
             plate = self._text(cells, "plate")
             if well is not None:
-                first = seen.setdefault((plate, well), number)
-                if first != number:
-                    message = f"the well stands in row {first} already"
-                    self._fault(number, self._well_column(), message, well.name, "each well once")
+                self._once(number, plate, well, seen.setdefault(well, {}))
             values = self._values(number, cells)
             extra = {
                 name: _typed(cells[position], kinds[name])
@@ -144,6 +141,16 @@ class _Reader:
             if well is not None and len(self.faults) == before:
                 rows.append(PlateMapRow(well=well, plate=plate, extra=extra, **values))
         return rows
+
+    def _once(
+        self, number: int, plate: str | None, well: Well, rows: dict[str | None, int]
+    ) -> None:
+        """Refuse a second row of a well; a row without plate is one of every plate."""
+        clashing = rows.values() if plate is None else (rows[p] for p in (plate, None) if p in rows)
+        if (first := min(clashing, default=None)) is not None:
+            message = f"the well stands in row {first} already"
+            self._fault(number, self._well_column(), message, well.name, "each well once")
+        rows.setdefault(plate, number)
 
     def _values(self, number: int, cells: Sequence[str]) -> dict[str, Any]:
         names = ("clone", "donor", "diagnosis", "batch", "compound")

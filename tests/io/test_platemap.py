@@ -185,6 +185,11 @@ def test_a_duplicate_names_the_first_row(tmp_path):
         read(tmp_path, "plate,well\nP1,A01\nP2,A01\nP1,a1\n")
 
 
+@pytest.mark.parametrize("rows", [("P1,A01", ",A01"), (",A01", "P1,A01")])
+def test_a_row_without_plate_is_one_of_every_plate(tmp_path, rows):
+    assert faults_of(tmp_path, "\n".join(["plate,well", *rows])) == [(3, "well", "A01")]
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
