@@ -159,17 +159,12 @@ def _embed_block(job: BlockJob) -> Mapping[str, Any]:
     """Compute and write one block; runs on a worker that may hold a GPU."""
     images = open_stack(job.stack).read(job.start, job.stop)
     embedder = backbone.load_embedder(job.backbone, job.image_px, job.batch_images)
-    matrices = augment.view_parameters(
-        job.augmentation,
-        seed=job.seed,
-        image_ids=job.image_ids,
-        views=job.views,
-        image_px=job.image_px,
-    )
     n_images, n_views = len(images), job.views + 1
-    views = augment.apply_views(images, matrices)
-    flat = views.reshape(n_images * n_views, job.image_px, job.image_px)
-    features = embedder.features(flat).reshape(n_images, n_views, -1)
+    ids = [name for name in job.image_ids for _ in range(n_views)]
+    numbers = list(range(n_views)) * n_images
+    matrices = augment.view_parameters(job.augmentation, job.seed, ids, numbers)
+    views = augment.apply_views(np.repeat(images, n_views, axis=0), matrices)
+    features = embedder.features(views).reshape(n_images, n_views, -1)
     block = features.astype(np.float16)
     if not np.isfinite(block).all():
         msg = f"activations of images {job.start}…{job.stop} exceed half precision"

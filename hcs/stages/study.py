@@ -16,6 +16,7 @@ from hcs.domain.results import StageResult
 from hcs.errors import Fault, FaultsError, InputError, NotFoundError
 from hcs.io import runs
 from hcs.io import tables as io_tables
+from hcs.learn.weights import resolve_weights
 from hcs.stages import (
     embed,
     evaluate,
@@ -117,6 +118,9 @@ def run(study: cfg.StudyConfig, client: Client | None = None) -> StageResult:
         Whatever a stage raises; what was finished stays, and the next run goes on from there.
     """
     started = time.time()
+    # Said before hours of work rather than after them.
+    weights = resolve_weights(study.embed.backbone)
+    progress.current().say(f"weights: {weights.description}")
     results = list(_stages(study, client))
     problems = tuple(problem for result in results for problem in result.problems)
     out = Path(study.out)

@@ -23,11 +23,12 @@ from hcs.errors import InputError
 from hcs.io import bank, imageset, runs
 from hcs.io import heads as io_heads
 from hcs.io import tables as io_tables
-from hcs.learn import heads, tuning
+from hcs.learn import heads
 from hcs.learn.batches import DEFAULT_BUDGET_BYTES, HeadJob
 from hcs.learn.headweights import HeadWeights, predict_heads
 from hcs.learn.history import TrainedHead
 from hcs.learn.predictions import prediction_rows, roles_of
+from hcs.learn.tuning import Trial, tune
 from hcs.stages.splits import read_splits, splits_fingerprint
 
 if TYPE_CHECKING:
@@ -165,13 +166,13 @@ class _Trainer:
         self.best: dict[int, TrainedHead] = {}
         self.trials: list[dict[str, Any]] = []
 
-    def train(self, proposals: Sequence[tuning.Proposal]) -> list[float]:
-        """Train one head a proposal and return their validation accuracies."""
+    def train(self, trials: Sequence[Trial]) -> list[float]:
+        """Train one head a trial and return their validation accuracies."""
         config = self.config
         trained = heads.stream_heads(
             self.features,
             self.labels,
-            [self._job(proposal) for proposal in proposals],
+            [self._job(trial) for trial in trials],
             config.head,
             len(self.splits.classes),
             config.epochs,
@@ -180,15 +181,15 @@ class _Trainer:
         )
         return [self._noted(head) for head in trained]
 
-    def _job(self, proposal: tuning.Proposal) -> HeadJob:
-        roles = roles_of(self.study, self.splits, proposal.split)
+    def _job(self, trial: Trial) -> HeadJob:
+        roles = roles_of(self.study, self.splits, trial.split)
         return HeadJob(
-            split=proposal.split,
-            trial=proposal.trial,
+            split=trial.split,
+            trial=trial.trial,
             train_rows=np.flatnonzero(roles == Role.TRAIN.value),
             validation_rows=np.flatnonzero(roles == Role.VALIDATION.value),
-            learning_rate=proposal.learning_rate,
-            momentum=proposal.momentum,
+            learning_rate=trial.learning_rate,
+            momentum=trial.momentum,
         )
 
     def _noted(self, head: TrainedHead) -> float:
@@ -216,11 +217,11 @@ def _train_group(job: GroupJob) -> Mapping[str, Any]:
     splits = read_splits(config.splits)
     trainer = _Trainer(config, bank.open_bank(config.bank), splits)
     if isinstance(config.optimizer, TunedOptimizer):
-        tuning.tune(job.splits, config.optimizer, trainer.train, seed=config.seed)
+        tune(job.splits, config.optimizer, trainer.train, seed=config.seed)
     else:
         fixed = config.optimizer
         trainer.train(
-            [tuning.Proposal(split, 0, fixed.learning_rate, fixed.momentum) for split in job.splits]
+            [Trial(split, 0, fixed.learning_rate, fixed.momentum) for split in job.splits]
         )
     chosen = [trainer.best[split] for split in job.splits]
     weights = HeadWeights.concatenate([head.weights for head in chosen])

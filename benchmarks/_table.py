@@ -1,0 +1,44 @@
+"""Prints a table and writes its rows as JSON under ``benchmarks/results``."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+WORK = Path(os.environ.get("HCS_BENCH_DIR", Path(__file__).parent / "work"))
+
+
+def report(name: str, rows: Sequence[Mapping[str, Any]], notes: Sequence[str] = ()) -> None:
+    """Print rows as a table and keep them as ``results/<name>.json``."""
+    headings = list(dict.fromkeys(key for row in rows for key in row))
+    cells = [[_shown(row.get(key, "")) for key in headings] for row in rows]
+    widths = [
+        max(len(text) for text in (heading, *(line[index] for line in cells)))
+        for index, heading in enumerate(headings)
+    ]
+    for line in (headings, ["-" * width for width in widths], *cells):
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)))
+    for note in notes:
+        print(note)
+    RESULTS.mkdir(exist_ok=True)
+    record = {
+        "benchmark": name,
+        "command": " ".join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]),
+        "when": time.strftime("%Y-%m-%d"),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, no GPU",
+        "rows": [dict(row) for row in rows],
+        "notes": list(notes),
+    }
+    text = json.dumps(record, indent=1, ensure_ascii=False)
+    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _shown(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
