@@ -1,0 +1,446 @@
+"""Small study folders, written with the real file formats, whose numbers the tests know."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hcs.domain import ngff, tables
+from hcs.domain.config import StudyConfig, StudyPlate
+from hcs.domain.evaluation import (
+    Association,
+    CalibrationBin,
+    Comparison,
+    Confusion,
+    Evaluation,
+    GroupScore,
+    Interval,
+    MeanRoc,
+    Metric,
+    ModelEvaluation,
+    Summary,
+    Unit,
+)
+from hcs.domain.plate import Channel
+from hcs.domain.splits import Group, Proof, RoleCounts, Split, Splits
+from hcs.domain.tables import Role
+from hcs.domain.wells import PlateFormat, Well
+from hcs.io import bank, imageset, plate, runs, stack
+from hcs.io import tables as io_tables
+from hcs.screen.hits import call_hits
+
+AUC = {"cnn": (0.9312, 0.0423), "forest": (0.5634, 0.1071)}
+CLONE_AUC = {"cnn": (0.9817, 0.0312), "forest": (0.5921, 0.2031)}
+
+
+def provenance(stage: str) -> dict:
+    return {
+        "software": "hcs",
+        "version": "9.8.7",
+        "stage": stage,
+        "config": {"out": f"{stage}-out", "backbone": {"weights": "random"}},
+        "inputs": {},
+        "started": "2026-11-22T08:00:00Z",
+        "seconds": 12.3,
+    }
+
+
+@dataclass
+class Builder:
+    """Writes the pieces of one study; names can be made hostile."""
+
+    folder: Path
+    clones: dict[str, list[str]] = field(
+        default_factory=lambda: {
+            "ALS": [f"ALS-{i:02d}" for i in range(1, 7)],
+            "control": [f"HC-{i:02d}" for i in range(1, 7)],
+        }
+    )
+    screen_plate: str = "screen1"
+    compounds: tuple[str, ...] = ("rapamycin", "ropinirole", "DMSO-like", "bosutinib")
+    n_splits: int = 6
+    seed: int = 3
+
+    @property
+    def rng(self) -> np.random.Generator:
+        return np.random.default_rng(self.seed)
+
+    def everything(self) -> Path:
+        for piece in (
+            self.config,
+            self.cohort_plate,
+            self.features,
+            self.splits,
+            self.stack,
+            self.bank,
+            self.history,
+            self.evaluation,
+            self.hits,
+            self.problems,
+            self.planted,
+        ):
+            piece()
+        return self.folder
+
+    # ── plates ──────────────────────────────────────────────────────────────────────────────
+
+    def config(self) -> None:
+        plates = (
+            StudyPlate(name="cohort1", source="cohort1"),
+            StudyPlate(name=self.screen_plate, source="screen1", role="screen"),
+        )
+        config = StudyConfig(name="Neurons of spring", plates=plates, truth="truth.json")
+        (self.folder / "study.json").write_text(config.model_dump_json())
+
+    def _images(self) -> pd.DataFrame:
+        rows = []
+        wells = iter(PlateFormat.WELLS_24.wells())
+        for label, names in self.clones.items():
+            for name in names:
+                well = next(wells)
+                rows += [
+                    {
+                        tables.PLATE: "cohort1",
+                        tables.WELL: well.name,
+                        tables.SITE: site,
+                        tables.CLONE: name,
+                        tables.DONOR: f"donor {name}",
+                        tables.DIAGNOSIS: label,
+                        tables.BATCH: f"batch {names.index(name) % 2}",
+                        tables.FIELD_PATH: f"{well.path}/{site}",
+                        tables.FINGERPRINT: f"{well.name}{site}",
+                    }
+                    for site in range(2)
+                ]
+        return pd.DataFrame(rows)
+
+    def cohort_plate(self) -> None:
+        out = self.folder / "plates" / "cohort1.zarr"
+        images = self._images()
+        wells = sorted({Well.parse(name) for name in images[tables.WELL]})
+        rows = PlateFormat.WELLS_24.row_names
+        attributes = ngff.plate_attributes("cohort1", PlateFormat.WELLS_24, wells, 2)
+        plate.create_plate(out, attributes, rows)
+        pixels = np.arange(64 * 64, dtype=np.uint16).reshape(1, 64, 64)
+        levels = ngff.pyramid(pixels.shape, 2)
+        plate.write_well(out, wells[0], ["0", "1"])
+        described = ngff.image_attributes(
+            "first",
+            ngff.axis_names(1, 1),
+            levels,
+            [Channel(name="NFH")],
+            pixel_size_um=0.65,
+            window=(0, 4096),
+        )
+        pictures = [(level, pixels) for level in levels]
+        plate.write_image(out, f"{wells[0].path}/0", described, pictures, ngff.axis_names(1, 1))
+        keys = [*tables.IMAGE_KEY, tables.FIELD_PATH, tables.FINGERPRINT]
+        plate.write_plate_table(out, "images", images[keys])
+        on_wells = [tables.WELL, tables.CLONE, tables.DONOR, tables.DIAGNOSIS, tables.BATCH]
+        described_wells = images[on_wells].drop_duplicates(tables.WELL)
+        plate.write_plate_table(out, "wells", described_wells.reset_index(drop=True))
+        plate.write_provenance(out, "ingest", provenance("ingest"))
+
+    # ── learning ────────────────────────────────────────────────────────────────────────────
+
+    def features(self) -> None:
+        images, rng = self._images(), self.rng
+        images[tables.N_CELLS] = rng.poisson(9, len(images))
+        images["Image_Soma_MeanArea_um2"] = rng.normal(151, 9, len(images))
+        images["Image_Neurite_TotalLength_um"] = rng.normal(2150, 160, len(images))
+        images["Image_Neurite_LengthPerCell_um"] = rng.normal(240, 30, len(images))
+        kept = images.drop(columns=[tables.FIELD_PATH, tables.FINGERPRINT])
+        io_tables.write_table(self.folder / "features.parquet", kept, provenance("features"))
+
+    def _splits(self) -> Splits:
+        groups = tuple(
+            Group(name=name, label=label, donor=f"donor {name}", n_images=2)
+            for label, names in self.clones.items()
+            for name in names
+        )
+        splits = []
+        for index in range(self.n_splits):
+            turned = [np.roll(names, index).tolist() for names in self.clones.values()]
+            splits.append(
+                Split(
+                    index=index,
+                    train=tuple(n for names in turned for n in names[:3]),
+                    validation=tuple(names[3] for names in turned),
+                    test=tuple(n for names in turned for n in names[4:]),
+                )
+            )
+        return Splits(
+            group_by=tables.CLONE,
+            label=tables.DIAGNOSIS,
+            classes=tuple(sorted(self.clones)),
+            positive="ALS",
+            seed=17,
+            counts=RoleCounts(train=3, validation=1, test=2),
+            groups=groups,
+            splits=tuple(splits),
+            proof=Proof.of(groups, splits),
+            provenance=provenance("splits"),
+        )
+
+    def splits(self) -> None:
+        (self.folder / "splits.json").write_text(self._splits().to_json(), encoding="utf-8")
+
+    def stack(self) -> None:
+        frame = self._images()
+        frame[imageset.VALID] = True
+        out = self.folder / "stack.zarr"
+        settings = {"channel": None, "image_px": 64, "median_level": 63.0}
+        layout = stack.layout(len(frame), 64, 8)
+        imageset.prepare(out, layout, frame, settings, runs.Ledger.of(out))
+        for start in range(0, len(frame), 8):
+            n = min(8, len(frame) - start)
+            block = self.rng.integers(20, 200, (n, 64, 64), dtype=np.uint8)
+            imageset.write_block(out, stack.IMAGES, start, block)
+        imageset.write_provenance(out, provenance("stack"))
+
+    def bank(self) -> None:
+        frame = self._images()
+        frame[imageset.VALID] = True
+        out = self.folder / "bank.zarr"
+        settings = {"weights": "random (seed 0)", "weights_fingerprint": "abc123"}
+        layout = bank.layout(len(frame), 1, 4, 8)
+        imageset.prepare(out, layout, frame, settings, runs.Ledger.of(out))
+        imageset.write_provenance(out, provenance("embed"))
+
+    def history(self) -> None:
+        epochs = np.arange(1, 17)
+        frames = []
+        for split in range(self.n_splits):
+            noise = self.rng.normal(0, 0.01, len(epochs)) + 0.01 * split
+            columns = {
+                "split": split,
+                "epoch": epochs,
+                "loss": 0.7 * np.exp(-epochs / 6) + noise,
+                "accuracy": 1 - 0.5 * np.exp(-epochs / 5) + noise / 3,
+                "val_loss": 0.7 * np.exp(-epochs / 9) + 0.1 + noise,
+                "val_accuracy": 0.93 - 0.45 * np.exp(-epochs / 5) + noise / 3,
+            }
+            frames.append(pd.DataFrame(columns))
+        table = pd.concat(frames, ignore_index=True)
+        io_tables.write_table(self.folder / "models" / "history.parquet", table)
+        manifest = {"provenance": provenance("train")}
+        runs.write_json(self.folder / "models" / "manifest.json", manifest)
+
+    def judged(self) -> Evaluation:
+        cnn_over_forest = Comparison(
+            metric=Metric.ROC_AUC,
+            unit=Unit.IMAGE,
+            first="cnn",
+            second="forest",
+            n_splits=self.n_splits,
+            mean_difference=0.3678,
+            sd_difference=0.09,
+            low=0.21,
+            high=0.52,
+            t=5.1,
+            p_value=0.0031,
+            test_train_ratio=0.5,
+        )
+        column = Association(
+            variable="column",
+            n_wells=12,
+            n_levels=6,
+            n_pure_levels=6,
+            cramers_v=1.0,
+            p_value=0.002,
+            verdict="confounded",
+            sentence="Every column holds wells of one class only.",
+        )
+        return Evaluation(
+            group_by=tables.CLONE,
+            label=tables.DIAGNOSIS,
+            classes=tuple(sorted(self.clones)),
+            positive="ALS",
+            warnings=("Only 6 clones a class.",),
+            models=(self._model("cnn"), self._model("forest")),
+            comparisons=(cnn_over_forest,),
+            associations=(column,),
+            provenance=provenance("evaluate"),
+        )
+
+    def evaluation(self) -> None:
+        (self.folder / "evaluation.json").write_text(self.judged().to_json(), encoding="utf-8")
+
+    def _model(self, name: str) -> ModelEvaluation:
+        fpr = np.linspace(0, 1, 51)
+        power = 0.08 if name == "cnn" else 0.75
+        tpr = fpr**power
+        bands = np.full(51, 0.06 if name == "cnn" else 0.12)
+        return ModelEvaluation(
+            model=name,
+            n_splits=self.n_splits,
+            summary=tuple(self._summaries(name)),
+            intervals=(
+                Interval(
+                    metric=Metric.ROC_AUC,
+                    unit=Unit.IMAGE,
+                    value=AUC[name][0],
+                    low=0.84 if name == "cnn" else 0.41,
+                    high=0.97 if name == "cnn" else 0.7,
+                    method="bootstrap of donors",
+                ),
+            ),
+            mean_roc=MeanRoc(
+                fpr=tuple(fpr),
+                tpr_mean=tuple(tpr),
+                tpr_sd=tuple(bands),
+                tpr_pooled=tuple(tpr),
+                n_splits=self.n_splits,
+            ),
+            per_group=tuple(self._group_scores(name)),
+            confusion=(
+                Confusion(unit=Unit.IMAGE, labels=("ALS", "control"), counts=((21, 3), (4, 1234))),
+            ),
+            calibration=tuple(
+                CalibrationBin(
+                    low=i / 10, high=(i + 1) / 10, n=5, mean_score=i / 10, positive_share=i / 10
+                )
+                for i in range(10)
+            ),
+            per_split=(),
+        )
+
+    def _summaries(self, name: str) -> list[Summary]:
+        found = []
+        for unit, values in ((Unit.IMAGE, AUC), (Unit.GROUP, CLONE_AUC)):
+            for metric in Metric:
+                mean, sd = values[name] if metric is Metric.ROC_AUC else (0.8123, 0.0456)
+                found.append(
+                    Summary(
+                        role=Role.TEST, unit=unit, metric=metric, mean=mean, sd=sd, n=self.n_splits
+                    )
+                )
+        return found
+
+    def _group_scores(self, name: str) -> list[GroupScore]:
+        rng, rows = self.rng, []
+        for label, clones in self.clones.items():
+            center = 0.5 + (0.3 if name == "cnn" else 0.03) * (1 if label == "ALS" else -1)
+            for clone in clones:
+                score = float(np.clip(rng.normal(center, 0.1), 0.02, 0.98))
+                call = "ALS" if score > 0.5 else "control"
+                rows.append(
+                    GroupScore(
+                        group=clone,
+                        donor=f"donor {clone}",
+                        label=label,
+                        n_images=2,
+                        n_wells=1,
+                        n_splits=2,
+                        accuracy=0.9 if call == label else 0.3,
+                        score=score,
+                        ci_low=max(0.0, score - 0.08),
+                        ci_high=min(1.0, score + 0.08),
+                        call=call,
+                        correct=call == label,
+                        clear=abs(score - 0.5) > 0.08,
+                    )
+                )
+        return rows
+
+    # ── screen ──────────────────────────────────────────────────────────────────────────────
+
+    def wells(self) -> pd.DataFrame:
+        rng, rows = self.rng, []
+        doses = (0.1, 1.0, 10.0)
+        for well in PlateFormat.WELLS_96.wells():
+            kind, compound, dose, center = "trt", None, None, 0.82
+            if well.column in (0, 10):
+                kind = "negcon"
+            elif well.column in (1, 11):
+                kind, center = "poscon", 0.16
+            else:
+                index = (well.column - 2) // 2
+                compound = self.compounds[index]
+                dose = doses[well.row % 3]
+                rescued = {0: 0.0, 1: 0.9, 2: 0.1, 3: 0.5}[index] * (well.row % 3) / 2
+                center -= 0.66 * rescued
+            if well.name == "H12":
+                kind = "empty"
+            rows.append(
+                {
+                    tables.MODEL: "cnn",
+                    tables.PLATE: self.screen_plate,
+                    tables.WELL: well.name,
+                    tables.PERT_TYPE: kind,
+                    tables.COMPOUND: compound,
+                    tables.CONCENTRATION_UM: dose,
+                    tables.SCORE: float(np.clip(rng.normal(center, 0.04), 0, 1)),
+                    tables.SCORE_SPREAD: 0.02,
+                    tables.N_IMAGES: 2,
+                    tables.N_CELLS: float(rng.poisson(18)) / 2,
+                    tables.USABLE: well.name != "C05",
+                    tables.FLAGS: "" if well.name != "C05" else "too-few-cells",
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def hits(self) -> None:
+        called, quality, _ = call_hits(self.wells())
+        io_tables.write_table(self.folder / "hits.parquet", called, provenance("hits"))
+        io_tables.write_table(self.folder / "plate_quality.parquet", quality)
+
+    def problems(self) -> None:
+        rows = [
+            {
+                "stage": "ingest",
+                "file": "A - 01(fld 1 wv Blue).tif",
+                tables.PLATE: "cohort1",
+                tables.WELL: "A01",
+                tables.SITE: 1,
+                "reason": "truncated",
+                "message": "file ends after 1,024 of 8,192 bytes",
+                "kept": False,
+            },
+            {
+                "stage": "ingest",
+                "file": "",
+                tables.PLATE: "cohort1",
+                tables.WELL: "D06",
+                tables.SITE: None,
+                "reason": "no-images",
+                "message": "the plate map names this well",
+                "kept": True,
+            },
+        ]
+        frame = io_tables.problems_frame(rows)
+        io_tables.write_table(self.folder / "problems.parquet", frame)
+
+    def planted(self) -> None:
+        rows = [
+            {
+                "quantity": "total neurite length",
+                "planted": 2143.0,
+                "found": 2098.5,
+                "unit": "µm",
+                "note": "mean an image",
+            },
+            {"quantity": "hits", "planted": 8, "found": 8, "unit": "wells", "note": ""},
+        ]
+        (self.folder / "planted.json").write_text(json.dumps(rows), encoding="utf-8")
+
+
+@pytest.fixture
+def builder(tmp_path: Path) -> Builder:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    return Builder(folder)
+
+
+@pytest.fixture(scope="module")
+def full_study(tmp_path_factory: pytest.TempPathFactory) -> Builder:
+    """A study with every piece; tests must not change it."""
+    builder = Builder(tmp_path_factory.mktemp("report") / "study")
+    builder.folder.mkdir()
+    builder.everything()
+    return builder
