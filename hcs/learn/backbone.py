@@ -166,11 +166,12 @@ def build_base(backbone: Backbone, image_px: int, weights: ResolvedWeights | Non
     centered = keras.layers.Rescaling(1.0, offset=offset, name="subtract_mean")(stacked)
     builder = getattr(keras.applications, _BUILDERS[backbone.name])
     base = builder(include_top=False, weights=None, input_tensor=centered)
-    if backbone.layer is not None:
-        names = [layer.name for layer in base.layers]
-        if backbone.layer not in names:
-            raise UnknownNameError("layer", backbone.layer, backbone.name, names)
-        base = keras.Model(gray, base.get_layer(backbone.layer).output, name=backbone.name)
+    names = [layer.name for layer in base.layers]
+    if backbone.layer is not None and backbone.layer not in names:
+        raise UnknownNameError("layer", backbone.layer, backbone.name, names)
+    chosen = base.get_layer(backbone.layer or names[-1])
+    # Rebuilt in any case: keras.applications makes the input a list, which saved models keep.
+    base = keras.Model(gray, chosen.output, name=backbone.name)
     base.trainable = False
     _load_weights(base, backbone, resolved)
     return base
