@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from hcs.domain import tables
 from hcs.domain.plate import Frozen
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
@@ -183,6 +184,37 @@ class QualityLimits(Frozen):
     min_replicate_correlation: Annotated[float, Field(ge=-1, le=1)] | None = None
 
 
+Limit = tuple[float | None, float | None]
+
+
+class DoseOptions(Frozen):
+    """What concentration-response curves are fitted to, and within which limits.
+
+    Attributes
+    ----------
+    value
+        Column of the table of hits.
+    at_zero, at_infinity
+        Least and greatest response without the compound and at saturation; None is no limit,
+        equal numbers hold it fixed.
+    level
+        Response for which the absolute EC50 is asked; 0.5 of a rescue is half-way to healthy.
+    """
+
+    value: str = tables.RESCUE
+    at_zero: Limit = (None, None)
+    at_infinity: Limit = (None, None)
+    level: float = 0.5
+
+    @model_validator(mode="after")
+    def _limits_run_upwards(self) -> Self:
+        for name, (low, high) in (("at_zero", self.at_zero), ("at_infinity", self.at_infinity)):
+            if low is not None and high is not None and low > high:
+                msg = f"{name} runs downwards: {low:g} to {high:g}"
+                raise ValueError(msg)
+        return self
+
+
 class HitsOptions(Frozen):
     """Everything that hit calling leaves to choose; the default needs no choice.
 
@@ -209,6 +241,8 @@ class HitsOptions(Frozen):
         marked toxic and is no hit.
     replicates
         How replicates of one compound and concentration are combined.
+    dose
+        Concentration-response curves.
     """
 
     aggregation: Aggregation = MeanOfImages()
@@ -227,6 +261,7 @@ class HitsOptions(Frozen):
     min_cell_fraction: Annotated[float, Field(ge=0, le=1)] = 0.5
     replicates: Literal["mean", "median", "min", "max", "stouffer"] = "median"
     limits: QualityLimits = QualityLimits()
+    dose: DoseOptions = DoseOptions()
 
     @model_validator(mode="after")
     def _polishes_once(self) -> Self:

@@ -62,11 +62,11 @@ def control_stats(screen: Screen, options: HitsOptions, over: str) -> ControlSta
         Groups with fewer than ``min_controls`` usable controls have NaN statistics.
     """
     codes, n_groups = screen.groups(over)
-    negcon, poscon, samples = (
-        usable_stats(screen, members, options.min_controls, over)
-        for members in (screen.is_negcon, screen.is_poscon, screen.is_sample)
-    )
+    least = options.min_controls
+    negcon = usable_stats(screen, screen.is_negcon, least, over)
+    poscon = usable_stats(screen, screen.is_poscon, least, over)
     if options.reference == "samples":
+        samples = usable_stats(screen, screen.is_sample, least, over)
         return ControlStats(codes, n_groups, negcon, poscon, samples, screen.is_sample)
     return ControlStats(codes, n_groups, negcon, poscon, negcon, screen.is_negcon)
 
