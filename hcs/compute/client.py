@@ -37,6 +37,10 @@ def worker_environment(threads: int) -> dict[str, str]:
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "PYTHONWARNINGS": "ignore",
+        # Dask's own MALLOC_TRIM_THRESHOLD_=65536 makes every array a fresh mapping: six fields
+        # measured took 248,000 page faults and 0.55 s of system time, with these 1,200 and 0.01 s.
+        "MALLOC_TRIM_THRESHOLD_": str(256 * 1024**2),
+        "MALLOC_MMAP_THRESHOLD_": str(32 * 1024**2),
     }
 
 

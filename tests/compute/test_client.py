@@ -74,13 +74,14 @@ def test_gpu_cluster_without_gpus_is_refused(monkeypatch):
         pass
 
 
-def test_workers_get_one_share_of_the_threads(cluster):
-    found = set(client_threads(cluster))
-    assert found == {worker_environment(1)["TF_NUM_INTRAOP_THREADS"]}
+def _environment() -> dict[str, str]:
+    return dict(os.environ)
 
 
-def client_threads(client):
-    return client.run(lambda: os.environ.get("TF_NUM_INTRAOP_THREADS")).values()
+def test_workers_get_our_environment_not_only_dasks(cluster):
+    wanted = worker_environment(1)
+    for found in cluster.run(_environment).values():
+        assert {name: found.get(name) for name in wanted} == wanted
 
 
 def test_a_step_that_cannot_fit_says_so(cluster):
