@@ -49,12 +49,7 @@ def overview(study: Study) -> Section:
     else:
         group = wording.noun(evaluation.group_by)
         blocks += [Paragraph(text) for text in verdicts(evaluation)]
-        blocks += [
-            Heading("What this can mean"),
-            Bullets(tuple(_can_mean(evaluation, group))),
-            Heading("What it cannot mean"),
-            Bullets(tuple(_cannot_mean(study, evaluation, group))),
-        ]
+        blocks += _meaning(study, evaluation, group)
     if isinstance(study.hits, pd.DataFrame):
         blocks.append(Paragraph(_screen_sentence(study.hits)))
     return Section("verdict", "What was found", tuple(blocks))
@@ -235,6 +230,26 @@ def _equals(p: str) -> str:
     return p if p.startswith("<") else f"= {p}"
 
 
+def _meaning(study: Study, evaluation: Evaluation, group: str) -> Iterator[Block]:
+    """Say what the scores can and cannot mean: by the probes where there are any."""
+    if not isinstance(study.probes, Absent):
+        yield Heading("What this can and cannot mean")
+        yield Bullets((*study.probes.verdict, _no_interval(group)))
+        return
+    yield Heading("What this can mean")
+    yield Bullets(tuple(_can_mean(evaluation, group)))
+    yield Heading("What it cannot mean")
+    yield Bullets(tuple(_cannot_mean(study, evaluation, group)))
+
+
+def _no_interval(group: str) -> str:
+    return (
+        "The ± is the spread between splits. Splits share training "
+        f"{wording.plural(group)}, so it is no confidence interval; the intervals in the text "
+        "resample donors."
+    )
+
+
 def _can_mean(evaluation: Evaluation, group: str) -> Iterator[str]:
     yield (
         f"Every {group} in a test set was kept out of training and tuning of that split, so the "
@@ -249,11 +264,7 @@ def _can_mean(evaluation: Evaluation, group: str) -> Iterator[str]:
 
 
 def _cannot_mean(study: Study, evaluation: Evaluation, group: str) -> Iterator[str]:
-    yield (
-        "The ± is the spread between splits. Splits share training "
-        f"{wording.plural(group)}, so it is no confidence interval; the intervals in the text "
-        "resample donors."
-    )
+    yield _no_interval(group)
     per_class = _groups_per_class(evaluation)
     if per_class:
         yield (

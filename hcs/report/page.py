@@ -20,7 +20,7 @@ import hcs
 from hcs.domain.config import ReportConfig
 from hcs.domain.results import StageResult
 from hcs.io import runs
-from hcs.report import class_features, classifiers, cohort, overview, records, screens
+from hcs.report import class_features, classifiers, cohort, overview, probes, records, screens
 from hcs.report.blocks import Note, Section, charts_of
 from hcs.report.study import Study, open_study
 
@@ -83,6 +83,7 @@ def sections_of(study: Study) -> list[Section]:
         cohort.example_images(study),
         classifiers.classifiers(study),
         classifiers.groups(study),
+        probes.probes(study),
         class_features.class_features(study),
         classifiers.training(study),
         screens.plates(study),

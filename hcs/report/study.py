@@ -16,6 +16,7 @@ from hcs.domain import tables
 from hcs.domain.config import StudyConfig
 from hcs.domain.evaluation import Evaluation
 from hcs.domain.plate import Frozen
+from hcs.domain.probing import Probes
 from hcs.domain.splits import Splits
 from hcs.errors import HcsError, InputError, NotFoundError
 from hcs.io import runs
@@ -196,6 +197,13 @@ class Study:
         )
 
     @cached_property
+    def probes(self) -> Probes | Absent:
+        """What else than biology the scores could mean."""
+        return self._piece(
+            "probes.json", "hcs run", lambda path: Probes.read_json(path.read_bytes())
+        )
+
+    @cached_property
     def hits(self) -> pd.DataFrame | Absent:
         """One row a model and well of the screened plates."""
         return self._piece(
@@ -284,6 +292,7 @@ class Study:
                 ("stack.zarr", self.stack),
                 ("bank.zarr", self.bank),
                 ("evaluation.json", self.evaluation),
+                ("probes.json", self.probes),
             )
             if not isinstance(piece, Absent) and piece.provenance
         ]

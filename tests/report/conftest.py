@@ -27,6 +27,18 @@ from hcs.domain.evaluation import (
     Unit,
 )
 from hcs.domain.plate import Channel
+from hcs.domain.probing import (
+    BaselineProbe,
+    Covariate,
+    CurvePoint,
+    HeldOutBatch,
+    LearningCurve,
+    Outcome,
+    PermutationProbe,
+    Probes,
+    ProbeSettings,
+    VariableProbe,
+)
 from hcs.domain.splits import Group, Proof, RoleCounts, Split, Splits
 from hcs.domain.tables import Role
 from hcs.domain.wells import PlateFormat, Well
@@ -80,6 +92,7 @@ class Builder:
             self.bank,
             self.history,
             self.evaluation,
+            self.probes,
             self.hits,
             self.problems,
             self.planted,
@@ -347,6 +360,116 @@ class Builder:
                     )
                 )
         return rows
+
+    def probes(self) -> None:
+        permutation = PermutationProbe(
+            observed=0.8912,
+            null=tuple(float(v) for v in np.clip(self.rng.normal(0.5, 0.09, 200), 0, 1)),
+            null_mean=0.5,
+            null_low=0.31,
+            null_high=0.68,
+            p_value=0.005,
+            n_permutations=200,
+            n_splits=4,
+            epochs=12,
+            shuffled="donor",
+            n_arrangements=924,
+            sentence="Only 1 of 200 shuffles does as well.",
+        )
+        batch = VariableProbe(
+            variable=tables.BATCH,
+            n_images=24,
+            n_groups=12,
+            n_levels=2,
+            balanced_accuracy=0.7312,
+            chance=0.5,
+            null_low=0.4,
+            null_high=0.61,
+            p_value=0.02,
+            n_permutations=49,
+            shuffled="between_groups",
+            verdict="predictable",
+            sentence="The features tell the batch.",
+        )
+        baseline = BaselineProbe(
+            features=("background",),
+            n_splits=6,
+            auc_mean=0.55,
+            auc_sd=0.1,
+            low=0.4,
+            high=0.7,
+            p_value=0.4,
+            model="cnn",
+            model_auc=0.93,
+            verdict="chance",
+            sentence="Background and intensity alone do not tell the class (AUC 0.55).",
+        )
+        points = tuple(
+            CurvePoint(
+                n_groups=n, n_images=2, epochs=12, auc_mean=0.6 + n / 10, auc_sd=0.05, n_splits=4
+            )
+            for n in (1, 2, 3)
+        )
+        curve = LearningCurve(
+            varied="groups",
+            points=points,
+            gain=0.1,
+            gain_low=0.02,
+            gain_high=0.2,
+            rising=True,
+            sentence="More clones would help.",
+        )
+        held_out = HeldOutBatch(
+            batch="batch 1",
+            n_images=12,
+            n_groups=6,
+            n_train_groups=5,
+            n_parts=2,
+            auc=0.8123,
+            accuracy=0.75,
+            auc_seen=0.8734,
+            sentence="On batch 1, the AUC is 0.81.",
+        )
+        passage = Covariate(
+            model="cnn",
+            column="Metadata_Passage",
+            test="spearman",
+            n=12,
+            n_levels=None,
+            statistic=0.3312,
+            p_value=0.231,
+            p_holm=0.462,
+            sentence="Passage: no association.",
+        )
+        probes = Probes(
+            group_by=tables.CLONE,
+            label=tables.DIAGNOSIS,
+            classes=("ALS", "control"),
+            positive="ALS",
+            groups_per_class=(6, 6),
+            outcome=Outcome.DOUBTFUL,
+            verdict=("The score is more than chance.", "Few clones: 6 in the smallest class."),
+            settings=ProbeSettings(
+                n_splits=4,
+                epochs=12,
+                batch_size=32,
+                learning_rate=0.01,
+                momentum=0.9,
+                hidden_units=64,
+                dropout=0.5,
+                l2=1e-4,
+                n_features=512,
+                projected_from=None,
+            ),
+            permutation=permutation,
+            variables=(batch,),
+            baseline=baseline,
+            learning_curves=(curve,),
+            held_out_batches=(held_out,),
+            covariates=(passage,),
+            provenance=provenance("probe"),
+        )
+        (self.folder / "probes.json").write_text(probes.to_json(), encoding="utf-8")
 
     # ── screen ──────────────────────────────────────────────────────────────────────────────
 

@@ -99,10 +99,10 @@ def test_it_loads_without_errors_and_without_a_request(seen):
 
 
 def test_every_chart_is_drawn(seen):
-    assert len(seen["charts"]) == 17
+    assert len(seen["charts"]) == 20
     for width, height, drawn in seen["charts"]:
         assert width > 200
-        assert height > 150
+        assert height > 90
         assert drawn
 
 

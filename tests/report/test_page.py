@@ -25,6 +25,7 @@ PIECES = (
     "bank.zarr",
     "models",
     "evaluation.json",
+    "probes.json",
     "hits.parquet",
     "plate_quality.parquet",
     "problems.parquet",
@@ -135,6 +136,12 @@ def page(full_study) -> Page:
         pytest.param("classifiers", "control 4 1,234", id="confusion"),
         pytest.param("clones", "ALS-01 donor ALS-01 ALS", id="clone-row"),
         pytest.param("features", "Mean soma area (µm²)", id="feature-with-unit"),
+        pytest.param("verdict", "Few clones: 6 in the smallest class.", id="probes-in-verdict"),
+        pytest.param("probes", "something else may explain part of it", id="outcome"),
+        pytest.param("probes", "real labels: 0.89", id="permutation"),
+        pytest.param("probes", "batch 2 0.73 0.50 0.40 to 0.61 0.020", id="variable"),
+        pytest.param("probes", "batch 1 12 6 0.81 0.87 0.75", id="held-out-batch"),
+        pytest.param("probes", "image network Passage spearman 12 0.33 0.23 0.46", id="covariate"),
         pytest.param("training", "Mean over 6 splits", id="history"),
         pytest.param("plates", "screen1 (image network)", id="plate-named"),
         pytest.param("hits", "ropinirole", id="hit-compound"),
@@ -227,6 +234,7 @@ def test_an_empty_folder_gives_a_page_that_says_what_is_missing(builder):
         ("splits.json", "hcs splits"),
         ("stack.zarr", "hcs stack"),
         ("models/history.parquet", "hcs train"),
+        ("probes.json", "hcs run"),
         ("hits.parquet", "hcs hits"),
     ):
         assert f"{file} is not in the study folder; {maker} writes it." in page.text
