@@ -86,10 +86,11 @@ def call_compounds(hits: pd.DataFrame, options: HitsOptions | None = None) -> pd
     -------
     DataFrame
         One row a model × compound × concentration over its usable treated wells:
-        ``n_replicates``, ``n_plates``, ``score`` (median), ``robust_z`` (combined as chosen),
-        ``ssmd`` (of the replicates; of the well where there is one) and ``ssmd_class``,
-        ``p_value`` and ``q_value`` (Stouffer), ``p_empirical`` and ``q_empirical``, ``rescue``
-        (mean), ``cell_fraction`` (median), ``toxic``, ``hit_direction``, ``hit``, ``reasons``.
+        ``n_replicates`` and ``n_plates`` (without toxic wells, which count in ``n_toxic`` alone),
+        ``score`` (median), ``robust_z`` (combined as chosen), ``ssmd`` (of the replicates; of the
+        well where there is one) and ``ssmd_class``, ``p_value`` and ``q_value`` (Stouffer),
+        ``p_empirical`` and ``q_empirical``, ``rescue`` (mean), ``cell_fraction`` (median of all
+        wells), ``toxic`` (at least half of the wells), ``hit_direction``, ``hit``, ``reasons``.
 
     Raises
     ------
@@ -111,7 +112,15 @@ def call_compounds(hits: pd.DataFrame, options: HitsOptions | None = None) -> pd
     keys = (tables.MODEL, tables.COMPOUND, tables.CONCENTRATION_UM)
     kept = [column for column in keys if column in treated]
     result = treated[kept].iloc[first].reset_index(drop=True)
-    _add_statistics(result, treated, compound, options)
+    # A dead well lies far from its controls: counted with the others, it would make a hit.
+    toxic = treated[tables.TOXIC].to_numpy(bool)
+    _add_statistics(result, treated, np.where(toxic, -1, compound), options)
+    n_wells = np.bincount(compound, minlength=n_compounds)
+    result["n_toxic"] = np.bincount(compound[toxic], minlength=n_compounds)
+    result[tables.CELL_FRACTION] = groups.group_median(
+        treated[tables.CELL_FRACTION].to_numpy(np.float64), compound, n_compounds
+    )
+    result[tables.TOXIC] = 2 * result["n_toxic"] >= np.maximum(n_wells, 1)
     family = model[first]
     tested = ~result[tables.TOXIC].to_numpy(bool)
     for p, q in ((tables.P_VALUE, tables.Q_VALUE), (tables.P_EMPIRICAL, tables.Q_EMPIRICAL)):
@@ -140,12 +149,15 @@ def _add_statistics(
     def column(name: str) -> Floats:
         return treated[name].to_numpy(np.float64)
 
+    living = compound >= 0
     z = groups.summarize(column(tables.ROBUST_Z), compound, n)
     single = groups.group_median(column(tables.SSMD), compound, n)
     replicated = effects.ssmd_of_replicates(z.mean, z.sd, z.count.astype(np.float64))
-    result[tables.N_REPLICATES] = np.bincount(compound, minlength=n)
-    plates = treated.groupby(compound)[tables.PLATE].nunique()
-    result["n_plates"] = plates.to_numpy(np.int64)
+    result[tables.N_REPLICATES] = np.bincount(compound[living], minlength=n)
+    plate = pd.factorize(treated[tables.PLATE])[0]
+    n_plates = int(plate.max(initial=0)) + 1
+    pairs = np.unique(compound[living] * n_plates + plate[living])
+    result["n_plates"] = np.bincount(pairs // n_plates, minlength=n)
     result[tables.SCORE] = groups.group_median(column(tables.SCORE), compound, n)
     result[tables.ROBUST_Z] = combine(column(tables.ROBUST_Z), compound, n, options.replicates)
     result[tables.SSMD] = np.where(z.count >= 2, replicated, single)
@@ -156,8 +168,6 @@ def _add_statistics(
             column(name), column(tables.ROBUST_Z), column(tables.DIRECTION), compound, n
         )
     result[tables.RESCUE] = groups.group_mean(column(tables.RESCUE), compound, n)
-    result[tables.CELL_FRACTION] = groups.group_median(column(tables.CELL_FRACTION), compound, n)
-    result[tables.TOXIC] = result[tables.CELL_FRACTION] < options.min_cell_fraction
     result[tables.DIRECTION] = np.nan_to_num(direction).astype(np.int8)
 
 
@@ -167,7 +177,7 @@ def _signed_stouffer(p: Floats, z: Floats, direction: Floats, compound: Codes, n
     one_sided = np.where(direction == 0, upward, p)
     combined = combine_p(one_sided, compound, n)
     two_sided = np.zeros(n, dtype=bool)
-    two_sided[compound[direction == 0]] = True
+    two_sided[compound[(direction == 0) & (compound >= 0)]] = True
     return np.where(two_sided, 2 * np.minimum(combined, 1 - combined), combined)
 
 

@@ -112,6 +112,24 @@ def test_toxic_compounds_are_no_hits():
     assert compounds.loc["C01", t.HIT]
 
 
+def test_one_dead_well_does_not_make_a_compound_a_hit():
+    table = screen(7, n_plates=3)
+    dead = (table[t.COMPOUND] == "C20") & (table[t.PLATE] == "P1")
+    table.loc[table[t.COMPOUND] == "C20", t.SCORE] = 0.8  # as the negative controls
+    table.loc[dead, t.SCORE] = -1.0
+    table[t.N_CELLS] = np.where(dead, 1.0, 40.0)
+    hits = call_hits(table)[0]
+    row = call_compounds(hits).set_index(t.COMPOUND).loc["C20"]
+    living = hits[(hits[t.COMPOUND] == "C20") & ~hits[t.TOXIC]]
+    assert (row[t.N_REPLICATES], row["n_plates"], row["n_toxic"]) == (2, 2, 1)
+    assert row[t.ROBUST_Z] == pytest.approx(living[t.ROBUST_Z].mean())
+    assert row[t.P_VALUE] == pytest.approx(
+        stats.combine_pvalues(living[t.P_VALUE], "stouffer").pvalue
+    )
+    assert not row[t.TOXIC]
+    assert not row[t.HIT]
+
+
 def test_models_and_concentrations_stay_apart():
     table = screen(5, n_plates=2)
     table.loc[table[t.PLATE] == "P1", t.CONCENTRATION_UM] = 10.0
