@@ -10,19 +10,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from hcs.ops.filters import FloatPlane
-from hcs.ops.graph import PixelGraph, lengths_of_pixels, link_matrix, pixel_graph
+from hcs.ops.graph import PixelGraph, link_matrix
 
 Indices = NDArray[np.intp]
 
 FREE: Final = -1
 """Junction number of a branch end that leads nowhere."""
-
-_SPOT_PIECES: Final = 4.0
-"""Pieces up to this many least lengths are checked for being the rays of a bright spot."""
-
-_SPOT_FRACTION: Final = 0.5
-"""A piece whose weighted length is below this many least lengths is a spot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +63,10 @@ class Branches:
         places = np.stack([self.start[:-1] + reach, self.start[1:] - 1 - reach], axis=1)
         return self.order[places]
 
+    def of_branches(self, chosen: NDArray[np.bool_]) -> Indices:
+        """Pixels of the chosen branches."""
+        return np.flatnonzero((self.of_pixel >= 0) & np.append(chosen, False)[self.of_pixel])
+
 
 def find_branches(graph: PixelGraph) -> Branches:
     """Cut a skeleton at its junctions.
@@ -100,93 +97,6 @@ def find_branches(graph: PixelGraph) -> Branches:
         ends = order[np.stack([start[:-1], start[1:] - 1], axis=1)]
         junctions = _junctions_at(graph, ends, junction_of_pixel)
     return Branches(of_pixel, order, start, junctions, junction_of_pixel)
-
-
-def prune(
-    skeleton: NDArray[np.bool_], strength: FloatPlane, spur_px: float, piece_px: float
-) -> PixelGraph:
-    """Remove short side branches and short pieces.
-
-    A branch with one free end is a spur when it is shorter than ``spur_px`` and not the longest
-    at its junction. Removal is repeated, since a spur can carry spurs.
-
-    Parameters
-    ----------
-    skeleton
-        Shape (Y, X), bool; one pixel wide.
-    strength
-        Shape (Y, X): strength of the ridge.
-    spur_px, piece_px
-        Least length of a side branch, and of a connected piece, in pixels.
-
-    Returns
-    -------
-    PixelGraph
-        What is left.
-    """
-    graph = pixel_graph(skeleton)
-    for _ in range(3):
-        branches = find_branches(graph)
-        spur = _spurs(graph, branches, spur_px)
-        if not spur.any():
-            break
-        gone = (branches.of_pixel >= 0) & spur[branches.of_pixel]
-        graph = _kept(graph, ~gone, skeleton.shape)
-    if graph.size == 0:
-        return graph
-    links = link_matrix(*graph.links(), graph.size)
-    piece: Indices = csgraph.connected_components(links, directed=False)[1].astype(np.intp)
-    return _kept(
-        graph, ~_is_minor(graph, piece, strength, piece_px, spur_px / 2)[piece], skeleton.shape
-    )
-
-
-def _is_minor(
-    graph: PixelGraph, piece: Indices, strength: FloatPlane, piece_px: float, rim_px: float
-) -> NDArray[np.bool_]:
-    """Whether a connected piece is too short, hugs the rim, or is the rays of a bright spot.
-
-    Along the rim of the plane the blur sees fewer pixels, and noise makes ridges of its own.
-
-    Along a neurite the ridge is about equally strong; around a spot it falls off quickly, so the
-    length weighted with strength over the greatest strength stays short.
-    """
-    pixel_lengths = lengths_of_pixels(graph)
-    length = np.bincount(piece, pixel_lengths)
-    at_pixel = strength[graph.y, graph.x]
-    top = np.zeros(length.size)
-    np.maximum.at(top, piece, at_pixel)
-    weighted = np.bincount(piece, pixel_lengths * at_pixel) / np.maximum(top, 1e-12)
-    spot = (length < _SPOT_PIECES * piece_px) & (weighted < _SPOT_FRACTION * piece_px)
-    height, width = strength.shape
-    to_rim = np.minimum.reduce([graph.y, graph.x, height - 1 - graph.y, width - 1 - graph.x])
-    farthest = np.zeros(length.size)
-    np.maximum.at(farthest, piece, to_rim)
-    minor: NDArray[np.bool_] = (length < piece_px) | spot | (farthest < rim_px)
-    return minor
-
-
-def _spurs(graph: PixelGraph, branches: Branches, spur_px: float) -> NDArray[np.bool_]:
-    if branches.count == 0:
-        return np.zeros(0, bool)
-    lengths = np.bincount(
-        branches.of_pixel[branches.order], lengths_of_pixels(graph)[branches.order]
-    )
-    terminal = (branches.junctions == FREE).sum(axis=1) == 1
-    junction = branches.junctions.max(axis=1)
-    longest = np.zeros(branches.n_junctions + 1)
-    for side in range(2):
-        np.maximum.at(longest, branches.junctions[:, side], lengths)
-    spur: NDArray[np.bool_] = terminal & (lengths < spur_px) & (lengths < longest[junction])
-    return spur
-
-
-def _kept(graph: PixelGraph, kept: NDArray[np.bool_], shape: tuple[int, ...]) -> PixelGraph:
-    if kept.all():
-        return graph
-    skeleton = np.zeros(shape, bool)
-    skeleton[graph.y[kept], graph.x[kept]] = True
-    return pixel_graph(skeleton)
 
 
 def _components(graph: PixelGraph, chosen: NDArray[np.bool_]) -> Indices:

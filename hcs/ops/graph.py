@@ -116,3 +116,26 @@ def lengths_of_pixels(graph: PixelGraph) -> NDArray[np.float64]:
 def link_matrix(begin: NDArray[np.intp], end: NDArray[np.intp], size: int) -> sparse.csr_array:
     """Return links as a sparse matrix for scipy's graph routines, each link once."""
     return sparse.csr_array((np.ones(begin.size, np.int8), (begin, end)), shape=(size, size))
+
+
+def touched_labels(graph: PixelGraph, labels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Label among the eight pixels around each skeleton pixel, or 0.
+
+    Parameters
+    ----------
+    graph
+        Skeleton pixels.
+    labels
+        Shape (Y, X): label image of the same plane.
+
+    Returns
+    -------
+    ndarray
+        Shape (N,), uint16; the largest where there are several.
+    """
+    padded = np.pad(labels, 1)
+    touched = np.zeros(graph.size, np.uint16)
+    for dy in range(3):
+        for dx in range(3):
+            touched = np.maximum(touched, padded[graph.y + dy, graph.x + dx])
+    return touched

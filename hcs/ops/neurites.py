@@ -11,8 +11,17 @@ from scipy.sparse import csgraph
 from skimage.morphology import skeletonize
 
 from hcs.domain.config import Threshold
-from hcs.ops.branches import prune
-from hcs.ops.graph import PixelGraph, lengths_of_pixels, link_matrix
+from hcs.ops.branches import Branches, find_branches
+from hcs.ops.bridges import bridge_gaps
+from hcs.ops.crossings import Crossings, find_crossings
+from hcs.ops.graph import (
+    PixelGraph,
+    lengths_of_pixels,
+    link_matrix,
+    smooth_path,
+    touched_labels,
+)
+from hcs.ops.prune import without_pieces, without_spurs
 from hcs.ops.ridges import Ridges, center_lines
 from hcs.ops.scales import Scales
 from hcs.ops.segment import LabelPlane, Somas
@@ -75,25 +84,41 @@ def trace_neurites(ridges: Ridges, somas: Somas, scales: Scales, threshold: Thre
     bodies = somas.labels > 0
     mask = center_lines(ridges, threshold, bodies)
     skeleton = skeletonize(mask | bodies) & ~bodies
-    graph = prune(
-        skeleton,
-        ridges.strength,
-        _SPUR_WIDTHS * scales.neurite_width_px,
-        scales.min_neurite_length_px,
-    )
-    owner = _owners(graph, somas)
-    return Neurites(graph, lengths_of_pixels(graph), owner, mask & ~bodies)
+    graph = _tidied(skeleton, ridges, somas.labels, scales)
+    branches = find_branches(graph)
+    crossings = find_crossings(branches, smooth_path(graph), scales.neurite_width_px)
+    lengths = lengths_of_pixels(graph)
+    lengths[branches.of_branches(crossings.shared)] *= 2
+    owner = _owners(graph, branches, crossings, somas)
+    return Neurites(graph, lengths, owner, mask & ~bodies)
 
 
-def _owners(graph: PixelGraph, somas: Somas) -> NDArray[np.uint16]:
-    """Soma that every pixel reaches first along the skeleton."""
+def _tidied(
+    skeleton: NDArray[np.bool_], ridges: Ridges, somas: LabelPlane, scales: Scales
+) -> PixelGraph:
+    """Take off spurs, close gaps, and drop what then is still too short."""
+    spur_px = _SPUR_WIDTHS * scales.neurite_width_px
+    graph = without_spurs(skeleton, somas, spur_px)
+    bridged = bridge_gaps(graph, somas, ridges.blurred[1:-1, 1:-1], scales.neurite_width_px)
+    graph = without_spurs(bridged, somas, spur_px)
+    return without_pieces(graph, ridges.strength, somas, (spur_px, scales.min_neurite_length_px))
+
+
+def _owners(
+    graph: PixelGraph, branches: Branches, crossings: Crossings, somas: Somas
+) -> NDArray[np.uint16]:
+    """Soma that every pixel reaches first along its own neurite."""
     owner = np.full(graph.size, UNASSIGNED, np.uint16)
-    root = _touched_soma(graph, somas.labels)
+    root = touched_labels(graph, somas.labels)
     starts = np.flatnonzero(root)
     if starts.size == 0:
         return owner
+    begin, end = graph.links()
+    inner = (branches.of_pixel[begin] >= 0) & (branches.of_pixel[end] >= 0)
+    begin = np.concatenate([begin[inner], crossings.links[:, 0]])
+    end = np.concatenate([end[inner], crossings.links[:, 1]])
     reached = csgraph.dijkstra(
-        link_matrix(*graph.links(), graph.size),
+        link_matrix(begin, end, graph.size),
         directed=False,
         indices=starts,
         unweighted=True,
@@ -102,14 +127,13 @@ def _owners(graph: PixelGraph, somas: Somas) -> NDArray[np.uint16]:
     )[2]
     found = reached >= 0
     owner[found] = root[reached[found]]
+    _fill_junctions(graph, branches, owner)
     return owner
 
 
-def _touched_soma(graph: PixelGraph, labels: LabelPlane) -> NDArray[np.uint16]:
-    """Object number of a soma among the eight pixels around each skeleton pixel, or 0."""
-    padded = np.pad(labels, 1)
-    touched = np.zeros(graph.size, np.uint16)
-    for dy in range(3):
-        for dx in range(3):
-            touched = np.maximum(touched, padded[graph.y + dy, graph.x + dx])
-    return touched
+def _fill_junctions(graph: PixelGraph, branches: Branches, owner: NDArray[np.uint16]) -> None:
+    """Give pixels of junctions the owner of a branch beside them, in place."""
+    at = np.flatnonzero((branches.junction_of_pixel >= 0) & (owner == UNASSIGNED))
+    neighbors = graph.neighbors[at]
+    beside = np.where(neighbors >= 0, owner[neighbors], UNASSIGNED)
+    owner[at] = beside.min(axis=1)

@@ -19,7 +19,11 @@ _ALPHA: Final = 1 / 3
 _LOW_FRACTION: Final = 0.4
 """Lower hysteresis level over the upper one: beaded neurites are followed through dim parts."""
 
-_NEIGHBORHOOD_SIGMAS: Final = 8.0
+_EVIDENCE_PX: Final = 7.0
+"""A line is kept when its strength above the low level adds up to as much as this many pixels at
+the high level: few strong pixels or many weak ones."""
+
+_NEIGHBORHOOD_SIGMAS: Final = 4.0
 """Width of the neighborhood that a line is compared with, in standard deviations of the blur."""
 
 _PROMINENCE: Final = 0.2
@@ -34,6 +38,9 @@ _QUIET_PERCENTILE: Final = 30
 _QUIET_TO_SIGMA: Final = 1.69
 """Standard deviation of one second derivative of white noise over that percentile of the
 strength; measured on drawn noise, the same at every scale."""
+
+_SLOPE_SIGMAS: Final = 2.5
+"""Slope along a line over its curvature across, in standard deviations of the blur."""
 
 _CENTER_REACH_PX: Final = 0.75
 """A pixel is on the middle line when the ridge's top lies this near along both axes; half a
@@ -126,16 +133,18 @@ def center_lines(
     high = _high_level(strength, threshold)
     if high <= 0:
         return lines
+    low = high * _LOW_FRACTION
     block = max(1, round(_NEIGHBORHOOD_SIGMAS * ridges.sigma_px / 2))
-    y, x = np.nonzero(strength > high * _LOW_FRACTION)
+    y, x = np.nonzero(strength > low)
     nearby = _largest_nearby(strength, bodies, block)[y // block, x // block]
     prominent = strength[y, x] > nearby * _PROMINENCE
     y, x = y[prominent], x[prominent]
-    on_center = _is_center(ridges.blurred, y + 1, x + 1)
+    on_center = _is_center(ridges.blurred, y + 1, x + 1, _SLOPE_SIGMAS * ridges.sigma_px)
     lines[y[on_center], x[on_center]] = True
     labels, count = ndimage.label(lines, np.ones((3, 3)))
-    kept = np.zeros(count + 1, bool)
-    kept[labels[lines & (strength > high)]] = True
+    y, x = np.nonzero(lines)
+    excess = np.bincount(labels[y, x], strength[y, x] - low, minlength=count + 1)
+    kept = excess > (high - low) * _EVIDENCE_PX
     kept[0] = False
     return kept[labels]
 
@@ -156,7 +165,9 @@ def _block_maximum(plane: NDArray[Any], block: int) -> NDArray[Any]:
     return np.maximum.reduceat(rows, np.arange(0, plane.shape[1], block), axis=1)
 
 
-def _is_center(plane: FloatPlane, y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _is_center(
+    plane: FloatPlane, y: NDArray[np.intp], x: NDArray[np.intp], max_slope_px: float
+) -> NDArray[np.bool_]:
     """Whether the ridge's top lies within the pixel, for pixels away from the plane's rim."""
     middle = plane[y, x]
     up, down, left, right = plane[y - 1, x], plane[y + 1, x], plane[y, x - 1], plane[y, x + 1]
@@ -167,10 +178,11 @@ def _is_center(plane: FloatPlane, y: NDArray[np.intp], x: NDArray[np.intp]) -> N
     angle = np.arctan2(2 * xy, yy - xx) / 2
     normal_y, normal_x = -np.sin(angle), np.cos(angle)
     offset = -(gradient_y * normal_y + gradient_x * normal_x) / np.minimum(across, -1e-12)
-    near: NDArray[np.bool_] = (
-        np.abs(offset) * np.maximum(np.abs(normal_y), np.abs(normal_x)) <= _CENTER_REACH_PX
-    )
-    return near & (across < 0)
+    near = np.abs(offset) * np.maximum(np.abs(normal_y), np.abs(normal_x)) <= _CENTER_REACH_PX
+    # Around a bright spot every ray is a ridge, but one that falls off steeply along itself.
+    slope = np.abs(gradient_x * normal_y - gradient_y * normal_x)
+    center: NDArray[np.bool_] = near & (across < 0) & (slope < -max_slope_px * across)
+    return center
 
 
 def _high_level(strength: FloatPlane, threshold: Threshold) -> float:

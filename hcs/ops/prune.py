@@ -1,0 +1,147 @@
+"""What noise, neurite width and debris add to a skeleton, taken off again."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csgraph
+
+from hcs.ops.branches import FREE, Branches, Indices, find_branches
+from hcs.ops.filters import FloatPlane
+from hcs.ops.graph import PixelGraph, lengths_of_pixels, link_matrix, pixel_graph, touched_labels
+from hcs.ops.segment import LabelPlane
+
+_PASSES: Final = 3
+"""Spurs can carry spurs: removal is repeated so often at most."""
+
+_SPOT_LEVEL: Final = 0.35
+"""Share of a piece's greatest strength above which a neurite stays over most of its length."""
+
+_SPOT_FRACTION: Final = 0.9
+"""A piece that stays above that level over less than this many least lengths is a spot."""
+
+
+def without_spurs(skeleton: NDArray[np.bool_], somas: LabelPlane, spur_px: float) -> PixelGraph:
+    """Remove short side branches.
+
+    A branch with one free end is a spur when it is shorter than ``spur_px`` and not the longest
+    at its junction. An end at a soma is not free.
+
+    Parameters
+    ----------
+    skeleton
+        Shape (Y, X), bool; one pixel wide, outside of somas.
+    somas
+        Shape (Y, X): labels of somas.
+    spur_px
+        Least length of a side branch, in pixels.
+
+    Returns
+    -------
+    PixelGraph
+        What is left.
+    """
+    graph = pixel_graph(skeleton)
+    for _ in range(_PASSES):
+        branches = find_branches(graph)
+        spur = _spurs(graph, branches, touched_labels(graph, somas) > 0, spur_px)
+        if not spur.any():
+            break
+        gone = (branches.of_pixel >= 0) & spur[branches.of_pixel]
+        graph = _kept(graph, ~gone, skeleton.shape)
+    return graph
+
+
+def without_pieces(
+    graph: PixelGraph, strength: FloatPlane, somas: LabelPlane, least_px: tuple[float, float]
+) -> PixelGraph:
+    """Remove connected pieces that are too short, rays of a bright spot, or noise at the rim.
+
+    Parameters
+    ----------
+    graph
+        The skeleton.
+    strength
+        Shape (Y, X): strength of the ridge.
+    somas
+        Shape (Y, X): labels of somas.
+    least_px
+        Least length in pixels of a piece that grows from a soma, and of any other.
+
+    Returns
+    -------
+    PixelGraph
+        What is left.
+    """
+    if graph.size == 0:
+        return graph
+    links = link_matrix(*graph.links(), graph.size)
+    piece: Indices = csgraph.connected_components(links, directed=False)[1].astype(np.intp)
+    rooted = np.bincount(piece, touched_labels(graph, somas) > 0) > 0
+    length = np.bincount(piece, lengths_of_pixels(graph))
+    minor = length < np.where(rooted, *least_px)
+    minor |= ~rooted & _is_spot(graph, piece, strength, least_px[1])
+    minor |= _hugs_rim(graph, piece, strength.shape, least_px[0] / 2)
+    return _kept(graph, ~minor[piece], strength.shape)
+
+
+def _is_spot(
+    graph: PixelGraph, piece: Indices, strength: FloatPlane, piece_px: float
+) -> NDArray[np.bool_]:
+    """Whether a connected piece is the rays of a bright spot.
+
+    Along a neurite the ridge is about equally strong; around a spot it falls off quickly, so
+    what is nearly as strong as the strongest pixel lies close together.
+    """
+    n_pieces = int(piece.max(initial=-1)) + 1
+    at_pixel = strength[graph.y, graph.x]
+    top = np.zeros(n_pieces)
+    np.maximum.at(top, piece, at_pixel)
+    strong = at_pixel >= _SPOT_LEVEL * top[piece]
+    spans = np.zeros((2, n_pieces))
+    for span, place in zip(spans, (graph.y, graph.x), strict=True):
+        low, high = np.full(n_pieces, np.inf), np.full(n_pieces, -np.inf)
+        np.minimum.at(low, piece[strong], place[strong])
+        np.maximum.at(high, piece[strong], place[strong])
+        span[:] = high - low
+    spot: NDArray[np.bool_] = np.hypot(*spans) < _SPOT_FRACTION * piece_px
+    return spot
+
+
+def _hugs_rim(
+    graph: PixelGraph, piece: Indices, shape: tuple[int, ...], rim_px: float
+) -> NDArray[np.bool_]:
+    """Whether a piece stays at the rim, where the blur sees few pixels and noise has ridges."""
+    to_rim = np.minimum.reduce([graph.y, graph.x, shape[0] - 1 - graph.y, shape[1] - 1 - graph.x])
+    farthest = np.zeros(int(piece.max(initial=-1)) + 1)
+    np.maximum.at(farthest, piece, to_rim)
+    hugging: NDArray[np.bool_] = farthest < rim_px
+    return hugging
+
+
+def _spurs(
+    graph: PixelGraph, branches: Branches, rooted: NDArray[np.bool_], spur_px: float
+) -> NDArray[np.bool_]:
+    """Whether a branch is short, ends freely on one side and is not the longest of its junction."""
+    if branches.count == 0:
+        return np.zeros(0, bool)
+    of = branches.of_pixel[branches.order]
+    lengths = np.bincount(of, lengths_of_pixels(graph)[branches.order])
+    at_soma = np.bincount(of, rooted[branches.order]) > 0
+    terminal = ((branches.junctions == FREE).sum(axis=1) == 1) & ~at_soma
+    longest = np.zeros(branches.n_junctions + 1)
+    for side in range(2):
+        np.maximum.at(longest, branches.junctions[:, side], lengths)
+    short = lengths < np.minimum(spur_px, longest[branches.junctions.max(axis=1)])
+    spur: NDArray[np.bool_] = terminal & short
+    return spur
+
+
+def _kept(graph: PixelGraph, kept: NDArray[np.bool_], shape: tuple[int, ...]) -> PixelGraph:
+    if kept.all():
+        return graph
+    skeleton = np.zeros(shape, bool)
+    skeleton[graph.y[kept], graph.x[kept]] = True
+    return pixel_graph(skeleton)
