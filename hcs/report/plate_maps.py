@@ -24,6 +24,9 @@ SEQUENTIAL: Final = interp_palette(YlGnBu9[::-1], 128)
 """Pale (few) to dark blue (many)."""
 
 _WIDTH_PX: Final = 318
+_LARGE_WIDTH_PX: Final = 490
+"""For plates of 1536 wells: two maps in a row instead of three."""
+
 _MARGIN_LEFT_PX, _MARGIN_TOP_PX, _BAR_PX = 26, 24, 52
 
 MARKS: Final = (
@@ -113,10 +116,11 @@ def plate_figure(wells: pd.DataFrame, plate_format: PlateFormat, scale: Scale) -
         What the colour shows.
     """
     rows, columns = plate_format.value
-    height = _MARGIN_TOP_PX + 8 + round((_WIDTH_PX - _MARGIN_LEFT_PX - _BAR_PX) * rows / columns)
+    width = _LARGE_WIDTH_PX if plate_format is PlateFormat.WELLS_1536 else _WIDTH_PX
+    px_per_well = (width - _MARGIN_LEFT_PX - _BAR_PX) / columns
     plot = style.new_figure(
-        _WIDTH_PX,
-        height,
+        width,
+        _MARGIN_TOP_PX + 8 + round(px_per_well * rows),
         x_range=Range1d(start=0.5, end=columns + 0.5),
         y_range=Range1d(start=rows - 0.5, end=-0.5),
         x_axis_location="above",
@@ -138,7 +142,7 @@ def plate_figure(wells: pd.DataFrame, plate_format: PlateFormat, scale: Scale) -
         fill_color={"field": "value", "transform": mapper},
         line_color=None,
     )
-    _add_marks(plot, wells, px_per_well=(_WIDTH_PX - _MARGIN_LEFT_PX - _BAR_PX) / columns)
+    _add_marks(plot, wells, px_per_well)
     _add_color_bar(plot, mapper)
     style.add_hover(plot, _tooltips(wells), [squares])
     return plot

@@ -102,6 +102,7 @@ def learning_figure(curve: LearningCurve, label: str) -> Any:  # noqa: ANN401
         "high": np.clip(mean + sd, 0, 1),
     }
     plot = style.new_figure(460, 280, x_label=label, y_label="test ROC AUC")
+    style.name_ticks(plot.xaxis[0], amount, [str(n) for n in amount])
     source = ColumnDataSource(data)
     plot.varea("amount", "low", "high", source=source, fill_color=OBSERVED_COLOR, fill_alpha=0.15)
     plot.line("amount", "mean", source=source, line_color=OBSERVED_COLOR, line_width=2)

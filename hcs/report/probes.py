@@ -9,7 +9,6 @@ from hcs.domain.probing import Outcome, Probes
 from hcs.report import probe_charts, wording
 from hcs.report.blocks import (
     Block,
-    Bullets,
     Chart,
     Charts,
     Column,
@@ -40,7 +39,6 @@ def probes(study: Study) -> Section:
         return Section("probes", _TITLE, (Note("missing", found.why),))
     blocks: list[Block] = [
         Paragraph(wording.strong(OUTCOMES[found.outcome])),
-        Bullets(found.verdict),
         *_permutation(found),
         *_variables(found),
         Heading("Background and intensity alone"),
@@ -111,20 +109,19 @@ def _learning_curves(found: Probes) -> Iterator[Block]:
     if not found.learning_curves:
         return
     group = wording.noun(found.group_by)
-    labels = {"groups": f"training {wording.plural(group)} a class", "images": "images a clone"}
+    labels = {
+        "groups": f"training {wording.plural(group)} a class",
+        "images": f"training images a {group}",
+    }
     yield Heading("How much data is enough")
     charts = tuple(
         Chart(
-            probe_charts.learning_figure(curve, _AXES[curve.varied]),
-            wording.capital(labels[curve.varied]),
-            curve.sentence,
+            probe_charts.learning_figure(curve, labels[curve.varied]),
+            caption=curve.sentence,
         )
         for curve in found.learning_curves
     )
     yield Charts(charts, "Means over splits, bands one standard deviation; same test clones.")
-
-
-_AXES: Final = {"groups": "groups a class in training", "images": "images a group in training"}
 
 
 def _batches(found: Probes) -> Iterator[Block]:

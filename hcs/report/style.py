@@ -47,15 +47,15 @@ def new_figure(
     y_label: str = "",
     **options: Any,  # noqa: ANN401 - handed on to bokeh
 ) -> Any:  # noqa: ANN401 - bokeh is untyped here
-    """Return an empty figure in the page's style; labels must not come from files."""
+    """Return an empty figure in the page's style."""
     options.update(
         width=width,
         height=height,
         tools="",
         toolbar_location=None,
         output_backend="svg",
-        x_axis_label=x_label or None,
-        y_axis_label=y_label or None,
+        x_axis_label=PlainText(text=x_label) if x_label else None,
+        y_axis_label=PlainText(text=y_label) if y_label else None,
         min_border_right=12,
     )
     plot: Any = figure(**options)

@@ -127,7 +127,7 @@ def counted(n: int, thing: str) -> str:
 
 def plural(thing: str) -> str:
     """More than one of it."""
-    if thing.endswith(("ch", "s", "x")):
+    if thing.endswith(("tch", "s", "x")):
         return thing + "es"
     return thing[:-1] + "ies" if thing.endswith("y") else thing + "s"
 

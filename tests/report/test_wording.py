@@ -93,6 +93,7 @@ def test_listed(items, words):
         pytest.param(1, "clone", "1 clone", id="one"),
         pytest.param(3, "clone", "3 clones", id="some"),
         pytest.param(2, "batch", "2 batches", id="batches"),
+        pytest.param(2, "epoch", "2 epochs", id="epochs"),
         pytest.param(2, "covariate", "2 covariates", id="covariates"),
         pytest.param(1200, "image", "1,200 images", id="many"),
     ],
