@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from hcs.domain import ngff, tables
-from hcs.domain.config import StudyConfig, StudyPlate
+from hcs.domain.config import ReportConfig, StudyConfig, StudyPlate
 from hcs.domain.evaluation import (
     Association,
     CalibrationBin,
@@ -44,6 +44,7 @@ from hcs.domain.tables import Role
 from hcs.domain.wells import PlateFormat, Well
 from hcs.io import bank, imageset, plate, runs, stack
 from hcs.io import tables as io_tables
+from hcs.report import write_report
 from hcs.screen.hits import call_hits
 
 AUC = {"cnn": (0.9312, 0.0423), "forest": (0.5634, 0.1071)}
@@ -560,10 +561,20 @@ def builder(tmp_path: Path) -> Builder:
     return Builder(folder)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def full_study(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     """A study with every piece; tests must not change it."""
     builder = Builder(tmp_path_factory.mktemp("report") / "study")
     builder.folder.mkdir()
     builder.everything()
     return builder
+
+
+@pytest.fixture(scope="session")
+def full_report(full_study: Builder) -> Path:
+    """The page of that study."""
+    out = full_study.folder.parent / "report.html"
+    result = write_report(ReportConfig(study=str(full_study.folder), out=str(out)))
+    assert (result.stage, result.out) == ("report", str(out))
+    assert result.summary["missing pieces"] == 0
+    return out

@@ -85,11 +85,8 @@ def opened(chromium: str, page: Path, folder: Path, width: int = 1300) -> dict:
 
 
 @pytest.fixture(scope="module")
-def seen(chromium, full_study, tmp_path_factory) -> dict:
-    folder = tmp_path_factory.mktemp("browser")
-    out = folder / "report.html"
-    write_report(ReportConfig(study=str(full_study.folder), out=str(out)))
-    return opened(chromium, out, folder)
+def seen(chromium, full_report, tmp_path_factory) -> dict:
+    return opened(chromium, full_report, tmp_path_factory.mktemp("browser"))
 
 
 def test_it_loads_without_errors_and_without_a_request(seen):
