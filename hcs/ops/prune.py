@@ -13,7 +13,7 @@ from hcs.ops.filters import FloatPlane
 from hcs.ops.graph import PixelGraph, lengths_of_pixels, link_matrix, pixel_graph, touched_labels
 from hcs.ops.segment import LabelPlane
 
-_PASSES: Final = 3
+_PASSES: Final = 2
 """Spurs can carry spurs: removal is repeated so often at most."""
 
 _SPOT_LEVEL: Final = 0.35
@@ -36,7 +36,7 @@ def without_spurs(skeleton: NDArray[np.bool_], somas: LabelPlane, spur_px: float
     somas
         Shape (Y, X): labels of somas.
     spur_px
-        Least length of a side branch, in pixels.
+        Least number of pixels of a side branch.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def without_spurs(skeleton: NDArray[np.bool_], somas: LabelPlane, spur_px: float
     graph = pixel_graph(skeleton)
     for _ in range(_PASSES):
         branches = find_branches(graph)
-        spur = _spurs(graph, branches, touched_labels(graph, somas) > 0, spur_px)
+        spur = _spurs(branches, touched_labels(graph, somas) > 0, spur_px)
         if not spur.any():
             break
         gone = (branches.of_pixel >= 0) & spur[branches.of_pixel]
@@ -121,17 +121,14 @@ def _hugs_rim(
     return hugging
 
 
-def _spurs(
-    graph: PixelGraph, branches: Branches, rooted: NDArray[np.bool_], spur_px: float
-) -> NDArray[np.bool_]:
+def _spurs(branches: Branches, rooted: NDArray[np.bool_], spur_px: float) -> NDArray[np.bool_]:
     """Whether a branch is short, ends freely on one side and is not the longest of its junction."""
     if branches.count == 0:
         return np.zeros(0, bool)
-    of = branches.of_pixel[branches.order]
-    lengths = np.bincount(of, lengths_of_pixels(graph)[branches.order])
-    at_soma = np.bincount(of, rooted[branches.order]) > 0
+    lengths = branches.n_pixels
+    at_soma = np.bincount(branches.of_pixel[branches.order], rooted[branches.order]) > 0
     terminal = ((branches.junctions == FREE).sum(axis=1) == 1) & ~at_soma
-    longest = np.zeros(branches.n_junctions + 1)
+    longest = np.zeros(branches.n_junctions + 1, np.intp)
     for side in range(2):
         np.maximum.at(longest, branches.junctions[:, side], lengths)
     short = lengths < np.minimum(spur_px, longest[branches.junctions.max(axis=1)])

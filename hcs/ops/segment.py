@@ -8,8 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.feature import peak_local_max
-from skimage.segmentation import expand_labels, watershed
+from skimage.segmentation import watershed
 
 from hcs.domain.config import FixedLevel, MorphologyConfig, NoiseLevel, Threshold
 from hcs.ops.filters import FloatPlane, smooth
@@ -77,7 +76,7 @@ class Somas:
     count
         Number of somas.
     debris
-        Shape (Y, X), bool: bright bodies that are too small or too ragged for a soma.
+        Shape (Y, X), bool: evenly filled bright bodies that are too small for a soma.
     """
 
     labels: LabelPlane
@@ -128,17 +127,16 @@ def segment_somas(
     fill = np.bincount(seeds.ravel(), restored.ravel()) / np.maximum(
         np.bincount(seeds.ravel(), coarse.ravel()), 1e-12
     )
-    zones: Labels = expand_labels(seeds, distance=diameter * _ZONE_DIAMETERS)
+    zones = _expanded(seeds, round(diameter * _ZONE_DIAMETERS))
     heights = _percentiles(opened, seeds, _HEIGHT_PERCENTILE, fill.size)
     bases = _percentiles(opened, np.where(seeds > 0, 0, zones), _BASE_PERCENTILE, fill.size)
     levels = bases + _OUTLINE_FRACTION * (heights - bases)
-    zones = np.repeat(np.repeat(zones, factor, 0), factor, 1)[: signal.shape[0], : signal.shape[1]]
-    objects = _outlined(signal, zones, levels, scales.soma_diameter_px)
-    areas = np.bincount(objects.ravel(), minlength=fill.size)
-    least = _MIN_AREA_FRACTION * np.pi / 4 * scales.soma_diameter_px**2
-    is_soma = (areas >= least) & (fill >= _MIN_FILL)
-    is_soma[0] = False
-    return _numbered(objects, is_soma)
+    filled = fill >= _MIN_FILL
+    filled[0] = False
+    objects = np.repeat(np.repeat(np.where(filled[zones], zones, 0), factor, 0), factor, 1)
+    objects = objects[: signal.shape[0], : signal.shape[1]]
+    _outline(objects, signal, levels, scales.soma_diameter_px)
+    return _numbered(objects, scales.soma_diameter_px)
 
 
 def _disk(radius: float) -> NDArray[np.bool_]:
@@ -161,45 +159,64 @@ def _split(mask: NDArray[np.bool_], diameter: float) -> Labels:
     """Label a mask, one label for every local maximum of its distance transform."""
     exact = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     distance = smooth(exact.astype(np.float32), 1.0)
-    peaks = peak_local_max(
-        distance,
-        min_distance=max(1, round(diameter * _SEED_DIAMETERS)),
-        labels=ndimage.label(mask)[0],
-        exclude_border=False,
-    )
-    markers = np.zeros(mask.shape, np.int32)
-    markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    window = 2 * max(1, round(diameter * _SEED_DIAMETERS)) + 1
+    summit = ndimage.maximum_filter(distance, window, mode="constant") == distance
+    markers = ndimage.label(summit & mask, np.ones((3, 3)))[0].astype(np.int32)
     labels: Labels = watershed(-distance, markers, mask=mask)
     return labels
 
 
-def _outlined(signal: FloatPlane, zones: Labels, levels: FloatPlane, diameter: float) -> Labels:
-    """Outline each object within its zone and cut off stumps of neurites.
+def _expanded(labels: Labels, steps: int) -> Labels:
+    """Let labels grow into the background by some pixels, by turns in four and eight directions."""
+    for step in range(steps):
+        footprint = ndimage.generate_binary_structure(2, 1 + step % 2)
+        labels = np.where(labels > 0, labels, _shifted_maximum(labels, footprint))
+    return labels
+
+
+def _shifted_maximum(plane: Labels, footprint: NDArray[np.bool_]) -> Labels:
+    """Maximum under a 3 × 3 footprint."""
+    padded = np.pad(plane, 1)
+    result = plane.copy()
+    for dy, dx in np.argwhere(footprint):
+        part = padded[dy : dy + plane.shape[0], dx : dx + plane.shape[1]]
+        np.maximum(result, part, out=result)
+    return result
+
+
+def _outline(objects: Labels, signal: FloatPlane, levels: FloatPlane, diameter: float) -> None:
+    """Outline each object within its zone and cut off stumps of neurites, in place.
 
     An opening with an exact Euclidean disk. All is done in the object's own window, since blurs
     and distance transforms of the whole plane would take longer than everything else.
     """
-    objects = np.zeros_like(zones)
     radius, sigma = diameter * _TRIM_DIAMETERS / 2, max(diameter * _BLUR_DIAMETERS, 0.5)
     reach = int(np.ceil(radius)) + 1
-    for index, window in enumerate(ndimage.find_objects(zones), start=1):
-        mask = (zones[window] == index) & (smooth(signal[window], sigma) > levels[index])
+    for index, window in enumerate(ndimage.find_objects(objects), start=1):
+        if not window:  # a number whose object was no soma
+            continue
+        zone = objects[window] == index
+        mask = zone & (smooth(signal[window], sigma) > levels[index])
         # The plane's edge is no edge of the soma: there the outline is taken to go on.
         cut = [
             (reach if place.start == 0 else 0, reach if place.stop == size else 0)
-            for place, size in zip(window, zones.shape, strict=True)
+            for place, size in zip(window, objects.shape, strict=True)
         ]
         rim = [(reach - before, reach - after) for before, after in cut]
         padded = np.pad(np.pad(mask, cut, mode="edge"), rim)
         middle = ndimage.distance_transform_edt(padded) > radius
         if middle.any():
             near = ndimage.distance_transform_edt(~middle) <= radius
-            objects[window][mask & near[reach:-reach, reach:-reach]] = index
-    return objects
+            mask &= near[reach:-reach, reach:-reach]
+        else:
+            mask[:] = False
+        objects[window][zone & ~mask] = 0
 
 
-def _numbered(objects: Labels, is_soma: NDArray[np.bool_]) -> Somas:
-    """Give somas numbers without gaps; all other objects are debris."""
+def _numbered(objects: Labels, diameter: float) -> Somas:
+    """Give objects that are large enough numbers without gaps; the others are debris."""
+    is_soma = np.bincount(objects.ravel()) >= _MIN_AREA_FRACTION * np.pi / 4 * diameter**2
+    is_soma[0] = False
     count = min(int(is_soma.sum()), MAX_LABEL)
     numbers = np.zeros(is_soma.size, np.uint16)
     numbers[np.flatnonzero(is_soma)[:count]] = np.arange(1, count + 1)
