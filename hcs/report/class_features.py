@@ -117,4 +117,4 @@ def _difference(by_class: ByClass, classes: tuple[str, ...]) -> list[str]:
         warnings.simplefilter("ignore", RuntimeWarning)
         p = float(stats.ttest_ind(second, first).pvalue)
     sign = "+" if change > 0 else ""
-    return [f"{sign}{wording.number(change, 1)} %", wording.p_value(p)]
+    return [f"{sign}{wording.number(change, 1)}%", wording.p_value(p)]

@@ -86,7 +86,7 @@ def _plate_row(reader: PlateReader, study: Study) -> tuple[str, ...]:
         channels, size, wells = wording.NONE, None, wording.NONE
     return (
         reader.name,
-        study.roles.get(reader.name, "cohort"),
+        study.use_of(reader.name),
         wells,
         f"{reader.images[tables.WELL].nunique():,}",
         f"{len(reader.images):,}",

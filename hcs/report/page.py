@@ -86,14 +86,22 @@ def sections_of(study: Study) -> list[Section]:
         probes.probes(study),
         class_features.class_features(study),
         classifiers.training(study),
-        screens.plates(study),
-        screens.hits(study),
-        screens.doses(study),
-        screens.quality(study),
+        *_screen_sections(study),
         records.problems(study),
         records.provenance(study),
     ]
     return [section for section in found if section is not None]
+
+
+def _screen_sections(study: Study) -> list[Section]:
+    if not study.has_screen:
+        return [Section("plates", "Screen", (Note("info", "This study has no screen plates."),))]
+    return [
+        screens.plates(study),
+        screens.hits(study),
+        screens.doses(study),
+        screens.quality(study),
+    ]
 
 
 def render(title: str, sections: list[Section]) -> str:

@@ -129,6 +129,21 @@ class Study:
             roles.update({plate.name: plate.role for plate in self.config.plates})
         return roles
 
+    def use_of(self, plate: str) -> str:
+        """Say what a plate was for."""
+        if plate in self.roles:
+            return self.roles[plate]
+        cohort = self.cohort
+        trained = isinstance(cohort, pd.DataFrame) and plate in set(cohort[tables.PLATE])
+        return "cohort" if trained else "not used"
+
+    @property
+    def has_screen(self) -> bool:
+        """Whether wells were scored, or were to be; unknown without hits and study file."""
+        if isinstance(self.hits, Absent) and isinstance(self.config, StudyConfig):
+            return any(plate.role == "screen" for plate in self.config.plates)
+        return True
+
     @cached_property
     def images(self) -> pd.DataFrame | Absent:
         """One row an image with its metadata: of the plates, else of the features."""
@@ -151,6 +166,8 @@ class Study:
         known = images[self.group_by].notna() & images[self.label].notna()
         if not isinstance(self.splits, Absent):
             known &= images[self.label].astype(str).isin(self.splits.classes)
+            names = [group.name for group in self.splits.groups]
+            known &= images[self.group_by].astype(str).isin(names)
         kept = images[known & (roles == "cohort")]
         if kept.empty:
             return Absent("plates", f"No image has both {self.group_by} and {self.label}.")

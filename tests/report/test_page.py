@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import html as html_module
+import json
 import re
 import shutil
 from dataclasses import fields, is_dataclass
@@ -237,6 +238,37 @@ def test_an_empty_folder_gives_a_page_that_says_what_is_missing(builder):
     ):
         assert f"{file} is not in the study folder; {maker} writes it." in page.text
     assert page.scripts == []
+
+
+def test_a_study_without_screen_has_no_empty_screen_sections(builder):
+    builder.screen_plate = "cohort2"
+    builder.config()
+    config = (builder.folder / "study.json").read_text().replace('"screen"', '"cohort"')
+    (builder.folder / "study.json").write_text(config)
+    page = report(builder.folder)
+    assert "This study has no screen plates." in page.sections["plates"]
+    assert {"hits", "doses", "quality"}.isdisjoint(page.sections)
+
+
+def test_clones_outside_the_splits_are_no_cohort(builder):
+    """A screen plate also has clones and diagnoses; without a study file the splits tell."""
+    builder.cohort_plate()
+    builder.clones = {name: clones[:4] for name, clones in builder.clones.items()}
+    groups = [{"name": n, "label": k, "n_images": 2} for k, v in builder.clones.items() for n in v]
+    split = {"index": 0, "train": ["ALS-01", "HC-01"], "validation": [], "test": []}
+    splits = {
+        "group_by": "Metadata_Clone",
+        "label": "Metadata_Diagnosis",
+        "classes": ["ALS", "control"],
+        "positive": "ALS",
+        "seed": 0,
+        "counts": {"train": 1, "validation": 0, "test": 0},
+        "groups": groups,
+        "splits": [split],
+    }
+    (builder.folder / "splits.json").write_text(json.dumps(splits))
+    page = report(builder.folder)
+    assert "all 8 8 2 1 8 16" in re.sub(r"\s+", " ", page.sections["cohort"])
 
 
 def test_damaged_files_are_named_all_at_once(full_study, tmp_path, caplog):
