@@ -77,6 +77,14 @@ def test_parameters_stay_within_their_ranges(augmentation, seed):
     assert (c0, c1) == (0, 0)
 
 
+def test_zoom_is_as_wide_as_asked():
+    augmentation = NOTHING.model_copy(update={"zoom_fraction": 0.5})
+    zoom = 1 / view_parameters(augmentation, 0, range(400), [1])[:, 0, 0]
+    assert 0.5 < zoom.min() < 0.52
+    assert 1.48 < zoom.max() < 1.5
+    assert zoom.mean() == pytest.approx(1, abs=0.03)
+
+
 @pytest.mark.parametrize(
     ("one", "expected"),
     [

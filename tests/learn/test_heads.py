@@ -131,6 +131,29 @@ def test_rows_that_no_job_names_are_never_read():
             np.testing.assert_array_equal(mine, theirs)
 
 
+class Watched:
+    """Features that remember which images were asked for."""
+
+    def __init__(self, features):
+        self._features = features
+        self.ndim, self.shape, self.dtype = features.ndim, features.shape, features.dtype
+        self.read = set()
+
+    def __len__(self):
+        return len(self._features)
+
+    def __getitem__(self, key):
+        self.read |= set(np.arange(len(self))[key[0]].tolist())
+        return self._features[key]
+
+
+def test_only_rows_that_a_job_names_are_asked_for():
+    features, labels = cohort(n_views=2)
+    watched = Watched(features)
+    train(watched, labels, [job()])
+    assert watched.read == named(job())
+
+
 def test_validation_images_change_nothing_but_the_history():
     features, labels = cohort(n_views=2)
     (clean,) = train(features, labels, [job()])
@@ -142,22 +165,22 @@ def test_validation_images_change_nothing_but_the_history():
     assert other.history.validation_accuracy.tolist() == [0, 0, 0, 0]
 
 
-def test_another_split_training_on_a_poisoned_row_does_no_harm():
+def test_a_poisoned_row_of_another_split_does_no_harm():
     features, labels = cohort()
-    first = job(0)
-    test_row = next(
-        row for row in range(N) if row not in {*first.train_rows, *first.validation_rows}
-    )
-    second = job(1, train=slice(0, 20), validation=slice(20, 30))
-    second = replace(second, train_rows=np.append(second.train_rows, test_row))
-    second = replace(second, validation_rows=np.setdiff1d(second.validation_rows, [test_row]))
-    second = replace(second, train_rows=np.unique(second.train_rows))
+    # Image 0 is a test image of the first head and a training image of the second.
+    first = next(one for one in map(job, range(50)) if 0 not in named(one))
+    second = next(one for one in map(job, range(50)) if 0 in one.train_rows)
     poisoned = features.copy()
-    poisoned[test_row] = np.nan
+    poisoned[0] = np.nan
     clean, _ = train(features, labels, [first, second])
     mine, theirs = train(poisoned, labels, [first, second])
     np.testing.assert_array_equal(arrays(clean)[0], arrays(mine)[0])
+    np.testing.assert_array_equal(clean.history.validation_loss, mine.history.validation_loss)
     assert theirs.diverged_epoch == 0
+
+
+def named(one):
+    return {*one.train_rows, *one.validation_rows}
 
 
 def test_divergence_stays_with_its_head():
@@ -277,6 +300,10 @@ def test_augmented_views_are_trained_on_and_the_image_itself_is_judged():
     unaugmented[job().train_rows, 0] = np.nan  # view 0 of training images: standardization only
     (blind,) = train(unaugmented, labels, [job()], PLAIN)
     assert blind.diverged_epoch is None
+    unseen = features.copy()
+    unseen[job().validation_rows, 1:] = np.nan
+    (judged,) = train(unseen, labels, [job()])
+    np.testing.assert_array_equal(judged.history.validation_loss, one.history.validation_loss)
 
 
 def test_every_view_is_shown_once_before_any_is_shown_again():
