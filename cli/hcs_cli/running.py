@@ -14,7 +14,7 @@ import typer
 
 if TYPE_CHECKING:
     from distributed import Client
-    from rich.progress import TaskID
+    from rich.progress import Progress
 
     from hcs.domain.config import Cluster
     from hcs.domain.results import StageResult
@@ -29,6 +29,12 @@ class ProgressBars:
 
     def __init__(self) -> None:
         from rich.console import Console
+
+        self._console = Console(stderr=True)
+        self._progress: Progress | None = None
+
+    def begin(self, label: str, total: int, done: int) -> None:
+        """Show a bar; what an earlier run finished counts from the start."""
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -38,7 +44,8 @@ class ProgressBars:
             TimeRemainingColumn,
         )
 
-        self._console = Console(stderr=True)
+        if done:
+            self.say(f"{label}: {done} of {total} units are already done")
         self._progress = Progress(
             TextColumn("{task.description:<18}"),
             BarColumn(),
@@ -47,24 +54,19 @@ class ProgressBars:
             TimeRemainingColumn(),
             console=self._console,
         )
-        self._task: TaskID | None = None
-
-    def begin(self, label: str, total: int, done: int) -> None:
-        """Show a bar; what an earlier run finished counts from the start."""
+        self._progress.add_task(label, total=total, completed=done)
         self._progress.start()
-        self._task = self._progress.add_task(label, total=total, completed=done)
-        if done:
-            self.say(f"{label}: {done} of {total} units are already done")
 
     def advance(self) -> None:
         """Move the bar by one."""
-        if self._task is not None:
-            self._progress.advance(self._task)
+        if self._progress is not None:
+            self._progress.advance(self._progress.task_ids[-1])
 
     def end(self) -> None:
         """Leave the bar as it is."""
-        self._task = None
-        self._progress.stop()
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
 
     def say(self, text: str) -> None:
         """Print a line above the bars."""

@@ -160,10 +160,8 @@ def _embed_block(job: BlockJob) -> Mapping[str, Any]:
     images = open_stack(job.stack).read(job.start, job.stop)
     embedder = backbone.load_embedder(job.backbone, job.image_px, job.batch_images)
     n_images, n_views = len(images), job.views + 1
-    ids = [name for name in job.image_ids for _ in range(n_views)]
-    numbers = list(range(n_views)) * n_images
-    matrices = augment.view_parameters(job.augmentation, job.seed, ids, numbers)
-    views = augment.apply_views(np.repeat(images, n_views, axis=0), matrices)
+    matrices = augment.view_parameters(job.augmentation, job.seed, job.image_ids, range(n_views))
+    views = augment.apply_views(np.repeat(images, n_views, axis=0), matrices.reshape(-1, 8))
     features = embedder.features(views).reshape(n_images, n_views, -1)
     block = features.astype(np.float16)
     if not np.isfinite(block).all():
