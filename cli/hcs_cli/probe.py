@@ -28,7 +28,9 @@ def probe(
         int, typer.Option("--permutations", min=1, help="Shuffles of the labels between clones.")
     ] = 200,
     n_splits: Annotated[int, typer.Option("--n-splits", min=1, help="Splits a shuffle.")] = 8,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of every head.")] = 8,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs of every head; enough for 600 steps.")
+    ] = None,
     hidden_units: Annotated[int, typer.Option(min=1, help="Units of the dense layer.")] = 256,
     seed: options.Seed = 0,
     cluster: options.Cluster = "local",

@@ -462,6 +462,41 @@ class EvaluateConfig(Frozen):
     seed: Seed = 0
 
 
+class ProbeOptions(Frozen):
+    """The reduced settings under which the probes train their heads.
+
+    The same for real and shuffled labels, and never tuned. Vectors longer than ``max_features``
+    are shortened by a random projection. ``epochs`` left out are as many as give about 600
+    training steps, 4 to 64.
+    """
+
+    n_permutations: PositiveInt = 200
+    n_splits: PositiveInt = 8
+    epochs: PositiveInt | None = None
+    learning_rate: PositiveFloat = 1e-2
+    momentum: Annotated[float, Field(ge=0, le=1)] = 0.9
+    max_features: PositiveInt = 512
+
+
+class ProbeConfig(ProbeOptions):
+    """What else than biology the scores could mean: bank, splits and models to ``probes.json``.
+
+    ``features`` and the image tables of ``plates`` give background and intensity; ``models`` are
+    folders with predictions, the first of which the baseline is held against.
+    """
+
+    bank: str
+    splits: str
+    models: tuple[str, ...] = ()
+    features: str | None = None
+    plates: tuple[str, ...] = ()
+    out: str = "probes.json"
+    head: Head = Head()
+    batch_size: PositiveInt = 32
+    permutations_per_unit: PositiveInt = 10
+    seed: Seed = 0
+
+
 class PredictConfig(Frozen):
     """All heads of a study score every image of new plates."""
 
@@ -560,6 +595,10 @@ class StudyForest(Frozen):
     min_samples_leaf: PositiveInt = 5
 
 
+class StudyProbes(ProbeOptions):
+    """The ``probes`` section of a study file."""
+
+
 class StudyHits(HitsOptions):
     """The ``hits`` section of a study file."""
 
@@ -567,10 +606,12 @@ class StudyHits(HitsOptions):
 class StudyConfig(Frozen):
     """``study.yaml``: everything that ``hcs run`` does, in order.
 
-    Paths are relative to the study file. Outputs go to ``out``.
+    Paths are relative to the study file. Outputs go to ``out``. ``preset`` names the defaults of
+    :mod:`hcs.domain.presets`; ``probes`` left out are not run.
     """
 
     name: Name
+    preset: Literal["imamura2021", "fast"] | None = None
     out: str = "study"
     plates: tuple[StudyPlate, ...] = Field(min_length=1)
     channel: str | None = None
@@ -581,6 +622,7 @@ class StudyConfig(Frozen):
     embed: StudyEmbed = StudyEmbed()
     train: StudyTrain = StudyTrain()
     forest: StudyForest = StudyForest()
+    probes: StudyProbes | None = None
     hits: StudyHits = StudyHits()
     truth: str | None = None
     cluster: Cluster = LocalCluster()

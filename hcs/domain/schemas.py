@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from hcs.domain.config import StudyConfig
 from hcs.domain.evaluation import Evaluation
+from hcs.domain.probing import Probes
 from hcs.domain.results import Problem, StageResult
 from hcs.domain.splits import Splits
 
@@ -16,6 +17,7 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     "study": StudyConfig,
     "splits": Splits,
     "evaluation": Evaluation,
+    "probes": Probes,
     "problem": Problem,
     "stage-result": StageResult,
 }

@@ -15,7 +15,7 @@ from hcs.domain.tables import Role
 from hcs.learn.forest import train_forest
 from hcs.learn.intervals import corrected_resampled_t_test
 from hcs.learn.predictions import roles_of
-from hcs.learn.probe_heads import IntArray, mean_or_none, sd_or_none, tested
+from hcs.learn.probe_heads import IntArray, mean_or_none, score_images, sd_or_none
 
 _INTENSITY: Final = re.compile(r"^Image_(Intensity_|Quality_)")
 _STRUCTURE: Final = re.compile(r"^Image_Quality_Debris")
@@ -71,7 +71,7 @@ def baseline_auc(
     order = [forest.classes_.tolist().index(name) for name in splits.classes]
     probability = forest.predict_proba(features[test])[:, order]
     truth: IntArray = np.array([splits.classes.index(name) for name in names[test]], dtype=int)
-    return tested(truth, probability, splits.classes.index(splits.positive)).auc
+    return score_images(truth, probability, splits.classes.index(splits.positive)).auc
 
 
 def judge_baseline(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -20,7 +20,9 @@ F32 = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int_]
 
-_ROWS_AT_ONCE: Final = 256
+_STEPS: Final = 600
+_FEWEST_EPOCHS: Final = 4
+_MOST_EPOCHS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,50 +100,52 @@ class HeadTest:
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class HeadScore:
     """ROC AUC and accuracy on the test images; None where they are not defined."""
 
     auc: float | None
     accuracy: float | None
 
 
-def project(features: NDArray[np.floating], max_features: int, seed: int) -> F32:
-    """Shorten vectors by a random matrix of signs, which keeps their distances.
+def enough_epochs(n_train_images: int, batch_size: int) -> int:
+    """Epochs that give about 600 training steps, at least 4 and at most 64.
+
+    A head without tuning ranks the images of a small cohort no better with more steps, and those of
+    a large one have seen every image several times by then.
+    """
+    steps = max(1, -(-n_train_images // batch_size))
+    return int(np.clip(round(_STEPS / steps), _FEWEST_EPOCHS, _MOST_EPOCHS))
+
+
+def projection(n_features: int, max_features: int, seed: int) -> F32 | None:
+    """Draw a matrix of signs that shortens vectors and keeps the distances between them.
 
     Achlioptas 2003, doi 10.1016/S0022-0000(03)00025-4. The matrix knows neither labels nor images,
     so nothing can leak through it.
 
     Parameters
     ----------
-    features
-        ``(I, F)``.
-    max_features
-        Vectors that are not longer stay as they are.
+    n_features, max_features
+        Length of the vectors, and how long they may be.
     seed
         Study seed.
 
     Returns
     -------
-    ndarray
-        ``(I, min(F, max_features))`` float32.
+    ndarray or None
+        ``(n_features, max_features)`` float32; None for vectors that are short enough.
     """
-    n_images, n_features = features.shape
     if n_features <= max_features:
-        return features.astype(np.float32)
+        return None
     words = counters.raw_words(-(-n_features * max_features // 64), "projection", seed)
     bits = np.unpackbits(words.astype("<u8").view(np.uint8), count=n_features * max_features)
     signs = (2.0 * bits.reshape(n_features, max_features) - 1.0).astype(np.float32)
-    signs /= np.float32(np.sqrt(max_features))
-    short = np.empty((n_images, max_features), np.float32)
-    for start in range(0, n_images, _ROWS_AT_ONCE):
-        block = features[start : start + _ROWS_AT_ONCE].astype(np.float32)
-        short[start : start + _ROWS_AT_ONCE] = block @ signs
-    return short
+    return np.asarray(signs / np.float32(np.sqrt(max_features)))
 
 
 def score_heads(
     cohort: Cohort, heads: Sequence[HeadTest], recipe: Recipe, epochs: int | None = None
-) -> Iterator[Tested]:
+) -> Iterator[HeadScore]:
     """Train heads and score each on its own test images.
 
     Parameters
@@ -157,7 +161,7 @@ def score_heads(
 
     Yields
     ------
-    Tested
+    HeadScore
         In the order of the heads.
     """
     jobs = [
@@ -185,28 +189,23 @@ def score_heads(
     for entry, head in zip(heads, trained, strict=True):
         probability = predict_heads(cohort.features[entry.test_rows], head.weights)[0]
         labels = cohort.image_labels if entry.labels is None else entry.labels
-        yield tested(labels[entry.test_rows], probability, cohort.positive)
+        yield score_images(labels[entry.test_rows], probability, cohort.positive)
 
 
-def tested(truth: IntArray, probability: NDArray[np.floating], positive: int) -> Tested:
+def score_images(truth: IntArray, probability: NDArray[np.floating], positive: int) -> HeadScore:
     """Score ``(N, C)`` probabilities; more than two classes: the mean over each against the rest.
 
     Nothing is defined without images or when the head diverged, no AUC where a class is missing.
     """
     if len(truth) == 0 or not np.isfinite(probability).all():
-        return Tested(None, None)
+        return HeadScore(None, None)
     n_classes = probability.shape[1]
     accuracy = float((probability.argmax(axis=1) == truth).mean())
     if len(np.unique(truth)) < n_classes:
-        return Tested(None, accuracy)
+        return HeadScore(None, accuracy)
     chosen = [positive] if n_classes == 2 else range(n_classes)
     areas = [ranking(truth == k, probability[:, k].astype(float)).roc_auc() for k in chosen]
-    return Tested(float(np.mean(areas)), accuracy)
-
-
-def regrouped(cohort: Cohort, label: IntArray) -> Cohort:
-    """Return the same images with other classes for their groups."""
-    return replace(cohort, label=label)
+    return HeadScore(float(np.mean(areas)), accuracy)
 
 
 def mean_or_none(values: Sequence[float | None]) -> float | None:

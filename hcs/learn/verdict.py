@@ -54,9 +54,9 @@ class Findings:
     label: str
     groups_per_class: tuple[int, ...]
     permutation: PermutationProbe
+    baseline: BaselineProbe
     associations: Sequence[Association] = ()
     variables: Sequence[VariableProbe] = ()
-    baseline: BaselineProbe | None = None
     learning_curves: Sequence[LearningCurve] = ()
     held_out_batches: Sequence[HeldOutBatch] = ()
     covariates: Sequence[Covariate] = ()
@@ -152,8 +152,8 @@ def _doubts(findings: Findings) -> Iterator[str]:
             yield f"{batch.sentence} The score does not carry over to that batch."
 
 
-def _baseline_doubt(baseline: BaselineProbe | None) -> str | None:
-    if baseline is None or baseline.verdict != "informative" or baseline.auc_mean is None:
+def _baseline_doubt(baseline: BaselineProbe) -> str | None:
+    if baseline.verdict != "informative" or baseline.auc_mean is None:
         return None
     if baseline.model_auc is not None and baseline.auc_mean >= baseline.model_auc - _BESIDE:
         return (

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from hcs.compute import progress
 from hcs.domain import config as cfg
+from hcs.domain import presets
 from hcs.domain.results import StageResult
-from hcs.errors import Fault, FaultsError, InputError, NotFoundError
+from hcs.errors import Fault, FaultsError, InputError, NotFoundError, UnknownNameError
 from hcs.io import runs
 from hcs.io import tables as io_tables
 from hcs.learn.weights import resolve_weights
@@ -26,6 +27,7 @@ from hcs.stages import (
     ingest,
     planted,
     predict,
+    probe,
     splits,
     stack,
     train,
@@ -44,6 +46,7 @@ BANK: Final = "bank.zarr"
 MODELS: Final = "models"
 FOREST: Final = "forest"
 EVALUATION: Final = "evaluation.json"
+PROBES: Final = "probes.json"
 PREDICTIONS: Final = "predictions.parquet"
 HITS: Final = "hits.parquet"
 
@@ -71,7 +74,10 @@ def read_study(path: str) -> cfg.StudyConfig:
         msg = f"{path} holds {type(content).__name__}; a mapping of settings was expected"
         raise InputError(msg)
     try:
-        study = cfg.StudyConfig.model_validate(content)
+        study = cfg.StudyConfig.model_validate(presets.with_preset(content))
+    except UnknownNameError as error:
+        fault = Fault(file=path, column=presets.KEY, message=str(error))
+        raise FaultsError(path, [fault]) from error
     except ValidationError as error:
         raise FaultsError(path, [_fault(path, item) for item in error.errors()]) from error
     return _anchored(study, file.resolve().parent)
@@ -143,7 +149,7 @@ def run(study: cfg.StudyConfig, client: Client | None = None) -> StageResult:
 def _summary(results: Sequence[StageResult]) -> dict[str, str | int | float]:
     shown: dict[str, str | int | float] = {}
     for result in results:
-        if result.stage in {evaluate.STAGE, hits.STAGE}:
+        if result.stage in {evaluate.STAGE, probe.STAGE, hits.STAGE}:
             shown.update(result.summary)
         if result.stage == embed.STAGE:
             shown["weights"] = result.summary["weights"]
@@ -249,6 +255,26 @@ def _classifiers(
                 seed=seed,
             )
         )
+    )
+    if study.probes is not None:
+        yield _told(probe.run(_probe_config(study, study.probes, cohort), client))
+
+
+def _probe_config(
+    study: cfg.StudyConfig, probes: cfg.StudyProbes, cohort: tuple[str, ...]
+) -> cfg.ProbeConfig:
+    out = Path(study.out)
+    return cfg.ProbeConfig(
+        bank=str(out / BANK),
+        splits=str(out / SPLITS),
+        models=(str(out / MODELS), str(out / FOREST)),
+        features=str(out / FEATURES),
+        plates=cohort,
+        out=str(out / PROBES),
+        head=study.train.head,
+        batch_size=study.train.batch_size,
+        seed=study.seed,
+        **probes.model_dump(),
     )
 
 
