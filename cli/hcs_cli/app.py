@@ -13,7 +13,7 @@ from hcs_cli.machine import doctor, schema
 from hcs_cli.network import embed, stack, train
 from hcs_cli.plates import info, validate
 from hcs_cli.probe import probe
-from hcs_cli.screen import explain, hits, predict
+from hcs_cli.screen import explain, export, hits, predict
 from hcs_cli.simulate import simulate
 from hcs_cli.splits import splits
 from hcs_cli.study import demo, run
@@ -29,7 +29,7 @@ app = typer.Typer(
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Start here": (demo, run, simulate, doctor),
     "Plates": (ingest, validate, info, features),
-    "Classifier": (splits, stack, embed, train, forest, evaluate, probe, explain),
+    "Classifier": (splits, stack, embed, train, forest, evaluate, probe, explain, export),
     "Screen": (predict, hits, report),
 }
 

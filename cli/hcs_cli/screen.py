@@ -1,4 +1,4 @@
-"""``hcs predict``, ``hcs hits``, ``hcs explain``: trained heads at work on plates."""
+"""``hcs predict``, ``hcs hits``, ``hcs explain``, ``hcs export``: trained heads at work."""
 
 from __future__ import annotations
 
@@ -110,5 +110,27 @@ def explain(
                 weights=weights,
             )
         )
+
+    run_stage(stage, cluster=None, as_json=as_json)
+
+
+def export(
+    models: Models,
+    out: Annotated[str, typer.Option("--out", help="File to write, NAME.keras.")] = "head.keras",
+    split: Annotated[int, typer.Option(min=0, help="Split whose head is exported.")] = 0,
+    weights: OwnWeights = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Write one head with its base as an ordinary Keras model.
+
+    Example: hcs export models --split 3 --out head.keras
+    """
+    from hcs_cli.running import run_stage
+
+    def stage(_client: Any) -> Any:  # noqa: ANN401
+        from hcs.domain.config import ExportConfig
+        from hcs.stages import export as stages_export
+
+        return stages_export.run(ExportConfig(models=models, out=out, split=split, weights=weights))
 
     run_stage(stage, cluster=None, as_json=as_json)

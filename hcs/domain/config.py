@@ -528,6 +528,15 @@ class ExplainConfig(Frozen):
     weights: str | None = None
 
 
+class ExportConfig(Frozen):
+    """One trained head with its base as an ordinary ``.keras`` model."""
+
+    models: str
+    out: str
+    split: Annotated[int, Field(ge=0)] = 0
+    weights: str | None = None
+
+
 class ReportConfig(Frozen):
     """A study folder to one self-contained page."""
 
