@@ -19,6 +19,7 @@ PAD_PX: Final = 12
 
 _FWHM: Final = 2.3548  # full width at half maximum of a normal curve, in standard deviations
 _THICK: Final = 1.9  # a bead's width relative to the thin neurite's
+_SWELLING: Final = 0.2  # change of the thick share for one standard deviation of brightness
 _SHAFT_UM: Final = 9.0  # neurites are thick where they leave the soma, over this length
 _SOMA_GRAIN_UM: Final = 1.5
 _NUCLEUS: Final = 0.5  # radius of the nucleus relative to the soma's
@@ -57,12 +58,12 @@ def render_neurites(
     n, m = paths.y.shape
     step_um = STEP_PX * pixel_size_um
     latent = draw_latent(rng, (n, m), style.texture, step_um)
-    spread: Floats = np.exp(0.25 * rng.standard_normal(n) - 0.03)
-    level: Floats = style.neurite_electrons * spread * np.where(paths.order > 1, 0.85, 1.0)
-    caliber: Floats = rng.uniform(0.0, 0.5, n)
+    spread = np.exp(0.25 * rng.standard_normal((n,)) - 0.03)
+    level = style.neurite_electrons * spread * np.where(paths.order > 1, 0.85, 1.0)
+    caliber = rng.uniform(0.0, 0.5, (n,))
     along_um = np.arange(m) * step_um
     shaft = np.where(paths.order[:, None] == 1, np.exp(-along_um / _SHAFT_UM)[None, :], 0.0)
-    thick = np.clip(caliber[:, None] + 0.2 * latent + shaft, 0.0, 1.0)
+    thick = np.clip(caliber[:, None] + _SWELLING * latent + shaft, 0.0, 1.0)
     light = level[:, None] * brightness(latent, style.texture) * (1 + 0.3 * shaft)
     y, x = paths.y + PAD_PX, paths.x + PAD_PX
     use = paths.valid & (y > 1) & (x > 1) & (y < edge - 2) & (x < edge - 2)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
+from scipy import special
 
 from hcs.domain.config import SimulateConfig
 from hcs.domain.plate import PertType
@@ -85,7 +86,7 @@ class Compound:
         """Share of the largest effect at a concentration, 0..1; 0 without compound."""
         if concentration_um <= 0:
             return 0.0
-        return float(1 / (1 + (self.ec50_um / concentration_um) ** self.hill))
+        return float(special.expit(self.hill * (np.log(concentration_um) - np.log(self.ec50_um))))
 
     def rescue(self, concentration_um: float) -> float:
         """Share of the phenotype that is gone, 0..1."""
