@@ -24,6 +24,10 @@ def run(
     cluster: Annotated[
         str | None, typer.Option("--cluster", help="Instead of the study file's own section.")
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", help="Instead of the study file's: imagenet, random or a FILE."),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Run all stages of a study in order; what is already done is skipped.
@@ -36,6 +40,8 @@ def run(
         from hcs.stages import study as stages_study
 
         config = stages_study.read_study(study)
+        if weights is not None:
+            config = stages_study.with_weights(config, weights)
         chosen = parse_cluster(cluster) if cluster else config.cluster
 
         def stage(client: Any) -> Any:  # noqa: ANN401

@@ -48,10 +48,8 @@ def run(
     images = Path(out) / "images"
     simulated = simulation.run(SimulateConfig(out=str(images), preset="demo", seed=seed), client)
     settings = study.read_study(str(images / "study.yaml"))
-    base = settings.embed.backbone.model_copy(update={"weights": chosen})
-    embedding = settings.embed.model_copy(update={"backbone": base})
-    settings = settings.model_copy(
-        update={"out": str(Path(out) / "study"), "embed": embedding, "seed": seed}
+    settings = study.with_weights(settings, chosen).model_copy(
+        update={"out": str(Path(out) / "study"), "seed": seed}
     )
     result = study.run(settings, client)
     return result.model_copy(

@@ -115,6 +115,13 @@ def _anchored(study: cfg.StudyConfig, folder: Path) -> cfg.StudyConfig:
     )
 
 
+def with_weights(study: cfg.StudyConfig, weights: str) -> cfg.StudyConfig:
+    """Return the study with other weights of the base."""
+    base = study.embed.backbone.model_copy(update={"weights": weights})
+    embedding = study.embed.model_copy(update={"backbone": base})
+    return study.model_copy(update={"embed": embedding})
+
+
 def run(study: cfg.StudyConfig, client: Client | None = None) -> StageResult:
     """Run the whole study into ``study.out``.
 
