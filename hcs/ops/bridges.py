@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hcs.ops.branches import Branches, Indices, find_branches
+from hcs.ops.branches import Indices, walk
 from hcs.ops.filters import FloatPlane
 from hcs.ops.graph import PixelGraph, smooth_path
 from hcs.ops.segment import LabelPlane
@@ -56,41 +56,34 @@ def bridge_gaps(
     skeleton[graph.y, graph.x] = True
     if graph.size == 0:
         return skeleton
-    branches = find_branches(graph)
-    ends, directions = _loose_ends(graph, branches, width_px)
-    reach = np.arange(1, max(int(_MAX_GAP_WIDTHS * width_px), 2) + 1)
-    targets = _look_ahead(graph, branches, somas, (ends, directions), reach)
-    found = np.flatnonzero(targets[:, 0] >= 0)
-    for end, target in zip(ends[found], targets[found], strict=True):
-        y, x = _line(graph.y[end], graph.x[end], *target)
-        if blurred[y, x].min() >= _MIN_BRIGHTNESS * blurred[y[0], x[0]]:
-            skeleton[y, x] = True
+    gap = max(int(_MAX_GAP_WIDTHS * width_px), 2)
+    ends = np.flatnonzero(graph.degree == 1)
+    trails = walk(graph, ends, 2 * gap)
+    points = smooth_path(graph)
+    back = trails[:, max(round(_DIRECTION_WIDTHS * width_px), 2)]
+    directions = points[ends] - points[back]
+    norm = np.linalg.norm(directions, axis=1, keepdims=True)
+    directions /= np.maximum(norm, 1e-9)
+    targets = _look_ahead(graph, somas, trails, directions, gap)
+    found = targets[:, 0] >= 0
+    y, x = _lines(graph, ends[found], targets[found], gap)
+    bright = blurred[y, x]
+    kept = bright.min(axis=1, initial=np.inf) >= _MIN_BRIGHTNESS * bright[:, 0]
+    skeleton[y[kept], x[kept]] = True
     skeleton[somas > 0] = False
     return skeleton
 
 
-def _loose_ends(
-    graph: PixelGraph, branches: Branches, width_px: float
-) -> tuple[Indices, NDArray[np.float64]]:
-    """Pixels at which a line ends, and the unit vectors (y, x) in which it would go on."""
-    points = smooth_path(graph)
-    at, inward = branches.inward(0), branches.inward(max(round(_DIRECTION_WIDTHS * width_px), 2))
-    branch, side = np.nonzero((graph.degree[at] <= 1) & (at != inward))
-    ends = at[branch, side]
-    directions = points[ends] - points[inward[branch, side]]
-    norm = np.linalg.norm(directions, axis=1, keepdims=True)
-    return ends, directions / np.maximum(norm, 1e-9)
-
-
 def _look_ahead(
     graph: PixelGraph,
-    branches: Branches,
     somas: LabelPlane,
-    loose: tuple[Indices, NDArray[np.float64]],
-    reach: Indices,
+    trails: Indices,
+    directions: NDArray[np.float64],
+    gap: int,
 ) -> Indices:
     """Pixel (y, x) to which each end is to be joined, or -1; shape (E, 2)."""
-    ends, directions = loose
+    ends, row = trails[:, 0], np.arange(len(trails))
+    reach = np.arange(1, gap + 1)
     occupied = _thickened(graph, somas.shape)
     targets = np.full((ends.size, 2), -1)
     best = np.full(ends.size, np.inf)
@@ -102,16 +95,14 @@ def _look_ahead(
         inside = (y >= 0) & (x >= 0) & (y < somas.shape[0]) & (x < somas.shape[1])
         y, x = np.where(inside, y, 0), np.where(inside, x, 0)
         pixel = np.where(inside, occupied[y, x], -1)
-        own = branches.of_pixel[pixel] == branches.of_pixel[ends][:, None]
+        own = (pixel[:, :, None] == trails[:, None, :]).any(axis=2)
         line = (pixel >= 0) & ~own
         hit = line | (inside & (somas[y, x] > 0))
         first = hit.argmax(axis=1)
-        row = np.arange(ends.size)
         cost = reach[first] * (1 + _TURN_COST * abs(turn))
         better = hit[row, first] & (cost < best)
         best[better] = cost[better]
-        on_line = line[row, first]
-        goal = pixel[row, first]
+        on_line, goal = line[row, first], pixel[row, first]
         y_goal = np.where(on_line, graph.y[goal], y[row, first])
         x_goal = np.where(on_line, graph.x[goal], x[row, first])
         targets[better] = np.stack([y_goal, x_goal], axis=1)[better]
@@ -127,9 +118,9 @@ def _thickened(graph: PixelGraph, shape: tuple[int, ...]) -> NDArray[np.int32]:
     return plane[1:-1, 1:-1]
 
 
-def _line(y0: int, x0: int, y1: int, x1: int) -> tuple[Indices, Indices]:
-    """Pixels on the straight line between two pixels, both included."""
-    n = max(abs(y1 - y0), abs(x1 - x0)) + 1
-    share = np.linspace(0, 1, n)
-    y, x = y0 + share * (y1 - y0), x0 + share * (x1 - x0)
+def _lines(graph: PixelGraph, ends: Indices, targets: Indices, gap: int) -> tuple[Indices, Indices]:
+    """Pixels (E, K) on the straight lines from ends to targets; some of them several times."""
+    share = np.linspace(0, 1, 2 * gap + 1)
+    y = graph.y[ends, None] + share * (targets[:, :1] - graph.y[ends, None])
+    x = graph.x[ends, None] + share * (targets[:, 1:] - graph.x[ends, None])
     return np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hcs.ops.branches import FREE, Branches, Indices
+from hcs.ops.branches import FREE, Branches, Indices, walk
+from hcs.ops.graph import PixelGraph
 
 _DIRECTION_WIDTHS: Final = 2.5
 """The direction of a branch is taken over this many neurite widths."""
@@ -61,7 +62,9 @@ class _Arms:
         return chosen[order].reshape(-1, count)
 
 
-def find_crossings(branches: Branches, points: NDArray[np.float64], width_px: float) -> Crossings:
+def find_crossings(
+    graph: PixelGraph, branches: Branches, points: NDArray[np.float64], width_px: float
+) -> Crossings:
     """Tell crossings from branchings.
 
     Two lines that cross leave one junction of four arms, or two junctions of three arms with a
@@ -70,8 +73,8 @@ def find_crossings(branches: Branches, points: NDArray[np.float64], width_px: fl
 
     Parameters
     ----------
-    branches
-        Branches of the skeleton.
+    graph, branches
+        The skeleton.
     points
         Smoothed positions of its pixels, shape (N, 2).
     width_px
@@ -82,7 +85,7 @@ def find_crossings(branches: Branches, points: NDArray[np.float64], width_px: fl
     Crossings
         No crossing in a skeleton without junctions.
     """
-    arms = _find_arms(branches, points, width_px)
+    arms = _find_arms(graph, branches, points, width_px)
     triples = arms.meeting(3)
     opening, others = _openings(arms, triples)
     lengths = branches.n_pixels
@@ -102,10 +105,12 @@ def find_crossings(branches: Branches, points: NDArray[np.float64], width_px: fl
     return Crossings(shared, arms.pixel[merged], n_crossings, len(open_triples))
 
 
-def _find_arms(branches: Branches, points: NDArray[np.float64], width_px: float) -> _Arms:
+def _find_arms(
+    graph: PixelGraph, branches: Branches, points: NDArray[np.float64], width_px: float
+) -> _Arms:
     branch, side = np.nonzero(branches.junctions != FREE)
-    at = branches.inward(0)[branch, side]
-    inward = branches.inward(max(round(_DIRECTION_WIDTHS * width_px), 2))[branch, side]
+    at = branches.ends[branch, side]
+    inward = walk(graph, at, max(round(_DIRECTION_WIDTHS * width_px), 2))[:, -1]
     n_junctions = branches.n_junctions
     junction = branches.junctions[branch, side]
     members = np.flatnonzero(branches.junction_of_pixel >= 0)

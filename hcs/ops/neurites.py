@@ -83,10 +83,10 @@ def trace_neurites(ridges: Ridges, somas: Somas, scales: Scales, threshold: Thre
     """
     bodies = somas.labels > 0
     mask = center_lines(ridges, threshold, bodies)
-    skeleton = skeletonize(mask | bodies) & ~bodies
+    skeleton = skeletonize(mask & ~bodies)
     graph = _tidied(skeleton, ridges, somas.labels, scales)
     branches = find_branches(graph)
-    crossings = find_crossings(branches, smooth_path(graph), scales.neurite_width_px)
+    crossings = find_crossings(graph, branches, smooth_path(graph), scales.neurite_width_px)
     lengths = lengths_of_pixels(graph)
     lengths[branches.of_branches(crossings.shared)] *= 2
     owner = _owners(graph, branches, crossings, somas)

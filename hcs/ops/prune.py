@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csgraph
 
-from hcs.ops.branches import FREE, Branches, Indices, find_branches
+from hcs.ops.branches import Indices
 from hcs.ops.filters import FloatPlane
 from hcs.ops.graph import PixelGraph, lengths_of_pixels, link_matrix, pixel_graph, touched_labels
 from hcs.ops.segment import LabelPlane
@@ -45,12 +45,10 @@ def without_spurs(skeleton: NDArray[np.bool_], somas: LabelPlane, spur_px: float
     """
     graph = pixel_graph(skeleton)
     for _ in range(_PASSES):
-        branches = find_branches(graph)
-        spur = _spurs(branches, touched_labels(graph, somas) > 0, spur_px)
+        spur = _spurs(graph, touched_labels(graph, somas) > 0, spur_px)
         if not spur.any():
             break
-        gone = (branches.of_pixel >= 0) & spur[branches.of_pixel]
-        graph = _kept(graph, ~gone, skeleton.shape)
+        graph = _kept(graph, ~spur, skeleton.shape)
     return graph
 
 
@@ -121,18 +119,24 @@ def _hugs_rim(
     return hugging
 
 
-def _spurs(branches: Branches, rooted: NDArray[np.bool_], spur_px: float) -> NDArray[np.bool_]:
-    """Whether a branch is short, ends freely on one side and is not the longest of its junction."""
-    if branches.count == 0:
-        return np.zeros(0, bool)
-    lengths = branches.n_pixels
-    at_soma = np.bincount(branches.of_pixel[branches.order], rooted[branches.order]) > 0
-    terminal = ((branches.junctions == FREE).sum(axis=1) == 1) & ~at_soma
-    longest = np.zeros(branches.n_junctions + 1, np.intp)
-    for side in range(2):
-        np.maximum.at(longest, branches.junctions[:, side], lengths)
-    short = lengths < np.minimum(spur_px, longest[branches.junctions.max(axis=1)])
-    spur: NDArray[np.bool_] = terminal & short
+def _spurs(graph: PixelGraph, rooted: NDArray[np.bool_], spur_px: float) -> NDArray[np.bool_]:
+    """Whether a pixel is on a short branch with a free end that is not its junction's longest."""
+    is_junction = graph.degree > 2
+    begin, end = graph.links()
+    same = is_junction[begin] == is_junction[end]
+    alike = link_matrix(begin[same], end[same], graph.size)
+    n_parts, part = csgraph.connected_components(alike, directed=False)
+    at_junction = is_junction[begin[~same]]
+    branch = part[np.where(at_junction, end[~same], begin[~same])]
+    junction = part[np.where(at_junction, begin[~same], end[~same])]
+    n_pixels = np.bincount(part, minlength=n_parts)
+    longest = np.zeros(n_parts, np.intp)
+    np.maximum.at(longest, junction, n_pixels[branch])
+    limit = np.zeros(n_parts)
+    limit[branch] = np.minimum(spur_px, longest[junction])
+    one_ended = np.bincount(branch, minlength=n_parts) == 1
+    at_soma = np.bincount(part, rooted, n_parts) > 0
+    spur: NDArray[np.bool_] = (one_ended & ~at_soma & (n_pixels < limit))[part]
     return spur
 
 

@@ -135,18 +135,18 @@ def center_lines(
         return lines
     low = high * _LOW_FRACTION
     block = max(1, round(_NEIGHBORHOOD_SIGMAS * ridges.sigma_px / 2))
-    y, x = np.nonzero(strength > low)
+    y, x = np.divmod(np.flatnonzero(strength > low), strength.shape[1])
     nearby = _largest_nearby(strength, bodies, block)[y // block, x // block]
     prominent = strength[y, x] > nearby * _PROMINENCE
     y, x = y[prominent], x[prominent]
     on_center = _is_center(ridges.blurred, y + 1, x + 1, _SLOPE_SIGMAS * ridges.sigma_px)
-    lines[y[on_center], x[on_center]] = True
-    labels, count = ndimage.label(lines, np.ones((3, 3)))
-    y, x = np.nonzero(lines)
-    excess = np.bincount(labels[y, x], strength[y, x] - low, minlength=count + 1)
-    kept = excess > (high - low) * _EVIDENCE_PX
-    kept[0] = False
-    return kept[labels]
+    y, x = y[on_center], x[on_center]
+    lines[y, x] = True
+    line, count = ndimage.label(lines, np.ones((3, 3)))
+    line_of = line[y, x]
+    excess = np.bincount(line_of, strength[y, x] - low, minlength=count + 1)
+    lines[y, x] = (excess > (high - low) * _EVIDENCE_PX)[line_of]
+    return lines
 
 
 def _largest_nearby(strength: FloatPlane, bodies: NDArray[np.bool_], block: int) -> FloatPlane:
@@ -161,8 +161,17 @@ def _largest_nearby(strength: FloatPlane, bodies: NDArray[np.bool_], block: int)
 
 
 def _block_maximum(plane: NDArray[Any], block: int) -> NDArray[Any]:
-    rows = np.maximum.reduceat(plane, np.arange(0, plane.shape[0], block), axis=0)
-    return np.maximum.reduceat(rows, np.arange(0, plane.shape[1], block), axis=1)
+    """Maximum over blocks; not negative. Slices of rows and columns are fast, reduceat is not."""
+    n_rows, n_columns = (-(-size // block) for size in plane.shape)
+    rows = np.zeros((n_rows, plane.shape[1]), plane.dtype)
+    for offset in range(min(block, plane.shape[0])):
+        part = plane[offset::block]
+        np.maximum(rows[: len(part)], part, out=rows[: len(part)])
+    blocks = np.zeros((n_rows, n_columns), plane.dtype)
+    for offset in range(min(block, plane.shape[1])):
+        part = rows[:, offset::block]
+        np.maximum(blocks[:, : part.shape[1]], part, out=blocks[:, : part.shape[1]])
+    return blocks
 
 
 def _is_center(
