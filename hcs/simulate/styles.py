@@ -27,8 +27,8 @@ class Texture:
 
     bead_period_um: float = 10.0
     drift_period_um: float = 90.0
-    depth: float = 1.0
-    shaft: float = 0.2
+    depth: float = 1.2
+    shaft: float = 0.45
     bead_share: float = 0.0
 
 
@@ -60,7 +60,7 @@ class NeuronStyle:
         Brightness along the neurites.
     """
 
-    neurons_per_mm2: float = 120.0
+    neurons_per_mm2: float = 110.0
     soma_radius_um: float = 7.5
     soma_radius_cv: float = 0.15
     touching_fraction: float = 0.12
@@ -69,7 +69,7 @@ class NeuronStyle:
     branches_per_neurite: float = 0.4
     persistence_um: float = 120.0
     neurite_width_um: float = 1.5
-    neurite_electrons: float = 100.0
+    neurite_electrons: float = 140.0
     soma_electrons: float = 300.0
     texture: Texture = Texture()
 
@@ -98,7 +98,7 @@ class OpticsStyle:
         Camera: offset, counts per photoelectron, standard deviation of read noise.
     """
 
-    background_electrons: float = 60.0
+    background_electrons: float = 80.0
     unevenness: float = 0.12
     vignetting: float = 0.15
     illumination: float = 1.0
