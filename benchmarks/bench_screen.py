@@ -87,7 +87,7 @@ def simulated_screen(
 
 def speed(choice: str, n_plates: int, queue: multiprocessing.Queue[Any]) -> None:
     images = simulated_screen(0, n_plates).drop(columns="planted")
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), time.process_time()
     wells = well_scores(images, CHOICES[choice])
     scored = time.perf_counter()
     hits, quality, _ = call_hits(wells, CHOICES[choice])
@@ -100,6 +100,7 @@ def speed(choice: str, n_plates: int, queue: multiprocessing.Queue[Any]) -> None
             "to wells s": scored - start,
             "to hits s": called - scored,
             "total s": called - start,
+            "CPU s": time.process_time() - start_cpu,
             "peak GiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
         }
     )
@@ -203,7 +204,11 @@ def main() -> None:
     options = parser.parse_args()
     load = os.getloadavg()[0]
     rows = [in_fresh_process(choice, options.plates) for choice in CHOICES]
-    report("bench_screen", rows, [f"load of the machine before the start: {load:.1f}"])
+    report(
+        "bench_screen",
+        rows,
+        [f"load of the machine before the start: {load:.1f} on {os.cpu_count()} cores"],
+    )
     print()
     rows = [
         rightness(name, choice, rescue, options.screens)

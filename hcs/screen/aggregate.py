@@ -67,9 +67,11 @@ def well_scores(predictions: pd.DataFrame, options: HitsOptions | None = None) -
     wells[tables.SCORE], wells[tables.SCORE_SPREAD], wells[tables.N_SPLITS_USED] = _over_splits(
         score, counted, _column_codes(predictions, tables.SPLIT), n_wells, options.aggregation
     )
-    wells[tables.N_SPLITS] = _distinct(well, _column_codes(predictions, tables.SPLIT), n_wells)
+    wells[tables.N_SPLITS] = groups.count_distinct(
+        well, _column_codes(predictions, tables.SPLIT), n_wells
+    )
     sites = _column_codes(predictions, tables.SITE, rows_differ=True)
-    wells[tables.N_IMAGES] = _distinct(counted, sites, n_wells)
+    wells[tables.N_IMAGES] = groups.count_distinct(counted, sites, n_wells)
     wells[tables.OUT_OF_FOLD] = has_unseen
     if tables.N_CELLS in predictions:
         cells = predictions[tables.N_CELLS].to_numpy(np.float64, na_value=np.nan)
@@ -153,14 +155,6 @@ def _column_codes(table: pd.DataFrame, column: str, *, rows_differ: bool = False
     if column in table:
         return pd.factorize(table[column], use_na_sentinel=False)[0].astype(np.intp)
     return np.arange(len(table)) if rows_differ else np.zeros(len(table), dtype=np.intp)
-
-
-def _distinct(outer: Codes, inner: Codes, n_outer: int) -> Codes:
-    """Count the distinct `inner` codes in each `outer` group; −1 belongs to no group."""
-    kept = outer >= 0
-    n_inner = int(inner.max(initial=0)) + 1
-    pairs = np.unique(outer[kept] * n_inner + inner[kept])
-    return np.bincount(pairs // n_inner, minlength=n_outer)
 
 
 def _over_splits(

@@ -99,6 +99,19 @@ def group_mad(values: Floats, groups: Codes, n_groups: int) -> Floats:
     return MAD_TO_SD * group_median(np.abs(values - _of(center, groups)), groups, n_groups)
 
 
+def count_distinct(outer: Codes, inner: Codes, n_outer: int) -> Codes:
+    """Count the distinct `inner` codes in each `outer` group; −1 belongs to no group.
+
+    By sorting: ``numpy.unique`` without further outputs hashes, ten times slower on a million.
+    """
+    kept = outer >= 0
+    n_inner = int(inner.max(initial=0)) + 1
+    pairs = np.sort(outer[kept] * n_inner + inner[kept])
+    is_first = np.ones(pairs.size, dtype=bool)
+    is_first[1:] = pairs[1:] != pairs[:-1]
+    return np.bincount(pairs[is_first] // n_inner, minlength=n_outer)
+
+
 def group_sum(values: Floats, groups: Codes, n_groups: int) -> Floats:
     """Sum of each group, shape ``(G,)``; 0 for an empty group. All codes must be ≥ 0."""
     sums: Floats = np.bincount(groups, values, n_groups).astype(np.float64)

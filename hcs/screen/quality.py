@@ -88,8 +88,7 @@ def batch_quality(hits: pd.DataFrame, options: HitsOptions) -> pd.DataFrame:
     first = np.unique(screen.batch, return_index=True)[1]
     columns = [c for c in (tables.MODEL, tables.BATCH) if c in screen.plates]
     quality = screen.plates[columns].iloc[screen.plate[first]].reset_index(drop=True)
-    pairs = np.unique(screen.batch * max(screen.n_plates, 1) + screen.plate)
-    quality["n_plates"] = np.bincount(pairs // max(screen.n_plates, 1), minlength=screen.n_batches)
+    quality["n_plates"] = groups.count_distinct(screen.batch, screen.plate, screen.n_batches)
     quality["n_negcon"], quality["n_poscon"] = negcon.count, poscon.count
     for name, values in _separation(negcon, poscon).items():
         quality[name] = values

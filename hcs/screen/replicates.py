@@ -154,10 +154,8 @@ def _add_statistics(
     single = groups.group_median(column(tables.SSMD), compound, n)
     replicated = effects.ssmd_of_replicates(z.mean, z.sd, z.count.astype(np.float64))
     result[tables.N_REPLICATES] = np.bincount(compound[living], minlength=n)
-    plate = pd.factorize(treated[tables.PLATE])[0]
-    n_plates = int(plate.max(initial=0)) + 1
-    pairs = np.unique(compound[living] * n_plates + plate[living])
-    result["n_plates"] = np.bincount(pairs // n_plates, minlength=n)
+    plate = pd.factorize(treated[tables.PLATE])[0].astype(np.intp)
+    result["n_plates"] = groups.count_distinct(compound, plate, n)
     result[tables.SCORE] = groups.group_median(column(tables.SCORE), compound, n)
     result[tables.ROBUST_Z] = combine(column(tables.ROBUST_Z), compound, n, options.replicates)
     result[tables.SSMD] = np.where(z.count >= 2, replicated, single)

@@ -139,7 +139,7 @@ def adjust(p: Floats, family: Codes, tested: Flags) -> Floats:
     doi 10.1111/j.2517-6161.1995.tb02031.x.
     """
     q = np.full(p.shape, np.nan)
-    for code in np.unique(family):
+    for code in range(int(family.max(initial=-1)) + 1):
         members = (family == code) & tested & np.isfinite(p)
         if members.any():
             q[members] = false_discovery_control(np.clip(p[members], 0.0, 1.0))

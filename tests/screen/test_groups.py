@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -16,6 +16,7 @@ values_and_groups = st.lists(
 )
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(values_and_groups)
 def test_each_group_equals_numpy(pairs):
     values = np.array([value for value, _ in pairs], dtype=np.float64)
@@ -37,6 +38,7 @@ def test_each_group_equals_numpy(pairs):
             assert found.sd[code] == pytest.approx(members.std(ddof=1), abs=1e-7)
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=40), st.floats(0, 0.49))
 def test_trimmed_mean_equals_scipy(values, cut):
     array = np.array(values)

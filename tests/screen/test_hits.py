@@ -279,3 +279,12 @@ def test_replicate_correlation():
     found = call_hits(table)[1]["replicate_correlation"]
     assert (found[:3] > 0.9).all()
     assert abs(found[3]) < 0.2
+
+
+def test_two_shared_compounds_are_too_few_for_a_correlation():
+    table = small_plate(samples=(0.5, 0.6), **{t.COMPOUND: [None] * 10 + ["a", "b"]})
+    both = pd.concat([table, table.assign(Metadata_Plate="P2")])
+    assert call_hits(both)[1]["replicate_correlation"].isna().all()
+    three = small_plate(samples=(0.5, 0.6, 0.9), **{t.COMPOUND: [None] * 10 + ["a", "b", "c"]})
+    both = pd.concat([three, three.assign(Metadata_Plate="P2")])
+    assert call_hits(both)[1]["replicate_correlation"].tolist() == pytest.approx([1, 1])

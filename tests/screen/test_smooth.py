@@ -66,3 +66,34 @@ def test_too_few_values_for_a_quadratic_are_missing(plates):
 
 def test_a_constant_plate_is_its_own_surface():
     assert np.allclose(loess_surface(np.full((2, 8, 12), 4.0)), 4.0)
+
+
+def plain_loess(plate, span, iterations):
+    """The published algorithm, one position at a time: tricube, quadratic, bisquare."""
+    rows, columns = (axis.ravel() for axis in np.mgrid[0 : plate.shape[0], 0 : plate.shape[1]])
+    y, n = plate.ravel(), plate.size
+    present, robust = np.isfinite(y), np.ones(n)
+    for _ in range(iterations + 1):
+        fitted = np.empty(n)
+        for i in range(n):
+            dy, dx = rows - rows[i], columns - columns[i]
+            distance = np.hypot(dy, dx)
+            reach = np.sort(distance)[int(np.ceil(span * n)) - 1]
+            weight = np.clip(1 - (distance / reach) ** 3, 0, None) ** 3 * robust
+            root = np.sqrt(weight[present])
+            basis = np.stack([np.ones(n), dy, dx, dy**2, dy * dx, dx**2], axis=1)[present]
+            solution = np.linalg.lstsq(basis * root[:, None], y[present] * root, rcond=None)
+            fitted[i] = solution[0][0]
+        size = np.abs(y - fitted)
+        scale = 6 * np.nanmedian(size)
+        robust = np.where(size < scale, (1 - (size / scale) ** 2) ** 2, 0)
+    return fitted.reshape(plate.shape)
+
+
+@pytest.mark.parametrize("iterations", [0, 2])
+def test_the_surface_equals_a_plain_loop(iterations):
+    rng = np.random.default_rng(6)
+    plate = rng.normal(size=(8, 12))
+    plate[2, 3], plate[5, 8] = 6.0, np.nan
+    found = loess_surface(plate[None], 0.5, iterations)[0]
+    assert np.allclose(found, plain_loess(plate, 0.5, iterations))
