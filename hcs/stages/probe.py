@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -21,23 +20,20 @@ from hcs.domain.splits import Splits
 from hcs.io import bank, heads, imageset, runs
 from hcs.io import tables as io_tables
 from hcs.learn import (
-    batch_holdout,
     covariates,
     intensity_baseline,
-    leak_probes,
     learning_curve,
     permutation,
-    probe_heads,
     probes,
     verdict,
 )
 from hcs.learn.batches import DEFAULT_BUDGET_BYTES
+from hcs.stages import probe_work
 from hcs.stages.probe_inputs import (
     VARIABLES,
     IntensityTable,
     cohort_of,
     intensity_table,
-    layout_of,
     model_auc,
     study_frame,
 )
@@ -49,28 +45,7 @@ if TYPE_CHECKING:
 STAGE: Final = "probe"
 
 _FORMAT: Final = 1
-_VECTORS: Final = "vectors"
-_INTENSITY: Final = "intensity"
-_IMAGES_AT_ONCE: Final = 64
 _BASELINE_SPLITS: Final = 5
-_VARIED: Final[tuple[learning_curve.Varied, ...]] = ("groups", "images")
-
-
-@dataclass(frozen=True)
-class ProbeJob:
-    """One part of one probe; the unit of work.
-
-    Attributes
-    ----------
-    kind
-        Which probe.
-    item
-        Which part of it: numbers of shuffles or splits, a variable, an amount, a batch.
-    """
-
-    config: ProbeConfig
-    kind: str
-    item: tuple[Any, ...] = ()
 
 
 def run(config: ProbeConfig, client: Client | None = None) -> StageResult:
@@ -92,14 +67,16 @@ def _run(config: ProbeConfig, client: Client | None, started: float) -> StageRes
     splits = read_splits(config.splits)
     opened = bank.open_bank(config.bank)
     frame = study_frame(config, opened, splits)
-    config = config.model_copy(update={"epochs": _epochs(config, frame, splits)})
+    config = config.model_copy(update={"epochs": probe_work.epochs(config, frame, splits)})
     intensity = intensity_table(config, splits)
     _check_budget(config, opened, client)
     ledger = runs.Ledger.of(config.out)
-    if not runs.as_path(config.out).exists() and ledger.read(_VECTORS) is None:
+    if not runs.as_path(config.out).exists() and ledger.read(probe_work.VECTORS) is None:
         ledger.clear()
     if intensity.columns:
-        io_tables.write_table(_part(config, _INTENSITY, ".parquet"), intensity.images)
+        io_tables.write_table(
+            probe_work.part(config, probe_work.INTENSITY, ".parquet"), intensity.images
+        )
     named = sorted(str(name) for name in frame.columns if str(name).startswith("Metadata_"))
     metadata = pd.util.hash_pandas_object(frame[named].astype(str), index=False).tolist()
     mark = runs.fingerprint(
@@ -110,7 +87,7 @@ def _run(config: ProbeConfig, client: Client | None, started: float) -> StageRes
     n_run = n_skipped = 0
     for label, units in groups.items():
         outcome = run_units(
-            _perform,
+            probe_work.perform,
             units,
             ledger=ledger,
             client=client,
@@ -147,7 +124,7 @@ def _check_budget(config: ProbeConfig, opened: imageset.ImageSet, client: Client
     short = min(n_features, config.max_features)
     needed = budget.NETWORK_FLOOR_BYTES + DEFAULT_BUDGET_BYTES + 4 * n_images * short * 4
     if short < n_features:
-        needed += 3 * n_features * short * 4 + _IMAGES_AT_ONCE * n_views * n_features * 4
+        needed += 3 * n_features * short * 4 + probe_work.IMAGES_AT_ONCE * n_views * n_features * 4
     budget.check_budget(STAGE, needed, client, "lower max_features")
 
 
@@ -156,7 +133,7 @@ def _check_budget(config: ProbeConfig, opened: imageset.ImageSet, client: Client
 
 def _units(
     config: ProbeConfig, splits: Splits, frame: pd.DataFrame, marks: tuple[str, IntensityTable]
-) -> dict[str, list[Unit[ProbeJob]]]:
+) -> dict[str, list[Unit[probe_work.ProbeJob]]]:
     """All units by what they need: first the vectors, which all others read."""
     mark, intensity = marks
     short = runs.fingerprint(mark, config.max_features)
@@ -164,8 +141,12 @@ def _units(
         short, config.head, config.learning_rate, config.momentum, config.epochs, config.batch_size
     )
 
-    def unit(kind: str, name: str, item: tuple[Any, ...], *settings: object) -> Unit[ProbeJob]:
-        return Unit(name, runs.fingerprint(kind, item, *settings), ProbeJob(config, kind, item))
+    def unit(
+        kind: str, name: str, item: tuple[Any, ...], *settings: object
+    ) -> Unit[probe_work.ProbeJob]:
+        return Unit(
+            name, runs.fingerprint(kind, item, *settings), probe_work.ProbeJob(config, kind, item)
+        )
 
     step = config.permutations_per_unit
     blocks = [
@@ -176,10 +157,10 @@ def _units(
         unit("shuffles", f"shuffles-{a:05d}", (a, b), recipe, config.n_splits) for a, b in blocks
     ]
     trained += [
-        unit("amount", _amount_name(amount), (amount,), recipe, config.n_splits)
-        for amount in _all_amounts(splits)
+        unit("amount", probe_work.amount_name(amount), (amount,), recipe, config.n_splits)
+        for amount in probe_work.all_amounts(splits)
     ]
-    _, batches = _batches(frame)
+    _, batches = probe_work.batches_of_images(frame)
     if len(batches) > 1:
         trained += [
             unit("batch", f"batch-{number:04d}", (number, name), recipe)
@@ -196,139 +177,10 @@ def _units(
                 unit("baseline", f"baseline-{start:04d}", part, mark, intensity.fingerprint)
             )
     return {
-        "probe vectors": [unit("vectors", _VECTORS, (), short)],
+        "probe vectors": [unit("vectors", probe_work.VECTORS, (), short)],
         "probe heads": trained,
         "probe layout": plain,
     }
-
-
-def _all_amounts(splits: Splits) -> list[learning_curve.Amount]:
-    """Points of both curves; the one with all data stands in both and is trained once."""
-    found = [amount for varied in _VARIED for amount in learning_curve.amounts(varied, splits)]
-    return list(dict.fromkeys(found))
-
-
-def _amount_name(amount: learning_curve.Amount) -> str:
-    return f"curve-{amount.n_groups:04d}-{amount.n_images:06d}"
-
-
-def _batches(frame: pd.DataFrame) -> tuple[probe_heads.IntArray, tuple[str, ...]]:
-    if tables.BATCH not in frame:
-        return np.full(len(frame), -1), ()
-    return batch_holdout.batches_of(frame[tables.BATCH].tolist())
-
-
-def _part(config: ProbeConfig, name: str, suffix: str) -> runs.AnyPath:
-    return runs.Ledger.of(config.out).part(name, suffix)
-
-
-def _perform(job: ProbeJob) -> Mapping[str, Any]:
-    """Do one unit; runs on a worker that may hold a GPU."""
-    return _WORK[job.kind](job)
-
-
-def _vectors(job: ProbeJob) -> Mapping[str, Any]:
-    """Shorten the vectors of the images themselves, block by block."""
-    config = job.config
-    splits = read_splits(config.splits)
-    opened = bank.open_bank(config.bank)
-    rows = study_frame(config, opened, splits).index.to_numpy()
-    matrix = probe_heads.projection(opened.array.shape[2], config.max_features, config.seed)
-    blocks = []
-    for start in range(0, opened.n_images, _IMAGES_AT_ONCE):
-        stop = min(start + _IMAGES_AT_ONCE, opened.n_images)
-        wanted = rows[(rows >= start) & (rows < stop)] - start
-        if len(wanted):
-            block = opened.array[start:stop, 0][wanted].astype(np.float32)
-            blocks.append(block if matrix is None else block @ matrix)
-    heads.write_part(_part(config, _VECTORS, ".npz"), {"features": np.concatenate(blocks)})
-    return {"n_images": len(rows)}
-
-
-def _cohort(config: ProbeConfig) -> tuple[probe_heads.Cohort, Splits, pd.DataFrame]:
-    splits = read_splits(config.splits)
-    frame = study_frame(config, bank.open_bank(config.bank), splits)
-    features = heads.read_part(_part(config, _VECTORS, ".npz"))["features"]
-    return cohort_of(features, frame, splits), splits, frame
-
-
-def _epochs(config: ProbeConfig, frame: pd.DataFrame, splits: Splits) -> int:
-    """Return the epochs of the configuration, or enough for the images of one split."""
-    if config.epochs is not None:
-        return config.epochs
-    share = splits.counts.train * len(splits.classes) / len(splits.groups)
-    return probe_heads.enough_epochs(round(share * len(frame)), config.batch_size)
-
-
-def _recipe(config: ProbeConfig) -> probe_heads.Recipe:
-    return probe_heads.Recipe(
-        head=config.head,
-        learning_rate=config.learning_rate,
-        momentum=config.momentum,
-        epochs=config.epochs or 1,
-        batch_size=config.batch_size,
-        seed=config.seed,
-    )
-
-
-def _shuffles(job: ProbeJob) -> Mapping[str, Any]:
-    cohort, splits, _ = _cohort(job.config)
-    recipe, n_splits = _recipe(job.config), job.config.n_splits
-    aucs = permutation.permuted_aucs(cohort, splits.counts, recipe, n_splits, range(*job.item))
-    return {"aucs": aucs}
-
-
-def _amount(job: ProbeJob) -> Mapping[str, Any]:
-    cohort, splits, _ = _cohort(job.config)
-    (amount,) = job.item
-    recipe, n_splits = _recipe(job.config), job.config.n_splits
-    return {
-        "aucs": learning_curve.point_aucs(cohort, splits, amount, n_splits, recipe),
-        "epochs": learning_curve.point_epochs(cohort, splits, amount, recipe),
-    }
-
-
-def _batch(job: ProbeJob) -> Mapping[str, Any]:
-    cohort, _, frame = _cohort(job.config)
-    batch, _ = _batches(frame)
-    number, name = job.item
-    found = batch_holdout.hold_out(cohort, batch, number, name, _recipe(job.config))
-    return found.model_dump(mode="json")
-
-
-def _variable(job: ProbeJob) -> Mapping[str, Any]:
-    cohort, splits, frame = _cohort(job.config)
-    (name,) = job.item
-    found = leak_probes.probe_variable(
-        name,
-        cohort.features,
-        layout_of(cohort, frame, splits, name),
-        n_permutations=job.config.n_permutations,
-        seed=job.config.seed,
-    )
-    return found.model_dump(mode="json")
-
-
-def _baseline(job: ProbeJob) -> Mapping[str, Any]:
-    config = job.config
-    splits = read_splits(config.splits)
-    images = io_tables.read_table(_part(config, _INTENSITY, ".parquet"))
-    start, stop, columns = job.item
-    aucs = [
-        intensity_baseline.baseline_auc(images, columns, splits, split, config.seed)
-        for split in range(start, stop)
-    ]
-    return {"aucs": aucs}
-
-
-_WORK: Final[Mapping[str, Callable[[ProbeJob], Mapping[str, Any]]]] = {
-    "vectors": _vectors,
-    "shuffles": _shuffles,
-    "amount": _amount,
-    "batch": _batch,
-    "variable": _variable,
-    "baseline": _baseline,
-}
 
 
 # ── the judgement ───────────────────────────────────────────────────────────────────────────────
@@ -354,7 +206,7 @@ def _collected(
             sum(group.label == name for group in splits.groups) for name in splits.classes
         ),
         permutation=permutation.judge_permutations(
-            cohort, shuffled, config.n_splits, _recipe(config).epochs
+            cohort, shuffled, config.n_splits, probe_work.recipe_of(config).epochs
         ),
         associations=probes.plate_position_association(
             frame,
@@ -378,7 +230,7 @@ def _judged(config: ProbeConfig, splits: Splits, findings: verdict.Findings) -> 
     length = int(bank.open_bank(config.bank).array.shape[2])
     settings = ProbeSettings(
         n_splits=config.n_splits,
-        epochs=_recipe(config).epochs,
+        epochs=probe_work.recipe_of(config).epochs,
         batch_size=config.batch_size,
         learning_rate=config.learning_rate,
         momentum=config.momentum,
@@ -416,10 +268,10 @@ def _predictions(config: ProbeConfig) -> pd.DataFrame | None:
 
 def _curves(splits: Splits, results: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
     curves = []
-    for varied in _VARIED:
+    for varied in probe_work.VARIED:
         points = []
         for amount in learning_curve.amounts(varied, splits):
-            result = results[_amount_name(amount)]
+            result = results[probe_work.amount_name(amount)]
             points.append((amount, int(result["epochs"]), result["aucs"]))
         curves.append(learning_curve.judge_curve(varied, points, splits))
     return tuple(curves)
