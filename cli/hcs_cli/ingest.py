@@ -9,10 +9,11 @@ import typer
 from hcs_cli import options
 
 
-def layout_section(text: str) -> dict[str, str]:
-    """Turn ``auto``, ``incell`` or ``regex:PATTERN`` into a configuration section."""
+def layout_section(text: str, well: str | None, pages: str | None) -> dict[str, str]:
+    """Turn ``auto``, a vendor or ``regex:PATTERN`` into a configuration section."""
     kind, _, pattern = text.partition(":")
-    return {"kind": kind, "pattern": pattern} if pattern else {"kind": kind}
+    given = {"kind": kind, "pattern": pattern, "well": well, "pages": pages}
+    return {name: value for name, value in given.items() if value}
 
 
 def ingest(
@@ -21,8 +22,9 @@ def ingest(
     layout: Annotated[
         str,
         typer.Option(
-            help=r"auto, a vendor (incell), or regex:PATTERN with the groups well or row + column, "
-            r"and site, channel, z, t, plate where there are any.",
+            help=r"auto, a vendor (incell, operetta, imagexpress, cellvoyager, cellomics, scanr, "
+            r"cytation, ometiff), or regex:PATTERN with the groups well or row + column, and "
+            r"site, channel, z, t, plate where there are any.",
         ),
     ] = "auto",
     platemap: Annotated[str | None, typer.Option(help="Plate map: CSV, TSV or XLSX.")] = None,
@@ -32,6 +34,15 @@ def ingest(
     ] = None,
     pixel_size_um: Annotated[
         float | None, typer.Option(help="Pixel size in µm, when the files do not say.")
+    ] = None,
+    well: Annotated[
+        str | None, typer.Option(help="Well of every file, where a regex: has no group for it.")
+    ] = None,
+    pages: Annotated[
+        str | None,
+        typer.Option(
+            help="What pages of a file are, with regex:, when it does not say: channel, z or t."
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List what would be read; write nothing.")
@@ -51,7 +62,7 @@ def ingest(
     settings: dict[str, Any] = {
         "source": source,
         "out": out,
-        "layout": layout_section(layout),
+        "layout": layout_section(layout, well, pages),
         "platemap": platemap,
         "plate_name": plate_name,
         "plate_wells": plate_wells,

@@ -25,7 +25,7 @@ from hcs.learn.headweights import HeadWeights, predict_heads
 from hcs.learn.predictions import prediction_rows
 from hcs.learn.weights import resolve_weights
 from hcs.stages.splits import read_splits
-from hcs.stages.stack import ImageJob, images_of, normalized
+from hcs.stages.stack import ImageJob, images_of, normalized, refuse_nothing
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -95,6 +95,7 @@ def _run(config: PredictConfig, client: Client | None, started: float) -> StageR
     base = trained_backbone(manifest, config.weights)
     treated = manifest["images"]
     frame, jobs, problems = images_of(config.plates, treated["channel"], STAGE)
+    refuse_nothing(jobs, problems, config.plates, config.out)
     image_px = int(treated["image_px"])
     pictures = config.batch_images * image_px**2 * 64 * 4 * 2
     needed = budget.NETWORK_FLOOR_BYTES + pictures + _IMAGES_PER_UNIT * image_px**2

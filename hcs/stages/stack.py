@@ -120,12 +120,25 @@ def images_of(
                 strict=True,
             )
         ]
-    if not jobs:
-        msg = f"no image of {', '.join(plates)} can be normalised: " + "; ".join(
-            sorted({problem.message for problem in problems})
-        )
-        raise InputError(msg)
     return pd.concat(frames, ignore_index=True), jobs, problems
+
+
+def refuse_nothing(
+    jobs: Sequence[ImageJob], problems: Sequence[Problem], plates: Sequence[str], out: str
+) -> None:
+    """Stop when no image is left; the problems are written first, so that none is lost.
+
+    Raises
+    ------
+    InputError
+        When there are no jobs; the message gives the reasons.
+    """
+    if jobs:
+        return
+    io_tables.write_problems(out, [problem.row() for problem in problems])
+    reasons = "; ".join(sorted({problem.message for problem in problems})) or "they hold no images"
+    msg = f"no image of {', '.join(plates)} can be normalized: {reasons}"
+    raise InputError(msg)
 
 
 def _coordinates(images: pd.DataFrame) -> pd.DataFrame:
@@ -180,6 +193,7 @@ def normalized(job: ImageJob, image_px: int, median_level: float) -> NDArray[np.
 
 def _run(config: StackConfig, client: Client | None, started: float) -> StageResult:
     frame, jobs, problems = images_of(config.plates, config.channel, STAGE)
+    refuse_nothing(jobs, problems, config.plates, config.out)
     frame[imageset.VALID] = True
     per_shard = config.images_per_shard
     layout = io_stack.layout(len(jobs), config.image_px, per_shard)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import tifffile
 from small_plates import field, name_of
+from typer.testing import CliRunner
 
 from hcs.domain import tables
 from hcs.domain.config import IngestConfig
@@ -21,6 +22,7 @@ from hcs.io.plate import PlateReader
 from hcs.io.tables import read_problems
 from hcs.io.validate import faults_of
 from hcs.stages import ingest
+from hcs_cli.app import app
 
 
 def config_of(source, tmp_path, **more):
@@ -202,6 +204,32 @@ def test_wells_of_map_and_images_that_do_not_meet(source, tmp_path):
     found = {(problem.reason, problem.well, problem.kept) for problem in result.problems}
     assert found == {(Reason.NO_IMAGES, "D06", False), (Reason.NOT_IN_MAP, "A01", True)}
     assert len(PlateReader(result.out).images) == 24
+
+
+def test_all_faults_of_a_plate_in_one_run_of_the_command(source, tmp_path):
+    for column, fault in enumerate(FAULTS, start=1):
+        spoil(source.images / name_of("A", column, 1), fault.values[0])
+    shutil.copy(
+        source.images / name_of("B", 1, 1), source.images / "B - 01(fld 1 wv Blue - FITC).tif"
+    )
+    lines = source.platemap.read_text().splitlines()
+    kept = [line for line in lines if not line.startswith("C4,")]
+    source.platemap.write_text("\n".join([*kept, "D6,C99,D99,ALS,B1"]) + "\n")
+    out = str(tmp_path / "P1.zarr")
+    command = ["ingest", str(source.images), out, "--platemap", str(source.platemap)]
+    done = CliRunner().invoke(app, [*command, "--plate-name", "P1", "--cluster", "inline"])
+    assert done.exit_code == 3
+    named = {
+        (Reason.TRUNCATED, "A01"), (Reason.UNREADABLE, "A02"), (Reason.WRONG_TYPE, "A03"),
+        (Reason.WRONG_SHAPE, "A04"), (Reason.DUPLICATE, "B01"), (Reason.NO_IMAGES, "D06"),
+        (Reason.NOT_IN_MAP, "C04"),
+    }  # fmt: skip
+    listed = read_problems(out)
+    assert set(zip(listed["reason"], listed[tables.WELL], strict=True)) == named
+    shown = done.stderr.replace("\n", " ")
+    assert all(reason in shown and well in shown for reason, well in named)
+    assert len(PlateReader(out).images) == 20
+    assert faults_of(out) == []
 
 
 def test_a_constant_image_is_kept_and_named(source, tmp_path):

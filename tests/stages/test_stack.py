@@ -14,6 +14,7 @@ from hcs.domain.tables import Reason
 from hcs.errors import InputError, UnknownNameError
 from hcs.io import imageset
 from hcs.io.stack import open_stack
+from hcs.io.tables import read_problems
 from hcs.stages import ingest, stack
 
 
@@ -85,8 +86,10 @@ def test_a_plate_that_holds_nothing_usable_is_refused(tmp_path):
     tifffile.imwrite(folder / name_of("A", 1, 1), dark)
     out = str(tmp_path / "P.zarr")
     ingest.run(IngestConfig(source=str(folder), out=out))
+    config = config_of(out, tmp_path)
     with pytest.raises(InputError, match="the median is 0"):
-        stack.run(config_of(out, tmp_path))
+        stack.run(config)
+    assert read_problems(config.out)["reason"].tolist() == [Reason.ZERO_MEDIAN]
 
 
 def test_unknown_channel_names_those_that_exist(plate, tmp_path):
