@@ -29,6 +29,10 @@ _NEIGHBORHOOD_SIGMAS: Final = 4.0
 _PROMINENCE: Final = 0.2
 """A line weaker than this share of the strongest ridge nearby belongs to its flank or end."""
 
+_CONTRAST: Final = 0.2
+"""A line is narrow: its curvature is at least this share of its height above background. Half of
+that height is usual; the rims and folds of wide bodies have less."""
+
 _FAINT_PERCENTILE: Final = 30
 """Where the brightness of lines is read, below what the flanks of somas add."""
 
@@ -137,7 +141,8 @@ def center_lines(
     block = max(1, round(_NEIGHBORHOOD_SIGMAS * ridges.sigma_px / 2))
     y, x = np.divmod(np.flatnonzero(strength > low), strength.shape[1])
     nearby = _largest_nearby(strength, bodies, block)[y // block, x // block]
-    prominent = strength[y, x] > nearby * _PROMINENCE
+    height = ridges.blurred[1:-1, 1:-1][y, x]
+    prominent = strength[y, x] > np.maximum(nearby * _PROMINENCE, height * _CONTRAST)
     y, x = y[prominent], x[prominent]
     on_center = _is_center(ridges.blurred, y + 1, x + 1, _SLOPE_SIGMAS * ridges.sigma_px)
     y, x = y[on_center], x[on_center]
