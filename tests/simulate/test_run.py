@@ -10,7 +10,8 @@ import yaml
 from pydantic import ValidationError
 
 from hcs.domain import tables
-from hcs.domain.config import InCellLayout, SimulateConfig, StudyConfig
+from hcs.domain.config import InCellLayout, SimulateConfig
+from hcs.domain.studies import StudyConfig
 from hcs.errors import InputError
 from hcs.io import layouts, platemap
 from hcs.simulate.run import run
@@ -104,6 +105,18 @@ def test_another_run_draws_the_same_bytes(cohort, tmp_path):
     run(config(tmp_path / "again"))
 
     assert digests(tmp_path / "again") == digests(out)
+
+
+def test_two_workers_draw_the_same_bytes(cohort, tmp_path, cluster):
+    out, _ = cohort
+    result = run(config(tmp_path / "spread"), cluster)
+
+    assert result.n_run == 12
+    assert digests(tmp_path / "spread") == digests(out)
+    truths = [
+        pd.read_parquet(folder / "truth_cells.parquet") for folder in (out, tmp_path / "spread")
+    ]
+    pd.testing.assert_frame_equal(*truths)
 
 
 def test_finished_images_are_left_alone_and_lost_ones_drawn_again(tmp_path):
