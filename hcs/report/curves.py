@@ -38,6 +38,8 @@ def roc_figure(curves: Mapping[str, MeanRoc]) -> Any:  # noqa: ANN401 - bokeh is
         source = ColumnDataSource(data)
         color = style.model_color(model, position)
         plot.varea("fpr", "low", "high", source=source, fill_color=color, fill_alpha=0.15)
+        # A curve starts where nothing is called positive, also where the grid's first mean is high.
+        plot.line([0, 0], [0, mean[0]], line_color=color, line_width=2.5)
         line = plot.line("fpr", "mean", source=source, line_color=color, line_width=2.5)
         tips = [
             ("false-positive rate", "@fpr{0.00}"),
@@ -137,8 +139,9 @@ def history_figure(history: pd.DataFrame, quantity: str, label: str) -> Any:  # 
         finite = history[np.isfinite(history[column].to_numpy(np.float64, na_value=np.nan))]
         by_epoch = finite.groupby("epoch")[column].agg(["mean", "std", "count"]).reset_index()
         by_epoch["std"] = by_epoch["std"].fillna(0.0)
-        by_epoch["low"] = by_epoch["mean"] - by_epoch["std"]
-        by_epoch["high"] = by_epoch["mean"] + by_epoch["std"]
+        top = 1.0 if quantity == "accuracy" else np.inf
+        by_epoch["low"] = (by_epoch["mean"] - by_epoch["std"]).clip(lower=0.0)
+        by_epoch["high"] = (by_epoch["mean"] + by_epoch["std"]).clip(upper=top)
         source = ColumnDataSource(by_epoch)
         plot.varea("epoch", "low", "high", source=source, fill_color=color, fill_alpha=0.15)
         line = plot.line("epoch", "mean", source=source, line_color=color, line_width=2)

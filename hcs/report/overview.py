@@ -9,8 +9,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from hcs.domain import tables
-from hcs.domain.config import StudyConfig
 from hcs.domain.evaluation import Comparison, Evaluation, Interval, Metric, ModelEvaluation, Unit
+from hcs.domain.studies import StudyConfig
 from hcs.report import wording
 from hcs.report.blocks import (
     Block,
@@ -234,7 +234,7 @@ def _meaning(study: Study, evaluation: Evaluation, group: str) -> Iterator[Block
     """Say what the scores can and cannot mean: by the probes where there are any."""
     if not isinstance(study.probes, Absent):
         yield Heading("What this can and cannot mean")
-        yield Bullets((*study.probes.verdict, _no_interval(group)))
+        yield Bullets((*study.probes.verdict, *_about_spread(study, group)))
         return
     yield Heading("What this can mean")
     yield Bullets(tuple(_can_mean(evaluation, group)))
@@ -242,8 +242,13 @@ def _meaning(study: Study, evaluation: Evaluation, group: str) -> Iterator[Block
     yield Bullets(tuple(_cannot_mean(study, evaluation, group)))
 
 
-def _no_interval(group: str) -> str:
-    return (
+def _about_spread(study: Study, group: str) -> Iterator[str]:
+    if not isinstance(study.splits, Absent) and study.splits.counts.test == 1:
+        yield (
+            f"Each split tests one {group} a class, so its AUC by {group} is 0 or 1: rather look "
+            f"at single {wording.plural(group)} below."
+        )
+    yield (
         "The ± is the spread between splits. Splits share training "
         f"{wording.plural(group)}, so it is no confidence interval; the intervals in the text "
         "resample donors."
@@ -264,7 +269,7 @@ def _can_mean(evaluation: Evaluation, group: str) -> Iterator[str]:
 
 
 def _cannot_mean(study: Study, evaluation: Evaluation, group: str) -> Iterator[str]:
-    yield _no_interval(group)
+    yield from _about_spread(study, group)
     per_class = _groups_per_class(evaluation)
     if per_class:
         yield (

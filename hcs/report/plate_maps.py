@@ -29,6 +29,9 @@ _LARGE_WIDTH_PX: Final = 490
 
 _MARGIN_LEFT_PX, _MARGIN_TOP_PX, _BAR_PX = 26, 24, 52
 
+_MAX_Z: Final = 10.0
+"""Colors end here: where controls hardly vary, z runs into the hundreds and says no more."""
+
 MARKS: Final = (
     ("○", "negative control"),
     ("△", "positive control"),
@@ -67,7 +70,7 @@ def score_scale(wells: pd.DataFrame, column: str = tables.SCORE) -> Scale:
 
 
 def z_scale(wells: pd.DataFrame, column: str = tables.ROBUST_Z) -> Scale:
-    """Symmetric around 0, so that the color tells the direction; at least ± 3.
+    """Symmetric around 0, so that the color tells the direction; ± 3 to ± 10.
 
     Controls do not count where there are treated wells: their distance is known beforehand, and
     would leave the rest pale.
@@ -75,7 +78,7 @@ def z_scale(wells: pd.DataFrame, column: str = tables.ROBUST_Z) -> Scale:
     if tables.PERT_TYPE in wells and (wells[tables.PERT_TYPE] == PertType.TREATMENT.value).any():
         wells = wells[wells[tables.PERT_TYPE] == PertType.TREATMENT.value]
     values = np.abs(_finite(wells, column))
-    limit = max(3.0, float(np.percentile(values, 95))) if values.size else 3.0
+    limit = float(np.clip(np.percentile(values, 95), 3, _MAX_Z)) if values.size else 3.0
     return Scale(column, DIVERGING, -limit, limit)
 
 

@@ -33,10 +33,11 @@ def planted(study: Study) -> Section | None:
         if (study.path / "planted.json").exists():
             return Section("planted", _PLANTED_TITLE, (Note("missing", rows.why),))
         return None
+    numeric = all(_is_number(value) for row in rows for value in (row.planted, row.found))
     titles = (
         Column("Quantity"),
-        Column("Planted", numeric=True),
-        Column("Found", numeric=True),
+        Column("Planted", numeric=numeric),
+        Column("Found", numeric=numeric),
         Column("Unit"),
         Column("Note"),
     )
@@ -54,6 +55,12 @@ def planted(study: Study) -> Section | None:
 
 
 _PLANTED_TITLE: Final = "Planted against found (simulated data)"
+
+
+def _is_number(value: str | float | None) -> bool:
+    if isinstance(value, str):
+        return value.replace(".", "", 1).replace("-", "", 1).isdigit()
+    return True
 
 
 def _value(value: str | float | None) -> str:

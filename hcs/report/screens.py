@@ -40,7 +40,8 @@ def plates(study: Study) -> Section:
         Paragraph(
             f"One square a well; point at it for its content. Score: mean of its images{what}. "
             "Robust z: how many robust standard deviations the well lies from the negative "
-            "controls, blue below and red above them. Cells per image: where they were counted."
+            "controls, blue below and red above them; colors end at ± 10 or before. Cells per "
+            "image: where they were counted."
         )
     ]
     by_plate = list(hits.groupby([tables.MODEL, tables.PLATE], sort=True))

@@ -13,11 +13,11 @@ from pydantic import JsonValue, TypeAdapter
 from upath import UPath
 
 from hcs.domain import tables
-from hcs.domain.config import StudyConfig
 from hcs.domain.evaluation import Evaluation
 from hcs.domain.plate import Frozen
 from hcs.domain.probing import Probes
 from hcs.domain.splits import Splits
+from hcs.domain.studies import StudyConfig
 from hcs.errors import HcsError, InputError, NotFoundError
 from hcs.io import runs
 from hcs.io import tables as io_tables

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from hcs.domain import ngff, tables
-from hcs.domain.config import ReportConfig, StudyConfig, StudyPlate
+from hcs.domain.config import ReportConfig
 from hcs.domain.evaluation import (
     Association,
     CalibrationBin,
@@ -40,6 +40,7 @@ from hcs.domain.probing import (
     VariableProbe,
 )
 from hcs.domain.splits import Group, Proof, RoleCounts, Split, Splits
+from hcs.domain.studies import StudyConfig, StudyPlate
 from hcs.domain.tables import Role
 from hcs.domain.wells import PlateFormat, Well
 from hcs.io import bank, imageset, plate, runs, stack

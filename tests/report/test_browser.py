@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 from html import unescape
 from pathlib import Path
@@ -13,6 +16,8 @@ import pytest
 
 from hcs.domain.config import ReportConfig
 from hcs.report import write_report
+
+TIMEOUT_S = 240
 
 WATCH = """<script>
 const seen = {errors: [], blocked: [], fetched: []};
@@ -78,10 +83,25 @@ def opened(chromium: str, page: Path, folder: Path, width: int = 1300) -> dict:
         "--dump-dom",
         watched.as_uri(),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    found = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout, flags=re.DOTALL)
-    assert found is not None, done.stderr[-2000:]
+    found = re.search(r'<pre id="seen">(.*?)</pre>', dumped(command, folder), flags=re.DOTALL)
+    assert found is not None, (folder / "chromium.log").read_text(errors="replace")[-2000:]
     return json.loads(unescape(found.group(1)))
+
+
+def dumped(command: list[str], folder: Path) -> str:
+    """What Chromium prints; its helpers end with it, also when it does not answer in time."""
+    said = folder / "dom.html"
+    with said.open("wb") as out, (folder / "chromium.log").open("wb") as log:
+        browser = subprocess.Popen(command, stdout=out, stderr=log, start_new_session=True)
+        try:
+            browser.wait(timeout=TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"Chromium did not end within {TIMEOUT_S} s")
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(browser.pid, signal.SIGKILL)
+            browser.wait()
+    return said.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

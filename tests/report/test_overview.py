@@ -76,3 +76,16 @@ def test_columns_are_found_in_either_unit(unit):
     assert (
         shown_columns(pd.DataFrame(columns=[*columns, "Image_Soma_MeanArea_other"])) == columns[1:]
     )
+
+
+def test_one_test_clone_a_class_is_said_to_make_the_auc_all_or_nothing(builder):
+    builder.splits()
+    builder.evaluation()
+    said = "Each split tests one clone a class"
+    study = open_study(builder.folder)
+    assert said not in str(overview.overview(study))
+    one = study.splits.model_copy(
+        update={"counts": study.splits.counts.model_copy(update={"test": 1})}
+    )
+    study.__dict__["splits"] = one
+    assert said in str(overview.overview(study))

@@ -99,3 +99,7 @@ def test_the_positive_class_has_its_own_color():
     colors = style.class_colors(["ALS", "control", "other"], "ALS")
     assert len(set(colors.values())) == 3
     assert style.class_colors(["control", "ALS"], "ALS")["ALS"] == colors["ALS"]
+
+
+def test_colors_of_robust_z_end_at_ten():
+    assert plate_maps.z_scale(wells_of(robust_z=[-800.0, 500.0, 300.0])).high == 10.0
