@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from hcs.compute import progress
 from hcs.domain import config as cfg
-from hcs.domain import presets
+from hcs.domain import presets, studies
 from hcs.domain.results import StageResult
 from hcs.errors import Fault, FaultsError, InputError, NotFoundError, UnknownNameError
 from hcs.io import runs
@@ -51,7 +51,7 @@ PREDICTIONS: Final = "predictions.parquet"
 HITS: Final = "hits.parquet"
 
 
-def read_study(path: str) -> cfg.StudyConfig:
+def read_study(path: str) -> studies.StudyConfig:
     """Read a study file; relative paths in it are relative to the file.
 
     Raises
@@ -74,7 +74,7 @@ def read_study(path: str) -> cfg.StudyConfig:
         msg = f"{path} holds {type(content).__name__}; a mapping of settings was expected"
         raise InputError(msg)
     try:
-        study = cfg.StudyConfig.model_validate(presets.with_preset(content))
+        study = studies.StudyConfig.model_validate(presets.with_preset(content))
     except UnknownNameError as error:
         fault = Fault(file=path, column=presets.KEY, message=str(error))
         raise FaultsError(path, [fault]) from error
@@ -94,7 +94,7 @@ def _fault(path: str, item: object) -> Fault:
     )
 
 
-def _anchored(study: cfg.StudyConfig, folder: Path) -> cfg.StudyConfig:
+def _anchored(study: studies.StudyConfig, folder: Path) -> studies.StudyConfig:
     def place(path: str | None) -> str | None:
         if path is None or "://" in path:
             return path
@@ -115,14 +115,14 @@ def _anchored(study: cfg.StudyConfig, folder: Path) -> cfg.StudyConfig:
     )
 
 
-def with_weights(study: cfg.StudyConfig, weights: str) -> cfg.StudyConfig:
+def with_weights(study: studies.StudyConfig, weights: str) -> studies.StudyConfig:
     """Return the study with other weights of the base."""
     base = study.embed.backbone.model_copy(update={"weights": weights})
     embedding = study.embed.model_copy(update={"backbone": base})
     return study.model_copy(update={"embed": embedding})
 
 
-def run(study: cfg.StudyConfig, client: Client | None = None) -> StageResult:
+def run(study: studies.StudyConfig, client: Client | None = None) -> StageResult:
     """Run the whole study into ``study.out``.
 
     Raises
@@ -174,7 +174,7 @@ def _compared(rows: Sequence[planted.Comparison]) -> dict[str, str | int | float
     return shown
 
 
-def _stages(study: cfg.StudyConfig, client: Client | None) -> Iterable[StageResult]:
+def _stages(study: studies.StudyConfig, client: Client | None) -> Iterable[StageResult]:
     out = Path(study.out)
     paths = {plate.name: str(out / PLATES / f"{plate.name}.zarr") for plate in study.plates}
     for plate in study.plates:
@@ -207,7 +207,7 @@ def _told(result: StageResult) -> StageResult:
     return result
 
 
-def _ingest_config(plate: cfg.StudyPlate, out: str) -> cfg.IngestConfig:
+def _ingest_config(plate: studies.StudyPlate, out: str) -> cfg.IngestConfig:
     return cfg.IngestConfig(
         source=plate.source,
         out=out,
@@ -220,7 +220,7 @@ def _ingest_config(plate: cfg.StudyPlate, out: str) -> cfg.IngestConfig:
 
 
 def _classifiers(
-    study: cfg.StudyConfig, cohort: tuple[str, ...], client: Client | None
+    study: studies.StudyConfig, cohort: tuple[str, ...], client: Client | None
 ) -> Iterable[StageResult]:
     out = Path(study.out)
     splits_file, bank, seed = str(out / SPLITS), str(out / BANK), study.seed
@@ -268,7 +268,7 @@ def _classifiers(
 
 
 def _probe_config(
-    study: cfg.StudyConfig, probes: cfg.StudyProbes, cohort: tuple[str, ...]
+    study: studies.StudyConfig, probes: studies.StudyProbes, cohort: tuple[str, ...]
 ) -> cfg.ProbeConfig:
     out = Path(study.out)
     return cfg.ProbeConfig(
@@ -286,7 +286,7 @@ def _probe_config(
 
 
 def _screened(
-    study: cfg.StudyConfig, screen: tuple[str, ...], client: Client | None
+    study: studies.StudyConfig, screen: tuple[str, ...], client: Client | None
 ) -> Iterable[StageResult]:
     out = Path(study.out)
     scores = cfg.PredictConfig(

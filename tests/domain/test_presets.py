@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hcs.domain.config import FixedOptimizer, StudyConfig, TunedOptimizer
+from hcs.domain.config import FixedOptimizer, TunedOptimizer
 from hcs.domain.presets import PRESETS, with_preset
+from hcs.domain.studies import StudyConfig
 from hcs.errors import FaultsError, UnknownNameError
 from hcs.stages.study import read_study
 

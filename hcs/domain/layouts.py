@@ -1,0 +1,121 @@
+"""How image files are named: one class a vendor, or an expression."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from hcs.domain.plate import Frozen, Name
+
+
+class AutoLayout(Frozen):
+    """Recognise the vendor from the file names; refuse when two fit."""
+
+    kind: Literal["auto"] = "auto"
+
+
+class InCellLayout(Frozen):
+    """GE IN Cell names such as ``A - 01(fld 001 wv Blue - FITC).tif``."""
+
+    kind: Literal["incell"] = "incell"
+
+
+class OperettaLayout(Frozen):
+    """Opera Phenix and Operetta names such as ``r03c03f01p01-ch1sk1fk1fl1.tiff``."""
+
+    kind: Literal["operetta"] = "operetta"
+
+
+class ImageXpressLayout(Frozen):
+    """ImageXpress names such as ``Plate_A01_s1_w1.tif``."""
+
+    kind: Literal["imagexpress"] = "imagexpress"
+
+
+class CellVoyagerLayout(Frozen):
+    """CellVoyager and CQ1 names such as ``Plate_D08_T0001F001L01A01Z01C01.tif``."""
+
+    kind: Literal["cellvoyager"] = "cellvoyager"
+
+
+class CellomicsLayout(Frozen):
+    """Cellomics ArrayScan names such as ``Plate_D03f00d0.tif``."""
+
+    kind: Literal["cellomics"] = "cellomics"
+
+
+class ScanRLayout(Frozen):
+    """ScanR names such as ``A1--W00001--P00001--Z00000--T00000--DAPI.tif``."""
+
+    kind: Literal["scanr"] = "scanr"
+
+
+class CytationLayout(Frozen):
+    """Cytation names such as ``A1_01_1_1_DAPI_001.tif``."""
+
+    kind: Literal["cytation"] = "cytation"
+
+
+class OmeTiffLayout(Frozen):
+    """OME-TIFF files and companion sets whose OME-XML describes a plate."""
+
+    kind: Literal["ometiff"] = "ometiff"
+
+
+class RegexLayout(Frozen):
+    r"""Any naming as a regular expression with named groups, matched on the relative path.
+
+    Groups: ``well`` or ``row`` + ``column``; optional ``site``, ``channel``, ``z``, ``t``,
+    ``plate``. For example ``(?P<column>\d\d)(?P<row>[A-H])_(?P<channel>\w+)\.tif``. The pattern
+    must match the whole relative path, or the whole name without folders. ``pages`` says what the
+    pages of a file are when the file does not; ``well`` is the well of all files when their names
+    do not tell it.
+    """
+
+    kind: Literal["regex"] = "regex"
+    pattern: Name
+    pages: Literal["channel", "z", "t"] | None = None
+    well: Annotated[str, Field(pattern=r"^[A-Za-z]{1,2}[0-9]{1,2}$")] | None = None
+
+    @field_validator("pattern")
+    @classmethod
+    def _is_an_expression(cls, pattern: str) -> str:
+        try:
+            groups = set(re.compile(pattern).groupindex)
+        except re.error as error:
+            msg = f"not a regular expression: {error}"
+            raise ValueError(msg) from error
+        known = {"well", "row", "column", "site", "channel", "z", "t", "plate"}
+        if unknown := groups - known:
+            msg = f"unknown groups {sorted(unknown)}; known are {sorted(known)}"
+            raise ValueError(msg)
+        return pattern
+
+    @model_validator(mode="after")
+    def _has_one_well(self) -> Self:
+        groups = set(re.compile(self.pattern).groupindex)
+        named = "well" in groups or {"row", "column"} <= groups
+        if not named and self.well is None:
+            msg = "the pattern needs a group 'well', or the groups 'row' and 'column'"
+            raise ValueError(msg)
+        if named and self.well is not None:
+            msg = "the pattern tells the well, so 'well' cannot be given as well"
+            raise ValueError(msg)
+        return self
+
+
+Layout = Annotated[
+    AutoLayout
+    | InCellLayout
+    | OperettaLayout
+    | ImageXpressLayout
+    | CellVoyagerLayout
+    | CellomicsLayout
+    | ScanRLayout
+    | CytationLayout
+    | OmeTiffLayout
+    | RegexLayout,
+    Field(discriminator="kind"),
+]

@@ -1,0 +1,84 @@
+"""The network: backbone, augmentation, head and optimizer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from hcs.domain.plate import Frozen, Name
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Augmentation(Frozen):
+    """Ranges of the random affine of an augmented view; all zero and no flips is none."""
+
+    rotation_deg: Annotated[float, Field(ge=0, le=180)] = 180.0
+    shift_fraction: Fraction = 0.1
+    zoom_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    flip_horizontal: bool = True
+    flip_vertical: bool = True
+
+
+class Backbone(Frozen):
+    """The frozen network: weights are ``imagenet``, ``random``, or a file.
+
+    Features are the output of ``layer`` (the last one when left out), pooled.
+    """
+
+    name: Literal["vgg16", "vgg19", "resnet50"] = "vgg16"
+    weights: Name = "imagenet"
+    layer: Name | None = None
+    pooling: Literal["avg", "max", "flatten"] = "avg"
+    seed: Seed = 0
+
+
+class Head(Frozen):
+    """The new, regularised head: dense → ReLU → dropout → dense.
+
+    ``standardize`` brings every feature to zero mean and unit spread over the training images of
+    the split. ``keep`` is the epoch whose weights are kept: the ``last`` one, or the ``best`` by
+    validation accuracy. The study states neither.
+    """
+
+    hidden_units: PositiveInt = 256
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    l2: Annotated[float, Field(ge=0)] = 1e-4
+    standardize: bool = True
+    keep: Literal["last", "best"] = "last"
+
+
+class FixedOptimizer(Frozen):
+    """The same learning rate and momentum for every split."""
+
+    kind: Literal["fixed"] = "fixed"
+    learning_rate: PositiveFloat = 1e-2
+    momentum: Annotated[float, Field(ge=0, le=1)] = 0.9
+
+
+class TunedOptimizer(Frozen):
+    """Learning rate (log-uniform) and momentum tuned by validation accuracy, split by split."""
+
+    kind: Literal["tuned"] = "tuned"
+    sampler: Literal["tpe", "random"] = "tpe"
+    trials: PositiveInt = 20
+    trials_at_once: PositiveInt = 5
+    learning_rate_min: PositiveFloat = 1e-4
+    learning_rate_max: PositiveFloat = 1e-2
+    momentum_min: Annotated[float, Field(ge=0, le=1)] = 0.7
+    momentum_max: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+    @model_validator(mode="after")
+    def _ranges_run_upwards(self) -> Self:
+        if self.learning_rate_min > self.learning_rate_max:
+            msg = "learning_rate_min is above learning_rate_max"
+            raise ValueError(msg)
+        if self.momentum_min > self.momentum_max:
+            msg = "momentum_min is above momentum_max"
+            raise ValueError(msg)
+        return self
+
+
+Optimizer = Annotated[FixedOptimizer | TunedOptimizer, Field(discriminator="kind")]
