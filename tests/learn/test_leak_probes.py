@@ -54,6 +54,15 @@ def test_without_an_effect_false_alarms_are_rare_though_clones_differ(crossed):
     assert 0.3 < np.mean(p_values) < 0.7
 
 
+def test_a_clone_that_is_recognized_is_no_batch():
+    """Clones differ much and stand in one batch each: folds by well would tell all batches."""
+    found = [
+        probed(planted(clone_spread=4.0, crossed=False, images=4, seed=s), n_permutations=9)
+        for s in range(8)
+    ]
+    assert np.mean([entry.balanced_accuracy for entry in found]) < 0.65
+
+
 def test_clones_that_fill_one_level_each_cannot_be_told_from_it():
     made = planted()
     found = probed(made, level=made.cohort.group)
