@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from hcs.domain.config import Backbone, Head
 from hcs.errors import InputError
-from hcs.learn import counters
 from hcs.learn.backbone import ResolvedWeights, build_base, load_tensorflow, pool
 from hcs.learn.batches import (
     Batches,
     HeadJob,
     Rows,
     check_jobs,
+    dropout_masks,
     plan_groups,
     train_batches,
     used_rows,
@@ -164,7 +164,7 @@ def _train_group(
     local = [_localized(job, images) for job in jobs]
     start = _start(features, jobs, recipe)
     settings = _settings(jobs, recipe.head, start)
-    drops = bool(settings["dropout"].numpy().any())
+    drops = any(_dropout(jobs, recipe.head))
     train_epoch, evaluate = compiled(Options(recipe.n_classes, recipe.head.standardize, drops))
     own = [labels if job.labels is None else job.labels for job in jobs]
     classes = tf.constant(np.stack([each[images] for each in own]), tf.int32)
@@ -177,9 +177,9 @@ def _train_group(
         if features.shape[1] > 1:
             views = views_of_epoch(images, features.shape[1], recipe.seed, epoch)
             shown = tf.constant(features[images, views])
-        batches = _tensors(train_batches(local, recipe.batch_size, recipe.seed, epoch))
-        keys = _mask_keys(jobs, recipe.seed, epoch)
-        state, trained = train_epoch(state, shown, classes, batches, settings, keys)
+        batches = train_batches(local, recipe.batch_size, recipe.seed, epoch)
+        masks = _masks(jobs, recipe, len(batches.rows), epoch)
+        state, trained = train_epoch(state, shown, classes, _tensors(batches), settings, masks)
         checked = evaluate(state[:4], originals, classes, validation, settings)
         values = [tensor.numpy() for tensor in (*trained, *checked)]
         keeper.record(epoch, values, state[:4])
@@ -217,7 +217,7 @@ def _settings(jobs: Sequence[HeadJob], head: Head, start: HeadWeights) -> dict[s
     values = {
         "learning_rate": [job.learning_rate for job in jobs],
         "momentum": [job.momentum for job in jobs],
-        "dropout": [head.dropout if job.dropout is None else job.dropout for job in jobs],
+        "dropout": _dropout(jobs, head),
         "l2": [head.l2 if job.l2 is None else job.l2 for job in jobs],
     }
     settings = {name: tf.constant(numbers, tf.float32) for name, numbers in values.items()}
@@ -239,10 +239,18 @@ def _tensors(batches: Batches) -> tuple[Tensor, Tensor]:
     return tf.constant(batches.rows), tf.constant(batches.weights)
 
 
-def _mask_keys(jobs: Sequence[HeadJob], seed: int, epoch: int) -> Tensor:
-    tf = load_tensorflow()
-    digests = [counters.digest("dropout", seed, job.split, job.trial, epoch) for job in jobs]
-    return tf.constant([int.from_bytes(each[:4], "little") for each in digests], tf.uint32)
+def _masks(
+    jobs: Sequence[HeadJob], recipe: _Recipe, n_steps: int, epoch: int
+) -> NDArray[np.bool_] | None:
+    rates = _dropout(jobs, recipe.head)
+    if not any(rates):
+        return None
+    shape = (n_steps, recipe.batch_size, recipe.head.hidden_units)
+    return dropout_masks(jobs, rates, shape, recipe.seed, epoch)
+
+
+def _dropout(jobs: Sequence[HeadJob], head: Head) -> list[float]:
+    return [head.dropout if job.dropout is None else job.dropout for job in jobs]
 
 
 def export_keras(

@@ -37,7 +37,7 @@ def compiled(options: Options) -> tuple[Callable[..., Any], Callable[..., Any]]:
     Returns
     -------
     train_epoch
-        ``(state, features, classes, (rows, weights), settings, mask_keys)`` →
+        ``(state, features, classes, (rows, weights), settings, masks)`` →
         ``state, (loss, accuracy)``.
     evaluate
         ``(state[:4], features, classes, (rows, weights), settings)`` → ``loss, accuracy``.
@@ -46,8 +46,9 @@ def compiled(options: Options) -> tuple[Callable[..., Any], Callable[..., Any]]:
     -----
     ``state`` is ``w1 (H, F, U)``, ``b1 (H, 1, U)``, ``w2 (H, U, C)``, ``b2 (H, 1, C)``, then their
     velocities. ``features (I, F)`` and ``classes (H, I)`` are looked up by ``rows (S, H, B)``;
-    ``weights`` of that shape are 0 for padding. ``settings`` hold ``learning_rate``, ``momentum``,
-    ``dropout``, ``l2`` ``(H,)`` and, to standardize, ``mean`` and ``slope`` ``(H, 1, F)``.
+    ``weights`` of that shape are 0 for padding. ``masks (S, H, B, U)`` say which hidden units
+    dropout keeps. ``settings`` hold ``learning_rate``, ``momentum``, ``dropout``, ``l2`` ``(H,)``
+    and, to standardize, ``mean`` and ``slope`` ``(H, 1, F)``.
     """
     tf = load_tensorflow()
 
@@ -57,7 +58,7 @@ def compiled(options: Options) -> tuple[Callable[..., Any], Callable[..., Any]]:
         classes: Tensor,
         batches: tuple[Tensor, Tensor],
         settings: Settings,
-        keys: Tensor,
+        masks: Tensor,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         rows, weights = batches
         zeros = tf.zeros(tf.shape(rows)[1])
@@ -66,8 +67,9 @@ def compiled(options: Options) -> tuple[Callable[..., Any], Callable[..., Any]]:
             batch = (*_look_up(features, classes, rows[index], settings, options), weights[index])
             keep = None
             if options.dropout:
-                shape = [*tf.unstack(tf.shape(rows)[1:]), tf.shape(state[0])[2]]
-                keep = _mask(shape, index, keys, settings["dropout"])
+                # Inverted dropout: what is kept grows, so that nothing changes when judging.
+                rates = settings["dropout"][:, None, None]
+                keep = tf.cast(masks[index], tf.float32) / (1.0 - rates)
             slopes, loss, correct = _gradients(state[:4], batch, keep)
             active = tf.reduce_sum(weights[index], axis=-1)[:, None, None] > 0
             return (
@@ -130,26 +132,6 @@ def _tally(logits: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Te
     right = tf.argmax(logits, axis=-1) == tf.argmax(targets, axis=-1)
     right = tf.cast(right & tf.math.is_finite(losses), tf.float32)
     return log_p, tf.reduce_sum(losses * weights, axis=-1), tf.reduce_sum(right * weights, axis=-1)
-
-
-def _mask(shape: list[Tensor], step: Tensor, keys: Tensor, rates: Tensor) -> Tensor:
-    """Inverted dropout ``(H, B, U)`` from a hash of head, step and place: no state, no order."""
-    tf = load_tensorflow()
-    count = shape[1] * shape[2]
-    place = tf.cast(tf.range(count) + step * count, tf.uint32)
-    bits = _mix(_mix(place)[None] ^ keys[:, None])
-    draws = tf.cast(tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32)), tf.float32) * 2.0**-24
-    rates = rates[:, None]
-    return tf.reshape(tf.where(draws >= rates, 1.0 / (1.0 - rates), 0.0), tf.stack(shape))
-
-
-def _mix(bits: Tensor) -> Tensor:
-    """Scramble 32-bit words (finalizer of MurmurHash3, public domain, by A. Appleby)."""
-    tf = load_tensorflow()
-    for distance, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
-        bits ^= tf.bitwise.right_shift(bits, tf.constant(distance, tf.uint32))
-        bits *= tf.constant(factor, tf.uint32)
-    return bits ^ tf.bitwise.right_shift(bits, tf.constant(16, tf.uint32))
 
 
 def _gradients(

@@ -11,7 +11,7 @@ from hcs.domain.config import Backbone, Head
 from hcs.errors import InputError, MemoryBudgetError
 from hcs.learn import heads as module
 from hcs.learn.backbone import Embedder
-from hcs.learn.batches import train_batches, views_of_epoch
+from hcs.learn.batches import dropout_masks, train_batches, views_of_epoch
 from hcs.learn.heads import (
     HeadJob,
     HeadWeights,
@@ -207,18 +207,16 @@ def test_heads_with_different_numbers_of_images():
     assert np.isnan(together[2].validation_accuracy)
 
 
-def test_dropout_drops_as_often_as_asked_and_keeps_the_mean(monkeypatch):
-    from hcs.learn.backbone import load_tensorflow
-    from hcs.learn.lockstep import _mask
-
-    tf = load_tensorflow()
-    keys, rates = tf.constant([1, 2], tf.uint32), tf.constant([0.5, 0.2], tf.float32)
-    masks = np.stack([_mask([2, 32, 64], tf.constant(s), keys, rates).numpy() for s in range(20)])
-    np.testing.assert_allclose((masks == 0).mean(axis=(0, 2, 3)), [0.5, 0.2], atol=0.01)
-    np.testing.assert_allclose(masks.mean(axis=(0, 2, 3)), 1, atol=0.02)
-    per_place = (masks == 0).mean(axis=0)[0]
+def test_dropout_drops_as_often_as_asked():
+    jobs = [job(0), job(1), job(2)]
+    masks = dropout_masks(jobs, [0.5, 0.2, 0.0], (20, 32, 64), SEED, 0)
+    assert masks.shape == (20, 3, 32, 64)
+    np.testing.assert_allclose((~masks).mean(axis=(0, 2, 3)), [0.5, 0.2, 0], atol=0.01)
+    per_place = (~masks).mean(axis=0)[0]
     assert 0.05 < per_place.min() < per_place.max() < 0.95
-    assert not np.array_equal(masks[0, 0], masks[1, 0])
+    assert not np.array_equal(masks, dropout_masks(jobs, [0.5, 0.2, 0.0], (20, 32, 64), SEED, 1))
+    longer = dropout_masks(jobs[:1], [0.5], (25, 32, 64), SEED, 0)
+    np.testing.assert_array_equal(longer[:20, 0], masks[:, 0])
 
 
 def test_dropout_slows_fitting_and_is_off_when_judging():
@@ -228,6 +226,26 @@ def test_dropout_slows_fitting_and_is_off_when_judging():
     assert heavy.history.loss[-1] > none.history.loss[-1] + 0.1
     first = predict_heads(features[:, 0], heavy.weights)
     np.testing.assert_array_equal(first, predict_heads(features[:, 0], heavy.weights))
+
+
+def test_a_step_with_dropout_follows_its_masks():
+    features, labels = cohort()
+    one = job(train=slice(0, 8), validation=slice(0, 0))
+    (result,) = train(features, labels, [one], replace_head(standardize=False), epochs=1)
+    start = initial_weights(STANDARD, F, 2, (SEED, 0, 0))
+    batches = train_batches([one], 8, SEED, 0)
+    keep = dropout_masks([one], [STANDARD.dropout], (1, 8, 8), SEED, 0)[0, 0] / (
+        1 - STANDARD.dropout
+    )
+    rows = batches.rows[0, 0]
+    inputs, targets = features[rows, 0], np.eye(2)[labels[rows]]
+    before = inputs @ start.w1[0]
+    hidden = np.maximum(before, 0) * keep
+    scores = np.exp(hidden @ start.w2[0])
+    d_logits = (scores / scores.sum(axis=1, keepdims=True) - targets) / 8
+    d_before = np.where(before > 0, d_logits @ start.w2[0].T * keep, 0)
+    slope = inputs.T @ d_before + 2 * STANDARD.l2 * start.w1[0]
+    np.testing.assert_allclose(arrays(result)[0], start.w1[0] - 0.05 * slope, atol=1e-6)
 
 
 def replace_head(**changes):
