@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,8 @@ _HEADER: Final = "header"
 _SETTINGS: Final = "settings"
 _PROVENANCE: Final = "hcs"
 _COLUMN: Final = "column"
+
+_LARGE_VIEW_BYTES: Final = 16 * 1024
 
 
 def coordinate_name(column: str) -> str:
@@ -92,7 +95,7 @@ def prepare(
             layout.name,
             shape=layout.shape,
             dtype=layout.dtype,
-            chunks=(1, *layout.shape[1:]),
+            chunks=_chunks(layout),
             shards=(layout.images_per_shard, *layout.shape[1:]),
             compressors=CODEC,
             fill_value=0,
@@ -101,6 +104,14 @@ def prepare(
     _write_coordinates(out, frame)
     group = zarr.open_group(open_store(out, read_only=False), mode="r+", zarr_format=3)
     group.attrs[_SETTINGS] = dict(settings)
+
+
+def _chunks(layout: ArrayLayout) -> tuple[int, ...]:
+    """One image a chunk, or one of its views where a view alone is large (flattened features)."""
+    view_bytes = math.prod(layout.shape[2:]) * np.dtype(layout.dtype).itemsize
+    large = layout.dims[1] == "view" and view_bytes > _LARGE_VIEW_BYTES
+    views = 1 if large else layout.shape[1]
+    return (1, views, *layout.shape[2:])
 
 
 def _header_of(out: runs.AnyPath) -> str | None:

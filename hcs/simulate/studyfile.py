@@ -12,6 +12,7 @@ from hcs.domain.studies import StudyConfig, StudyEmbed, StudyPlate, StudySplits,
 from hcs.simulate.plans import ALS, PlatePlan
 
 _STUDY_CLONES: Final = 15
+_ENOUGH_CLONES: Final = 5
 _STUDY_VALIDATION: Final = 3
 _STUDY_TEST: Final = 2
 _STUDY_SPLITS: Final = 55
@@ -30,7 +31,9 @@ def split_counts(clones_per_class: int) -> tuple[int, int, int] | None:
     if clones_per_class < 3:
         return None
     validation = max(1, round(clones_per_class * _STUDY_VALIDATION / _STUDY_CLONES))
-    test = max(1, round(clones_per_class * _STUDY_TEST / _STUDY_CLONES))
+    # With one test clone a class the AUC by clone of a split could only be 0 or 1.
+    least = 2 if clones_per_class >= _ENOUGH_CLONES else 1
+    test = max(least, round(clones_per_class * _STUDY_TEST / _STUDY_CLONES))
     return clones_per_class - validation - test, validation, test
 
 

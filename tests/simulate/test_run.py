@@ -189,7 +189,7 @@ def test_truth_features_do_not_tell_the_diagnosis(tmp_path):
 
 @pytest.mark.parametrize(
     ("clones", "expected"),
-    [(2, None), (3, (1, 1, 1)), (6, (4, 1, 1)), (8, (5, 2, 1)), (15, (10, 3, 2))],
+    [(2, None), (3, (1, 1, 1)), (6, (3, 1, 2)), (8, (4, 2, 2)), (15, (10, 3, 2))],
 )
 def test_split_counts_are_near_the_study(clones, expected):
     assert split_counts(clones) == expected
