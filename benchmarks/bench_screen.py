@@ -113,7 +113,7 @@ def in_fresh_process(choice: str, n_plates: int) -> dict[str, Any]:
     process.start()
     row: dict[str, Any] = queue.get()
     process.join()
-    # CPU time is what an idle machine takes; other work on a shared one only adds to the wall clock.
+    # CPU time is what an idle machine takes; other work on a shared one adds to the wall clock.
     within = min(row["CPU s"], row["total s"]) <= LIMIT_S and row["peak GiB"] <= LIMIT_GIB
     return row | {"within 20 s, 4 GiB": "yes" if within else "NO"}
 
