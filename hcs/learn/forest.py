@@ -288,8 +288,9 @@ def predict_table(
     frame = table[columns]
     if isinstance(frame, pd.DataFrame):
         frame = dd.from_pandas(frame, chunksize=rows_per_block, sort=False)
+    sent = _sent_to_workers(forest)  # held until the result is here
     wrapped = ParallelPostFit(
-        estimator=delayed(_sent_to_workers(forest)),
+        estimator=delayed(sent),
         predict_proba_meta=np.zeros((0, len(forest.classes_))),
     )
     return np.asarray(wrapped.predict_proba(frame).compute())
@@ -303,4 +304,6 @@ def _sent_to_workers(forest: RandomForestClassifier) -> Any:  # noqa: ANN401 - F
         client = get_client()
     except ValueError:  # no cluster: Dask's own threads share this process's memory
         return forest
-    return client.scatter(forest, broadcast=True)
+    # A name of its own: by content, a forest sent again while its first copy is being released
+    # would be taken for there and then be lost.
+    return client.scatter(forest, broadcast=True, hash=False)

@@ -17,6 +17,7 @@ from hcs.io import tables as io_tables
 PLANTED: Final = "planted.json"
 TRUTH_IMAGES: Final = "truth_images.parquet"
 TRUTH_WELLS: Final = "truth_wells.parquet"
+SIMULATION: Final = "simulation.json"
 
 
 class Comparison(Frozen):
@@ -40,7 +41,11 @@ def compare(truth: str, out: str) -> tuple[Comparison, ...]:
         Folder of the study.
     """
     folder = Path(out)
-    rows = [*_morphology(Path(truth), folder), *_classifiers(folder), *_hits(Path(truth), folder)]
+    rows = [
+        *_morphology(Path(truth), folder),
+        *_classifiers(Path(truth), folder),
+        *_hits(Path(truth), folder),
+    ]
     runs.write_json(folder / PLANTED, [row.model_dump() for row in rows])
     return tuple(rows)
 
@@ -79,13 +84,24 @@ def _morphology(truth: Path, out: Path) -> Iterable[Comparison]:
         )
 
 
-def _classifiers(out: Path) -> Iterable[Comparison]:
+def _phenotype_strength(truth: Path) -> float:
+    """Strength of the planted class difference; 0 for the preset ``null``."""
+    made = runs.read_json(truth / SIMULATION)
+    return float(made["config"]["phenotype_strength"]) if isinstance(made, dict) else 0.0
+
+
+def _classifiers(truth: Path, out: Path) -> Iterable[Comparison]:
     file = out / "evaluation.json"
     if not file.exists():
         return
     judged = Evaluation.read_json(file.read_text(encoding="utf-8"), where=str(file))
+    differs = _phenotype_strength(truth) > 0
     notes = {
-        "cnn": ("differs between the classes", "ROC AUC of the network", "neurite texture"),
+        "cnn": (
+            "differs between the classes" if differs else "same in both classes",
+            "ROC AUC of the network",
+            "neurite texture",
+        ),
         "forest": (
             "same in both classes",
             "ROC AUC of the forest",
