@@ -19,7 +19,7 @@ PAD_PX: Final = 12
 
 _FWHM: Final = 2.3548  # full width at half maximum of a normal curve, in standard deviations
 _THICK: Final = 1.9  # a bead's width relative to the thin neurite's
-_SWELLING: Final = 0.2  # change of the thick share for one standard deviation of brightness
+_SWELLING: Final = 0.4  # change of the thick share for one standard deviation of brightness
 _SHAFT_UM: Final = 9.0  # neurites are thick where they leave the soma, over this length
 _SOMA_GRAIN_UM: Final = 1.5
 _NUCLEUS: Final = 0.5  # radius of the nucleus relative to the soma's
