@@ -29,7 +29,6 @@ from benchmarks._table import WORK, report
 
 TOLERANCE = 1e-6
 TIMELESS = {"provenance", "hcs"}
-MAX_RUNS = 12
 
 
 def command(study: Path) -> list[str]:
@@ -49,28 +48,38 @@ def write_study(base: Path, name: str) -> Path:
     return path
 
 
-def run_and_kill(study: Path, rng: random.Random, kills: int, longest: float) -> list[float]:
-    """Start the study, kill it at random moments, and let the last start finish."""
-    moments: list[float] = []
-    for _ in range(MAX_RUNS):
+def finished_units(out: Path) -> int:
+    """Count the records of finished units of all stages."""
+    return sum(1 for _ in out.rglob("*.hcs/units/*.json"))
+
+
+def run_and_kill(study: Path, out: Path, moments: list[int], rng: random.Random) -> list[int]:
+    """Start the study, kill it at the given moments, and let the last start finish.
+
+    A moment is a number of finished units; up to a second more passes before the kill, so that it
+    falls anywhere in a unit, or between two.
+    """
+    killed_at: list[int] = []
+    for moment in [*moments, None]:
         process = subprocess.Popen(
             command(study), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True,
         )  # fmt: skip
-        try:
-            wait = rng.uniform(0.15, 0.7) * longest if len(moments) < kills else None
-            process.wait(timeout=wait)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            moments.append(wait or 0.0)
-            continue
-        if process.returncode not in {0, 3}:
-            msg = f"the study failed with exit code {process.returncode}"
-            raise SystemExit(msg)
-        return moments
-    msg = f"not finished after {MAX_RUNS} starts"
-    raise SystemExit(msg)
+        if moment is None:
+            if process.wait() not in {0, 3}:
+                msg = f"the study failed with exit code {process.returncode}"
+                raise SystemExit(msg)
+            break
+        while finished_units(out) < moment:
+            if process.poll() is not None:
+                msg = f"the study ended before unit {moment}"
+                raise SystemExit(msg)
+            time.sleep(0.02)
+        time.sleep(rng.uniform(0, 1))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        killed_at.append(finished_units(out))
+    return killed_at
 
 
 def timeless(value: object) -> object:
@@ -131,15 +140,17 @@ def main() -> None:
     started = time.time()
     whole = write_study(base, "whole")
     subprocess.run(command(whole), check=False, stdout=subprocess.DEVNULL)
-    longest = time.time() - started
-    moments = run_and_kill(write_study(base, "killed"), random.Random(options.seed), options.kills,
-                           longest)  # fmt: skip
+    seconds = time.time() - started
+    total = finished_units(base / "whole")
+    rng = random.Random(options.seed)
+    moments = sorted(rng.sample(range(1, total), options.kills))
+    killed_at = run_and_kill(write_study(base, "killed"), base / "killed", moments, rng)
     counts = compare(base / "whole", base / "killed")
     rows = [
-        {"kill": number, "after s": round(moment, 1), "of an undisturbed run": moment / longest}
-        for number, moment in enumerate(moments, start=1)
+        {"kill": number, "finished units then": moment, "of all": moment / total}
+        for number, moment in enumerate(killed_at, start=1)
     ]
-    notes = [f"all outputs equal those of the undisturbed run ({longest:.0f} s): {counts}"]
+    notes = [f"all outputs equal those of the undisturbed run ({seconds:.0f} s): {counts}"]
     report("check_resume", rows, notes)
     shutil.rmtree(base, ignore_errors=True)
 
