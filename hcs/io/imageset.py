@@ -224,8 +224,10 @@ class ImageSet:
                 values = np.array([str(item) or None for item in values], dtype=object)
             columns[str(variable.attrs[_COLUMN])] = values
         frame = pd.DataFrame(columns)
-        first = [name for name in tables.IMAGE_KEY if name in frame.columns]
-        return frame[first + [name for name in frame.columns if name not in first]]
+        # The order in which a store lists its arrays is the file system's; ours is the same always.
+        known = (*tables.IMAGE_KEY, *tables.WELL_METADATA)
+        first = [name for name in known if name in frame.columns]
+        return frame[first + sorted(name for name in frame.columns if name not in first)]
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -121,3 +121,16 @@ def test_a_block_that_splits_a_shard_is_refused(plate, tmp_path):
     result = stack.run(config_of(plate, tmp_path, images_per_shard=8))
     with pytest.raises(InputError, match="would split a shard"):
         imageset.write_block(result.out, "images", 4, np.zeros((8, 32, 32), np.uint8))
+
+
+def test_columns_come_in_one_order_whatever_the_file_system_lists(plate, tmp_path, monkeypatch):
+    result = stack.run(config_of(plate, tmp_path))
+    usual = open_stack(result.out).frame
+    opened = xr.open_zarr
+
+    def backwards(*args, **kwargs):
+        dataset = opened(*args, **kwargs)
+        return dataset[list(dataset.variables)[::-1]]
+
+    monkeypatch.setattr(xr, "open_zarr", backwards)
+    assert list(open_stack(result.out).frame.columns) == list(usual.columns)
