@@ -30,7 +30,7 @@ def report(name: str, rows: Sequence[Mapping[str, Any]], notes: Sequence[str] = 
     RESULTS.mkdir(exist_ok=True)
     record = {
         "benchmark": name,
-        "command": " ".join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]),
+        "command": " ".join(["python", "-m", _started(name), *sys.argv[1:]]),
         "when": time.strftime("%Y-%m-%d"),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, no GPU",
         "rows": [dict(row) for row in rows],
@@ -38,6 +38,12 @@ def report(name: str, rows: Sequence[Mapping[str, Any]], notes: Sequence[str] = 
     }
     text = json.dumps(record, indent=1, ensure_ascii=False)
     (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _started(name: str) -> str:
+    """Name of the module that was started, which may write several tables."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return spec.name if spec is not None else f"benchmarks.{name}"
 
 
 def _shown(value: object) -> str:
