@@ -31,11 +31,17 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def files_of(plate: Path) -> dict[str, bytes]:
-    """Read everything in a plate but its own attributes, which hold the time of the run."""
+    """Read everything in a plate but its own attributes, which hold the time of the run.
+
+    A write that is killed leaves its temporary file beside the place it never took; readers do not
+    look at those.
+    """
     return {
         str(path.relative_to(plate)): path.read_bytes()
         for path in plate.rglob("*")
-        if path.is_file() and path != plate / "zarr.json"
+        if path.is_file()
+        and path != plate / "zarr.json"
+        and path.suffix not in {".partial", ".tmp"}
     }
 
 
