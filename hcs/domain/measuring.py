@@ -33,7 +33,11 @@ Threshold = Annotated[Otsu | FixedLevel | NoiseLevel, Field(discriminator="kind"
 
 
 class MorphologyConfig(Frozen):
-    """Scales of segmentation, in µm where the plate has a pixel size, else in pixels."""
+    """Scales of segmentation, in µm where the plate has a pixel size, else in pixels.
+
+    For somas, ``otsu`` does not mean Otsu's method, which split real somas: it means the larger of
+    five times the noise and the brightness of the neurites. The name is to be changed.
+    """
 
     soma_diameter_um: PositiveFloat = 14.0
     neurite_width_um: PositiveFloat = 2.0
