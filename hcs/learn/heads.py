@@ -126,7 +126,8 @@ def stream_heads(
     """
     _check(features, labels, jobs, head, n_classes)
     recipe = _Recipe(head, n_classes, epochs, batch_size, seed)
-    size = plan_groups(len(jobs), features.shape[2], head.hidden_units)
+    on_gpu = bool(load_tensorflow().config.list_physical_devices("GPU"))
+    size = plan_groups(len(jobs), features.shape[2], head.hidden_units, on_gpu=on_gpu)
     for start in range(0, len(jobs), max(size, 1)):
         group = list(jobs[start : start + size])
         # The last group is filled up, so that all groups share one compiled computation.
