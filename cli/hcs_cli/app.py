@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import typer
 
+from hcs_cli.blind import blind
 from hcs_cli.features import features
 from hcs_cli.ingest import ingest
 from hcs_cli.judge import evaluate, forest, report
@@ -37,6 +38,7 @@ for panel, commands in _PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
 app.add_typer(schema, name="schema", rich_help_panel="Start here")
+app.add_typer(blind, name="blind", rich_help_panel="Plates")
 
 
 @app.callback(invoke_without_command=True)

@@ -7,6 +7,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from hcs.domain.blinding import BlindKey, PositionReport
 from hcs.domain.evaluation import Evaluation
 from hcs.domain.probing import Probes
 from hcs.domain.results import Problem, StageResult
@@ -18,6 +19,8 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     "splits": Splits,
     "evaluation": Evaluation,
     "probes": Probes,
+    "blind-key": BlindKey,
+    "position-report": PositionReport,
     "problem": Problem,
     "stage-result": StageResult,
 }
