@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -184,26 +185,42 @@ def image_attributes(
     window
         Smallest and largest value of the pixel type.
     """
+    _check_image(tuple(axes), tuple(levels), tuple(channels), pixel_size_um)
+    return {"ome": _image_ome(multiscales(name, axes, levels, pixel_size_um), channels, window)}
+
+
+def _image_ome(
+    multiscale: Mapping[str, Any], channels: Sequence[Channel], window: tuple[int, int]
+) -> dict[str, Any]:
     low, high = window
-    shown = []
-    for index, channel in enumerate(channels):
-        given = channel.color != "FFFFFF" or len(channels) == 1
-        color = channel.color if given else _CHANNEL_COLORS[index % len(_CHANNEL_COLORS)]
-        shown.append(
-            {
-                "label": channel.name,
-                "color": color,
-                "active": True,
-                "window": {"min": low, "max": high, "start": low, "end": high},
-            }
-        )
-    ome = {
-        "version": VERSION,
-        "multiscales": [multiscales(name, axes, levels, pixel_size_um)],
-        "omero": {"channels": shown},
-    }
-    ImageAttrs.model_validate(ome)
-    return {"ome": ome}
+    shown = [
+        {
+            "label": channel.name,
+            "color": _shown_color(channels, index),
+            "active": True,
+            "window": {"min": low, "max": high, "start": low, "end": high},
+        }
+        for index, channel in enumerate(channels)
+    ]
+    return {"version": VERSION, "multiscales": [multiscale], "omero": {"channels": shown}}
+
+
+def _shown_color(channels: Sequence[Channel], index: int) -> str:
+    color = channels[index].color
+    given = color != "FFFFFF" or len(channels) == 1
+    return color if given else _CHANNEL_COLORS[index % len(_CHANNEL_COLORS)]
+
+
+@functools.lru_cache(maxsize=64)
+def _check_image(
+    axes: tuple[str, ...],
+    levels: tuple[Level, ...],
+    channels: tuple[Channel, ...],
+    pixel_size_um: float | None,
+) -> None:
+    """Check the metadata once for all fields of a shape; it would cost each of them 4 ms."""
+    multiscale = multiscales("image", axes, levels, pixel_size_um)
+    ImageAttrs.model_validate(_image_ome(multiscale, channels, (0, 1)))
 
 
 def label_attributes(

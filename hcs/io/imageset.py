@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from hcs.domain import tables
 from hcs.errors import InputError, NotFoundError
 from hcs.io import runs
-from hcs.io.plate import CODEC, open_store
+from hcs.io.plate import open_store
+from hcs.io.shards import CODEC
 
 VALID: Final = "valid"
 """False for an image that could not be made; its entry is then empty and nobody uses it."""

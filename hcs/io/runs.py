@@ -37,7 +37,7 @@ _DIGEST_HEX: Final = 20
 
 def as_path(path: AnyPath) -> UPath:
     """Turn a local path or ``s3://…`` into one kind of path object."""
-    return UPath(path)
+    return path if isinstance(path, UPath) else UPath(path)
 
 
 def is_local(path: UPath) -> bool:
@@ -118,6 +118,56 @@ def write_bytes(path: AnyPath, data: bytes) -> None:
     """Write a whole file at once."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
+
+
+def replace_folder(path: AnyPath, objects: Mapping[str, bytes]) -> None:
+    """Write a folder of files at once, in place of what is there.
+
+    A reader of a local folder sees the old one, the new one or, for an instant, none; never half of
+    one. On an object store the files go up together and the one that makes them known, which is
+    the last, after the others.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    objects
+        Content of every file by its path in the folder.
+    """
+    target = as_path(path)
+    if not is_local(target):
+        remove(target)
+        *others, last = objects
+        target.fs.pipe({f"{target.path}/{key}": objects[key] for key in others})
+        target.fs.pipe({f"{target.path}/{last}": objects[last]})
+        return
+    local = str(target)
+    parent, name = os.path.split(local)
+    mark = f"{parent}/.{name[:100]}.{uuid.uuid4().hex[:8]}"
+    temporary, old = f"{mark}.tmp", f"{mark}.old.tmp"
+    try:
+        os.makedirs(temporary)  # noqa: PTH103
+        _write_files(temporary, objects)
+        if os.path.lexists(local):
+            os.rename(local, old)  # noqa: PTH104
+        os.rename(temporary, local)  # noqa: PTH104
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_files(root: str, objects: Mapping[str, bytes]) -> None:
+    """Write files below an empty folder; path objects would cost more than the files."""
+    made = {""}
+    for key, data in objects.items():
+        *parents, _ = key.split("/")
+        for depth in range(len(parents)):
+            folder = "/".join(parents[: depth + 1])
+            if folder not in made:
+                os.mkdir(f"{root}/{folder}")  # noqa: PTH102
+                made.add(folder)
+        with open(f"{root}/{key}", "wb") as stream:  # noqa: PTH123
+            stream.write(data)
 
 
 def write_json(path: AnyPath, value: object) -> None:

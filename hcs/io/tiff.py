@@ -19,11 +19,10 @@ import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import tifffile
-from upath import UPath
 
 from hcs.domain.tables import Reason
 from hcs.errors import ImageReadError
-from hcs.io.runs import AnyPath
+from hcs.io.runs import AnyPath, as_path
 from hcs.io.tiff_header import PlaneInfo, describe_page, find_page, planes_of
 
 Image = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
@@ -194,7 +193,7 @@ def _as_read_errors(name: str) -> Iterator[None]:
 @contextmanager
 def _opened(path: AnyPath) -> Iterator[BinaryIO]:
     """Open a local file, or an address such as ``s3://…``, for reading bytes."""
-    with UPath(path).open("rb") as stream:
+    with as_path(path).open("rb") as stream:
         yield stream
 
 

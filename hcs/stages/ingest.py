@@ -238,6 +238,8 @@ def _jobs(
     first_site = min(item.site for item in source.planes)
     root = runs.as_path(config.source)
     common = (_FORMAT, shape, dtype, pixel_size_um, [c.name for c in source.channels], source.name)
+    n_planes = 1 + max(item.z_index for item in source.planes)
+    n_times = 1 + max(item.t_index for item in source.planes)
     jobs = []
     for well, sites in sorted(grouped.items()):
         fields = []
@@ -260,8 +262,8 @@ def _jobs(
                 well=well,
                 fields=tuple(fields),
                 channels=source.channels,
-                n_planes=1 + max(item.z_index for item in source.planes),
-                n_times=1 + max(item.t_index for item in source.planes),
+                n_planes=n_planes,
+                n_times=n_times,
                 shape=shape,
                 dtype=dtype,
                 pixel_size_um=pixel_size_um,

@@ -1,0 +1,127 @@
+"""Zarr v3 documents and whole shards as bytes, so that a field is written in one go.
+
+zarr-python opens groups and arrays one call at a time through an event loop: 25 ms for a field of
+512 × 512 pixels that is encoded in 0.5 ms. What lies on disk is the same: the documents of arrays
+come from zarr-python itself, the codec is numcodecs' Blosc, and only the frame of a shard (chunks,
+then an index of offsets and lengths with its checksum) is put together here, after the Zarr v3
+specification of ``sharding_indexed``.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import google_crc32c
+import numpy as np
+import zarr
+from numcodecs import blosc
+from numpy.typing import NDArray
+from zarr.codecs import BloscCodec, BloscShuffle
+from zarr.core.buffer import Buffer
+from zarr.storage import MemoryStore
+
+from hcs.domain.ngff import Level
+
+DOCUMENT: Final = "zarr.json"
+
+_CNAME: Final = "lz4"
+_CLEVEL: Final = 5
+CODEC: Final = BloscCodec(cname=_CNAME, clevel=_CLEVEL, shuffle=BloscShuffle.bitshuffle)
+"""On 16-bit fields lz4 with bitshuffle writes 1.7 × and reads 1.2 × faster than zstd-1 at the same
+ratio (1.55)."""
+
+
+def group_document(attributes: Mapping[str, Any]) -> bytes:
+    """Return the ``zarr.json`` of a group with these attributes."""
+    document = {"attributes": dict(attributes), "zarr_format": 3, "node_type": "group"}
+    # Without indentation: json's encoder in C does not indent, and the one in Python takes 4 ms.
+    return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+
+
+@functools.lru_cache(maxsize=256)
+def array_document(level: Level, dtype: str, axes: tuple[str, ...]) -> bytes:
+    """Return the ``zarr.json`` that zarr-python writes for one level of an image.
+
+    Parameters
+    ----------
+    level
+        Shape, chunks and shards.
+    dtype
+        Name of the pixel type.
+    axes
+        Names of the axes.
+    """
+    objects: dict[str, Buffer] = {}
+    zarr.create_array(
+        MemoryStore(objects),
+        shape=level.shape,
+        dtype=dtype,
+        chunks=level.chunks,
+        shards=level.shards,
+        compressors=CODEC,
+        fill_value=0,
+        dimension_names=list(axes),
+        zarr_format=3,
+    )
+    return objects[DOCUMENT].to_bytes()
+
+
+def encode_array(
+    level: Level, pixels: NDArray[Any], axes: Sequence[str]
+) -> Iterator[tuple[str, bytes]]:
+    """Encode one level: the relative key and the bytes of its document and of every shard.
+
+    Parameters
+    ----------
+    level
+        Shape, chunks and shards.
+    pixels
+        Of the level's shape.
+    axes
+        Names of the axes.
+
+    Yields
+    ------
+    tuple of str and bytes
+        ``zarr.json`` first, then ``c/0/0/0`` and so on.
+    """
+    yield DOCUMENT, array_document(level, pixels.dtype.name, tuple(axes))
+    counts = [-(-length // edge) for length, edge in zip(level.shape, level.shards, strict=True)]
+    for index in np.ndindex(*counts):
+        corner = [i * edge for i, edge in zip(index, level.shards, strict=True)]
+        window = tuple(slice(c, c + e) for c, e in zip(corner, level.shards, strict=True))
+        yield (
+            "/".join(("c", *map(str, index))),
+            encode_shard(pixels[window], level.shards, level.chunks),
+        )
+
+
+def encode_shard(pixels: NDArray[Any], shard: Sequence[int], chunk: Sequence[int]) -> bytes:
+    """Encode one shard: its chunks, then offset and length of each, then a CRC-32C of those.
+
+    Parameters
+    ----------
+    pixels
+        What lies in the shard; smaller than it at the far edges of the array.
+    shard, chunk
+        Shapes; chunks that hang over the edge are filled with zeros.
+    """
+    counts = [length // edge for length, edge in zip(shard, chunk, strict=True)]
+    compressor = blosc.Blosc(_CNAME, _CLEVEL, blosc.BITSHUFFLE, 0)
+    pieces: list[bytes] = []
+    for index in itertools.product(*map(range, counts)):
+        window = tuple(slice(i * e, (i + 1) * e) for i, e in zip(index, chunk, strict=True))
+        part = pixels[window]
+        if part.shape != tuple(chunk):
+            whole = np.zeros(chunk, pixels.dtype)
+            whole[tuple(slice(0, length) for length in part.shape)] = part
+            part = whole
+        pieces.append(compressor.encode(np.ascontiguousarray(part)))
+    lengths = np.array([len(piece) for piece in pieces], dtype="<u8")
+    places = np.stack([np.cumsum(lengths) - lengths, lengths], axis=1).astype("<u8").tobytes()
+    check = google_crc32c.value(places).to_bytes(4, "little")
+    return b"".join((*pieces, places, check))
