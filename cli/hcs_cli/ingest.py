@@ -17,14 +17,16 @@ def layout_section(text: str, well: str | None, pages: str | None) -> dict[str, 
 
 
 def ingest(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Folder of images.")],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="Folder of images, or an OME-Zarr plate.")
+    ],
     out: Annotated[str, typer.Argument(metavar="PLATE.zarr", help="Plate to write.")],
     layout: Annotated[
         str,
         typer.Option(
             help=r"auto, a vendor (incell, operetta, imagexpress, cellvoyager, cellomics, scanr, "
-            r"cytation, ometiff), or regex:PATTERN with the groups well or row + column, and "
-            r"site, channel, z, t, plate where there are any.",
+            r"cytation, ometiff, omezarr), or regex:PATTERN with the groups well or row + column, "
+            r"and site, channel, z, t, plate where there are any.",
         ),
     ] = "auto",
     platemap: Annotated[str | None, typer.Option(help="Plate map: CSV, TSV or XLSX.")] = None,
@@ -44,6 +46,17 @@ def ingest(
             help="What pages of a file are, with regex:, when it does not say: channel, z or t."
         ),
     ] = None,
+    project_z: Annotated[
+        str,
+        typer.Option(
+            "--project-z",
+            help="What becomes of z-stacks: keep, max, mean, or best (the sharpest plane).",
+        ),
+    ] = "keep",
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Read the plate once more; compare all pixels' checksums."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List what would be read; write nothing.")
     ] = False,
@@ -53,7 +66,8 @@ def ingest(
 ) -> None:
     """Write the images of one plate as OME-Zarr 0.5, with the plate map as its tables.
 
-    Bad images are listed and left out; the exit code is then 3.
+    Bad images are listed and left out; the exit code is then 3. An existing OME-Zarr plate is
+    copied or converted, or, with the same path twice, used as it lies: it only gets a plate map.
 
     Example: hcs ingest tiffs/P1 P1.zarr --platemap wells.csv
     """
@@ -67,6 +81,8 @@ def ingest(
         "plate_name": plate_name,
         "plate_wells": plate_wells,
         "pixel_size_um": pixel_size_um,
+        "projection": project_z,
+        "verify": verify,
         "strict": strict,
     }
 

@@ -26,6 +26,7 @@ from hcs.domain.layouts import (
     InCellLayout,
     Layout,
     OmeTiffLayout,
+    OmeZarrLayout,
     OperettaLayout,
     RegexLayout,
     ScanRLayout,
@@ -104,7 +105,13 @@ class SimulateConfig(Frozen):
 
 
 class IngestConfig(Frozen):
-    """From a folder of TIFFs and a plate map to ``plate.zarr``."""
+    """From a folder of TIFFs and a plate map to ``plate.zarr``.
+
+    ``projection`` makes one plane of a z-stack; ``best`` is the sharpest of each channel.
+    ``verify`` reads the plate once more and compares every pixel's checksum with the source.
+    With an OME-Zarr plate as ``source`` and the same as ``out`` nothing is copied: the plate map
+    and a table of its images are added to it.
+    """
 
     source: str
     out: str
@@ -113,6 +120,8 @@ class IngestConfig(Frozen):
     plate_name: Name | None = None
     plate_wells: Literal[6, 12, 24, 48, 96, 384, 1536] | None = None
     pixel_size_um: PositiveFloat | None = None
+    projection: Literal["keep", "max", "mean", "best"] = "keep"
+    verify: bool = False
     strict: bool = False
 
 
@@ -326,6 +335,7 @@ __all__ = [
     "MorphologyConfig",
     "NoiseLevel",
     "OmeTiffLayout",
+    "OmeZarrLayout",
     "OperettaLayout",
     "Optimizer",
     "Otsu",

@@ -64,6 +64,12 @@ class OmeTiffLayout(Frozen):
     kind: Literal["ometiff"] = "ometiff"
 
 
+class OmeZarrLayout(Frozen):
+    """An existing OME-Zarr plate, 0.4 or 0.5."""
+
+    kind: Literal["omezarr"] = "omezarr"
+
+
 class RegexLayout(Frozen):
     r"""Any naming as a regular expression with named groups, matched on the relative path.
 
@@ -116,6 +122,7 @@ Layout = Annotated[
     | ScanRLayout
     | CytationLayout
     | OmeTiffLayout
+    | OmeZarrLayout
     | RegexLayout,
     Field(discriminator="kind"),
 ]

@@ -70,8 +70,39 @@ class Channel(Frozen):
     emission_nm: float | None = Field(default=None, gt=0)
 
 
+class FlatField(Frozen):
+    """A vendor's illumination profile of one channel: a polynomial over the field.
+
+    Attributes
+    ----------
+    channel
+        Name of the channel.
+    coefficients
+        One tuple a degree, from 0: the factors of x^d, x^(d-1)·y, …, y^d.
+    origin_px, scale
+        (x, y) each: a pixel is taken to ``(pixel - origin) · scale`` first.
+    """
+
+    channel: Name
+    coefficients: tuple[tuple[float, ...], ...] = Field(min_length=1)
+    origin_px: tuple[float, float]
+    scale: tuple[float, float]
+
+
+class FieldPosition(Frozen):
+    """Where the stage stood for a field, as the microscope states it, in µm."""
+
+    well: Well
+    site: int
+    x_um: float
+    y_um: float
+
+
 class SourcePlate(Frozen):
-    """A plate as a layout found it on disk, before any pixel is read."""
+    """A plate as a layout found it on disk, before any pixel is read.
+
+    ``excluded`` are wells that the microscope was told to skip.
+    """
 
     name: Name
     layout: Name
@@ -80,6 +111,9 @@ class SourcePlate(Frozen):
     planes: tuple[Plane, ...]
     unmatched: tuple[str, ...] = ()
     pixel_size_um: float | None = Field(default=None, gt=0)
+    positions: tuple[FieldPosition, ...] = ()
+    excluded: tuple[Well, ...] = ()
+    flat_fields: tuple[FlatField, ...] = ()
 
 
 class Clone(Frozen):

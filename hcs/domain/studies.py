@@ -35,6 +35,7 @@ class StudyPlate(Frozen):
     platemap: str | None = None
     plate_wells: Literal[6, 12, 24, 48, 96, 384, 1536] | None = None
     pixel_size_um: PositiveFloat | None = None
+    projection: Literal["keep", "max", "mean", "best"] = "keep"
 
 
 class StudySplits(Frozen):

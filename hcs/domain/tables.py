@@ -128,6 +128,11 @@ class Role(StrEnum):
     NEW = "new"
 
 
+POSITION_X_UM: Final = "Image_Position_X_um"
+POSITION_Y_UM: Final = "Image_Position_Y_um"
+"""Stage position of a field, as the microscope states it: mostly from the center of its well."""
+
+
 class Reason(StrEnum):
     """Why an image, well or row stands in ``problems.parquet``."""
 
@@ -150,6 +155,7 @@ class Reason(StrEnum):
     TOO_FEW_CELLS = "too-few-cells"
     NOT_FINITE = "not-finite"
     FAILED_QUALITY = "failed-quality"
+    CHECKSUM = "checksum"
 
 
 PROBLEM_COLUMNS: Final = ("stage", "file", PLATE, WELL, SITE, "reason", "message", "kept")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -12,24 +11,19 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import zarr
 import zarr.errors
 from numpy.typing import NDArray
-from upath import UPath
 from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore
 
 from hcs.domain import ngff, tables
+from hcs.domain.plate import FlatField
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import ImageReadError, InputError, NotFoundError, UnknownNameError
-from hcs.io import runs, shards
+from hcs.io import plate_tables, runs, shards
 
-IMAGES: Final = "images"
-WELLS: Final = "wells"
-_TABLES: Final = "tables"
-_TABLE_FILE: Final = "table.parquet"
+FLAT_FIELDS: Final = "flat_fields"
 
 
 def open_store(path: runs.AnyPath, *, read_only: bool) -> Store:
@@ -114,6 +108,12 @@ def write_label(
     pixel_size_um: float | None,
 ) -> None:
     """Write a label image (axes y, x) under ``<field>/labels/<name>`` and list it there."""
+    if plate_tables.is_version_04(out):
+        msg = (
+            f"{out} is OME-Zarr 0.4, into which hcs writes no labels: go on without them, or "
+            f"convert the plate with: hcs ingest {out} NEW.zarr"
+        )
+        raise InputError(msg)
     parent = f"{field_path}/labels"
     levels = [level for level, _ in labels]
     path = f"{parent}/{name}"
@@ -127,35 +127,20 @@ def write_label(
         runs.write_bytes(document, shards.group_document(described))
 
 
-def write_plate_table(out: runs.AnyPath, name: str, frame: pd.DataFrame) -> None:
-    """Write a table under ``tables/<name>`` in ngio's layout with the parquet backend."""
-    store = open_store(out, read_only=False)
-    try:
-        listing = dict(zarr.open_group(store, path=_TABLES, mode="r", zarr_format=3).attrs)
-        listed = [str(item) for item in listing.get("tables", [])]  # type: ignore[union-attr]
-    except (zarr.errors.GroupNotFoundError, FileNotFoundError):
-        listed = []
-    if name not in listed:
-        listed.append(name)
-    _write_group(store, _TABLES, {"tables": listed})
-    kind = {"backend": "parquet", "type": "generic_table", "table_version": "1"}
-    _write_group(store, f"{_TABLES}/{name}", kind)
-    sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), sink)
-    runs.write_bytes(runs.as_path(out) / _TABLES / name / _TABLE_FILE, sink.getvalue())
-
-
-def write_provenance(out: runs.AnyPath, stage: str, provenance: Mapping[str, Any]) -> None:
-    """Keep a stage's provenance in the plate's own attributes, under ``hcs``."""
+def write_note(out: runs.AnyPath, name: str, value: Any) -> None:  # noqa: ANN401  (JSON)
+    """Keep what viewers pass over in the plate's attributes, under ``hcs``."""
+    if plate_tables.is_version_04(out):
+        runs.write_json(runs.sidecar(out) / f"{name}.json", value)
+        return
     group = zarr.open_group(open_store(out, read_only=False), mode="r+", zarr_format=3)
     kept = dict(dict(group.attrs).get("hcs", {}))  # type: ignore[arg-type]
-    kept[stage] = dict(provenance)
+    kept[name] = value
     group.attrs["hcs"] = kept
 
 
-def table_path(plate: runs.AnyPath, name: str) -> UPath:
-    """Return the parquet file of a plate table."""
-    return runs.as_path(plate) / _TABLES / name / _TABLE_FILE
+def write_provenance(out: runs.AnyPath, stage: str, provenance: Mapping[str, Any]) -> None:
+    """Keep a stage's provenance in the plate's own attributes."""
+    write_note(out, stage, dict(provenance))
 
 
 @dataclass(frozen=True)
@@ -178,6 +163,11 @@ class PlateReader:
         except (zarr.errors.GroupNotFoundError, FileNotFoundError) as error:
             msg = f"{self.path} is not a Zarr store; an OME-Zarr plate was expected"
             raise NotFoundError(msg) from error
+
+    @property
+    def version(self) -> str:
+        """Version of OME-Zarr that the plate follows, 0.4 or 0.5."""
+        return "0.5" if self._root.metadata.zarr_format == 3 else "0.4"
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
@@ -215,8 +205,8 @@ class PlateReader:
         Plates that other software wrote have no such table: the fields are then listed from the
         well groups, the site being the number in the field's path.
         """
-        file = table_path(self.path, IMAGES)
-        frame = _read_parquet(file) if file.exists() else self._listed_fields()
+        stored = plate_tables.read_plate_table(self.path, plate_tables.IMAGES)
+        frame = self._listed_fields() if stored is None else stored
         wells = self.well_table
         extra = [name for name in wells.columns if name not in frame.columns]
         merged = frame.merge(wells[[tables.WELL, *extra]], on=tables.WELL, how="left")
@@ -228,9 +218,9 @@ class PlateReader:
     @cached_property
     def well_table(self) -> pd.DataFrame:
         """The plate map, one row a well; only the well names when there is none."""
-        file = table_path(self.path, WELLS)
-        if file.exists():
-            return _read_parquet(file)
+        stored = plate_tables.read_plate_table(self.path, plate_tables.WELLS)
+        if stored is not None:
+            return stored
         return pd.DataFrame({tables.WELL: pd.Series([well.name for well in self.wells], dtype=str)})
 
     def _listed_fields(self) -> pd.DataFrame:
@@ -287,6 +277,17 @@ class PlateReader:
         scale = entry["datasets"][0]["coordinateTransformations"][0]["scale"]
         return float(scale[-1])
 
+    @cached_property
+    def flat_fields(self) -> tuple[FlatField, ...]:
+        """The vendor's illumination profiles; empty when there were none."""
+        notes: Any = dict(self._root.attrs).get("hcs", {})
+        return tuple(FlatField.model_validate(item) for item in notes.get(FLAT_FIELDS, ()))
+
+    @cached_property
+    def _level_names(self) -> tuple[str, ...]:
+        """Names of the arrays of a field, largest first; those of the first field."""
+        return tuple(str(item["path"]) for item in self._first_field["multiscales"][0]["datasets"])
+
     def channel_index(self, name: str | None) -> int:
         """Index of a channel; without a name, of the only one.
 
@@ -316,8 +317,8 @@ class PlateReader:
             When the field does not exist.
         """
         try:
-            found = self._root[f"{field_path}/{level}"]
-        except KeyError as error:
+            found = self._root[f"{field_path}/{self._level_names[level]}"]
+        except (KeyError, IndexError) as error:
             msg = f"{self.path} has no field {field_path} with level {level}"
             raise InputError(msg) from error
         if not isinstance(found, zarr.Array):
@@ -325,8 +326,10 @@ class PlateReader:
             raise InputError(msg)
         return found
 
-    def read_plane(self, field_path: str, channel: int, level: int = 0) -> NDArray[Any]:
-        """Read one channel of one field, ``(Y, X)`` as acquired; first plane of z and t.
+    def read_plane(
+        self, field_path: str, channel: int, level: int = 0, *, z_index: int = 0, t_index: int = 0
+    ) -> NDArray[Any]:
+        """Read one channel of one field, ``(Y, X)`` as acquired.
 
         Raises
         ------
@@ -335,10 +338,8 @@ class PlateReader:
         """
         try:
             array: Any = self.level(field_path, level)
-            index = tuple(
-                channel if axis == "c" else slice(None) if axis in {"y", "x"} else 0
-                for axis in self.axes
-            )
+            place = {"c": channel, "z": z_index, "t": t_index}
+            index = tuple(place.get(axis, slice(None)) for axis in self.axes)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 return np.asarray(array[index])
@@ -361,9 +362,3 @@ class PlateReader:
         if not isinstance(array, zarr.Array):
             raise UnknownNameError("label", name, field_path, self.label_names(field_path))
         return np.asarray(array[...])
-
-
-def _read_parquet(file: UPath) -> pd.DataFrame:
-    with file.open("rb") as stream:
-        frame: pd.DataFrame = pq.read_table(stream).to_pandas()
-    return frame

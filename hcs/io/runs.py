@@ -225,6 +225,10 @@ class Ledger:
         record = {"fingerprint": unit_fingerprint, "seconds": round(seconds, 3), "result": result}
         write_bytes(self._file(unit_id), json.dumps(_plain(record)).encode())
 
+    def forget(self, unit_id: str) -> None:
+        """Forget one unit, so that the next run does it again."""
+        remove(self._file(unit_id))
+
     def part(self, unit_id: str, suffix: str) -> UPath:
         """Path for a piece of output that a unit leaves for the final table."""
         return as_path(self.folder).parent / "parts" / f"{unit_id.replace('/', '_')}{suffix}"

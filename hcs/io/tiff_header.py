@@ -216,6 +216,15 @@ def length_um(text: str | None, unit: str | None) -> float | None:
     return None if value is None or factor is None or value <= 0 else round(value * factor, 9)
 
 
+def position_um(text: str | None, unit: str | None) -> float | None:
+    """Position of OME-XML in µm; None when absent or in the default unit, a frame of no length."""
+    factor = _UM_PER_UNIT.get(unit or "?")
+    try:
+        return None if factor is None else round(float(text or "") * factor, 6)
+    except ValueError:
+        return None
+
+
 def _metaseries_size(tif: tifffile.TiffFile) -> tuple[float, float] | None:
     if not tif.is_metaseries:
         return None

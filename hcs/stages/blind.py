@@ -26,7 +26,7 @@ from hcs.domain.plate import PlateMap
 from hcs.domain.results import StageResult
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import Fault, FaultsError, InputError, UnknownNameError
-from hcs.io import clonetable, keyfile, plate, platemap, runs
+from hcs.io import clonetable, keyfile, plate, plate_tables, platemap, runs
 from hcs.io import tables as io_tables
 from hcs.screen import blinding, layout_bias, placement
 
@@ -217,7 +217,7 @@ def reveal(config: RevealConfig) -> StageResult:
         out = config.blinded
         with runs.locked(out):
             frame = _revealed(config, key, plate.PlateReader(out).well_table, whole=True)
-            plate.write_plate_table(out, plate.WELLS, frame)
+            plate_tables.write_plate_table(out, plate_tables.WELLS, frame)
     else:
         if config.out is None or Path(config.out) == Path(config.blinded):
             msg = f"name the file to write with --out; {config.blinded} stays as it is"

@@ -18,7 +18,7 @@ from hcs.domain import ngff, tables
 from hcs.domain.config import FeaturesConfig, MorphologyConfig
 from hcs.domain.results import Problem, StageResult
 from hcs.errors import ImageReadError, InputError
-from hcs.io import plate, runs
+from hcs.io import plate, plate_tables, runs
 from hcs.io import tables as io_tables
 from hcs.io.plate import PlateReader
 from hcs.ops import morphology
@@ -105,7 +105,7 @@ def _run(config: FeaturesConfig, client: Client | None, started: float) -> Stage
     io_tables.write_table(cells_path(config.out), cells, made)
     for reader in readers:
         rows = images[images[tables.PLATE] == reader.name].reset_index(drop=True)
-        plate.write_plate_table(reader.path, STAGE, rows)
+        plate_tables.write_plate_table(reader.path, STAGE, rows)
         plate.write_provenance(reader.path, STAGE, made)
     io_tables.write_problems(config.out, [problem.row() for problem in problems])
     return StageResult(

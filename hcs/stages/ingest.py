@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
-from upath import UPath
 
 from hcs.compute import budget
-from hcs.compute.units import Unit, run_units
+from hcs.compute.units import Outcome, Unit, run_units
 from hcs.domain import ngff, tables
 from hcs.domain.config import IngestConfig
-from hcs.domain.plate import Plane, PlateMap, SourcePlate
+from hcs.domain.plate import PlateMap, SourcePlate
 from hcs.domain.results import Problem, StageResult
 from hcs.domain.wells import PlateFormat, Well
-from hcs.errors import Fault, FaultsError, ImageReadError, InputError
-from hcs.io import layouts, plate, platemap, runs, tiff
+from hcs.errors import Fault, FaultsError, InputError
+from hcs.io import layouts, plate, plate_tables, platemap, runs
 from hcs.io import tables as io_tables
-from hcs.stages.ingest_wells import STAGE, FieldJob, WellJob, write_well
+from hcs.io.sources import OME_ZARR
+from hcs.stages import ingest_jobs, ingest_verify
+from hcs.stages.ingest_wells import STAGE, WellJob, write_well
 
 if TYPE_CHECKING:
     from distributed import Client
-
-_FORMAT: Final = 1
-"""Raised when what ingest writes changes, so that older plates are redone."""
-
-_PROBED_FILES: Final = 25
-"""Headers read to learn the pixel type and shape that most images of the plate have."""
 
 _PREVIEWED: Final = 10
 
@@ -110,69 +105,144 @@ def _scan(config: IngestConfig) -> layouts.ScanResult:
     )
 
 
-def _run(config: IngestConfig, client: Client | None, started: float) -> StageResult:
+@dataclass(frozen=True)
+class _Plan:
+    """What is known before any pixel is read."""
+
+    scanned: layouts.ScanResult
+    source: SourcePlate
+    mapped: PlateMap | None
+    wells_map: PlateMap
+    expected: ingest_jobs.Expected
+    jobs: list[WellJob]
+    in_place: bool
+
+
+def _plan(config: IngestConfig) -> _Plan:
     mapped = platemap.read_platemap(config.platemap) if config.platemap else None
     scanned = _scan(config)
-    source = scanned.plate
-    wells_map = mapped.of_plate(source.name) if mapped else PlateMap(rows=())
-    source = _sized(config, source, wells_map)
-    shape, dtype, pixel_size_um = _expected(config, source)
-    jobs = _jobs(config, source, shape, dtype, pixel_size_um)
-    field_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize * _planes_per_field(jobs)
-    needed = budget.WORKER_FLOOR_BYTES + _COPIES * field_bytes
+    wells_map = mapped.of_plate(scanned.plate.name) if mapped else PlateMap(rows=())
+    source = _sized(config, scanned.plate, wells_map)
+    in_place = runs.as_path(config.source) == runs.as_path(config.out)
+    if in_place:
+        _check_in_place(config, source)
+    expected = ingest_jobs.expected_of(config, source)
+    jobs = ingest_jobs.well_jobs(config, source, expected, in_place=in_place)
+    return _Plan(scanned, source, mapped, wells_map, expected, jobs, in_place)
+
+
+def _run(config: IngestConfig, client: Client | None, started: float) -> StageResult:
+    plan = _plan(config)
+    needed = budget.WORKER_FLOOR_BYTES + _COPIES * _field_bytes(plan.expected, plan.jobs)
     budget.check_budget("ingest", needed, client, "give workers more memory or fewer threads")
-    names = [job.well for job in jobs]
-    fields_per_well = max((len(job.fields) for job in jobs), default=0)
-    attributes = ngff.plate_attributes(source.name, source.plate_format, names, fields_per_well)
-    ledger = runs.Ledger.of(config.out)
-    if not runs.as_path(config.out).exists():
-        ledger.clear()
-    plate.create_plate(config.out, attributes, sorted({well.path.split("/")[0] for well in names}))
-    units = [
-        Unit(
-            job.well.name,
-            runs.fingerprint(_FORMAT, [(field.path, field.fingerprint) for field in job.fields]),
-            job,
-        )
-        for job in jobs
-    ]
-    outcome = run_units(
-        write_well, units, ledger=ledger, client=client, label=f"ingest {source.name}"
-    )
+    outcome = _write(config, plan, client)
     rows = [row for result in outcome.results for row in result["images"]]
+    found = [Problem(**item) for result in outcome.results for item in result["problems"]]
     if not rows:
-        problems = [Problem(**item) for result in outcome.results for item in result["problems"]]
-        first = "; ".join(problem.message for problem in problems[:3])
+        first = "; ".join(problem.message for problem in found[:3])
         msg = f"no image of {config.source} could be read: {first}"
         raise InputError(msg)
     kept_wells = sorted({Well.parse(row[tables.WELL]) for row in rows})
-    attributes = ngff.plate_attributes(
-        source.name, source.plate_format, kept_wells, fields_per_well
-    )
     problems = [
-        *(Problem.from_row(row) for row in scanned.problems),
-        *(Problem(**item) for result in outcome.results for item in result["problems"]),
-        *_map_problems(source.name, mapped, wells_map, kept_wells),
+        *(Problem.from_row(row) for row in plan.scanned.problems),
+        *found,
+        *_map_problems(plan.source, plan.mapped, plan.wells_map, kept_wells),
     ]
-    _finish(config, source, wells_map, rows, attributes, problems, started)
+    if config.verify:
+        problems += ingest_verify.compare(config.out, plan.jobs, rows, client)
+    if not plan.in_place:
+        plate.create_plate(config.out, _attributes(plan, kept_wells), [])
+    _finish(config, plan, rows, problems, started)
     return StageResult(
         stage=STAGE,
         out=config.out,
         summary={
-            "plate": source.name,
-            "layout": scanned.why,
-            "format": f"{source.plate_format.n_wells} wells",
+            "plate": plan.source.name,
+            "layout": plan.scanned.why,
+            "format": f"{plan.source.plate_format.n_wells} wells",
             "wells": len(kept_wells),
             "fields": len(rows),
-            "channels": ", ".join(channel.name for channel in source.channels),
-            "field": f"{shape[0]} × {shape[1]} {dtype}",
-            "pixel size": f"{pixel_size_um} µm" if pixel_size_um else "unknown",
+            "channels": ", ".join(channel.name for channel in plan.source.channels),
+            **_pixels(plan.expected),
+            **_extras(config, plan.source, problems),
         },
         n_run=outcome.n_run,
         n_skipped=outcome.n_skipped,
         problems=tuple(problems),
         seconds=time.time() - started,
     )
+
+
+def _write(config: IngestConfig, plan: _Plan, client: Client | None) -> Outcome:
+    """Write the wells that are missing or changed."""
+    ledger = runs.Ledger.of(config.out)
+    if not runs.as_path(config.out).exists():
+        ledger.clear()
+    if not plan.in_place:
+        wells = [job.well for job in plan.jobs]
+        rows = sorted({well.path.split("/")[0] for well in wells})
+        plate.create_plate(config.out, _attributes(plan, wells), rows)
+    units = [
+        Unit(
+            job.well.name,
+            runs.fingerprint(
+                ingest_jobs.FORMAT, [(field.path, field.fingerprint) for field in job.fields]
+            ),
+            job,
+        )
+        for job in plan.jobs
+    ]
+    label = f"ingest {plan.source.name}"
+    return run_units(write_well, units, ledger=ledger, client=client, label=label)
+
+
+def _pixels(expected: ingest_jobs.Expected) -> dict[str, str]:
+    height, width = expected.shape
+    size = f"{expected.pixel_size_um} µm" if expected.pixel_size_um else "unknown"
+    return {"field": f"{height} × {width} {expected.dtype}", "pixel size": size}
+
+
+def _attributes(plan: _Plan, wells: Sequence[Well]) -> dict[str, Any]:
+    fields_per_well = max((len(job.fields) for job in plan.jobs), default=0)
+    name, plate_format = plan.source.name, plan.source.plate_format
+    return ngff.plate_attributes(name, plate_format, wells, fields_per_well)
+
+
+def _field_bytes(expected: ingest_jobs.Expected, jobs: Sequence[WellJob]) -> int:
+    planes = max((len(field.planes) for job in jobs for field in job.fields), default=1)
+    return int(np.prod(expected.shape)) * np.dtype(expected.dtype).itemsize * planes
+
+
+def _check_in_place(config: IngestConfig, source: SourcePlate) -> None:
+    """Refuse settings that would have to change the pixels of a plate that is used as it lies."""
+    if source.layout != OME_ZARR:
+        msg = f"{config.out} is both source and output; give the plate another path"
+        raise InputError(msg)
+    if config.projection != "keep":
+        msg = (
+            f"--projection {config.projection} makes other images than {config.source} holds; "
+            "give another output to write them to"
+        )
+        raise InputError(msg)
+
+
+def _extras(
+    config: IngestConfig, source: SourcePlate, problems: Sequence[Problem]
+) -> dict[str, str | int]:
+    """Say what not every run has to tell."""
+    extras: dict[str, str | int] = {}
+    if config.projection != "keep":
+        extras["z-stacks"] = f"projected ({config.projection})"
+    if config.verify:
+        bad = sum(item.reason is tables.Reason.CHECKSUM for item in problems)
+        extras["verified"] = f"{bad} fields differ" if bad else "all pixels as in the source"
+    if source.positions:
+        extras["stage positions"] = f"of {len(source.positions)} fields"
+    if source.flat_fields:
+        extras["flat fields"] = ", ".join(item.channel for item in source.flat_fields)
+    if source.excluded:
+        extras["wells that the microscope skipped"] = len(source.excluded)
+    return extras
 
 
 def _sized(config: IngestConfig, source: SourcePlate, wells_map: PlateMap) -> SourcePlate:
@@ -194,94 +264,8 @@ def _sized(config: IngestConfig, source: SourcePlate, wells_map: PlateMap) -> So
     return source.model_copy(update={"plate_format": smallest})
 
 
-def _planes_per_field(jobs: Sequence[WellJob]) -> int:
-    return max((len(field.planes) for job in jobs for field in job.fields), default=1)
-
-
-def _expected(
-    config: IngestConfig, source: SourcePlate
-) -> tuple[tuple[int, int], str, float | None]:
-    """Shape and pixel type that most images have, and the pixel size when the source has one."""
-    step = max(1, len(source.planes) // _PROBED_FILES)
-    found: Counter[tuple[tuple[int, int], str]] = Counter()
-    sizes: list[float] = []
-    errors: list[str] = []
-    for plane in source.planes[::step]:
-        try:
-            info = tiff.probe(runs.as_path(config.source) / plane.path)
-        except ImageReadError as error:
-            errors.append(str(error))
-            continue
-        found[info.shape, str(info.dtype)] += 1
-        if info.pixel_size_um is not None:
-            sizes.append(info.pixel_size_um)
-    if not found:
-        msg = f"none of {len(errors)} images tried in {config.source} can be read: {errors[:2]}"
-        raise InputError(msg)
-    (shape, dtype), _ = found.most_common(1)[0]
-    measured = sizes[0] if sizes and np.allclose(sizes, sizes[0], rtol=1e-3) else None
-    return shape, dtype, config.pixel_size_um or source.pixel_size_um or measured
-
-
-def _jobs(
-    config: IngestConfig,
-    source: SourcePlate,
-    shape: tuple[int, int],
-    dtype: str,
-    pixel_size_um: float | None,
-) -> list[WellJob]:
-    grouped: dict[Well, dict[int, list[Plane]]] = {}
-    for item in source.planes:
-        grouped.setdefault(item.well, {}).setdefault(item.site, []).append(item)
-    # A field's path is its distance from the plate's first site: a field missing in the middle
-    # never shifts its neighbours, and the first field of a plate is always 0.
-    first_site = min(item.site for item in source.planes)
-    root = runs.as_path(config.source)
-    common = (_FORMAT, shape, dtype, pixel_size_um, [c.name for c in source.channels], source.name)
-    n_planes = 1 + max(item.z_index for item in source.planes)
-    n_times = 1 + max(item.t_index for item in source.planes)
-    jobs = []
-    for well, sites in sorted(grouped.items()):
-        fields = []
-        for site, planes in sorted(sites.items()):
-            ordered = tuple(sorted(planes, key=lambda item: (item.channel, *item.key[3:])))
-            stamps = [(item.path, item.page, _stamp(root / item.path)) for item in ordered]
-            fields.append(
-                FieldJob(
-                    path=f"{well.path}/{site - first_site}",
-                    site=site,
-                    planes=ordered,
-                    fingerprint=runs.fingerprint(common, stamps),
-                )
-            )
-        jobs.append(
-            WellJob(
-                source=config.source,
-                out=config.out,
-                plate=source.name,
-                well=well,
-                fields=tuple(fields),
-                channels=source.channels,
-                n_planes=n_planes,
-                n_times=n_times,
-                shape=shape,
-                dtype=dtype,
-                pixel_size_um=pixel_size_um,
-                strict=config.strict,
-            )
-        )
-    return jobs
-
-
-def _stamp(path: UPath) -> str:
-    try:
-        return runs.file_stamp(path)
-    except OSError:
-        return "absent"
-
-
 def _map_problems(
-    name: str, mapped: PlateMap | None, wells_map: PlateMap, found: Sequence[Well]
+    source: SourcePlate, mapped: PlateMap | None, wells_map: PlateMap, found: Sequence[Well]
 ) -> list[Problem]:
     if mapped is None:
         return []
@@ -292,10 +276,10 @@ def _map_problems(
             file=mapped.source,
             reason=tables.Reason.NO_IMAGES,
             message=f"the plate map describes well {well.name}, but it has no images",
-            plate=name,
+            plate=source.name,
             well=well.name,
         )
-        for well in sorted(described - set(found))
+        for well in sorted(described - set(found) - set(source.excluded))
     ]
     problems += [
         Problem(
@@ -303,7 +287,7 @@ def _map_problems(
             file=mapped.source,
             reason=tables.Reason.NOT_IN_MAP,
             message=f"well {well.name} has images, but the plate map does not describe it",
-            plate=name,
+            plate=source.name,
             well=well.name,
             kept=True,
         )
@@ -314,21 +298,29 @@ def _map_problems(
 
 def _finish(
     config: IngestConfig,
-    source: SourcePlate,
-    wells_map: PlateMap,
+    plan: _Plan,
     rows: Sequence[Mapping[str, Any]],
-    attributes: Mapping[str, Any],
     problems: Sequence[Problem],
     started: float,
 ) -> None:
     inputs = {"source": runs.fingerprint([row[tables.FINGERPRINT] for row in rows])}
     if config.platemap:
         inputs["platemap"] = runs.file_stamp(runs.as_path(config.platemap))
-    plate.create_plate(config.out, attributes, [])
     images = pd.DataFrame(list(rows)).sort_values(list(tables.IMAGE_KEY), ignore_index=True)
-    plate.write_plate_table(config.out, plate.IMAGES, images)
-    wells = platemap.to_frame(wells_map)
-    wells[tables.PLATE] = source.name
-    plate.write_plate_table(config.out, plate.WELLS, wells)
+    plate_tables.write_plate_table(config.out, plate_tables.IMAGES, images)
+    plate_tables.write_plate_table(config.out, plate_tables.WELLS, _wells(config, plan))
+    if plan.source.flat_fields:
+        profiles = [item.model_dump(mode="json") for item in plan.source.flat_fields]
+        plate.write_note(config.out, plate.FLAT_FIELDS, profiles)
     plate.write_provenance(config.out, STAGE, runs.provenance(STAGE, config, inputs, started))
     io_tables.write_problems(config.out, [problem.row() for problem in problems])
+
+
+def _wells(config: IngestConfig, plan: _Plan) -> pd.DataFrame:
+    """Return the plate map; of a plate that has one and is given none, its own."""
+    if plan.mapped is None and plan.source.layout == OME_ZARR:
+        wells = plate.PlateReader(config.source).well_table.copy()
+    else:
+        wells = platemap.to_frame(plan.wells_map)
+    wells[tables.PLATE] = plan.source.name
+    return wells

@@ -14,8 +14,10 @@ from hcs.domain.plate import Channel, Plane
 from hcs.domain.results import Problem
 from hcs.domain.wells import Well
 from hcs.errors import ImageReadError
-from hcs.io import plate, runs, tiff
-from hcs.ops import intensity
+from hcs.io import plate, runs
+from hcs.io.sources import open_source
+from hcs.ops import intensity, projection
+from hcs.ops.projection import Projection
 
 STAGE: Final = "ingest"
 
@@ -28,13 +30,15 @@ class FieldJob:
     site: int
     planes: tuple[Plane, ...]
     fingerprint: str
+    position_um: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
 class WellJob:
-    """One well to write; the unit of work."""
+    """One well to write; the unit of work. ``in_place``: the pixels are read and stay there."""
 
     source: str
+    layout: str
     out: str
     plate: str
     well: Well
@@ -45,6 +49,8 @@ class WellJob:
     shape: tuple[int, int]
     dtype: str
     pixel_size_um: float | None
+    projection: Projection | None
+    in_place: bool
     strict: bool
 
 
@@ -65,7 +71,7 @@ def write_well(job: WellJob) -> Mapping[str, Any]:
         problems.extend(faults)
         if written is not None:
             images.append(written)
-    if images:
+    if images and not job.in_place:
         paths = [row[tables.FIELD_PATH].rsplit("/", 1)[1] for row in images]
         plate.write_well(job.out, job.well, paths)
     return {"images": images, "problems": problems}
@@ -76,10 +82,34 @@ def _write_field(
 ) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     """Write one field, or say why not: a field is whole or absent, never filled with zeros."""
     faults: list[Problem] = []
-    pixels = _read_field(job, field, faults)
+    chosen: dict[str, int] = {}
+    pixels = read_field(job, field, faults, chosen)
     if pixels is None:
         return None, [fault.model_dump(mode="json") for fault in faults]
-    axes = ngff.axis_names(job.n_times, job.n_planes)
+    if not job.in_place:
+        _put(job, field, pixels)
+    row = _described(job, field) | chosen
+    by_channel = np.moveaxis(pixels, axes_of(job).index("c"), 0)
+    for channel, plane in zip(job.channels, by_channel, strict=True):
+        found = intensity.plane_statistics(plane.reshape(-1, plane.shape[-1]))
+        row[f"Image_Intensity_MinIntensity_{channel.name}"] = float(found.minimum)
+        row[f"Image_Intensity_MedianIntensity_{channel.name}"] = float(found.median)
+        row[f"Image_Intensity_MaxIntensity_{channel.name}"] = float(found.maximum)
+        if found.minimum == found.maximum:
+            message = f"every pixel of channel {channel.name} is {found.minimum:g}"
+            fault = _problem(job, field, field.path, tables.Reason.CONSTANT, message)
+            faults.append(fault.model_copy(update={"kept": True}))
+    return row, [fault.model_dump(mode="json") for fault in faults]
+
+
+def axes_of(job: WellJob) -> tuple[str, ...]:
+    """Axes of the fields as they are written."""
+    return ngff.axis_names(job.n_times, job.n_planes if job.projection is None else 1)
+
+
+def _put(job: WellJob, field: FieldJob, pixels: NDArray[Any]) -> None:
+    """Write the pixels of a field with their overview."""
+    axes = axes_of(job)
     levels = ngff.pyramid(pixels.shape, pixels.dtype.itemsize)
     name = f"{job.plate} {job.well.name} site {field.site}"
     low, high = int(pixels.min()), int(pixels.max())
@@ -93,6 +123,10 @@ def _write_field(
     )
     pictures = [(level, _reduced(pixels, level)) for level in levels]
     plate.write_image(job.out, field.path, attributes, pictures, axes)
+
+
+def _described(job: WellJob, field: FieldJob) -> dict[str, Any]:
+    """Say in a row of the table of images where a field comes from."""
     row: dict[str, Any] = {
         tables.PLATE: job.plate,
         tables.WELL: job.well.name,
@@ -101,17 +135,11 @@ def _write_field(
         tables.FINGERPRINT: field.fingerprint,
         tables.SOURCES: "|".join(item.path for item in field.planes),
     }
-    by_channel = np.moveaxis(pixels, axes.index("c"), 0)
-    for channel, plane in zip(job.channels, by_channel, strict=True):
-        found = intensity.plane_statistics(plane.reshape(-1, plane.shape[-1]))
-        row[f"Image_Intensity_MinIntensity_{channel.name}"] = float(found.minimum)
-        row[f"Image_Intensity_MedianIntensity_{channel.name}"] = float(found.median)
-        row[f"Image_Intensity_MaxIntensity_{channel.name}"] = float(found.maximum)
-        if found.minimum == found.maximum:
-            message = f"every pixel of channel {channel.name} is {found.minimum:g}"
-            fault = _problem(job, field, field.path, tables.Reason.CONSTANT, message)
-            faults.append(fault.model_copy(update={"kept": True}))
-    return row, [fault.model_dump(mode="json") for fault in faults]
+    if field.position_um is not None:
+        row |= dict(
+            zip((tables.POSITION_X_UM, tables.POSITION_Y_UM), field.position_um, strict=True)
+        )
+    return row
 
 
 def _reduced(pixels: NDArray[Any], level: ngff.Level) -> NDArray[Any]:
@@ -136,17 +164,32 @@ def _problem(
     )
 
 
-def _read_field(job: WellJob, field: FieldJob, faults: list[Problem]) -> NDArray[Any] | None:
-    """Read all planes of a field into ``(t, c, z, Y, X)`` less the absent axes."""
+def read_field(
+    job: WellJob, field: FieldJob, faults: list[Problem], chosen: dict[str, int]
+) -> NDArray[Any] | None:
+    """Read all planes of a field, as they are to be written.
+
+    Parameters
+    ----------
+    job, field
+        What to read.
+    faults
+        Grows by what is wrong; the result is then None.
+    chosen
+        Grows by the index of the sharpest plane of each channel, where that is asked for.
+
+    Returns
+    -------
+    ndarray or None
+        ``(t, c, z, Y, X)`` less the axes that the plate does not have.
+    """
     order = {channel.name: index for index, channel in enumerate(job.channels)}
     stack = np.zeros((job.n_times, len(order), job.n_planes, *job.shape), dtype=np.dtype(job.dtype))
     present = np.zeros(stack.shape[:3], dtype=bool)
-    root = runs.as_path(job.source)
+    source = open_source(job.source, job.layout)
     for item in field.planes:
         try:
-            picture = tiff.read_plane(
-                root / item.path, item.page, expected=(job.shape, np.dtype(job.dtype))
-            )
+            picture = source.read(item, job.shape, job.dtype)
         except ImageReadError as error:
             if job.strict:
                 raise
@@ -166,6 +209,20 @@ def _read_field(job: WellJob, field: FieldJob, faults: list[Problem]) -> NDArray
             raise ImageReadError(f"{job.well.name} site {field.site}: {message}", fault.reason)
         faults.append(fault)
         return None
-    axes = ngff.axis_names(job.n_times, job.n_planes)
+    if job.projection is not None and job.n_planes > 1:
+        stack = _projected(job, stack, chosen)
+    axes = axes_of(job)
     drop = tuple(index for index, axis in ((0, "t"), (2, "z")) if axis not in axes)
     return stack.squeeze(axis=drop) if drop else stack
+
+
+def _projected(job: WellJob, stack: NDArray[Any], chosen: dict[str, int]) -> NDArray[Any]:
+    """One plane for every time and channel of ``(t, c, z, Y, X)``, which keeps its axes."""
+    flat = np.empty((*stack.shape[:2], 1, *stack.shape[3:]), stack.dtype)
+    for time, channel in np.ndindex(*stack.shape[:2]):
+        flat[time, channel, 0], plane = projection.project(
+            stack[time, channel], job.projection or "max"
+        )
+        if plane is not None and time == 0:
+            chosen[f"Image_BestFocusPlane_{job.channels[channel].name}"] = plane
+    return flat

@@ -15,7 +15,7 @@ from hcs.domain import config as cfg
 from hcs.domain import presets, studies
 from hcs.domain.results import StageResult
 from hcs.errors import Fault, FaultsError, InputError, NotFoundError, UnknownNameError
-from hcs.io import runs
+from hcs.io import layouts, runs
 from hcs.io import tables as io_tables
 from hcs.learn.weights import resolve_weights
 from hcs.stages import (
@@ -176,7 +176,7 @@ def _compared(rows: Sequence[planted.Comparison]) -> dict[str, str | int | float
 
 def _stages(study: studies.StudyConfig, client: Client | None) -> Iterable[StageResult]:
     out = Path(study.out)
-    paths = {plate.name: str(out / PLATES / f"{plate.name}.zarr") for plate in study.plates}
+    paths = {plate.name: _plate_path(plate, out) for plate in study.plates}
     for plate in study.plates:
         yield _told(ingest.run(_ingest_config(plate, paths[plate.name]), client))
     cohort = tuple(paths[plate.name] for plate in study.plates if plate.role == "cohort")
@@ -207,6 +207,12 @@ def _told(result: StageResult) -> StageResult:
     return result
 
 
+def _plate_path(plate: studies.StudyPlate, out: Path) -> str:
+    """Where a plate lies; one that is OME-Zarr already is used where it is, unless projected."""
+    in_place = plate.projection == "keep" and layouts.is_plate(plate.source)
+    return plate.source if in_place else str(out / PLATES / f"{plate.name}.zarr")
+
+
 def _ingest_config(plate: studies.StudyPlate, out: str) -> cfg.IngestConfig:
     return cfg.IngestConfig(
         source=plate.source,
@@ -216,6 +222,7 @@ def _ingest_config(plate: studies.StudyPlate, out: str) -> cfg.IngestConfig:
         plate_name=plate.name,
         plate_wells=plate.plate_wells,
         pixel_size_um=plate.pixel_size_um,
+        projection=plate.projection,
     )
 
 

@@ -43,7 +43,7 @@ from hcs.domain.splits import Group, Proof, RoleCounts, Split, Splits
 from hcs.domain.studies import StudyConfig, StudyPlate
 from hcs.domain.tables import Role
 from hcs.domain.wells import PlateFormat, Well
-from hcs.io import bank, imageset, plate, runs, stack
+from hcs.io import bank, imageset, plate, plate_tables, runs, stack
 from hcs.io import tables as io_tables
 from hcs.report import write_report
 from hcs.screen.hits import call_hits
@@ -155,10 +155,10 @@ class Builder:
         pictures = [(level, pixels) for level in levels]
         plate.write_image(out, f"{wells[0].path}/0", described, pictures, ngff.axis_names(1, 1))
         keys = [*tables.IMAGE_KEY, tables.FIELD_PATH, tables.FINGERPRINT]
-        plate.write_plate_table(out, "images", images[keys])
+        plate_tables.write_plate_table(out, "images", images[keys])
         on_wells = [tables.WELL, tables.CLONE, tables.DONOR, tables.DIAGNOSIS, tables.BATCH]
         described_wells = images[on_wells].drop_duplicates(tables.WELL)
-        plate.write_plate_table(out, "wells", described_wells.reset_index(drop=True))
+        plate_tables.write_plate_table(out, "wells", described_wells.reset_index(drop=True))
         plate.write_provenance(out, "ingest", provenance("ingest"))
 
     # ── learning ────────────────────────────────────────────────────────────────────────────

@@ -32,6 +32,7 @@ def config_of(source, tmp_path, **more):
         "platemap": str(source.platemap),
         "plate_name": "P1",
         "plate_wells": 24,
+        "verify": True,
     }
     return IngestConfig.model_validate(given | more)
 
@@ -311,3 +312,94 @@ def test_images_table_reads_with_pandas_alone(source, tmp_path):
     result = ingest.run(config_of(source, tmp_path))
     frame = pd.read_parquet(Path(result.out, "tables/images/table.parquet"))
     assert {"Metadata_Plate", "Metadata_Well", "Metadata_Site"} <= set(frame.columns)
+
+
+def z_stack(folder, n=3):
+    """Two wells of two channels and three planes; the middle plane is sharp."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(4)
+    sharp = rng.integers(100, 4000, (40, 50)).astype(np.uint16)
+    flat = np.full_like(sharp, 2000) + rng.integers(0, 9, sharp.shape).astype(np.uint16)
+    stack = np.stack([sharp if z == 1 else flat for z in range(n)])
+    for well in ("C - 3", "D - 4"):
+        for channel in ("DAPI", "FITC"):
+            for z, plane in enumerate(stack, start=1):
+                name = f"{well}(fld 1 wv UV - {channel} z {z}).tif"
+                tifffile.imwrite(folder / name, plane)
+    return stack
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        pytest.param("max", lambda stack: stack.max(axis=0), id="max"),
+        pytest.param(
+            "mean", lambda stack: np.rint(stack.mean(axis=0)).astype(np.uint16), id="mean"
+        ),
+        pytest.param("best", lambda stack: stack[1], id="best"),
+    ],
+)
+def test_z_stacks_become_one_plane(tmp_path, how, expected):
+    stack = z_stack(tmp_path / "z")
+    config = IngestConfig(
+        source=str(tmp_path / "z"), out=str(tmp_path / "Z.zarr"), projection=how, verify=True
+    )
+    result = ingest.run(config)
+    assert result.problems == ()
+    reader = PlateReader(result.out)
+    assert reader.axes == ("c", "y", "x")
+    np.testing.assert_array_equal(reader.read_plane("D/4/0", 1), expected(stack))
+    columns = [name for name in reader.images.columns if "BestFocus" in name]
+    assert len(columns) == (2 if how == "best" else 0)
+    assert all((reader.images[name] == 1).all() for name in columns)
+
+
+def test_z_stacks_are_kept_unless_asked(tmp_path):
+    stack = z_stack(tmp_path / "z")
+    result = ingest.run(IngestConfig(source=str(tmp_path / "z"), out=str(tmp_path / "Z.zarr")))
+    reader = PlateReader(result.out)
+    assert reader.axes == ("c", "z", "y", "x")
+    np.testing.assert_array_equal(reader.level("C/3/0", 0)[0], stack)
+
+
+def test_verifying_finds_a_shard_that_was_changed_and_the_next_run_mends_it(source, tmp_path):
+    config = config_of(source, tmp_path)
+    clean = ingest.run(config)
+    assert clean.problems == ()
+    assert clean.summary["verified"] == "all pixels as in the source"
+    shard = Path(clean.out, "B/3/1/0/c/0/0/0")
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 3] ^= 0x10
+    shard.write_bytes(data)
+    other = Path(clean.out, "A/1/0/0/c/0/0/0")
+    other.write_bytes(Path(clean.out, "A/1/1/0/c/0/0/0").read_bytes())  # whole, but another's
+    damaged = ingest.run(config)
+    assert {problem.file for problem in damaged.problems} == {"B/3/1", "A/1/0"}
+    assert reasons_of(damaged) == [Reason.CHECKSUM, Reason.CHECKSUM]
+    mended = ingest.run(config)
+    assert (mended.problems, mended.n_run) == ((), 2)
+
+
+def test_wells_that_the_microscope_skipped_are_not_missed(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    tifffile.imwrite(folder / "C - 03(fld 01 wv UV - DAPI).tif", np.eye(40, dtype=np.uint16))
+    (folder / "run.xdce").write_text(
+        '<?xml version="1.0" encoding="ISO-8859-1"?><ImageStack PlateID="P7"><A>'
+        '<Plate columns="6" rows="4"/><PlateMap><AcquisitionMap><Exclude col="1" row="1"/>'
+        "</AcquisitionMap></PlateMap></A><Images>"
+        '<Image filename="C - 03(fld 01 wv UV - DAPI).tif"><Well label="C - 3"/>'
+        '<OffsetFromWellCenter unit="\u00b5m" x="-12.5" y="7"/>'
+        '<Identifier field_index="0" time_index="0" wave_index="0" z_index="0"/>'
+        '<ExcitationFilter name="UV"/><EmissionFilter name="DAPI"/></Image></Images></ImageStack>',
+        encoding="latin-1",
+    )
+    platemap = tmp_path / "map.csv"
+    platemap.write_text("well,clone\nC03,a\nA01,b\nA02,c\n")
+    result = ingest.run(
+        IngestConfig(source=str(folder), out=str(tmp_path / "P.zarr"), platemap=str(platemap))
+    )
+    assert [problem.well for problem in result.problems] == ["A02"]
+    assert result.summary["wells that the microscope skipped"] == 1
+    row = PlateReader(result.out).images.iloc[0]
+    assert (row[tables.POSITION_X_UM], row[tables.POSITION_Y_UM]) == (-12.5, 7.0)

@@ -12,17 +12,19 @@ import importlib
 import pkgutil
 import re
 
-from hcs.domain.config import AutoLayout, Layout, RegexLayout
+from hcs.domain.config import AutoLayout, Layout, OmeZarrLayout, RegexLayout
 from hcs.domain.plate import SourcePlate
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import InputError, UnknownNameError
 from hcs.io.layouts.base import Listing, Sidecar, VendorLayout
 from hcs.io.layouts.listing import list_source
+from hcs.io.layouts.omezarr import is_plate, scan_plate
 from hcs.io.layouts.regex import NamedGroups
 from hcs.io.layouts.scanning import ScanResult, Stated, build, nothing_recognized
 from hcs.io.runs import AnyPath
+from hcs.io.sources import OME_ZARR
 
-__all__ = ["ScanResult", "describe", "scan", "vendors"]
+__all__ = ["ScanResult", "describe", "is_plate", "scan", "vendors"]
 
 _FITS_FROM = 0.1
 """Share of a folder's image files that a layout must recognize to fit.
@@ -75,8 +77,12 @@ def scan(
     InputError
         When no layout fits, or two do.
     """
-    listing = list_source(source)
     stated = Stated(plate_name, plate_format, pixel_size_um)
+    if isinstance(layout, OmeZarrLayout):
+        return scan_plate(source, stated, "layout omezarr, as asked")
+    if isinstance(layout, AutoLayout) and is_plate(source):
+        return scan_plate(source, stated, "layout omezarr: the source is an OME-Zarr plate")
+    listing = list_source(source)
     if isinstance(layout, RegexLayout):
         well = None if layout.well is None else Well.parse(layout.well)
         groups = NamedGroups(re.compile(layout.pattern), well)
@@ -95,7 +101,9 @@ def _named(kind: str) -> VendorLayout:
     try:
         return vendors()[kind]
     except KeyError as error:
-        raise UnknownNameError("layout", kind, "hcs", ["auto", "regex", *vendors()]) from error
+        raise UnknownNameError(
+            "layout", kind, "hcs", ["auto", "regex", OME_ZARR, *vendors()]
+        ) from error
 
 
 def _recognize(listing: Listing) -> tuple[VendorLayout, Sidecar | None, str]:

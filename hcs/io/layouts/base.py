@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any, Final, Protocol
 from upath import UPath
 
 from hcs.domain import tables
-from hcs.domain.plate import Channel
+from hcs.domain.plate import Channel, FieldPosition, FlatField
 from hcs.domain.tables import Reason
 from hcs.domain.wells import PlateFormat, Well, row_index
 from hcs.errors import InputError
@@ -72,6 +73,12 @@ class Sidecar:
         From the channel that a file name carries to the channel's real name.
     listed
         Relative path and fields of every plane that the vendor lists; files may be absent.
+    positions
+        Where the stage stood for each field.
+    excluded
+        Wells that the microscope was told to skip.
+    flat_fields
+        The vendor's illumination profiles.
     notes
         Sentences for the user.
     problems
@@ -85,6 +92,9 @@ class Sidecar:
     channels: tuple[Channel, ...] = ()
     channel_names: Mapping[str, str] = field(default_factory=dict)
     listed: tuple[tuple[str, NameFields], ...] = ()
+    positions: tuple[FieldPosition, ...] = ()
+    excluded: tuple[Well, ...] = ()
+    flat_fields: tuple[FlatField, ...] = ()
     notes: tuple[str, ...] = ()
     problems: tuple[dict[str, Any], ...] = ()
 
@@ -246,6 +256,17 @@ def beside(path: str, name: str) -> str | None:
         else:
             return None
     return "/".join(parts)
+
+
+def stage_position(well: Well, site: int | None, x: object, y: object) -> FieldPosition | None:
+    """Position of a field from two texts or numbers in µm; None when one is no number."""
+    try:
+        place = (float(str(x)), float(str(y)))
+    except ValueError:
+        return None
+    if site is None or not all(math.isfinite(value) for value in place):
+        return None
+    return FieldPosition(well=well, site=site, x_um=place[0], y_um=place[1])
 
 
 def problem(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
-from hcs.domain.plate import Channel
+from hcs.domain.plate import Channel, FieldPosition
 from hcs.domain.tables import Reason
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import InputError
@@ -22,6 +22,7 @@ from hcs.io.layouts.base import (
     file_name,
     plate_format_of,
     problem,
+    stage_position,
     well_at,
 )
 
@@ -89,6 +90,7 @@ class _Found:
     sizes_um: set[float] = field(default_factory=set)
     channels: dict[str, Channel] = field(default_factory=dict)
     listed: list[tuple[str, NameFields]] = field(default_factory=list)
+    positions: dict[tuple[Well, int | None], FieldPosition] = field(default_factory=dict)
     problems: list[dict[str, Any]] = field(default_factory=list)
 
     def sidecar(self, source: str) -> Sidecar:
@@ -101,6 +103,7 @@ class _Found:
             channels=tuple(self.channels[number] for number in sorted(self.channels, key=int)),
             channel_names={number: channel.name for number, channel in self.channels.items()},
             listed=tuple(self.listed),
+            positions=tuple(self.positions.values()),
             problems=tuple(self.problems),
         )
 
@@ -149,6 +152,9 @@ def _read_record(values: dict[str, str], element: ET.Element, found: _Found, pat
         order=number,
     )
     found.listed.append((relative, fields))
+    place = stage_position(fields.well, fields.site, values.get("X"), values.get("Y"))
+    if place is not None:
+        found.positions.setdefault((fields.well, fields.site), place)
 
 
 def _read_plate(values: dict[str, str], _: ET.Element, found: _Found, __: str) -> None:

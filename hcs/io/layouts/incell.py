@@ -21,6 +21,8 @@ from hcs.io.layouts.base import (
     fields_from,
     plate_format_of,
     problem,
+    stage_position,
+    well_at,
 )
 
 # A - 01(fld 001 wv Blue - FITC).tif, and all that stands in the brackets is optional:
@@ -105,6 +107,7 @@ def read_xdce(stream: IO[bytes], name: str) -> Sidecar:
         None when the camera binned: the file does not say whether the size takes that in.
     """
     found: dict[str, Any] = {"channels": {}, "listed": [], "problems": [], "notes": []}
+    found |= {"positions": {}, "excluded": set()}
     try:
         for element in _elements(stream):
             if reader := _READERS.get(element.tag):
@@ -125,6 +128,8 @@ def read_xdce(stream: IO[bytes], name: str) -> Sidecar:
         pixel_size_um=pixel_size_um,
         channels=tuple(found["channels"][index] for index in sorted(found["channels"])),
         listed=tuple(found["listed"]),
+        positions=tuple(found["positions"].values()),
+        excluded=tuple(sorted(found["excluded"])),
         notes=tuple(found["notes"]),
         problems=tuple(found["problems"]),
     )
@@ -196,6 +201,15 @@ def _read_image(element: ET.Element, found: dict[str, Any], sidecar: str) -> Non
         order=numbers["wave"],
     )
     found["listed"].append((path, fields))
+    offset = element.find("OffsetFromWellCenter")
+    if offset is not None:
+        place = stage_position(fields.well, fields.site, offset.get("x"), offset.get("y"))
+        if place is not None:
+            found["positions"].setdefault((fields.well, fields.site), place)
+
+
+def _read_exclusion(element: ET.Element, found: dict[str, Any], _: str) -> None:
+    found["excluded"].add(well_at(element.get("row", ""), element.get("col", "")))
 
 
 _READERS: Final = {
@@ -205,4 +219,5 @@ _READERS: Final = {
     "Plate": _read_plate,
     "Wavelength": _read_wavelength,
     "Image": _read_image,
+    "Exclude": _read_exclusion,
 }

@@ -8,7 +8,7 @@ from itertools import islice, product
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
-from hcs.domain.plate import Channel
+from hcs.domain.plate import Channel, FieldPosition
 from hcs.domain.tables import Reason
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import ImageReadError
@@ -21,8 +21,9 @@ from hcs.io.layouts.base import (
     beside,
     plate_format_of,
     problem,
+    stage_position,
 )
-from hcs.io.tiff_header import length_um
+from hcs.io.tiff_header import length_um, position_um
 
 _OME_TIFF: Final = (".ome.tif", ".ome.tiff", ".ome.tf2", ".ome.btf")
 _COMPANION: Final = ".companion.ome"
@@ -62,6 +63,7 @@ class _Found:
         self.channels: dict[str, Channel] = {}
         self.listed: list[tuple[str, NameFields]] = []
         self.files: set[str] = set()
+        self.positions: list[FieldPosition] = []
         self.problems: list[dict[str, Any]] = []
 
     def sidecar(self) -> Sidecar | None:
@@ -75,6 +77,7 @@ class _Found:
             pixel_size_um=min(self.sizes_um) if len(self.sizes_um) == 1 else None,
             channels=tuple(self.channels.values()),
             listed=tuple(self.listed),
+            positions=tuple(self.positions),
             problems=tuple(self.problems),
         )
 
@@ -90,7 +93,9 @@ class _Found:
             self.plate_name = self.plate_name or plate.get("Name") or None
             stated = plate_format_of(plate.get("Rows"), plate.get("Columns"))
             self.plate_format = self.plate_format or stated
-            for well, site, image_id in _samples(plate):
+            for well, site, image_id, place in _samples(plate):
+                if place is not None:
+                    self.positions.append(place)
                 if (image := images.get(image_id)) is not None:
                     self._read_image(image, well, site, path)
         except (ET.ParseError, ValueError, LookupError) as error:
@@ -135,13 +140,20 @@ class _Found:
         return names
 
 
-def _samples(plate: ET.Element) -> Iterator[tuple[Well, int, str | None]]:
-    """Well, field number from 1 in the order of the XML, and image of every well sample."""
+def _samples(
+    plate: ET.Element,
+) -> Iterator[tuple[Well, int, str | None, FieldPosition | None]]:
+    """Well, field number from 1 in the order of the XML, image and place of every well sample."""
     for element in plate.findall("{*}Well"):
         well = Well(int(element.get("Row", "")), int(element.get("Column", "")))
         for site, sample in enumerate(element.findall("{*}WellSample"), start=1):
             reference = sample.find("{*}ImageRef")
-            yield well, site, None if reference is None else reference.get("ID")
+            x, y = (
+                position_um(sample.get(f"Position{axis}"), sample.get(f"Position{axis}Unit"))
+                for axis in "XY"
+            )
+            place = stage_position(well, site, x, y)
+            yield well, site, None if reference is None else reference.get("ID"), place
 
 
 def _pages(pixels: ET.Element, path: str) -> Iterator[tuple[str, int, tuple[int, int, int]]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any, Final
 from xml.etree import ElementTree as ET
 
-from hcs.domain.plate import Channel
+from hcs.domain.plate import Channel, FlatField
 from hcs.domain.tables import Reason
 from hcs.errors import InputError
 from hcs.io.layouts.base import (
@@ -21,6 +22,7 @@ from hcs.io.layouts.base import (
     file_name,
     plate_format_of,
     problem,
+    stage_position,
     well_at,
 )
 
@@ -38,6 +40,14 @@ _INDEX_NAMES: Final = (
     "imageindex.columbusidx.xml",
 )
 """Harmony renamed its index over the years; the first of these that a folder has is read."""
+
+# {Background: {…}, Channel: 1, …, Foreground: {…, Profile: {Coefficients: [[1.1], [0.1, 0.2]],
+# Dims: [1080, 1080], Origin: [539.5, 539.5], Scale: [0.0009, 0.0009], Type: Polynomial}}, …}
+_PROFILE: Final = {
+    "coefficients": re.compile(r"Coefficients: *(\[(?:\[[^\[\]]*\][, ]*)*\])"),
+    "origin_px": re.compile(r"Origin: *(\[[^\[\]]*\])"),
+    "scale": re.compile(r"Scale: *(\[[^\[\]]*\])"),
+}
 
 _UM_PER: Final = {"m": 1e6, "mm": 1e3, "um": 1.0, "µm": 1.0}
 
@@ -97,12 +107,15 @@ def read_index(stream: IO[bytes], name: str) -> Sidecar:
         problem and nothing else.
     """
     found: dict[str, Any] = {"channels": {}, "listed": [], "problems": [], "sizes": set()}
+    found |= {"positions": {}, "profiles": {}}
     try:
         for tag, element in _elements(stream):
             if tag == "Plate":
                 _read_plate(element, found)
             elif tag == "Entry":
-                _read_channel(element.get("ChannelID", ""), _texts(element), found)
+                texts = _texts(element)
+                _read_channel(element.get("ChannelID", ""), texts, found)
+                _read_profile(element.get("ChannelID", ""), texts, found)
             elif tag == "Image":
                 _read_image(element, found, name)
     except (ET.ParseError, InputError, ValueError, LookupError) as error:
@@ -118,6 +131,11 @@ def read_index(stream: IO[bytes], name: str) -> Sidecar:
         channels=tuple(channels[number] for number in sorted(channels, key=int)),
         channel_names=names,
         listed=tuple(found["listed"]),
+        positions=tuple(found["positions"].values()),
+        flat_fields=tuple(
+            profile.model_copy(update={"channel": names.get(number, number)})
+            for number, profile in sorted(found["profiles"].items())
+        ),
         problems=tuple(found["problems"]),
     )
 
@@ -182,6 +200,29 @@ def _read_image(element: ET.Element, found: dict[str, Any], index: str) -> None:
     )
     found["listed"].append((path, fields))
     found["sizes"] |= _pixel_sizes_um(element)
+    x, y = (_position_um(element, axis) for axis in "XY")
+    if (place := stage_position(fields.well, fields.site, x, y)) is not None:
+        found["positions"].setdefault((fields.well, fields.site), place)
+
+
+def _position_um(element: ET.Element, axis: str) -> float | None:
+    """Position of the field from the well's center, whose unit the element names (meters)."""
+    for child in element:
+        if child.tag.rpartition("}")[2] == f"Position{axis}" and child.text:
+            factor = _UM_PER.get(child.get("Unit", "m"))
+            return None if factor is None else round(float(child.text) * factor, 6)
+    return None
+
+
+def _read_profile(number: str, texts: dict[str, str], found: dict[str, Any]) -> None:
+    """Note the illumination profile of a channel, the foreground's; a flat one says nothing."""
+    _, _, foreground = texts.get("FlatfieldProfile", "").partition("Foreground:")
+    pieces = {name: pattern.search(foreground) for name, pattern in _PROFILE.items()}
+    if not (number.isascii() and number.isdigit() and all(pieces.values())):
+        return
+    values = {name: json.loads(match[1]) for name, match in pieces.items() if match}
+    if values["coefficients"]:
+        found["profiles"][str(int(number))] = FlatField(channel=number, **values)
 
 
 def _pixel_sizes_um(element: ET.Element) -> set[float]:

@@ -124,6 +124,9 @@ def build(
         planes=planes,
         unmatched=tuple(unmatched),
         pixel_size_um=pixel_size_um,
+        positions=tuple({(item.well, item.site): item for item in sidecar.positions}.values()),
+        excluded=sidecar.excluded,
+        flat_fields=sidecar.flat_fields,
     )
     return ScanResult(plate, tuple(draft.problems), "; ".join(draft.notes))
 

@@ -160,6 +160,10 @@ def test_the_metadata_file_of_a_real_run(test_data):
     assert sidecar.pixel_size_um == 0.1625
     assert sidecar.channels[1] == Channel(name="Blue - FITC", excitation_nm=488, emission_nm=525)
     assert len(sidecar.listed) == 16
+    assert len(sidecar.excluded) == 360
+    first = sidecar.positions[0]
+    assert (first.well.name, first.site) == ("C03", 1)
+    assert (first.x_um, first.y_um) == (-1248.487, 1295.458)
     assert not sidecar.problems
     for path, stated in sidecar.listed:
         read = LAYOUT.parse(path)

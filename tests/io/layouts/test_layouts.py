@@ -317,7 +317,7 @@ def test_a_source_that_is_not_local(tmp_path):
 def test_every_vendor_has_a_configuration_and_the_other_way_round():
     union = typing.get_args(typing.get_args(config.Layout)[0])
     kinds = {model.model_fields["kind"].default for model in union}
-    assert kinds == {"auto", "regex", *layouts.vendors()}
+    assert kinds == {"auto", "regex", "omezarr", *layouts.vendors()}
 
 
 @pytest.mark.parametrize("kind", sorted(k for k, v in layouts.vendors().items() if v.example))

@@ -340,3 +340,32 @@ def test_the_measurement_file_of_a_real_run_agrees_with_its_names(test_data):
         assert (read.well, read.site, read.channel, read.z, read.t) == (
             stated.well, stated.site, stated.channel, stated.z, stated.t,
         )  # fmt: skip
+
+
+def test_stage_positions_and_profiles_of_harmony(tmp_path):
+    text = (
+        "{Background: {Character: Flat, Mean: 90, Profile: {Coefficients: [[9.0]], Origin: [1, 1],"
+        " Scale: [1, 1]}}, Channel: 1, ChannelName: DAPI, cytoplasm, Foreground:"
+        " {Character: NonFlat, Profile: {Coefficients: [[1.1],[0.1, -2e-1]], Dims: [9, 9], Origin:"
+        " [539.5,539.5],"
+        " Scale: [0.0009, 0.0009], Type: Polynomial}}, Version: Acapella:2013}"
+    )
+    flat = "{Background: {Character: Null}, Channel: 2, Foreground: {Character: Null}}"
+    image = (
+        "<Image><URL>r01c02f03p01-ch1sk1fk1fl1.tiff</URL><Row>1</Row><Col>2</Col>"
+        "<FieldID>3</FieldID><PlaneID>1</PlaneID><ChannelID>1</ChannelID>"
+        '<ChannelName>DAPI</ChannelName><PositionX Unit="m">-0.00025</PositionX>'
+        '<PositionY Unit="m">0.0005</PositionY></Image>'
+    )
+    xml = (
+        f"<EvaluationInputData><Maps><Map><Entry ChannelID='1'><ChannelName>DAPI</ChannelName>"
+        f"<FlatfieldProfile>{text}</FlatfieldProfile></Entry><Entry ChannelID='2'>"
+        f"<FlatfieldProfile>{flat}</FlatfieldProfile></Entry></Map></Maps>"
+        f"<Images>{image}</Images></EvaluationInputData>"
+    )
+    found = operetta.read_index(io.BytesIO(xml.encode()), "Index.xml")
+    (profile,) = found.flat_fields
+    assert (profile.channel, profile.coefficients) == ("DAPI", ((1.1,), (0.1, -0.2)))
+    assert (profile.origin_px, profile.scale) == ((539.5, 539.5), (0.0009, 0.0009))
+    (place,) = found.positions
+    assert (place.well.name, place.site, place.x_um, place.y_um) == ("A02", 3, -250.0, 500.0)

@@ -1,0 +1,85 @@
+"""An OME-Zarr plate, 0.4 or 0.5, as a source: its fields are planes like those of files."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from hcs.domain import tables
+from hcs.domain.plate import Channel, Plane, SourcePlate
+from hcs.domain.tables import Reason
+from hcs.domain.wells import Well
+from hcs.errors import HcsError, InputError
+from hcs.io.layouts.base import NameFields, problem
+from hcs.io.layouts.scanning import ScanResult, Stated
+from hcs.io.plate import PlateReader
+from hcs.io.runs import AnyPath, as_path
+from hcs.io.sources import OME_ZARR
+
+_MARKS: Final = ("zarr.json", ".zgroup")
+
+
+def is_plate(source: AnyPath) -> bool:
+    """Whether a folder is a Zarr group with the metadata of a plate."""
+    folder = as_path(source)
+    if not any((folder / mark).exists() for mark in _MARKS):
+        return False
+    try:
+        _ = PlateReader(str(folder)).metadata
+    except HcsError:
+        return False
+    return True
+
+
+def scan_plate(source: AnyPath, stated: Stated, why: str) -> ScanResult:
+    """Find the planes of an OME-Zarr plate.
+
+    Parameters
+    ----------
+    source
+        The plate.
+    stated
+        What the user says of the plate; it wins over the metadata.
+    why
+        Why this layout.
+
+    Raises
+    ------
+    NotFoundError, InputError
+        When it is no plate, or holds no images.
+    """
+    reader = PlateReader(str(source))
+    images = reader.images
+    name = stated.plate_name or reader.name
+    planes: list[Plane] = []
+    problems: list[dict[str, Any]] = []
+    for well_name, site, path in zip(
+        images[tables.WELL], images[tables.SITE], images[tables.FIELD_PATH], strict=True
+    ):
+        well = Well.parse(well_name)
+        try:
+            array = reader.level(path, 0)
+        except InputError as error:
+            fields = NameFields(well, int(site))
+            row = problem(Reason.UNREADABLE, path, str(error), fields=fields)
+            problems.append(row | {tables.PLATE: name})
+            continue
+        sizes = dict(zip(reader.axes, array.shape, strict=True))
+        planes += [
+            Plane(path=path, well=well, site=int(site), channel=channel, z_index=z, t_index=t)
+            for channel in reader.channels[: sizes.get("c", 1)]
+            for t in range(sizes.get("t", 1))
+            for z in range(sizes.get("z", 1))
+        ]
+    if not planes:
+        msg = f"{source} holds no images"
+        raise InputError(msg)
+    plate = SourcePlate(
+        name=name,
+        layout=OME_ZARR,
+        plate_format=stated.plate_format or reader.plate_format,
+        channels=tuple(Channel(name=channel) for channel in reader.channels),
+        planes=tuple(planes),
+        pixel_size_um=stated.pixel_size_um or reader.pixel_size_um,
+        flat_fields=reader.flat_fields,
+    )
+    return ScanResult(plate, tuple(problems), f"{why}; OME-Zarr {reader.version}")

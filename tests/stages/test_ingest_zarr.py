@@ -1,0 +1,154 @@
+"""Existing OME-Zarr plates as sources: converted, copied, or used where they lie."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from small_plates import name_of
+from typer.testing import CliRunner
+
+from hcs.domain import tables
+from hcs.domain.config import FeaturesConfig, IngestConfig
+from hcs.errors import InputError
+from hcs.io import runs
+from hcs.io.plate import PlateReader
+from hcs.io.validate import faults_of
+from hcs.stages import features, ingest
+from hcs_cli.app import app
+
+
+def plate_of(source, tmp_path, **more):
+    """Ingest the small plate; returns its path."""
+    given = {
+        "source": str(source.images),
+        "out": str(tmp_path / "P1.zarr"),
+        "platemap": str(source.platemap),
+        "plate_name": "P1",
+        "plate_wells": 24,
+        "pixel_size_um": 0.65,
+    }
+    return ingest.run(IngestConfig.model_validate(given | more)).out
+
+
+@pytest.fixture
+def plate04(source, tmp_path):
+    """The small plate as another program would write it: OME-Zarr 0.4, Zarr v2, levels '0', '1'."""
+    reader = PlateReader(plate_of(source, tmp_path / "made"))
+    out = str(tmp_path / "old.zarr")
+    root = zarr.create_group(out, zarr_format=2)
+    metadata = {**reader.metadata, "version": "0.4"}
+    root.attrs["plate"] = metadata
+    for well in metadata["wells"]:
+        group = root.require_group(well["path"])
+        paths = [
+            path.rsplit("/", 1)[1]
+            for path in reader.images[tables.FIELD_PATH]
+            if path.startswith(f"{well['path']}/")
+        ]
+        group.attrs["well"] = {"images": [{"path": path} for path in paths], "version": "0.4"}
+        for path in paths:
+            field = group.require_group(path)
+            described = reader.field_metadata(f"{well['path']}/{path}")
+            described.pop("version")
+            described["multiscales"][0]["version"] = "0.4"
+            field.attrs.update(described)
+            for level in range(len(described["multiscales"][0]["datasets"])):
+                pixels = reader.level(f"{well['path']}/{path}", level)[...]
+                field.create_array(str(level), data=pixels, chunks=(1, 40, 50))
+    return out
+
+
+def snapshot(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(Path(folder).rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_plate_of_version_04_is_converted(source, plate04, tmp_path):
+    before = snapshot(plate04)
+    result = ingest.run(
+        IngestConfig(
+            source=plate04,
+            out=str(tmp_path / "new.zarr"),
+            platemap=str(source.platemap),
+            verify=True,
+        )
+    )
+    assert result.problems == ()
+    assert "OME-Zarr 0.4" in str(result.summary["layout"])
+    reader = PlateReader(result.out)
+    assert (reader.version, reader.plate_format.n_wells, len(reader.images)) == ("0.5", 24, 24)
+    assert reader.pixel_size_um == pytest.approx(0.65)
+    assert reader.channels == ("Blue - FITC",)
+    assert faults_of(result.out) == []
+    expected = tifffile.imread(source.images / name_of("B", 3, 2))
+    np.testing.assert_array_equal(reader.read_plane("B/3/1", 0), expected)
+    assert snapshot(plate04) == before
+    again = ingest.run(IngestConfig(source=plate04, out=result.out, platemap=str(source.platemap)))
+    assert (again.n_run, again.n_skipped) == (0, 12)
+
+
+def test_a_plate_of_version_04_is_used_where_it_lies(source, plate04, tmp_path):
+    before = snapshot(plate04)
+    config = IngestConfig(source=plate04, out=plate04, platemap=str(source.platemap))
+    result = ingest.run(config)
+    assert result.problems == ()
+    assert snapshot(plate04) == before, "the plate itself stays as it is"
+    row = PlateReader(plate04).images.query("Metadata_Well == 'B03'").iloc[0]
+    assert row[tables.CLONE] == "C06"
+    out = str(tmp_path / "features.parquet")
+    measured = features.run(FeaturesConfig(plates=(plate04,), out=out, write_labels=False))
+    assert measured.n_run > 0
+    with pytest.raises(InputError, match=r"0\.4, into which hcs writes no labels"):
+        features.run(FeaturesConfig(plates=(plate04,), out=str(tmp_path / "more.parquet")))
+
+
+def test_a_plate_of_version_05_gets_a_plate_map_without_a_copy(source, tmp_path):
+    made = plate_of(source, tmp_path, platemap=None)
+    shutil.rmtree(runs.sidecar(made))
+    shutil.rmtree(Path(made, "tables"))
+    pixels = {name: data for name, data in snapshot(made).items() if "/c/" in name}
+    result = ingest.run(IngestConfig(source=made, out=made, platemap=str(source.platemap)))
+    assert result.problems == ()
+    after = snapshot(made)
+    assert {name: after[name] for name in pixels} == pixels
+    assert PlateReader(made).images[tables.CLONE].notna().all()
+    assert faults_of(made) == []
+
+
+def test_a_copy_keeps_the_plate_map_of_its_source(source, tmp_path):
+    made = plate_of(source, tmp_path)
+    copy = ingest.run(IngestConfig(source=made, out=str(tmp_path / "copy.zarr")))
+    wells = [PlateReader(path).well_table[tables.CLONE].tolist() for path in (made, copy.out)]
+    assert wells[0] == wells[1]
+
+
+def test_a_changed_field_of_the_source_is_copied_again(source, plate04, tmp_path):
+    out = str(tmp_path / "new.zarr")
+    ingest.run(IngestConfig(source=plate04, out=out))
+    array = zarr.open_array(f"{plate04}/B/3/1/0", mode="r+")
+    array[0, 0, 0] = 4321
+    again = ingest.run(IngestConfig(source=plate04, out=out))
+    assert (again.n_run, again.n_skipped) == (1, 11)
+    assert PlateReader(out).read_plane("B/3/1", 0)[0, 0] == 4321
+
+
+def test_in_place_and_projected_do_not_go_together(source, tmp_path):
+    made = plate_of(source, tmp_path)
+    with pytest.raises(InputError, match="other images"):
+        ingest.run(IngestConfig(source=made, out=made, projection="max"))
+
+
+def test_the_command_says_that_it_found_a_plate(source, plate04, tmp_path):
+    said = CliRunner().invoke(
+        app, ["ingest", plate04, str(tmp_path / "new.zarr"), "--cluster", "inline"]
+    )
+    assert said.exit_code == 0, said.output
+    assert "OME-Zarr" in said.output
