@@ -29,7 +29,13 @@ def ingest(
             r"and site, channel, z, t, plate where there are any.",
         ),
     ] = "auto",
-    platemap: Annotated[str | None, typer.Option(help="Plate map: CSV, TSV or XLSX.")] = None,
+    platemap: Annotated[
+        str | None, typer.Option(help="Plate map: CSV, TSV, XLSX, or XML of Harmony.")
+    ] = None,
+    barcodes: Annotated[
+        str | None,
+        typer.Option(help="Table of plates and the map that each carries, for a shared map."),
+    ] = None,
     plate_name: Annotated[str | None, typer.Option(help="Name; the folder's when absent.")] = None,
     plate_wells: Annotated[
         int | None, typer.Option(help="6, 12, 24, 48, 96, 384 or 1536; the smallest that fits.")
@@ -78,6 +84,7 @@ def ingest(
         "out": out,
         "layout": layout_section(layout, well, pages),
         "platemap": platemap,
+        "barcodes": barcodes,
         "plate_name": plate_name,
         "plate_wells": plate_wells,
         "pixel_size_um": pixel_size_um,

@@ -107,22 +107,30 @@ class SimulateConfig(Frozen):
 class IngestConfig(Frozen):
     """From a folder of TIFFs and a plate map to ``plate.zarr``.
 
-    ``projection`` makes one plane of a z-stack; ``best`` is the sharpest of each channel.
-    ``verify`` reads the plate once more and compares every pixel's checksum with the source.
-    With an OME-Zarr plate as ``source`` and the same as ``out`` nothing is copied: the plate map
-    and a table of its images are added to it.
+    ``barcodes`` is a table of plates and the plate map that each carries. ``projection`` makes one
+    plane of a z-stack; ``best`` is the sharpest of each channel. ``verify`` reads the plate once
+    more and compares every pixel's checksum with the source. With an OME-Zarr plate as ``source``
+    and the same as ``out`` nothing is copied: the plate map and a table of its images are added.
     """
 
     source: str
     out: str
     layout: Layout = AutoLayout()
     platemap: str | None = None
+    barcodes: str | None = None
     plate_name: Name | None = None
     plate_wells: Literal[6, 12, 24, 48, 96, 384, 1536] | None = None
     pixel_size_um: PositiveFloat | None = None
     projection: Literal["keep", "max", "mean", "best"] = "keep"
     verify: bool = False
     strict: bool = False
+
+    @model_validator(mode="after")
+    def _barcodes_need_a_map(self) -> Self:
+        if self.barcodes and not self.platemap:
+            msg = "a barcode table says which plate map a plate carries: give platemap as well"
+            raise ValueError(msg)
+        return self
 
 
 # ── features ────────────────────────────────────────────────────────────────────────────────────

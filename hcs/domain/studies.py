@@ -33,6 +33,7 @@ class StudyPlate(Frozen):
     role: Literal["cohort", "screen"] = "cohort"
     layout: Layout = AutoLayout()
     platemap: str | None = None
+    barcodes: str | None = None
     plate_wells: Literal[6, 12, 24, 48, 96, 384, 1536] | None = None
     pixel_size_um: PositiveFloat | None = None
     projection: Literal["keep", "max", "mean", "best"] = "keep"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from hcs.domain import tables
 from hcs.domain.plate import PertType, PlateMap, PlateMapRow
 from hcs.domain.wells import PlateFormat, Well, row_index
 from hcs.errors import Fault, FaultsError, InputError
+from hcs.io.barcodes import on_plates, read_barcodes
 from hcs.io.platemap_columns import NOT_MOLAR_UNITS, UM_PER_UNIT, Columns, assign
 from hcs.io.platemap_sheet import Sheet, read_sheet
 from hcs.io.runs import AnyPath
@@ -36,7 +38,7 @@ _CONTROL: Final = "control"
 _EXPECTED_PERT: Final = ", ".join(PertType)
 
 
-def read_platemap(path: AnyPath) -> PlateMap:
+def read_platemap(path: AnyPath, barcodes: AnyPath | None = None) -> PlateMap:
     """Read a plate map.
 
     Parameters
@@ -44,7 +46,11 @@ def read_platemap(path: AnyPath) -> PlateMap:
     path
         CSV, TSV or XLSX, one row a well, or Harmony's assay layout as XML. Columns are found by
         the names that JUMP, pycytominer, CellProfiler, Fractal, OMERO and operetta-compose use,
-        letter case ignored; any other column is kept under its own name.
+        letter case ignored; any other column is kept under its own name. Several compounds of a
+        well stand in ``compound_1``, ``concentration_1_um``, ``compound_2`` and so on.
+    barcodes
+        Table of plates (barcodes) and the plate map that each carries, where one map serves many
+        plates; see :func:`hcs.io.barcodes.read_barcodes`.
 
     Returns
     -------
@@ -61,6 +67,7 @@ def read_platemap(path: AnyPath) -> PlateMap:
     """
     sheet = read_sheet(path)
     columns, faults = assign(sheet.file, sheet.header)
+    columns = _by_map(columns, sheet, faults, barcodes)
     reader = _Reader(sheet, columns, faults)
     rows = reader.rows() if "well" in columns.of or "column" in columns.of else []
     if not sheet.rows:
@@ -68,7 +75,25 @@ def read_platemap(path: AnyPath) -> PlateMap:
     if faults:
         ordered = sorted(faults, key=lambda fault: fault.row or 0)
         raise FaultsError(f"plate map {sheet.file}", ordered)
-    return PlateMap(rows=tuple(rows), source=sheet.file)
+    mapped = PlateMap(rows=tuple(rows), source=sheet.file)
+    return mapped if barcodes is None else on_plates(mapped, read_barcodes(barcodes))
+
+
+def _by_map(
+    columns: Columns, sheet: Sheet, faults: list[Fault], barcodes: AnyPath | None
+) -> Columns:
+    """Tell rows apart by their map's name with a barcode table; else that is a plain column."""
+    of = dict(columns.of)
+    place = of.pop("plate_map", None)
+    if barcodes is None:
+        more = {} if place is None else {sheet.header[place]: place}
+        return dataclasses.replace(columns, of=of, extra={**columns.extra, **more})
+    if "plate" in of:
+        message = "the map names plates itself, and a barcode table is given"
+        faults.append(Fault(sheet.file, message, 1, sheet.header[of["plate"]], expected="one"))
+    if place is not None:
+        of["plate"] = place
+    return dataclasses.replace(columns, of=of)
 
 
 def to_frame(platemap: PlateMap) -> pd.DataFrame:
@@ -157,6 +182,8 @@ class _Reader:
         values: dict[str, Any] = {name: self._text(cells, name) for name in names}
         values["pert_type"] = self._pert_type(number, cells)
         values["concentration_um"], values["beside"] = self._concentration(number, cells)
+        if self.columns.numbered:
+            values |= self._combination(number, cells)
         return values
 
     def _text(self, cells: Sequence[str], meaning: str) -> str | None:
@@ -213,17 +240,30 @@ class _Reader:
         self, number: int, cells: Sequence[str]
     ) -> tuple[float | None, dict[str, str | float]]:
         """Concentration in µM; one in a unit that is not molar is returned beside it."""
-        text = self._text(cells, "concentration")
-        if text is None:
+        of = self.columns.of
+        if "concentration" not in of:
             return None, {}
-        column = self._header("concentration")
+        unit = self.columns.concentration_unit
+        return self._in_um(number, cells, (of["concentration"], of.get("unit"), unit))
+
+    def _in_um(
+        self, number: int, cells: Sequence[str], place: tuple[int, int | None, str | None]
+    ) -> tuple[float | None, dict[str, str | float]]:
+        """Read one concentration: its column, the column of its unit, the unit in its name."""
+        position, unit_position, named_unit = place
+        text = cells[position]
+        if text.casefold() in _MISSING:
+            return None, {}
+        column = self.sheet.header[position]
         plain = _DECIMAL_COMMA.sub(r"\1.\2", text) if self.sheet.decimal_comma else text
         match = _NUMBER_UNIT.fullmatch(plain)
         value = float(match["number"]) if match else math.nan
         if match is None or not math.isfinite(value) or value < 0:
             self._fault(number, column, "no concentration", text, "a number from 0")
             return None, {}
-        unit = match["unit"] or self._text(cells, "unit") or self.columns.concentration_unit
+        written = "" if unit_position is None else cells[unit_position]
+        written = "" if written.casefold() in _MISSING else written
+        unit = match["unit"] or written or named_unit
         if unit is None:
             expected = "a unit in the column's name (concentration_um) or a column 'unit'"
             self._fault(number, column, "a concentration without unit", text, expected)
@@ -232,10 +272,40 @@ class _Reader:
         if folded in NOT_MOLAR_UNITS:
             return None, {"concentration": value, "concentration_unit": unit}
         if folded not in UM_PER_UNIT:
-            where = self._header("unit") if self._text(cells, "unit") == unit else column
+            own = unit_position is not None and written == unit
+            where = self.sheet.header[unit_position or 0] if own else column
             self._fault(number, where, "unknown unit", unit, "nM, uM, µM, mM, M, % or mg/ml")
             return None, {}
         return value * UM_PER_UNIT[folded], {}
+
+    def _combination(self, number: int, cells: Sequence[str]) -> dict[str, Any]:
+        """Several compounds in a well, each in columns of its own number.
+
+        The well's compound is all their names, each but the first with its concentration: wells
+        that differ in the first one's concentration alone are one dose series.
+        """
+        values: dict[str, Any] = {"compound": None, "concentration_um": None, "beside": {}}
+        names: list[str] = []
+        for which, of in self.columns.numbered.items():
+            name = cells[of["compound"]]
+            name = "" if name.casefold() in _MISSING else name
+            um: float | None = None
+            if "concentration" in of:
+                unit = of.get("unit", self.columns.of.get("unit"))
+                place = (of["concentration"], unit, self.columns.numbered_units.get(which))
+                um, beside = self._in_um(number, cells, place)
+                values["beside"] |= {f"{key}_{which}": value for key, value in beside.items()}
+                if um and not name:
+                    column = self.sheet.header[of["concentration"]]
+                    self._fault(number, column, "a concentration of no compound", f"{um:g} µM")
+            if not name:
+                continue
+            values["beside"] |= {f"Compound_{which}": name, f"concentration_um_{which}": um}
+            if not names:
+                values["concentration_um"] = um
+            names.append(f"{name} ({um:g} µM)" if names and um is not None else name)
+        values["compound"] = " + ".join(names) or None
+        return values
 
     def _kind(self, position: int) -> Callable[[str], Any]:
         """Type of a column that keeps its own name: the narrowest that all of its cells have."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from hcs.errors import Fault
@@ -20,6 +20,7 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
         "plate", "plate_name", "platename", "plate_id", "plateid", "barcode", "plate_barcode",
         "assay_plate_barcode",
     ),
+    "plate_map": ("plate_map_name", "platemap_name", "plate_map", "platemap", "plate_layout"),
     "clone": (
         "clone", "clone_id", "clone_name", "cell_line", "cellline", "cell_line_id", "line",
         "line_id", "ipsc_line", "ipsc_clone",
@@ -64,6 +65,20 @@ _CONCENTRATION: Final = re.compile(
     r"(?:_in)?(?:_(?P<unit>[pnuμm]?m|(?:pico|nano|micro|milli)?molar))?"
 )
 _PER_LITER: Final = re.compile(r"(?P<unit>[pnuμm]?)mol(?:es)?_per_l(?:iter|itre)?")
+_NUMBERED_NAME: Final = re.compile(
+    r"(?:compound|drug|treatment|pert(?:_i?name)?)(?:_name)?_?(?P<number>\d{1,2})(?:_name)?"
+)
+_DOSE: Final = r"(?:concentration|conc|dose)"
+_MOLAR: Final = r"(?P<unit>[pnuμm]?m|(?:pico|nano|micro|milli)?molar)"
+_NUMBERED_CONCENTRATION: Final = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"(?:final_)?(?:compound_|drug_|pert_)?{_DOSE}(?:_in)?(?:_{_MOLAR})?_?(?P<number>\d{{1,2}})",
+        rf"(?:compound|drug|pert|{_DOSE})_?(?P<number>\d{{1,2}})(?:_{_DOSE})?(?:_in)?_{_MOLAR}",
+        rf"(?:compound|drug|pert)_?(?P<number>\d{{1,2}})_{_DOSE}(?:_{_MOLAR})?",
+    )
+)
+_NUMBERED_UNIT: Final = re.compile(rf"(?:{_DOSE}_|compound_)?units?_?(?P<number>\d{{1,2}})")
 _RESERVED: Final = frozenset({"site", "field", "field_path", "fingerprint", "sources"})
 
 
@@ -79,11 +94,18 @@ class Columns:
         Unit in the name of the concentration column, in folded letter case.
     extra
         Position by name, without a leading ``Metadata_``.
+    numbered
+        Where several compounds share a well: position of ``compound``, ``concentration`` and
+        ``unit`` by the number in their columns' names.
+    numbered_units
+        Unit in the name of a numbered concentration column.
     """
 
     of: Mapping[str, int]
     concentration_unit: str | None
     extra: Mapping[str, int]
+    numbered: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+    numbered_units: Mapping[int, str] = field(default_factory=dict)
 
 
 def normal(header: str) -> str:
@@ -129,8 +151,52 @@ def assign(file: str, header: Sequence[str]) -> tuple[Columns, list[Fault]]:
         existing = ", ".join(repr(name) for name in header)
         message = f"no column for the well; there are {existing}"
         faults.append(Fault(file, message, 1, expected="a column 'well', or 'row' and 'column'"))
-    extra = _extras(set(found.values()), file, header, folded, faults)
-    return Columns(found, unit, extra), faults
+    numbered, numbered_units = _numbered(found, folded, file, header, faults)
+    used = {*found.values(), *(place for of in numbered.values() for place in of.values())}
+    extra = _extras(used, file, header, folded, faults)
+    return Columns(found, unit, extra, numbered, numbered_units), faults
+
+
+def _numbered(
+    found: Mapping[str, int],
+    folded: Sequence[str],
+    file: str,
+    header: Sequence[str],
+    faults: list[Fault],
+) -> tuple[dict[int, dict[str, int]], dict[int, str]]:
+    """Find columns such as ``compound_2`` and ``concentration_2_um``.
+
+    They count only where a number has a name: ``treatment_1`` beside ``compound`` is a column of
+    its own, and a concentration without its compound is a fault.
+    """
+    numbered: dict[int, dict[str, int]] = {}
+    units: dict[int, str] = {}
+    if "compound" in found and folded[found["compound"]] not in FALLBACKS["compound"]:
+        return {}, {}
+    for position, name in enumerate(folded):
+        meaning, match = _numbered_meaning(name)
+        if match is None or position in found.values():
+            continue
+        number = int(match["number"])
+        _claim(numbered.setdefault(number, {}), meaning, position, file, header, faults)
+        if meaning == "concentration" and match["unit"]:
+            units[number] = match["unit"]
+    named = {number for number, of in numbered.items() if "compound" in of}
+    for number, of in sorted(numbered.items()):
+        if named and number not in named:
+            column = header[min(of.values())]
+            message = f"there is no column for the name of compound {number}"
+            faults.append(Fault(file, message, 1, column, expected=f"a column compound_{number}"))
+    return ({number: numbered[number] for number in sorted(named)}, units) if named else ({}, {})
+
+
+def _numbered_meaning(name: str) -> tuple[str, re.Match[str] | None]:
+    for pattern in _NUMBERED_CONCENTRATION:
+        if match := pattern.fullmatch(name):
+            return "concentration", match
+    if match := _NUMBERED_UNIT.fullmatch(name):
+        return "unit", match
+    return "compound", _NUMBERED_NAME.fullmatch(name)
 
 
 def _claim(

@@ -119,7 +119,9 @@ class _Plan:
 
 
 def _plan(config: IngestConfig) -> _Plan:
-    mapped = platemap.read_platemap(config.platemap) if config.platemap else None
+    mapped = None
+    if config.platemap:
+        mapped = platemap.read_platemap(config.platemap, config.barcodes)
     scanned = _scan(config)
     wells_map = mapped.of_plate(scanned.plate.name) if mapped else PlateMap(rows=())
     source = _sized(config, scanned.plate, wells_map)
@@ -306,6 +308,8 @@ def _finish(
     inputs = {"source": runs.fingerprint([row[tables.FINGERPRINT] for row in rows])}
     if config.platemap:
         inputs["platemap"] = runs.file_stamp(runs.as_path(config.platemap))
+    if config.barcodes:
+        inputs["barcodes"] = runs.file_stamp(runs.as_path(config.barcodes))
     images = pd.DataFrame(list(rows)).sort_values(list(tables.IMAGE_KEY), ignore_index=True)
     plate_tables.write_plate_table(config.out, plate_tables.IMAGES, images)
     plate_tables.write_plate_table(config.out, plate_tables.WELLS, _wells(config, plan))

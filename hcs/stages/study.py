@@ -101,7 +101,11 @@ def _anchored(study: studies.StudyConfig, folder: Path) -> studies.StudyConfig:
         return str(folder / path)
 
     plates = tuple(
-        plate.model_copy(update={"source": place(plate.source), "platemap": place(plate.platemap)})
+        plate.model_copy(
+            update={
+                name: place(getattr(plate, name)) for name in ("source", "platemap", "barcodes")
+            }
+        )
         for plate in study.plates
     )
     weights = study.embed.backbone.weights
@@ -219,6 +223,7 @@ def _ingest_config(plate: studies.StudyPlate, out: str) -> cfg.IngestConfig:
         out=out,
         layout=plate.layout,
         platemap=plate.platemap,
+        barcodes=plate.barcodes,
         plate_name=plate.name,
         plate_wells=plate.plate_wells,
         pixel_size_um=plate.pixel_size_um,

@@ -357,3 +357,30 @@ def test_jump_metadata_joined_to_its_plate_map(test_data, tmp_path):
     assert set(kinds) <= {"trt", "negcon", "poscon"}
     assert frame[tables.COMPOUND].iloc[0] == "gabapentin-enacarbil"
     assert frame["Metadata_broad_sample"].iloc[0] == "BRD-A86665761-001-01-1"
+
+
+def test_several_compounds_of_a_well(tmp_path):
+    (tmp_path / "m.csv").write_text(
+        "well,compound_1,concentration_1_um,compound_2,conc_2_nm,unit\n"
+        "A01,drugA,1,drugB,500,\nA02,drugA,3,drugB,500,\nA03,drugA,1,,,\nA04,,,,,\n"
+    )
+    rows = read_platemap(tmp_path / "m.csv").rows
+    assert [row.compound for row in rows] == [
+        "drugA + drugB (0.5 µM)", "drugA + drugB (0.5 µM)", "drugA", None,
+    ]  # fmt: skip
+    assert [row.concentration_um for row in rows] == [1, 3, 1, None]
+    frame = to_frame(read_platemap(tmp_path / "m.csv"))
+    assert frame["Metadata_Compound_2"].tolist()[:2] == ["drugB", "drugB"]
+    assert frame["Metadata_concentration_um_2"].tolist()[:2] == [0.5, 0.5]
+
+
+def test_faults_of_numbered_compounds(tmp_path):
+    (tmp_path / "m.csv").write_text(
+        "well,compound_1,conc_1,unit_1,compound_2,compound_2_conc_um,conc_3_um\n"
+        "A01,a,many,uM,b,1,2\nA02,a,1,foot,,7,\n"
+    )
+    with pytest.raises(FaultsError) as caught:
+        read_platemap(tmp_path / "m.csv")
+    told = str(caught.value)
+    for part in ("many", "unknown unit", "foot", "a concentration of no compound", "compound 3"):
+        assert part in told

@@ -90,27 +90,30 @@ def scan(
         why = f"layout regex: names as {layout.pattern}"
         return build(listing, groups, None, stated, why)
     if isinstance(layout, AutoLayout):
-        vendor, sidecar, why = _recognize(listing)
+        vendor, sidecar, why = _recognize(listing, plate_format)
     else:
-        vendor, why = _named(layout.kind), f"layout {layout.kind}, as asked"
+        vendor, why = _named(layout.kind, plate_format), f"layout {layout.kind}, as asked"
         sidecar = vendor.sidecar(listing)
     return build(listing, vendor, sidecar, stated, why)
 
 
-def _named(kind: str) -> VendorLayout:
+def _named(kind: str, plate_format: PlateFormat | None) -> VendorLayout:
     try:
-        return vendors()[kind]
+        vendor = vendors()[kind]
     except KeyError as error:
-        raise UnknownNameError(
-            "layout", kind, "hcs", ["auto", "regex", OME_ZARR, *vendors()]
-        ) from error
+        known = ["auto", "regex", OME_ZARR, *vendors()]
+        raise UnknownNameError("layout", kind, "hcs", known) from error
+    return vendor if plate_format is None else vendor.on_plate(plate_format)
 
 
-def _recognize(listing: Listing) -> tuple[VendorLayout, Sidecar | None, str]:
+def _recognize(
+    listing: Listing, plate_format: PlateFormat | None
+) -> tuple[VendorLayout, Sidecar | None, str]:
     """Choose the one vendor that wrote these files, by their names and by its metadata."""
     counts: dict[str, tuple[int, int]] = {}
     sidecars: dict[str, Sidecar | None] = {}
-    for kind, vendor in vendors().items():
+    candidates = {kind: _named(kind, plate_format) for kind in vendors()}
+    for kind, vendor in candidates.items():
         sidecars[kind] = sidecar = vendor.sidecar(listing)
         listed = {path.casefold() for path, _ in sidecar.listed} if sidecar else set()
         images = [path for path in listing.images if not vendor.ignores(path)]
@@ -124,7 +127,7 @@ def _recognize(listing: Listing) -> tuple[VendorLayout, Sidecar | None, str]:
     if len(fitting) > 1:
         msg = f"two layouts fit {listing.root} ({told} files): choose one with --layout"
         raise InputError(msg)
-    vendor = vendors()[fitting[0]]
+    vendor = candidates[fitting[0]]
     n, of = counts[vendor.kind]
     why = f"layout {vendor.kind} ({vendor.title}): {n} of {of} image files are its own"
     return vendor, sidecars[vendor.kind], f"{why}, and no other layout fits"

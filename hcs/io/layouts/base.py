@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Mapping
@@ -153,13 +154,17 @@ class VendorLayout(Protocol):
     def sidecar(self, listing: Listing) -> Sidecar | None:
         """Read the vendor's metadata files; None when there are none."""
 
+    def on_plate(self, plate_format: PlateFormat) -> VendorLayout:
+        """Return the layout for a plate of stated format: names may only number the wells."""
+
 
 @dataclass(frozen=True)
 class NamePatterns:
     """A layout that regular expressions describe, matched on the file name without its folder.
 
     Groups are ``well`` or ``row`` and ``column``, and any of ``site``, ``channel``, ``z``, ``t``,
-    ``order``, ``plate``. The first pattern that matches the whole name counts.
+    ``order``, ``plate``. The first pattern that matches the whole name counts. ``numbered`` has a
+    group ``number`` in place of the well, from 1, row by row: it counts once the plate is known.
     """
 
     kind: str
@@ -168,6 +173,8 @@ class NamePatterns:
     patterns: tuple[re.Pattern[str], ...]
     ignored: re.Pattern[str] | None = None
     multipage: bool = False
+    numbered: re.Pattern[str] | None = None
+    plate_format: PlateFormat | None = None
 
     def parse(self, path: str) -> NameFields | None:
         """Read one relative path; None when no pattern matches or the well is impossible."""
@@ -175,7 +182,7 @@ class NamePatterns:
         for pattern in self.patterns:
             if match := pattern.fullmatch(name):
                 return fields_from(match.groupdict())
-        return None
+        return self.on_numbered_well(path)
 
     def ignores(self, path: str) -> bool:
         """Whether the file is known and no plane."""
@@ -184,6 +191,21 @@ class NamePatterns:
     def sidecar(self, listing: Listing) -> Sidecar | None:  # noqa: ARG002  (a vendor may have none)
         """Nothing is added to the names."""
         return None
+
+    def on_plate(self, plate_format: PlateFormat) -> NamePatterns:
+        """Return the layout for a plate of stated format."""
+        return dataclasses.replace(self, plate_format=plate_format)
+
+    def on_numbered_well(self, path: str) -> NameFields | None:
+        """Read a name that only numbers its well; None when the plate is not known."""
+        if self.numbered is None or self.plate_format is None:
+            return None
+        match = self.numbered.fullmatch(file_name(path))
+        if match is None:
+            return None
+        groups = match.groupdict()
+        row, column = divmod(int(groups.pop("number") or 0) - 1, self.plate_format.n_columns)
+        return fields_from({**groups, "well": Well(row, column).name}) if row >= 0 else None
 
 
 def fields_from(groups: Mapping[str, str | None]) -> NameFields | None:

@@ -49,7 +49,9 @@ class _CellVoyager(NamePatterns):
     def parse(self, path: str) -> NameFields | None:
         """Read one relative path; None when a CellVoyager does not write such names."""
         match = _CELLVOYAGER.fullmatch(file_name(path))
-        return None if match is None else _numbered(match.groupdict())
+        if match is not None:
+            return _numbered(match.groupdict())
+        return None if self.plate_format is None else _cq1_name(path, self.plate_format)
 
     def sidecar(self, listing: Listing) -> Sidecar | None:
         """Read the measurement files of one run."""
@@ -191,13 +193,17 @@ def _read_channel(values: dict[str, str], element: ET.Element, found: _Found, _:
 def _cq1_names(listing: Listing, plate_format: PlateFormat) -> Iterator[tuple[str, NameFields]]:
     """Find the wells of numbered names, now that the plate is known."""
     for path in listing.images:
-        match = _CQ1.fullmatch(file_name(path))
-        if match is None:
-            continue
-        groups = match.groupdict()
-        row, column = divmod(int(groups.pop("number") or 0) - 1, plate_format.n_columns)
-        if row >= 0 and (fields := _numbered({**groups, "well": Well(row, column).name})):
+        if (fields := _cq1_name(path, plate_format)) is not None:
             yield path, fields
+
+
+def _cq1_name(path: str, plate_format: PlateFormat) -> NameFields | None:
+    match = _CQ1.fullmatch(file_name(path))
+    if match is None:
+        return None
+    groups = match.groupdict()
+    row, column = divmod(int(groups.pop("number") or 0) - 1, plate_format.n_columns)
+    return _numbered({**groups, "well": Well(row, column).name}) if row >= 0 else None
 
 
 _READERS: Final = {

@@ -8,13 +8,16 @@ from typing import Final
 
 from hcs.io.layouts.base import NameFields, NamePatterns, fields_from, file_name
 
-# well, read step, number of the channel within the step, image within the well, z, channel, cycle
+# well, region of interest, read step, number of the channel in the step, image, z, channel, cycle
 _NAME: Final = re.compile(
-    r"(?P<well>[A-Z]{1,2}\d{1,2})_(?P<step>-?\d{1,3})_(?P<order>\d{1,2})_(?P<site>\d{1,4})"
+    r"(?P<well>[A-Z]{1,2}\d{1,2})(?:ROI(?P<region>\d{1,3}))?_(?P<step>-?\d{1,3})"
+    r"_(?P<order>\d{1,2})_(?P<site>\d{1,4})"
     r"(?:Z(?P<z>\d{1,3}))?_(?P<channel>[^/]+)_(?P<t>\d{3,4})\.tiff?",
     re.IGNORECASE,
 )
 _CHANNELS_PER_STEP: Final = 100
+_IMAGES_PER_REGION: Final = 10_000
+"""Image 2 of region 1 is field 10002: images are numbered anew in every region of a well."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class _Cytation(NamePatterns):
         groups = match.groupdict()
         step = max(int(groups.pop("step")), 0)
         order = step * _CHANNELS_PER_STEP + int(groups["order"])
+        region = int(groups.pop("region") or 0)
+        groups["site"] = str(region * _IMAGES_PER_REGION + int(groups["site"]))
         return fields_from({**groups, "order": str(order)})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from hcs.domain.wells import Well
+from hcs.domain.wells import PlateFormat, Well
 from hcs.io.layouts.base import Listing, NameFields, Sidecar, fields_from, file_name
 
 
@@ -34,6 +34,10 @@ class NamedGroups:
     def ignores(self, path: str) -> bool:  # noqa: ARG002  (nothing is known of these files)
         """No file is known to be something else."""
         return False
+
+    def on_plate(self, plate_format: PlateFormat) -> NamedGroups:  # noqa: ARG002  (names the wells)
+        """Return itself: an expression names its wells."""
+        return self
 
     def sidecar(self, listing: Listing) -> Sidecar | None:  # noqa: ARG002
         """No metadata file is known."""

@@ -143,7 +143,8 @@ def nothing_recognized(listing: Listing, layout: VendorLayout | None) -> str:
     return (
         f"{which} in {listing.root}; found{shown}\n"
         "name the layout with --layout, or describe the names with --layout regex, whose pattern "
-        r"must match a whole name, for example (?P<row>[A-H])(?P<column>\d\d)_(?P<site>\d+)\.tif"
+        r"must match a whole name, for example (?P<row>[A-H])(?P<column>\d\d)_(?P<site>\d+)\.tif; "
+        "names that only number their wells (ScanR, CQ1) need the plate: --plate-wells"
     )
 
 

@@ -7,10 +7,15 @@ from typing import Final
 
 from hcs.io.layouts.base import NamePatterns
 
-# Names without the well ("--W00001--…") only number it; which well that is depends on how the
-# plate was defined, so those stay unmatched rather than be guessed.
 _NAME: Final = re.compile(
     r"(?P<well>[A-Z]{1,2}\d{1,2})--W\d{5}--P(?P<site>\d{5})--Z(?P<z>\d{5})--T(?P<t>\d{5})"
+    r"--(?P<channel>[^/]+?)(?:\.ome)?\.tiff?",
+    re.IGNORECASE,
+)
+
+# Names without the well only number it, row by row: which well that is depends on the plate.
+_NUMBERED: Final = re.compile(
+    r"(?:[^/]*?--)?W(?P<number>\d{5})--P(?P<site>\d{5})--Z(?P<z>\d{5})--T(?P<t>\d{5})"
     r"--(?P<channel>[^/]+?)(?:\.ome)?\.tiff?",
     re.IGNORECASE,
 )
@@ -20,4 +25,5 @@ LAYOUT: Final = NamePatterns(
     title="Olympus ScanR",
     example="A1--W00001--P00001--Z00000--T00000--DAPI.tif",
     patterns=(_NAME,),
+    numbered=_NUMBERED,
 )

@@ -120,7 +120,7 @@ def test_cytation(well, step, order, site, z, t, channel):
         pytest.param("cellvoyager", "W0029F0001T0001Z000C1.tif", id="well-only-numbered"),
         pytest.param("scanr", "--W00001--P00001--Z00000--T00000--DAPI.tif", id="no-well"),
         pytest.param("cellomics", "P_D03f00d0.C01", id="not-tiff"),
-        pytest.param("cytation", "A1ROI1_01_1_1Z0_DAPI_001.tif", id="region-of-interest"),
+        pytest.param("cytation", "A1ROI_01_1_1Z0_DAPI_001.tif", id="region-without-number"),
     ],
 )
 def test_names_that_are_left_to_be_reported(kind, name):
@@ -369,3 +369,41 @@ def test_stage_positions_and_profiles_of_harmony(tmp_path):
     assert (profile.origin_px, profile.scale) == ((539.5, 539.5), (0.0009, 0.0009))
     (place,) = found.positions
     assert (place.well.name, place.site, place.x_um, place.y_um) == ("A02", 3, -250.0, 500.0)
+
+
+@given(
+    well=st.builds(Well, st.integers(0, 7), st.integers(0, 11)), site=st.integers(1, 999),
+    z=st.integers(0, 99), prefix=st.sampled_from(["", "--"]),
+)  # fmt: skip
+def test_scanr_numbers_wells_row_by_row(well, site, z, prefix):
+    number = well.row * 12 + well.column + 1
+    name = f"{prefix}W{number:05d}--P{site:05d}--Z{z:05d}--T00000--DAPI.tif"
+    layout = layouts.vendors()["scanr"].on_plate(PlateFormat.WELLS_96)
+    assert layout.parse(name) == NameFields(well, site, "DAPI", z, 0)
+    assert parse("scanr", name) is None
+
+
+@given(
+    well=st.builds(Well, st.integers(0, 15), st.integers(0, 23)), site=st.integers(1, 999),
+    z=st.integers(1, 99), t=st.integers(1, 999), channel=st.integers(1, 9),
+)  # fmt: skip
+def test_cq1_numbers_wells_row_by_row(well, site, z, t, channel):
+    number = well.row * 24 + well.column + 1
+    name = f"W{number:04d}F{site:04d}T{t:04d}Z{z:03d}C{channel}.tif"
+    layout = layouts.vendors()["cellvoyager"].on_plate(PlateFormat.WELLS_384)
+    assert layout.parse(name) == NameFields(well, site, str(channel), z, t, channel)
+
+
+@given(well=wells, region=st.integers(1, 99), site=st.integers(1, 99))
+def test_regions_of_a_cytation_keep_their_images_apart(well, region, site):
+    name = f"{row_name(well.row)}{well.column + 1}ROI{region}_01_1_{site}_DAPI_001.tif"
+    fields = parse("cytation", name)
+    assert (fields.well, fields.site) == (well, region * 10_000 + site)
+
+
+def test_numbered_wells_ask_for_the_plate(tmp_path):
+    source = touch(tmp_path, *(f"W{n:05d}--P00001--Z00000--T00000--DAPI.tif" for n in (1, 13)))
+    with pytest.raises(InputError, match="--plate-wells"):
+        layouts.scan(source, AUTO)
+    found = layouts.scan(source, AUTO, plate_format=PlateFormat.WELLS_96).plate
+    assert [plane.well.name for plane in found.planes] == ["A01", "B01"]
