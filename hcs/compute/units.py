@@ -96,8 +96,9 @@ def run_units(
     """
     records: dict[str, dict[str, Any]] = {}
     todo: list[Unit[T]] = []
+    known = ledger.read_all(unit.id for unit in units)
     for unit in units:
-        record = ledger.read(unit.id)
+        record = known[unit.id]
         if record is not None and record.get("fingerprint") == unit.fingerprint:
             records[unit.id] = record["result"]
         else:

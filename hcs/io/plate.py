@@ -15,13 +15,13 @@ import zarr
 import zarr.errors
 from numpy.typing import NDArray
 from zarr.abc.store import Store
-from zarr.storage import FsspecStore, LocalStore
+from zarr.storage import LocalStore
 
 from hcs.domain import ngff, tables
 from hcs.domain.plate import FlatField
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import ImageReadError, InputError, NotFoundError, UnknownNameError
-from hcs.io import plate_tables, runs, shards
+from hcs.io import objects, plate_tables, runs, shards
 
 FLAT_FIELDS: Final = "flat_fields"
 
@@ -31,9 +31,7 @@ def open_store(path: runs.AnyPath, *, read_only: bool) -> Store:
     target = runs.as_path(path)
     if runs.is_local(target):
         return LocalStore(str(target), read_only=read_only)
-    return FsspecStore.from_url(
-        str(target), storage_options=dict(target.storage_options), read_only=read_only
-    )
+    return objects.open_store(target, read_only=read_only)
 
 
 def create_plate(out: runs.AnyPath, attributes: Mapping[str, Any], rows: Sequence[str]) -> None:
@@ -157,6 +155,7 @@ class PlateReader:
 
     @cached_property
     def _root(self) -> zarr.Group:
+        objects.check(runs.as_path(self.path))
         store = open_store(self.path, read_only=True)
         try:
             return zarr.open_group(store, mode="r")
@@ -205,6 +204,7 @@ class PlateReader:
         Plates that other software wrote have no such table: the fields are then listed from the
         well groups, the site being the number in the field's path.
         """
+        _ = self._root  # says plainly what is wrong where there is no plate, or no access
         stored = plate_tables.read_plate_table(self.path, plate_tables.IMAGES)
         frame = self._listed_fields() if stored is None else stored
         wells = self.well_table
@@ -218,6 +218,7 @@ class PlateReader:
     @cached_property
     def well_table(self) -> pd.DataFrame:
         """The plate map, one row a well; only the well names when there is none."""
+        _ = self._root
         stored = plate_tables.read_plate_table(self.path, plate_tables.WELLS)
         if stored is not None:
             return stored

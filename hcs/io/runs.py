@@ -10,7 +10,7 @@ import platform
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from upath import UPath
 
 import hcs
 from hcs.errors import InputError, LockedError, NotFoundError
+from hcs.io import objects
 
 log = logging.getLogger(__name__)
 
@@ -215,10 +216,18 @@ class Ledger:
     def read(self, unit_id: str) -> dict[str, Any] | None:
         """Record of a unit, or None when it never finished (or its record is damaged)."""
         try:
-            record = json.loads(self._file(unit_id).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+            return _record(self._file(unit_id).read_bytes())
+        except FileNotFoundError:
             return None
-        return record if isinstance(record, dict) else None
+
+    def read_all(self, unit_ids: Iterable[str]) -> dict[str, dict[str, Any] | None]:
+        """Read the records of many units; an object store is asked for many at a time."""
+        ids = list(unit_ids)
+        if is_local(as_path(self.folder)):
+            return {unit_id: self.read(unit_id) for unit_id in ids}
+        files = {unit_id: self._file(unit_id) for unit_id in ids}
+        found = objects.read_many(list(files.values()))
+        return {unit_id: _record(found.get(str(file))) for unit_id, file in files.items()}
 
     def write(self, unit_id: str, unit_fingerprint: str, result: object, seconds: float) -> None:
         """Record that a unit is finished."""
@@ -239,6 +248,14 @@ class Ledger:
             remove(folder)
 
 
+def _record(data: bytes | None) -> dict[str, Any] | None:
+    try:
+        record = json.loads(data or b"")
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
 def remove(path: AnyPath) -> None:
     """Remove a file or folder if it is there."""
     target = as_path(path)
@@ -256,12 +273,14 @@ def remove(path: AnyPath) -> None:
 def locked(out: AnyPath) -> Iterator[None]:
     """Hold an output for one run; a second run at the same time is refused.
 
-    The lock is the operating system's own, so it vanishes with a killed process. Object stores
-    have no such lock: there it is the caller's care.
+    The lock is the operating system's own, so it vanishes with a killed process. On an object store
+    it is an object that is made only where there is none, see :func:`hcs.io.objects.locked`.
     """
     folder = sidecar(out)
     if not is_local(folder):
-        yield
+        objects.check(folder)
+        with objects.locked(folder / "lock", str(out)):
+            yield
         return
     Path(str(folder)).mkdir(parents=True, exist_ok=True)
     lock = FileLock(str(folder / "lock"))

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from upath import UPath
 
 from hcs.errors import InputError, NotFoundError
+from hcs.io import objects
 from hcs.io.layouts.base import IMAGE_SUFFIXES, Listing
 from hcs.io.runs import AnyPath, is_local
 
@@ -36,6 +37,8 @@ def list_source(source: AnyPath) -> Listing:
         When it is a file.
     """
     root = UPath(source)
+    if not _is_local(root):
+        objects.check(root)
     if not root.exists():
         msg = f"source folder {source} does not exist"
         raise NotFoundError(msg)
@@ -89,6 +92,7 @@ def _inside(path: Path, home: Path) -> bool:
 
 
 def _remote(root: UPath) -> Iterator[str]:
+    root.fs.invalidate_cache()  # a listing of an earlier run would hide what changed since
     base = root.fs._strip_protocol(str(root)).rstrip("/") + "/"
     for found in root.fs.find(base, withdirs=False):
         relative = str(found).removeprefix(base)

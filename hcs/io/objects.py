@@ -1,0 +1,252 @@
+"""Object stores (``s3://``): one set of credentials, plain errors, and a lock with a heartbeat.
+
+Images and records are read through fsspec (s3fs); Zarr goes through obstore, which wrote plates 1.6
+to 3.4 × and read them 1.3 to 2.4 × as fast as s3fs in one run against a local server, and which
+asks again when an answer breaks off. Both get what botocore finds: environment, profiles, roles.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from upath import UPath
+
+from hcs.errors import InputError, LockedError, MissingExtraError, NotFoundError
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
+
+log = logging.getLogger(__name__)
+
+S3_PROTOCOLS: Final = frozenset({"s3", "s3a"})
+
+_BEAT_SECONDS: Final = 20.0
+_STALE_SECONDS: Final = 120.0
+"""A lock that nobody has renewed for six beats belongs to a process that is gone."""
+
+_REFUSED: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
+"""Codes with which S3 says that the condition of a write does not hold."""
+
+_NEEDS: Final = "addresses s3://… need the extra 's3': pip install 'hcs[s3]'"
+
+
+def open_store(path: UPath, *, read_only: bool) -> Store:
+    """Open a Zarr store on an object store.
+
+    Raises
+    ------
+    MissingExtraError
+        When the packages for S3 are not installed.
+    """
+    from zarr.storage import FsspecStore, ObjectStore
+
+    if path.protocol not in S3_PROTOCOLS:
+        return FsspecStore.from_url(
+            str(path), storage_options=dict(path.storage_options), read_only=read_only
+        )
+    bucket, _, prefix = str(path).partition("://")[2].partition("/")
+    return ObjectStore(_s3_store(bucket, prefix, _endpoint()), read_only=read_only)
+
+
+def _endpoint() -> str | None:
+    """Address of an S3 server that is not Amazon's."""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+
+
+@functools.lru_cache(maxsize=64)
+def _s3_store(bucket: str, prefix: str, endpoint: str | None) -> Any:  # noqa: ANN401 (obstore's)
+    """Connect once a process and plate: a connection pool, and the search for credentials."""
+    try:
+        import botocore.session
+        from obstore.store import S3Store
+    except ImportError as error:
+        raise MissingExtraError(_NEEDS) from error
+    session = botocore.session.get_session()
+    found = session.get_credentials()
+    options: dict[str, Any] = {"region": session.get_config_variable("region") or "us-east-1"}
+    endpoint = endpoint or session.get_scoped_config().get("endpoint_url")
+    if endpoint:
+        options["endpoint"] = endpoint
+        options["client_options"] = {"allow_http": endpoint.startswith("http://")}
+    if found is None:
+        options["skip_signature"] = True  # public buckets
+    else:
+        options["credential_provider"] = _provider(found)
+    return S3Store(bucket, prefix=prefix or None, **options)
+
+
+def _provider(found: Any) -> Callable[[], Any]:  # noqa: ANN401 (botocore has no types)
+    """Hand botocore's credentials to obstore, fresh ones every quarter of an hour."""
+    from datetime import UTC, datetime, timedelta
+
+    def credentials() -> dict[str, Any]:
+        frozen = found.get_frozen_credentials()
+        return {
+            "access_key_id": frozen.access_key,
+            "secret_access_key": frozen.secret_key,
+            "token": frozen.token,
+            "expires_at": datetime.now(UTC) + timedelta(minutes=15),
+        }
+
+    return credentials
+
+
+def check(path: UPath) -> None:
+    """Ask for the bucket once, so that a wrong name or key is said in plain words at the start.
+
+    Raises
+    ------
+    NotFoundError
+        When the bucket does not exist.
+    InputError
+        When access is refused, no credentials are found, or the server does not answer.
+    MissingExtraError
+        When the packages for S3 are not installed.
+    """
+    if path.protocol not in S3_PROTOCOLS:
+        return
+    bucket = str(path).partition("://")[2].partition("/")[0]
+    where = f"bucket {bucket!r} at {_endpoint() or 'Amazon S3'}"
+    try:
+        path.fs.call_s3("list_objects_v2", Bucket=bucket, MaxKeys=1)
+    except ImportError as error:
+        raise MissingExtraError(_NEEDS) from error
+    except FileNotFoundError as error:
+        msg = f"{path}: there is no {where}; check its name and AWS_ENDPOINT_URL"
+        raise NotFoundError(msg) from error
+    except PermissionError as error:
+        msg = (
+            f"{path}: access to {where} is refused ({error}); check AWS_PROFILE or the access keys"
+        )
+        raise InputError(msg) from error
+    except Exception as error:  # botocore derives its errors from Exception alone
+        if not type(error).__module__.startswith(("botocore", "aiobotocore", "builtins")):
+            raise
+        msg = f"{path}: {where} does not answer: {type(error).__name__}: {error}"
+        raise InputError(msg) from error
+
+
+def read_many(paths: list[UPath]) -> dict[str, bytes]:
+    """Contents of the objects that exist, by path, many requests at a time."""
+    if not paths:
+        return {}
+    fs = paths[0].fs
+    keys = {fs._strip_protocol(str(path)): str(path) for path in paths}  # fsspec's own way
+    found = fs.cat(list(keys), on_error="omit")
+    return {keys[key]: data for key, data in found.items()}
+
+
+# ── lock ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def locked(lock: UPath, what: str) -> Iterator[None]:
+    """Hold a lock object: made only where there is none, renewed until the block ends.
+
+    A killed run leaves its lock behind; it counts for two minutes after its last renewal, and is
+    then taken over by a write that succeeds only if nobody else has taken it meanwhile.
+
+    Raises
+    ------
+    LockedError
+        When another run holds it.
+    """
+    token = uuid.uuid4().hex
+    etag = _acquire(lock, token, what)
+    stop = threading.Event()
+    beat = threading.Thread(target=_renew, args=(lock, token, etag, stop), daemon=True)
+    beat.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        beat.join()
+        if (_content(lock) or {}).get("token") == token:
+            lock.fs.rm_file(lock.path)
+
+
+def _acquire(lock: UPath, token: str, what: str) -> str | None:
+    try:
+        return _put(lock, token, IfNoneMatch="*")
+    except FileExistsError:
+        there = _content(lock)
+    if there is not None and there.get("token") == token:
+        return _etag(lock)  # ours after all: the answer to the first try was lost on its way
+    age_seconds = time.time() - float((there or {}).get("renewed", 0))
+    if there is not None and age_seconds < _STALE_SECONDS:
+        msg = (
+            f"{what} is being written by another run (process {there.get('process')} on "
+            f"{there.get('machine')}, seen {max(age_seconds, 0):.0f} s ago); wait for it to end or "
+            f"choose another output. A killed run's lock ends by itself after "
+            f"{_STALE_SECONDS:.0f} s"
+        )
+        raise LockedError(msg)
+    log.warning("taking over the lock of a run that ended %.0f s ago: %s", age_seconds, lock)
+    try:
+        return _put(lock, token, IfMatch=_etag(lock))
+    except FileExistsError as error:
+        msg = f"{what} is being written by another run, which was quicker to take it over"
+        raise LockedError(msg) from error
+
+
+def _renew(lock: UPath, token: str, etag: str | None, stop: threading.Event) -> None:
+    while not stop.wait(_BEAT_SECONDS):
+        try:
+            etag = _put(lock, token, IfMatch=etag)
+        except FileExistsError:
+            log.warning(
+                "another run has taken over the lock %s; this one was silent too long", lock
+            )
+            return
+        except OSError as error:
+            log.warning("the lock %s could not be renewed: %s", lock, error)
+
+
+def _put(lock: UPath, token: str, **condition: str | None) -> str | None:
+    """Write the lock under a condition; FileExistsError where it does not hold."""
+    content = {
+        "token": token,
+        "process": os.getpid(),
+        "machine": socket.gethostname(),
+        "renewed": time.time(),
+    }
+    data = json.dumps(content).encode()
+    if lock.protocol not in S3_PROTOCOLS:  # no conditional writes: a check, then a write
+        if "IfNoneMatch" in condition and lock.exists():
+            raise FileExistsError(str(lock))
+        lock.write_bytes(data)
+        return None
+    bucket, _, key = str(lock).partition("://")[2].partition("/")
+    try:
+        answer = lock.fs.call_s3("put_object", Bucket=bucket, Key=key, Body=data, **condition)
+    except OSError as error:
+        response = getattr(error.__cause__, "response", None) or {}
+        if response.get("Error", {}).get("Code") in _REFUSED:
+            raise FileExistsError(str(lock)) from error
+        raise
+    lock.fs.invalidate_cache(lock.parent.path)
+    return str(answer["ETag"])
+
+
+def _content(lock: UPath) -> dict[str, Any] | None:
+    try:
+        value = json.loads(lock.fs.cat_file(lock.path))
+    except (FileNotFoundError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _etag(lock: UPath) -> str | None:
+    if lock.protocol not in S3_PROTOCOLS:
+        return None
+    return str(lock.fs.info(lock.path, refresh=True)["ETag"])
