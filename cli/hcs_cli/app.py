@@ -7,6 +7,7 @@ from collections.abc import Callable
 import typer
 
 from hcs_cli.blind import blind
+from hcs_cli.calling import hits
 from hcs_cli.features import features
 from hcs_cli.ingest import ingest
 from hcs_cli.judge import evaluate, forest, report
@@ -14,7 +15,7 @@ from hcs_cli.machine import doctor, schema
 from hcs_cli.network import embed, stack, train
 from hcs_cli.plates import info, validate
 from hcs_cli.probe import probe
-from hcs_cli.screen import explain, export, hits, predict
+from hcs_cli.screen import explain, export, predict
 from hcs_cli.simulate import simulate
 from hcs_cli.splits import splits
 from hcs_cli.study import demo, run

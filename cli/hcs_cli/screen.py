@@ -1,4 +1,4 @@
-"""``hcs predict``, ``hcs hits``, ``hcs explain``, ``hcs export``: trained heads at work."""
+"""``hcs predict``, ``hcs explain``, ``hcs export``: trained heads at work."""
 
 from __future__ import annotations
 
@@ -48,35 +48,6 @@ def predict(
         return stages_predict.run(config, client)
 
     run_stage(stage, cluster=cluster, as_json=as_json)
-
-
-def hits(
-    predictions: Annotated[str, typer.Argument(metavar="PREDICTIONS", help="predictions.parquet")],
-    out: Annotated[str, typer.Option("--out", help="Table to write.")] = "hits.parquet",
-    features_path: Annotated[
-        str | None,
-        typer.Option("--features", help="features.parquet, for cell counts (toxicity)."),
-    ] = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Score wells against on-plate controls, judge the plates, call hits.
-
-    Example: hcs hits predictions.parquet --out hits.parquet
-    """
-    from hcs_cli.running import run_stage
-
-    def stage(_client: Any) -> Any:  # noqa: ANN401
-        from hcs.domain.config import HitsConfig
-        from hcs.stages import hits as stages_hits
-
-        settings: dict[str, Any] = {
-            "predictions": predictions,
-            "out": out,
-            "features": features_path,
-        }
-        return stages_hits.run(HitsConfig.model_validate(settings))
-
-    run_stage(stage, cluster=None, as_json=as_json)
 
 
 def explain(

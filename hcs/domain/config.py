@@ -276,12 +276,41 @@ class PredictConfig(Frozen):
     strict: bool = False
 
 
-class HitsConfig(HitsOptions):
-    """Per-well scores against on-plate controls; ``features`` adds cell counts."""
+class ScoresOfImages(Frozen):
+    """What ``hcs predict`` wrote; ``features`` adds cell counts."""
 
-    predictions: str
-    out: str
+    kind: Literal["predictions"] = "predictions"
+    path: str
     features: str | None = None
+
+
+class ValuesTable(Frozen):
+    """Plate-reader values or any feature column.
+
+    Attributes
+    ----------
+    path
+        Parquet, CSV, TSV or XLSX with plate, well and values, or a cellHTS2 plate list.
+    columns
+        Columns of values, each through the statistics on its own; none names the only one.
+    cells
+        Column of cell counts; by default ``Image_Count_Cells`` where there is one.
+    platemap
+        What the wells hold, where the table does not say it.
+    """
+
+    kind: Literal["values"] = "values"
+    path: str
+    columns: tuple[str, ...] = ()
+    cells: str | None = None
+    platemap: str | None = None
+
+
+class HitsConfig(HitsOptions):
+    """Wells against on-plate controls: image scores, or any other values."""
+
+    source: Annotated[ScoresOfImages | ValuesTable, Field(discriminator="kind")]
+    out: str
 
 
 class ExplainConfig(Frozen):
@@ -353,6 +382,7 @@ __all__ = [
     "RegexLayout",
     "ReportConfig",
     "ScanRLayout",
+    "ScoresOfImages",
     "Seed",
     "SimulateConfig",
     "SlurmCluster",
@@ -361,4 +391,5 @@ __all__ = [
     "Threshold",
     "TrainConfig",
     "TunedOptimizer",
+    "ValuesTable",
 ]

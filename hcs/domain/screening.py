@@ -6,7 +6,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from hcs.domain import tables
 from hcs.domain.plate import Frozen
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
@@ -193,7 +192,8 @@ class DoseOptions(Frozen):
     Attributes
     ----------
     value
-        Column of the table of hits.
+        Column of the table of hits; None is the rescue score where it could be had on any well,
+        else the normalized value.
     at_zero, at_infinity
         Least and greatest response without the compound and at saturation; None is no limit,
         equal numbers hold it fixed.
@@ -201,7 +201,7 @@ class DoseOptions(Frozen):
         Response for which the absolute EC50 is asked; 0.5 of a rescue is half-way to healthy.
     """
 
-    value: str = tables.RESCUE
+    value: str | None = None
     at_zero: Limit = (None, None)
     at_infinity: Limit = (None, None)
     level: float = 0.5

@@ -60,6 +60,12 @@ SCORE: Final = "score"
 
 N_CELLS: Final = "Image_Count_Cells"
 
+CELLS_AT_ZERO: Final = "Metadata_cells_at_zero"
+"""Cells an image when the compound was added, from the plate map: GR metrics need it."""
+
+GR: Final = "gr"
+"""Growth-rate inhibition of a well: 1 grows as the negative controls, 0 stands still, < 0 dies."""
+
 # ── wells, hits and plate quality ───────────────────────────────────────────────────────────────
 
 SCORE_SPREAD: Final = "score_sd_splits"
@@ -112,6 +118,10 @@ DIRECTION: Final = "hit_direction"
 """Which way a hit lies: 1 up, -1 down, 0 either way."""
 
 HIT: Final = "hit"
+
+PLATE_PASSED: Final = "plate_passed"
+"""Whether the well's plate keeps all stated quality limits."""
+
 N_REPLICATES: Final = "n_replicates"
 
 REASONS: Final = "reasons"

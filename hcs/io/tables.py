@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from hcs.domain import tables
@@ -28,6 +29,93 @@ def write_table(
         table = table.replace_schema_metadata(metadata)
     with runs.replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
+
+
+def write_both(
+    path: runs.AnyPath, frame: pd.DataFrame, provenance: Mapping[str, Any] | None = None
+) -> None:
+    """Write a table as parquet and, for spreadsheets, as CSV of the same name."""
+    write_table(path, frame, provenance)
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    with runs.replacing(runs.as_path(path).with_suffix(".csv")) as temporary:
+        pa_csv.write_csv(table, temporary, pa_csv.WriteOptions(quoting_style="needed"))
+
+
+def join_tables(
+    parts: Sequence[runs.AnyPath], out: runs.AnyPath, provenance: Mapping[str, Any]
+) -> int:
+    """Put tables one below the other into one file, one part in memory at a time.
+
+    Parameters
+    ----------
+    parts
+        Parquet files, in order. A column that a part lacks, or has only nulls in, is null there.
+    out, provenance
+        As of :func:`write_table`.
+
+    Returns
+    -------
+    int
+        Number of rows. Parts without rows leave nothing behind but their columns.
+    """
+    schemas = []
+    for part in parts:
+        with runs.as_path(part).open("rb") as stream:
+            schemas.append(pq.read_schema(stream).remove_metadata())
+    schema = pa.unify_schemas(schemas, promote_options="permissive")
+    metadata = {_PROVENANCE_KEY: json.dumps(dict(provenance)).encode()}
+    n_rows = 0
+    with (
+        runs.replacing(out) as temporary,
+        pq.ParquetWriter(temporary, schema.with_metadata(metadata), compression="zstd") as writer,
+    ):
+        for part in parts:
+            with runs.as_path(part).open("rb") as stream:
+                table = pq.read_table(stream)
+            if table.num_rows:
+                writer.write_table(_with_schema(table, schema))
+                n_rows += table.num_rows
+    return n_rows
+
+
+def _with_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns = [
+        table[field.name].cast(field.type)
+        if field.name in table.column_names
+        else pa.nulls(table.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def row_groups(
+    path: runs.AnyPath, *, columns: Sequence[str] = (), what: str = "table"
+) -> Iterator[pd.DataFrame]:
+    """Read a parquet table piece by piece, as it was written.
+
+    Parameters and errors as of :func:`read_table`.
+    """
+    file = runs.as_path(path)
+    if not file.exists():
+        msg = f"{what} {file} does not exist"
+        raise NotFoundError(msg)
+    with file.open("rb") as stream:
+        try:
+            source = pq.ParquetFile(stream)
+        except pa.ArrowInvalid as error:
+            msg = f"{what} {file} is not a parquet file: {error}"
+            raise InputError(msg) from error
+        _require_columns(source.schema_arrow.names, columns, what, file)
+        for index in range(source.num_row_groups):
+            yield source.read_row_group(index).to_pandas()
+
+
+def _require_columns(
+    existing: Sequence[str], columns: Sequence[str], what: str, file: runs.AnyPath
+) -> None:
+    if absent := [name for name in columns if name not in existing]:
+        msg = f"{what} {file} lacks {absent}; it has {list(existing)}"
+        raise InputError(msg)
 
 
 def read_table(
@@ -64,9 +152,7 @@ def read_table(
     except pa.ArrowInvalid as error:
         msg = f"{what} {file} is not a parquet file: {error}"
         raise InputError(msg) from error
-    if absent := [name for name in columns if name not in frame.columns]:
-        msg = f"{what} {file} lacks {absent}; it has {list(frame.columns)}"
-        raise InputError(msg)
+    _require_columns(list(frame.columns), columns, what, file)
     return frame
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ def roles_of(images: pd.DataFrame, splits: Splits, split_index: int) -> NDArray[
     Parameters
     ----------
     images
-        One row an image; the group's column may be absent or null (compound wells).
+        One row an image; the columns of group and donor may be absent or null (compound wells).
     splits
         The study's splits.
     split_index
@@ -29,14 +30,35 @@ def roles_of(images: pd.DataFrame, splits: Splits, split_index: int) -> NDArray[
     Returns
     -------
     ndarray
-        ``(N,)`` of :class:`~hcs.domain.tables.Role` values; ``new`` where the group takes no part
-        in the study.
+        ``(N,)`` of :class:`~hcs.domain.tables.Role` values; ``new`` where neither the group nor
+        its donor takes part in the study. Another clone of a donor has the donor's role: a head
+        that trained on the donor has seen it.
     """
     if splits.group_by not in images:
         return np.full(len(images), Role.NEW.value)
     roles: Mapping[str, Role] = splits.role_of(split_index)
-    groups = images[splits.group_by]
-    return np.array([roles.get(str(name), Role.NEW).value for name in groups])
+    of_donor = _role_of_donors(splits, roles)
+    groups = images[splits.group_by].astype(str)
+    donors = images[tables.DONOR] if tables.DONOR in images else pd.Series(None, images.index)
+    names = [
+        roles.get(group, of_donor.get(donor, Role.NEW)).value
+        for group, donor in zip(groups, donors.astype(str), strict=True)
+    ]
+    return np.array(names, dtype=np.str_)
+
+
+_MOST_SEEN_FIRST: Final = (Role.TRAIN, Role.VALIDATION, Role.TEST, Role.UNUSED)
+
+
+def _role_of_donors(splits: Splits, roles: Mapping[str, Role]) -> dict[str, Role]:
+    """Role of every donor of the study; of several, the one in which most was seen of it."""
+    found: dict[str, Role] = {}
+    for group in splits.groups:
+        if group.donor is not None:
+            role = roles[group.name]
+            before = found.get(group.donor, role)
+            found[group.donor] = min(role, before, key=_MOST_SEEN_FIRST.index)
+    return found
 
 
 def prediction_rows(
@@ -74,4 +96,39 @@ def prediction_rows(
     if len(splits.classes) > 2:
         for position, name in enumerate(splits.classes):
             rows[class_score_column(name)] = probabilities[:, position]
+    return rows
+
+
+def rows_of_all_heads(
+    images: pd.DataFrame, probabilities: NDArray[np.float32], splits: Splits, model: str
+) -> pd.DataFrame:
+    """Rows of all splits at once, split by split.
+
+    Parameters
+    ----------
+    images
+        ``Metadata_`` columns, one row an image.
+    probabilities
+        ``(heads, N, classes)``, heads in the order of ``splits.splits``.
+    splits, model
+        As of :func:`prediction_rows`.
+
+    Returns
+    -------
+    DataFrame
+        As of :func:`prediction_rows`, ``heads × N`` rows.
+    """
+    n_heads, n_images, n_classes = probabilities.shape
+    named = [name for name in images.columns if name.startswith("Metadata_")]
+    rows = images[named].iloc[np.tile(np.arange(n_images), n_heads)].reset_index(drop=True)
+    numbers = [split.index for split in splits.splits]
+    roles = [roles_of(images, splits, number) for number in numbers]
+    rows.insert(0, tables.ROLE, np.concatenate(roles) if roles else [])
+    rows.insert(0, tables.SPLIT, np.repeat(np.array(numbers, np.int32), n_images))
+    rows.insert(0, tables.MODEL, model)
+    flat = probabilities.reshape(n_heads * n_images, n_classes)
+    rows[tables.SCORE] = flat[:, splits.classes.index(splits.positive)]
+    if n_classes > 2:
+        for position, name in enumerate(splits.classes):
+            rows[class_score_column(name)] = flat[:, position]
     return rows

@@ -102,6 +102,8 @@ def control_problems(screen: Screen, options: HitsOptions) -> list[Problem]:
         n_reference, n_poscon = int(stats.reference.count[group]), int(stats.poscon.count[group])
         if n_reference < n_needed:
             text = f"{n_reference} usable {what}, {n_needed} needed: no z, no p, no hits"
+            if options.reference == "controls":
+                text += " (reference: samples would measure against the treated wells instead)"
             problems.append(plate_problem(row, Reason.NO_CONTROLS, text))
         elif not stats.reference.mad[group] > 0:
             text = f"the MAD of {n_reference} {what} is 0: robust z is undefined"

@@ -30,8 +30,9 @@ def fit_doses(hits: pd.DataFrame, options: DoseOptions | None = None) -> pd.Data
     Returns
     -------
     DataFrame
-        One row a model × compound: ``n_values``, ``n_concentrations``, ``lowest_um``,
-        ``highest_um``, ``status`` (``fitted`` or why not), ``message``; where fitted ``at_zero``,
+        One row a model × compound: ``response`` (name of the fitted column), ``n_values``,
+        ``n_concentrations``, ``lowest_um``, ``highest_um``,
+        ``status`` (``fitted`` or why not), ``message``; where fitted ``at_zero``,
         ``at_infinity``, ``ec50_um`` (relative: half-way between the asymptotes; an IC50 where the
         curve falls), ``hill``, each with ``…_low`` and ``…_high`` (95 %, infinite or 0 where the
         data do not bound it), ``reaches_level_at_um`` (absolute EC50), ``residual_sd`` and
@@ -48,7 +49,8 @@ def fit_doses(hits: pd.DataFrame, options: DoseOptions | None = None) -> pd.Data
     Ritz et al. 2015, PLoS ONE 10:e0146021, doi 10.1371/journal.pone.0146021.
     """
     options = options or DoseOptions()
-    for name in (tables.COMPOUND, tables.CONCENTRATION_UM, options.value):
+    response = response_column(hits, options)
+    for name in (tables.COMPOUND, tables.CONCENTRATION_UM, response):
         if name not in hits:
             raise UnknownNameError("column", name, "the table of hits", list(hits.columns))
     kept = hits[tables.COMPOUND].notna() & hits[tables.CONCENTRATION_UM].notna()
@@ -60,10 +62,20 @@ def fit_doses(hits: pd.DataFrame, options: DoseOptions | None = None) -> pd.Data
         dose = wells[tables.CONCENTRATION_UM].to_numpy(np.float64)
         if np.unique(dose[dose > 0]).size < 2:
             continue
-        value = wells[options.value].to_numpy(np.float64)
-        rows.append(dict(zip(keys, names, strict=True)) | describe(dose, value, options))
+        value = wells[response].to_numpy(np.float64)
+        named = dict(zip(keys, names, strict=True)) | {"response": response}
+        rows.append(named | describe(dose, value, options))
     empty = describe(np.array([]), np.array([]), options)
-    return pd.DataFrame(rows, columns=[*keys, *empty])
+    return pd.DataFrame(rows, columns=[*keys, "response", *empty])
+
+
+def response_column(hits: pd.DataFrame, options: DoseOptions) -> str:
+    """Return the column that curves are fitted to."""
+    if options.value is not None:
+        return options.value
+    if tables.RESCUE in hits and hits[tables.RESCUE].notna().any():
+        return tables.RESCUE
+    return tables.NORMALIZED if tables.NORMALIZED in hits else tables.RESCUE
 
 
 def describe(dose_um: Floats, value: Floats, options: DoseOptions) -> dict[str, object]:

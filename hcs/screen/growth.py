@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
+from hcs.domain import tables
 from hcs.screen.dose import area_observed, concentration_at
 from hcs.screen.groups import Floats, divide
 from hcs.screen.logistic import Bounds, Curve, fit_curve
@@ -103,3 +105,36 @@ def fit_growth(concentration_um: Floats, gr: Floats) -> GrowthResponse:
         gr_max=min(means) if means else np.nan,
         gr_aoc=area_observed(dose, 1.0 - value),
     )
+
+
+def fit_growths(hits: pd.DataFrame) -> pd.DataFrame:
+    """Fit GR metrics to every compound with several concentrations and counts at time zero.
+
+    Parameters
+    ----------
+    hits
+        One row a well, with ``Metadata_Compound``, ``Metadata_concentration_um`` and ``gr``;
+        unusable wells are left out.
+
+    Returns
+    -------
+    DataFrame
+        One row a model × compound: ``gr_status`` (``fitted`` or why not), ``gr50_um``,
+        ``gec50_um``, ``gr_inf``, ``gr_hill``, ``gr_max``, ``gr_aoc``. No rows when no count at
+        time zero is known.
+    """
+    names = ("gr_status", "gr50_um", "gec50_um", "gr_inf", "gr_hill", "gr_max", "gr_aoc")
+    keys = [key for key in (tables.MODEL, tables.COMPOUND) if key in hits]
+    needed = {tables.COMPOUND, tables.CONCENTRATION_UM, tables.GR}
+    rows: list[tuple[object, ...]] = []
+    kept = hits.dropna(subset=list(needed)) if needed <= set(hits) else hits.iloc[:0]
+    if tables.USABLE in kept:
+        kept = kept[kept[tables.USABLE].astype(bool)]
+    for group, wells in kept.groupby(keys, sort=True, observed=True) if len(kept) else ():
+        dose = wells[tables.CONCENTRATION_UM].to_numpy(np.float64)
+        if np.unique(dose[dose > 0]).size < 2:
+            continue
+        found = fit_growth(dose, wells[tables.GR].to_numpy(np.float64))
+        metrics = (found.gr50_um, found.gec50_um, found.gr_inf, found.hill)
+        rows.append((*group, found.curve.status, *metrics, found.gr_max, found.gr_aoc))
+    return pd.DataFrame(rows, columns=[*keys, *names])

@@ -21,6 +21,7 @@ from hcs.screen.controls import (
     usable_stats,
 )
 from hcs.screen.groups import Flags, Floats, divide
+from hcs.screen.growth import growth_rate_inhibition
 from hcs.screen.normalize import normalize, z_score
 from hcs.screen.plates import Screen, read_wells
 from hcs.screen.quality import apply_limits, compound_codes, plate_quality, replicate_correlation
@@ -67,8 +68,9 @@ def call_hits(
         The rows and columns of `wells` and ``corrected``, ``normalized``, ``robust_z``,
         ``ssmd``, ``ssmd_class``, ``p_value``, ``q_value``, ``p_empirical``, ``q_empirical``,
         ``rescue``, ``rescue_low``, ``rescue_high``, ``cell_fraction``, ``toxic``,
-        ``hit_direction``, ``hit`` and ``reasons``. Statistics that cannot be had are null. Only
-        usable treated wells can be hits. An empty table gives an empty table.
+        ``hit_direction``, ``hit``, ``plate_passed`` and ``reasons``; ``gr`` where cells at time
+        zero are known. Statistics that cannot be had are null. Only usable treated wells can be
+        hits. An empty table gives an empty table.
     quality
         One row a plate, see :func:`hcs.screen.quality.plate_quality`.
     problems
@@ -88,30 +90,62 @@ def call_hits(
     controls = control_stats(scaled, options, options.score_over)
     found = _statistics(scaled, controls, options)
 
+    hits = _laid_out(wells, corrected, scaled, controls, found)
+    beyond = _beyond(found, options)
+    hits[tables.HIT] = beyond & found.tested
+    hits[tables.REASONS] = _reasons(scaled, found, beyond, options)
+    if tables.CELLS_AT_ZERO in wells:
+        hits[tables.GR] = _growth(raw, wells, options)
+
+    quality = plate_quality(raw, corrected, options)
+    quality["replicate_correlation"] = replicate_correlation(scaled, compound_codes(wells))
+    quality["n_hits"] = np.bincount(raw.plate[hits[tables.HIT]], minlength=raw.n_plates)
+    quality, failed = apply_limits(quality, options.limits)
+    hits[tables.PLATE_PASSED] = quality["passed"].to_numpy(bool)[raw.plate]
+    _say_which_plates_failed(hits, quality["failed_limits"].to_numpy(object)[raw.plate])
+    problems = control_problems(corrected, options) + _resolution_problems(scaled, found, options)
+    return hits, quality, problems + failed
+
+
+def _laid_out(
+    wells: pd.DataFrame,
+    corrected: Screen,
+    scaled: Screen,
+    controls: ControlStats,
+    found: _Statistics,
+) -> pd.DataFrame:
+    """Put the statistics beside the wells, in the order in which a reader wants them."""
     hits = wells.reset_index(drop=True)
     hits[tables.CORRECTED], hits[tables.NORMALIZED] = corrected.value, scaled.value
     hits[tables.ROBUST_Z], hits[tables.SSMD] = found.robust_z, found.ssmd
     hits[tables.SSMD_CLASS] = effects.ssmd_class(found.ssmd)
     hits[tables.P_VALUE], hits[tables.Q_VALUE] = found.p_value, found.q_value
     hits[tables.P_EMPIRICAL], hits[tables.Q_EMPIRICAL] = found.p_empirical, found.q_empirical
-    hits[tables.RESCUE] = rescue_score(
-        scaled.value, controls.negcon, controls.poscon, controls.group
-    )
-    hits[tables.RESCUE_LOW], hits[tables.RESCUE_HIGH] = rescue_interval(
-        scaled.value, controls.negcon, controls.poscon, controls.group
-    )
+    placed = (scaled.value, controls.negcon, controls.poscon, controls.group)
+    hits[tables.RESCUE] = rescue_score(*placed)
+    hits[tables.RESCUE_LOW], hits[tables.RESCUE_HIGH] = rescue_interval(*placed)
     hits[tables.CELL_FRACTION], hits[tables.TOXIC] = found.cell_fraction, found.toxic
     hits[tables.DIRECTION] = found.direction.astype(np.int8)
-    beyond = _beyond(found, options)
-    hits[tables.HIT] = beyond & found.tested
-    hits[tables.REASONS] = _reasons(scaled, found, beyond, options)
+    return hits
 
-    quality = plate_quality(raw, corrected, options)
-    quality["replicate_correlation"] = replicate_correlation(scaled, compound_codes(wells))
-    quality["n_hits"] = np.bincount(raw.plate[hits[tables.HIT]], minlength=raw.n_plates)
-    quality, failed = apply_limits(quality, options.limits)
-    problems = control_problems(corrected, options) + _resolution_problems(scaled, found, options)
-    return hits, quality, problems + failed
+
+def _growth(screen: Screen, wells: pd.DataFrame, options: HitsOptions) -> Floats:
+    """Growth-rate inhibition of every well against the plate's negative controls."""
+    counted = screen.with_value(screen.cells)
+    controls = usable_stats(counted, screen.is_negcon, options.min_controls)
+    at_zero = wells[tables.CELLS_AT_ZERO].to_numpy(np.float64, na_value=np.nan)
+    return growth_rate_inhibition(screen.cells, controls.median[screen.plate], at_zero)
+
+
+def _say_which_plates_failed(hits: pd.DataFrame, failed: NDArray[np.object_]) -> None:
+    """Add to the reasons of a hit that its plate is beyond a stated limit."""
+    doubtful = (hits[tables.HIT] & ~hits[tables.PLATE_PASSED]).to_numpy(bool)
+    words = hits[tables.REASONS].to_numpy(object)
+    words[doubtful] = [
+        f"{text}; doubtful, its plate failed: {why}"
+        for text, why in zip(words[doubtful], failed[doubtful], strict=True)
+    ]
+    hits[tables.REASONS] = words
 
 
 def _statistics(screen: Screen, controls: ControlStats, options: HitsOptions) -> _Statistics:

@@ -1,76 +1,229 @@
-"""From scores of images to scored wells, judged plates and called hits."""
+"""From scores of images, or any other values, to scored wells, judged plates and called hits."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Final
 
 import pandas as pd
+from upath import UPath
 
 from hcs.domain import tables
-from hcs.domain.config import HitsConfig
+from hcs.domain.config import HitsConfig, ScoresOfImages, ValuesTable
 from hcs.domain.results import Problem, StageResult
+from hcs.errors import InputError
 from hcs.io import runs
 from hcs.io import tables as io_tables
+from hcs.io import values as io_values
 from hcs.screen import aggregate
 from hcs.screen import hits as screen_hits
+from hcs.screen.dose import fit_doses
+from hcs.screen.growth import fit_growths
+from hcs.screen.quality import batch_quality
+from hcs.screen.replicates import call_compounds
 
 STAGE: Final = "hits"
 
+PLATES, BATCHES, COMPOUNDS, DOSES = (
+    "plate_quality",
+    "batch_quality",
+    "compounds",
+    "dose_fits",
+)
+"""Tables that are written beside the hits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """All tables of one screen; a table that the screen has no use for is absent."""
+
+    hits: pd.DataFrame
+    others: dict[str, pd.DataFrame]
+    problems: tuple[Problem, ...]
+
 
 def run(config: HitsConfig) -> StageResult:
-    """Score the wells of ``config.predictions`` against on-plate controls.
+    """Score wells against on-plate controls, judge plates, call hits and compounds, fit curves.
 
-    Writes ``<out>`` (one row a well and model), the same as CSV beside it, and
-    ``plate_quality.parquet`` (one row a plate).
+    Writes ``<out>`` (one row a well and model) and beside it ``plate_quality``, where batches are
+    known ``batch_quality``, where compounds are known ``compounds``, and where they have several
+    concentrations ``dose_fits``; each as parquet and as CSV. Beside ``X.parquet`` other than
+    ``hits.parquet`` these are named ``X_plate_quality`` and so on.
 
     Raises
     ------
-    NotFoundError, InputError
-        When there are no predictions, or columns are missing.
+    NotFoundError, InputError, FaultsError
+        When the input is absent, lacks columns, or has none that is meant.
     """
     started = time.time()
-    needed = (*tables.IMAGE_KEY, tables.MODEL, tables.SPLIT, tables.SCORE)
-    predictions = io_tables.read_table(config.predictions, columns=needed, what="predictions")
-    inputs = {"predictions": runs.file_stamp(runs.as_path(config.predictions))}
-    if config.features:
-        predictions = _with_cell_counts(predictions, config.features)
-        inputs["features"] = runs.file_stamp(runs.as_path(config.features))
-    wells = aggregate.well_scores(predictions, config)
-    called, quality, rows = screen_hits.call_hits(wells, config)
-    problems = [Problem.from_row(row) for row in rows]
+    wells, inputs, problems = _wells(config)
+    screened = screen(wells, config)
+    problems += screened.problems
     made = runs.provenance(STAGE, config, inputs, started)
     out = runs.as_path(config.out)
-    io_tables.write_table(out, called, made)
-    runs.write_bytes(out.with_suffix(".csv"), called.to_csv(index=False).encode())
-    io_tables.write_table(out.parent / "plate_quality.parquet", quality, made)
+    io_tables.write_both(out, screened.hits, made)
+    for name in (PLATES, BATCHES, COMPOUNDS, DOSES):
+        file = beside(config.out, name)
+        if name in screened.others:
+            io_tables.write_both(file, screened.others[name], made)
+        else:  # of an earlier run with other settings: it would pass for this one's
+            runs.remove(file)
+            runs.remove(file.with_suffix(".csv"))
     io_tables.write_problems(config.out, [problem.row() for problem in problems])
     return StageResult(
         stage=STAGE,
         out=config.out,
-        summary=_summary(called, quality),
+        summary=_summary(screened),
         n_run=1,
         problems=tuple(problems),
         seconds=time.time() - started,
     )
 
 
-def _with_cell_counts(predictions: pd.DataFrame, features: str) -> pd.DataFrame:
+def beside(out: str, name: str) -> UPath:
+    """Path of another table of the same screen."""
+    path = runs.as_path(out)
+    prefix = "" if path.stem == "hits" else f"{path.stem}_"
+    return path.parent / f"{prefix}{name}.parquet"
+
+
+def screen(wells: pd.DataFrame, config: HitsConfig) -> Screened:
+    """Put wells through all statistics that apply to them."""
+    called, quality, rows = screen_hits.call_hits(wells, config)
+    others = {PLATES: quality}
+    if tables.BATCH in called and called[tables.BATCH].notna().any():
+        others[BATCHES] = batch_quality(called, config)
+    if tables.COMPOUND in called and called[tables.COMPOUND].notna().any():
+        others[COMPOUNDS] = call_compounds(called, config)
+        if tables.CONCENTRATION_UM in called:
+            doses = fit_doses(called, config.dose)
+            growth = fit_growths(called)
+            if len(growth):
+                doses = doses.merge(growth, on=[tables.MODEL, tables.COMPOUND], how="left")
+            if len(doses):
+                others[DOSES] = doses
+    return Screened(called, others, tuple(Problem.from_row(row) for row in rows))
+
+
+# ── what comes in ───────────────────────────────────────────────────────────────────────────────
+
+
+def _wells(config: HitsConfig) -> tuple[pd.DataFrame, dict[str, str], list[Problem]]:
+    """Read the wells, the fingerprints of the files they come from, and what was wrong."""
+    source = config.source
+    if isinstance(source, ScoresOfImages):
+        inputs = {"predictions": _stamp(source.path)}
+        if source.features:
+            inputs["features"] = _stamp(source.features)
+        return _well_scores(source, config), inputs, []
+    found = io_values.read_values(
+        source.path, source.columns, cells=source.cells, plate_map=source.platemap
+    )
+    inputs = {"values": _stamp(source.path)}
+    if source.platemap:
+        inputs["platemap"] = _stamp(source.platemap)
+    wells = [aggregate.well_values(found.table, name, config) for name in found.columns]
+    return pd.concat(wells, ignore_index=True), inputs, _unmapped(found, source)
+
+
+def _stamp(path: str) -> str:
+    file = runs.as_path(path)
+    return runs.file_stamp(file) if file.exists() else ""
+
+
+def _unmapped(found: io_values.Values, source: ValuesTable) -> list[Problem]:
+    name = PurePosixPath(source.path).name
+    return [
+        Problem(
+            stage=STAGE,
+            file=name,
+            reason=tables.Reason.NOT_IN_MAP,
+            message=f"{source.platemap} says nothing of the well: neither control nor hit",
+            plate=plate,
+            well=well,
+            kept=True,
+        )
+        for plate, well in found.unmapped
+    ]
+
+
+def _well_scores(source: ScoresOfImages, config: HitsConfig) -> pd.DataFrame:
+    """One row a well and model; image scores are read a few plates at a time."""
+    needed = (*tables.IMAGE_KEY, tables.MODEL, tables.SPLIT, tables.SCORE)
+    counts = _cell_counts(source.features) if source.features else None
+    wells = []
+    for images in _by_plates(source.path, needed):
+        if counts is not None:
+            images = images.merge(counts, on=list(tables.IMAGE_KEY), how="left")  # noqa: PLW2901
+        wells.append(aggregate.well_scores(images, config))
+    if not wells:
+        msg = f"{source.path} has no rows: nothing was scored"
+        raise InputError(msg)
+    keys = [tables.MODEL, *tables.WELL_KEY]
+    return pd.concat(wells, ignore_index=True).sort_values(keys, ignore_index=True)
+
+
+def _cell_counts(features: str) -> pd.DataFrame:
     key = list(tables.IMAGE_KEY)
     counts = io_tables.read_table(features, columns=(*key, tables.N_CELLS), what="features")
-    return predictions.merge(counts[[*key, tables.N_CELLS]], on=key, how="left")
+    return counts[[*key, tables.N_CELLS]]
 
 
-def _summary(called: pd.DataFrame, quality: pd.DataFrame) -> dict[str, str | int | float]:
+def _by_plates(path: str, needed: tuple[str, ...]) -> Iterator[pd.DataFrame]:
+    """Whole plates, a few at a time: the file has the plates one after the other."""
+    done: set[str] = set()
+    waiting = pd.DataFrame()
+    for part in io_tables.row_groups(path, columns=needed, what="predictions"):
+        here = set(part[tables.PLATE])
+        if again := here & done:
+            msg = (
+                f"predictions {path} come back to plate {min(again)!r} after other plates: "
+                "sort the table by Metadata_Plate"
+            )
+            raise InputError(msg)
+        if len(waiting):
+            goes_on = waiting[tables.PLATE].isin(here)
+            if not goes_on.all():
+                done |= set(waiting.loc[~goes_on, tables.PLATE])
+                yield waiting[~goes_on].reset_index(drop=True)
+            part = pd.concat([waiting[goes_on], part], ignore_index=True)  # noqa: PLW2901
+        waiting = part
+    if len(waiting):
+        yield waiting
+
+
+# ── what is told ────────────────────────────────────────────────────────────────────────────────
+
+
+def _summary(screened: Screened) -> dict[str, str | int | float]:
+    hits, plates = screened.hits, screened.others[PLATES]
     shown: dict[str, str | int | float] = {
-        "plates": int(called[tables.PLATE].nunique()),
-        "wells": len(called),
-        "hits": int(called[tables.HIT].sum()),
+        "plates": int(hits[tables.PLATE].nunique()),
+        "wells": len(hits),
+        "flagged wells": int((~hits[tables.USABLE]).sum()),
+        "hits": int(hits[tables.HIT].sum()),
     }
-    values = quality["z_prime"].dropna()
+    values = plates["z_prime"].dropna()
     if len(values):
-        shown["Z'"] = ", ".join(f"{value:.2f}" for value in values[:10])
-    if tables.COMPOUND in called:
-        compounds = called.loc[called[tables.HIT], tables.COMPOUND].dropna().unique()
-        shown["compounds with hits"] = ", ".join(map(str, compounds[:20])) or "none"
+        shown["Z'"] = _listed([f"{value:.2f}" for value in values], 10)
+    if not plates["passed"].all():
+        failed = plates.loc[~plates["passed"], tables.PLATE]
+        shown["plates beyond a limit"] = f"{len(failed)}: {_listed(failed.astype(str), 10)}"
+    compounds = screened.others.get(COMPOUNDS)
+    if compounds is not None:
+        found = compounds.loc[compounds[tables.HIT], tables.COMPOUND].astype(str).unique()
+        shown["compounds with hits"] = _listed(found, 20) or "none"
+    doses = screened.others.get(DOSES)
+    if doses is not None:
+        fitted = int((doses["status"] == "fitted").sum())
+        shown["concentration curves"] = f"{fitted} fitted of {len(doses)}"
     return shown
+
+
+def _listed(names: pd.Series | list[str], most: int) -> str:
+    found = list(names)
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return ", ".join(found[:most]) + more

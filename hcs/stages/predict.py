@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +17,14 @@ from hcs.compute.units import Unit, run_units
 from hcs.domain import tables
 from hcs.domain.config import Backbone, PredictConfig
 from hcs.domain.results import Problem, StageResult
+from hcs.domain.splits import Splits
 from hcs.errors import ImageReadError, WeightsError
 from hcs.io import heads as io_heads
 from hcs.io import runs
 from hcs.io import tables as io_tables
 from hcs.learn import backbone
 from hcs.learn.headweights import HeadWeights, predict_heads
-from hcs.learn.predictions import prediction_rows
+from hcs.learn.predictions import rows_of_all_heads
 from hcs.learn.weights import resolve_weights
 from hcs.stages.splits import read_splits
 from hcs.stages.stack import ImageJob, images_of, normalized, refuse_nothing
@@ -49,6 +51,7 @@ class BlockJob:
     backbone: Backbone
     image_px: int
     median_level: float
+    models_mark: str
 
 
 def run(config: PredictConfig, client: Client | None = None) -> StageResult:
@@ -120,6 +123,7 @@ def _run(config: PredictConfig, client: Client | None, started: float) -> StageR
             backbone=base,
             image_px=image_px,
             median_level=float(treated["median_level"]),
+            models_mark=mark,
         )
         places = [(item.plate, item.field_path, item.channel) for item in part]
         marks = rows[tables.FINGERPRINT].tolist()
@@ -133,10 +137,12 @@ def _run(config: PredictConfig, client: Client | None, started: float) -> StageR
         resources=network_resources(client),
     )
     problems += [Problem(**item) for result in outcome.results for item in result["problems"]]
-    parts = [io_tables.read_table(ledger.part(unit.id, ".parquet")) for unit in units]
     made = runs.provenance(STAGE, config, {"models": mark}, started)
-    predictions = pd.concat([part for part in parts if len(part)], ignore_index=True)
-    io_tables.write_table(config.out, predictions, made)
+    n_rows = io_tables.join_tables(
+        [ledger.part(unit.id, ".parquet") for unit in units], config.out, made
+    )
+    if n_rows == 0:
+        refuse_nothing([], problems, config.plates, config.out)
     io_tables.write_problems(config.out, [problem.row() for problem in problems])
     return StageResult(
         stage=STAGE,
@@ -144,7 +150,7 @@ def _run(config: PredictConfig, client: Client | None, started: float) -> StageR
         summary={
             "plates": len(config.plates),
             "images": len(jobs),
-            "heads": int(predictions[tables.SPLIT].nunique()),
+            "heads": len(read_splits(runs.as_path(config.models) / io_heads.SPLITS).splits),
         },
         n_run=outcome.n_run,
         n_skipped=outcome.n_skipped,
@@ -176,17 +182,28 @@ def _score_block(job: BlockJob) -> Mapping[str, Any]:
                 site=image.site,
             )
             problems.append(fault.model_dump(mode="json"))
-    splits = read_splits(runs.as_path(config.models) / io_heads.SPLITS)
-    weights = HeadWeights(**io_heads.read_heads(config.models))
+    trained = _trained(config.models, job.models_mark)
     embedder = backbone.load_embedder(job.backbone, job.image_px, config.batch_images)
     # The heads were trained on half-precision features: new images take the same rounding.
     features = embedder.features(pictures[good]).astype(np.float16)
-    probabilities = predict_heads(features, weights)
+    probabilities = predict_heads(features, trained.heads)
     metadata = job.metadata[good].reset_index(drop=True)
-    rows = [
-        prediction_rows(metadata, probabilities[position], splits, split.index, MODEL)
-        for position, split in enumerate(splits.splits)
-    ]
-    ledger = runs.Ledger.of(config.out)
-    io_tables.write_table(ledger.part(job.unit_id, ".parquet"), pd.concat(rows, ignore_index=True))
+    rows = rows_of_all_heads(metadata, probabilities, trained.splits, MODEL)
+    io_tables.write_table(runs.Ledger.of(config.out).part(job.unit_id, ".parquet"), rows)
     return {"problems": problems}
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """The heads of a study and the splits that they were trained on."""
+
+    heads: HeadWeights
+    splits: Splits
+
+
+@functools.lru_cache(maxsize=1)
+def _trained(models: str, mark: str) -> _Trained:
+    """Read the heads once a process and state of the models; `mark` is their fingerprint."""
+    del mark
+    heads = HeadWeights(**io_heads.read_heads(models))
+    return _Trained(heads, read_splits(runs.as_path(models) / io_heads.SPLITS))

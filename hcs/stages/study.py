@@ -309,9 +309,8 @@ def _screened(
     )
     yield _told(predict.run(scores, client))
     called = cfg.HitsConfig(
-        predictions=str(out / PREDICTIONS),
+        source=cfg.ScoresOfImages(path=str(out / PREDICTIONS), features=str(out / FEATURES)),
         out=str(out / HITS),
-        features=str(out / FEATURES),
         **dict(study.hits),
     )
     yield _told(hits.run(called))

@@ -1,0 +1,287 @@
+"""``hcs hits`` end to end: a real plate-reader screen, tables of values, GR, limits, settings."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from hcs.domain import tables as t
+from hcs.domain.wells import PlateFormat
+from hcs_cli.app import app
+
+WELLS = [well.name for well in PlateFormat.WELLS_96.wells()]
+
+
+def call(*arguments):
+    """Run a command in this process; returns its exit code and its JSON."""
+    done = CliRunner().invoke(app, ["hits", *map(str, arguments), "--json"])
+    return done.exit_code, json.loads(done.stdout) if done.exit_code in {0, 3} else done
+
+
+# ── KcViabSmall through --values ────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def kcviab(test_data, tmp_path_factory):
+    """Score the screen as its own documentation does: plate medians, then z over a replicate."""
+    folder = test_data / "cellhts2" / "inst" / "KcViabSmall"
+    if not folder.is_dir():
+        pytest.skip(f"no KcViabSmall in {test_data}")
+    out = tmp_path_factory.mktemp("kcviab")
+    code, result = call(
+        "--values", folder / "Platelist.txt", "--out", out / "hits.parquet",
+        "--normalize", "plate-median", "--reference", "samples", "--score-over", "batch",
+        "--direction", "decrease", "--min-controls", 2,
+    )  # fmt: skip
+    assert code == 0
+    return out, result["summary"], folder
+
+
+def by_hand(folder):
+    """Plate FT01, replicate 1, from the raw lines alone, without this library or pandas."""
+    medians, scaled = {}, []
+    for name in ("FT01-G01", "FT02-G01", "FT03-G01"):
+        lines = [line.split("\t") for line in (folder / f"{name}.txt").read_text().splitlines()]
+        raw = {well: float(value) for _, well, value in lines}
+        flagged = set()
+        for line in (folder / "Screenlog.txt").read_text().splitlines()[1:]:
+            number, sample, well, *_ = line.split("\t")
+            if int(number) == int(name[2:4]) and sample == "1":
+                flagged.add(well)
+        samples = sorted(v for w, v in raw.items() if w not in flagged | {"B01", "B02"})
+        medians[name] = (samples[len(samples) // 2] + samples[(len(samples) - 1) // 2]) / 2
+        scaled += [value / medians[name] for value in samples]
+        if name == "FT01-G01":
+            plate = {w: v / medians[name] for w, v in raw.items() if w not in flagged}
+    center = sorted(scaled)[len(scaled) // 2 - 1 : len(scaled) // 2 + 1]
+    middle = sum(center) / 2
+    deviations = sorted(abs(value - middle) for value in scaled)
+    mad = 1.4826 * sum(deviations[len(scaled) // 2 - 1 : len(scaled) // 2 + 1]) / 2
+    return plate, {well: (value - middle) / mad for well, value in plate.items()}
+
+
+def test_a_whole_plate_agrees_with_values_worked_out_by_hand(kcviab):
+    out, _, folder = kcviab
+    normalized, z = by_hand(folder)
+    hits = pd.read_parquet(out / "hits.parquet")
+    plate = hits[(hits[t.PLATE] == "FT01-G01") & hits[t.USABLE]].set_index(t.WELL)
+    assert set(plate.index) == set(normalized)
+    assert len(normalized) == 360
+    expected = pd.DataFrame({t.NORMALIZED: normalized, t.ROBUST_Z: z})
+    pd.testing.assert_frame_equal(
+        plate.loc[expected.index, list(expected)], expected, check_names=False, rtol=1e-9
+    )
+
+
+def test_controls_flags_and_replicates_of_the_real_screen(kcviab):
+    out, summary, _ = kcviab
+    assert (summary["plates"], summary["wells"], summary["flagged wells"]) == (6, 2304, 144)
+    hits = pd.read_parquet(out / "hits.parquet")
+    kinds = hits.groupby(t.WELL)[t.PERT_TYPE].unique().map(lambda found: found[0])
+    assert kinds[["A01", "A02", "B01", "B02", "C05"]].tolist() == [
+        "empty", "empty", "negcon", "poscon", "trt",
+    ]  # fmt: skip
+    assert hits.loc[hits[t.WELL] == "B03", "Metadata_GeneID"].notna().all()
+    compounds = pd.read_csv(out / "compounds.csv").set_index(t.COMPOUND)
+    assert compounds.loc[compounds["hit"], "n_plates"].eq(2).all()
+    assert compounds.loc[["1 H09", "1 L24"], "hit"].all()
+    batches = pd.read_parquet(out / "batch_quality.parquet")
+    assert batches["n_plates"].tolist() == [3, 3]
+    assert (batches["robust_z_prime"] > 0.9).all()
+
+
+def test_one_control_a_plate_is_too_few_and_samples_are_used_only_when_asked_for(kcviab, tmp_path):
+    *_, folder = kcviab
+    code, result = call("--values", folder / "Platelist.txt", "--out", tmp_path / "hits.parquet")
+    assert code == 3
+    assert result["summary"]["hits"] == 0
+    assert {problem["reason"] for problem in result["problems"]} == {"no-controls"}
+    assert "reference: samples" in result["problems"][0]["message"]
+
+
+# ── tables of values ────────────────────────────────────────────────────────────────────────────
+
+
+def reader_table(**columns):
+    """One 96-well plate: 8 negative and 8 positive controls, 10 compounds in 8 concentrations."""
+    rng = np.random.default_rng(3)
+    kind = ["negcon"] * 8 + ["poscon"] * 8 + ["trt"] * 80
+    dose = np.array([0.0] * 16 + [0.01 * 3.0**k for k in range(8)] * 10)
+    strength = np.repeat([0.0] * 2 + [1.0] + [0.0] * 9, 8)  # the first compound acts
+    effect = np.where(
+        np.array(kind) == "poscon", 1.0, strength / (1 + (0.3 / np.maximum(dose, 1e-9)) ** 1.5)
+    )
+    return pd.DataFrame(
+        {
+            "Plate": "P1",
+            "Well": WELLS,
+            "pert_type": kind,
+            "compound": [None] * 16 + [f"K{i // 8}" for i in range(80)],
+            "concentration_um": np.where(dose > 0, dose, np.nan),
+            "Signal": 100 - 80 * effect + rng.normal(0, 2, 96),
+            "Other": rng.normal(5, 1, 96),
+            **columns,
+        }
+    )  # fmt: skip
+
+
+def test_a_csv_of_a_reader_gives_hits_compounds_and_curves(tmp_path):
+    reader_table().to_csv(tmp_path / "reader.csv", index=False)
+    code, result = call(
+        "--values", tmp_path / "reader.csv", "--column", "Signal", "--normalize", "npi",
+        "--out", tmp_path / "hits.parquet",
+    )  # fmt: skip
+    assert code == 0
+    hits = pd.read_parquet(tmp_path / "hits.parquet")
+    assert hits.groupby(t.PERT_TYPE)[t.NORMALIZED].mean().round(6)[
+        ["negcon", "poscon"]
+    ].tolist() == [
+        0,
+        100,
+    ]
+    assert set(hits.loc[hits[t.HIT], t.COMPOUND]) == {"K0"}
+    doses = pd.read_parquet(tmp_path / "dose_fits.parquet").set_index(t.COMPOUND)
+    assert doses.loc["K0", "status"] == "fitted"
+    assert doses.loc["K0", "ec50_um"] == pytest.approx(0.3, rel=0.25)
+    assert doses.loc["K0", "ec50_um_low"] < 0.3 < doses.loc["K0", "ec50_um_high"]
+    assert (doses.drop("K0")["status"] == "flat").mean() >= 0.7  # 5 % by chance, 9 compounds
+    assert result["summary"]["concentration curves"].endswith("of 10")
+    csv = pd.read_csv(tmp_path / "hits.csv")
+    assert csv[t.WELL].tolist() == hits[t.WELL].tolist()
+
+
+def test_which_column_must_be_said_where_there_are_several(tmp_path):
+    reader_table().to_csv(tmp_path / "reader.csv", index=False)
+    code, done = call("--values", tmp_path / "reader.csv", "--out", tmp_path / "hits.parquet")
+    assert code == 1
+    assert "'Signal', 'Other'" in done.stderr
+    code, done = call(
+        "--values", tmp_path / "reader.csv", "--column", "Sgnal", "--out", tmp_path / "h.parquet"
+    )
+    assert code == 1
+    assert "no column 'Sgnal'" in done.stderr
+
+
+def test_several_columns_go_through_each_on_its_own(tmp_path):
+    reader_table().to_csv(tmp_path / "reader.csv", index=False)
+    code, _ = call(
+        "--values", tmp_path / "reader.csv", "--column", "Signal", "--column", "Other",
+        "--out", tmp_path / "two.parquet",
+    )  # fmt: skip
+    assert code in {0, 3}
+    hits = pd.read_parquet(tmp_path / "two.parquet")
+    assert hits[t.MODEL].value_counts().to_dict() == {"Signal": 96, "Other": 96}
+    assert (tmp_path / "two_plate_quality.parquet").exists()
+
+
+def test_a_plate_map_says_what_the_wells_hold_and_the_wells_that_it_leaves_out_are_named(tmp_path):
+    full = reader_table()
+    full[["Plate", "Well", "Signal"]].to_csv(tmp_path / "reader.csv", index=False)
+    full.drop(columns=["Signal", "Other"]).iloc[:-2].to_csv(tmp_path / "map.csv", index=False)
+    code, result = call(
+        "--values", tmp_path / "reader.csv", "--platemap", tmp_path / "map.csv",
+        "--out", tmp_path / "hits.parquet",
+    )  # fmt: skip
+    assert code == 3
+    assert [p["well"] for p in result["problems"]] == WELLS[-2:]
+    hits = pd.read_parquet(tmp_path / "hits.parquet").set_index(t.WELL)
+    assert hits.loc[WELLS[-2:], t.PERT_TYPE].tolist() == ["empty", "empty"]
+    assert hits.loc[WELLS[0], t.PERT_TYPE] == "negcon"
+
+
+def test_any_feature_column_of_a_parquet_table_goes_through(tmp_path):
+    table = reader_table().rename(
+        columns={"Plate": t.PLATE, "Well": t.WELL, "pert_type": t.PERT_TYPE, "Signal": "Soma_Area"}
+    )
+    two_sites = pd.concat([table.assign(Metadata_Site=site) for site in (1, 2)])
+    two_sites[t.N_CELLS] = 40.0
+    two_sites.loc[two_sites[t.WELL] == WELLS[16], t.N_CELLS] = 3.0
+    two_sites.to_parquet(tmp_path / "features.parquet")
+    code, _ = call(
+        "--values", tmp_path / "features.parquet", "--column", "Soma_Area", "--min-cells", 10,
+        "--out", tmp_path / "hits.parquet",
+    )  # fmt: skip
+    assert code == 0
+    hits = pd.read_parquet(tmp_path / "hits.parquet").set_index(t.WELL)
+    assert hits[t.N_IMAGES].eq(2).all()
+    assert hits.loc[WELLS[16], t.FLAGS] == "too-few-cells"
+    assert not hits.loc[WELLS[16], t.USABLE]
+    assert hits[t.USABLE].sum() == 95
+
+
+def test_growth_rate_metrics_where_counts_at_time_zero_exist(tmp_path):
+    cells = np.full(96, 80.0)
+    table = reader_table(cells_at_zero=20.0)
+    acting = (table["compound"] == "K0").to_numpy()
+    dose = table["concentration_um"].to_numpy()[acting]
+    # Full inhibition holds cells at their number at time zero: GR runs from 1 to 0.
+    gr = 1 - 1 / (1 + (0.3 / dose) ** 1.5)
+    cells[acting] = 20.0 * 2 ** (np.log2(gr + 1) * np.log2(80 / 20))
+    table["count"] = np.round(cells, 3)
+    table.to_csv(tmp_path / "reader.csv", index=False)
+    code, _ = call(
+        "--values", tmp_path / "reader.csv", "--column", "Signal", "--cells", "count",
+        "--out", tmp_path / "hits.parquet",
+    )  # fmt: skip
+    assert code == 0
+    hits = pd.read_parquet(tmp_path / "hits.parquet")
+    assert hits.loc[acting, t.GR].to_numpy() == pytest.approx(gr, abs=1e-3)
+    doses = pd.read_parquet(tmp_path / "dose_fits.parquet").set_index(t.COMPOUND)
+    assert doses.loc["K0", "gr_status"] == "fitted"
+    assert doses.loc["K0", "gr50_um"] == pytest.approx(0.3, rel=0.02)
+    assert doses.loc["K0", "gr_inf"] == pytest.approx(0.0, abs=0.02)
+    assert doses.loc["K5", "gr_status"] == "flat"
+
+
+# ── limits and settings ─────────────────────────────────────────────────────────────────────────
+
+
+def test_a_plate_beyond_a_stated_limit_is_marked_everywhere(tmp_path):
+    reader_table().to_csv(tmp_path / "reader.csv", index=False)
+    code, result = call(
+        "--values", tmp_path / "reader.csv", "--column", "Signal", "--min-z-prime", 0.99,
+        "--out", tmp_path / "hits.parquet",
+    )  # fmt: skip
+    assert code == 3
+    assert result["summary"]["plates beyond a limit"] == "1: P1"
+    assert result["problems"][0]["reason"] == "failed-quality"
+    assert not pd.read_csv(tmp_path / "plate_quality.csv")["passed"].any()
+    hits = pd.read_parquet(tmp_path / "hits.parquet")
+    assert not hits[t.PLATE_PASSED].any()
+    assert hits.loc[hits[t.HIT], t.REASONS].str.contains("its plate failed: z_prime").all()
+
+
+def test_settings_come_from_a_study_file_and_options_come_first(tmp_path):
+    reader_table().to_csv(tmp_path / "reader.csv", index=False)
+    settings = {"hits": {"spatial": {"kind": "loess", "span": 0.8}, "fdr": 0.2}}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(settings))
+    call(
+        "--values", tmp_path / "reader.csv", "--column", "Signal", "--fdr", 0.01,
+        "--settings", tmp_path / "study.yaml", "--correct", "loess", "--min-ssmd", 3,
+        "--out", tmp_path / "hits.parquet",
+    )  # fmt: skip
+    from hcs.io.tables import read_provenance
+
+    used = read_provenance(tmp_path / "hits.parquet")["config"]
+    assert used["spatial"] == {"kind": "loess", "span": 0.8, "robust_iterations": 3}
+    assert used["fdr"] == 0.01
+    assert used["call"] == {"kind": "ssmd", "min_ssmd": 3.0}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param([], id="nothing"),
+        pytest.param(["a.parquet", "--values", "b.csv"], id="both"),
+        pytest.param(["a.parquet", "--column", "x"], id="column without values"),
+        pytest.param(["--values", "b.csv", "--features", "f.parquet"], id="features of values"),
+        pytest.param(["--values", "b.csv", "--normalize", "nonsense"], id="unknown kind"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_usage_error(arguments):
+    assert call(*arguments)[0] == 2
