@@ -59,6 +59,13 @@ def hits(
         str | None,
         typer.Option(help="Images to well: mean, median, trimmed.", rich_help_panel=_SCALE),
     ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            help="Statistics on score, log-odds, or auto: log-odds for classifier scores.",
+            rich_help_panel=_SCALE,
+        ),
+    ] = None,
     correct: Annotated[
         str | None,
         typer.Option(
@@ -177,6 +184,7 @@ def hits(
 
     given: dict[str, Any] = {
         "aggregation": aggregate,
+        "scale": scale,
         "spatial": correct,
         "normalization": normalize,
         "normalize_over": over,

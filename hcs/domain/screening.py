@@ -222,6 +222,12 @@ class HitsOptions(Frozen):
     ----------
     aggregation
         How images become one value a well.
+    scale
+        What the statistics are made of. ``log-odds``: ln(p / (1 − p)) of every image and split,
+        averaged; probabilities pile up at 0 and 1, where controls then hardly spread and a
+        moderate well stands dozens of robust SD away. ``score``: the numbers as they are.
+        ``auto``: log-odds for classifier scores, unless the normalization divides by a control
+        or a plate, which needs a scale with a true zero.
     min_images, min_cells
         A well with fewer images, or fewer cells an image on average, is flagged: it keeps its
         value, but is neither control nor hit.
@@ -246,6 +252,7 @@ class HitsOptions(Frozen):
     """
 
     aggregation: Aggregation = MeanOfImages()
+    scale: Literal["auto", "score", "log-odds"] = "auto"
     min_images: PositiveInt = 1
     min_cells: Annotated[float, Field(ge=0)] = 0.0
     min_controls: Annotated[int, Field(ge=2)] = 3
@@ -262,6 +269,14 @@ class HitsOptions(Frozen):
     replicates: Literal["mean", "median", "min", "max", "stouffer"] = "median"
     limits: QualityLimits = QualityLimits()
     dose: DoseOptions = DoseOptions()
+
+    @property
+    def divides(self) -> bool:
+        """Whether the normalization is a ratio."""
+        how = self.normalization
+        if isinstance(how, PlateMedian):
+            return how.scale == "multiplicative"
+        return isinstance(how, PercentOfControl)
 
     @model_validator(mode="after")
     def _polishes_once(self) -> Self:

@@ -68,6 +68,12 @@ GR: Final = "gr"
 
 # ── wells, hits and plate quality ───────────────────────────────────────────────────────────────
 
+CLASSIFIERS: Final = ("cnn", "forest")
+"""Models whose score is the probability of disease, so that less is better."""
+
+LOG_ODDS: Final = "log_odds"
+"""Mean log-odds of a well's images and splits; where it is there, statistics use it for ``score``."""
+
 SCORE_SPREAD: Final = "score_sd_splits"
 """Standard deviation of a well's score between splits; null with one split."""
 
@@ -85,7 +91,7 @@ FLAGS: Final = "flags"
 """Reasons (see :class:`Reason`) joined with ``|``; empty when there are none."""
 
 CORRECTED: Final = "corrected"
-"""Score after spatial correction, on the score's own scale."""
+"""Score (or its log-odds, where there are any) after spatial correction, on its own scale."""
 
 NORMALIZED: Final = "normalized"
 """Corrected score on the scale that the configuration chose."""

@@ -17,6 +17,9 @@ from hcs.screen.groups import Codes, Flags, Floats
 
 _SEEN_ROLES = (Role.TRAIN.value, Role.VALIDATION.value)
 
+_LEAST_DOUBT = 1e-6
+"""Probabilities end so far from 0 and 1: about the resolution of single precision near 1."""
+
 
 def well_scores(predictions: pd.DataFrame, options: HitsOptions | None = None) -> pd.DataFrame:
     """One score a well and model from one score an image, split and model.
@@ -41,7 +44,8 @@ def well_scores(predictions: pd.DataFrame, options: HitsOptions | None = None) -
     -------
     DataFrame
         One row a model × plate × well, sorted so: the keys, the metadata, ``score`` (mean over
-        splits of the aggregate over images), ``score_sd_splits`` (standard deviation of the
+        splits of the aggregate over images), ``log_odds`` (the same of the log-odds, where
+        ``scale`` asks for it), ``score_sd_splits`` (standard deviation of the
         splits' own aggregates), ``n_images``, ``n_splits_used``, ``n_splits``, ``out_of_fold``,
         ``Image_Count_Cells`` (mean an image), ``usable`` and ``flags``. Without rows: no rows.
 
@@ -49,6 +53,13 @@ def well_scores(predictions: pd.DataFrame, options: HitsOptions | None = None) -
     ------
     UnknownNameError
         When ``score``, ``Metadata_Plate`` or ``Metadata_Well`` is absent.
+    InputError
+        When log-odds are asked for, and scores are no probabilities.
+
+    References
+    ----------
+    Mean log-odds of several opinions: Genest & Zidek 1986, Stat Sci 1:114-135,
+    doi 10.1214/ss/1177013825.
     """
     options = options or HitsOptions()
     _require(predictions, (tables.SCORE, *tables.WELL_KEY))
@@ -67,6 +78,14 @@ def well_scores(predictions: pd.DataFrame, options: HitsOptions | None = None) -
     wells[tables.SCORE], wells[tables.SCORE_SPREAD], wells[tables.N_SPLITS_USED] = _over_splits(
         score, counted, _column_codes(predictions, tables.SPLIT), n_wells, options.aggregation
     )
+    if _takes_log_odds(predictions, options):
+        wells[tables.LOG_ODDS], _, _ = _over_splits(
+            log_odds(score),
+            counted,
+            _column_codes(predictions, tables.SPLIT),
+            n_wells,
+            options.aggregation,
+        )
     wells[tables.N_SPLITS] = groups.count_distinct(
         well, _column_codes(predictions, tables.SPLIT), n_wells
     )
@@ -78,6 +97,32 @@ def well_scores(predictions: pd.DataFrame, options: HitsOptions | None = None) -
         wells[tables.N_CELLS] = groups.group_mean(cells, well, n_wells)
     had_flags = np.bincount(well[~unflagged], minlength=n_wells) > 0
     return _with_flags(wells, had_flags, options)
+
+
+def _takes_log_odds(predictions: pd.DataFrame, options: HitsOptions) -> bool:
+    if options.scale != "auto":
+        return options.scale == "log-odds"
+    models = set(predictions[tables.MODEL].unique()) if tables.MODEL in predictions else set()
+    return bool(models) and models <= set(tables.CLASSIFIERS) and not options.divides
+
+
+def log_odds(probability: Floats) -> Floats:
+    """ln(p / (1 − p)), with p kept 10⁻⁶ away from 0 and 1; NaN stays.
+
+    Raises
+    ------
+    InputError
+        When a number is no probability.
+    """
+    finite = probability[np.isfinite(probability)]
+    if finite.size and (finite.min() < 0 or finite.max() > 1):
+        msg = (
+            f"log-odds need probabilities; the scores run from {finite.min():.4g} to "
+            f"{finite.max():.4g}: choose scale 'score'"
+        )
+        raise InputError(msg)
+    inside = np.clip(probability, _LEAST_DOUBT, 1 - _LEAST_DOUBT)
+    return np.asarray(np.log(inside) - np.log1p(-inside), np.float64)
 
 
 def well_values(

@@ -29,9 +29,6 @@ from hcs.screen.rescue import rescue_interval, rescue_score
 from hcs.screen.significance import adjust, empirical_p, leave_one_out_z, oriented, prediction_p
 from hcs.screen.spatial import correct, correction_of
 
-_CLASSIFIERS = ("cnn", "forest")
-"""Models whose score is the probability of disease, so that less is better."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Statistics:
@@ -180,7 +177,7 @@ def _direction(screen: Screen, controls: ControlStats, options: HitsOptions) -> 
     if options.direction != "auto":
         return np.full(screen.value.shape, stated[options.direction])
     toward = np.sign(controls.poscon.median - controls.negcon.median)[controls.group]
-    lower = screen.plates[tables.MODEL].isin(_CLASSIFIERS).to_numpy(bool)[screen.plate]
+    lower = screen.plates[tables.MODEL].isin(tables.CLASSIFIERS).to_numpy(bool)[screen.plate]
     return np.where(np.isfinite(toward), toward, np.where(lower, -1.0, 0.0))
 
 

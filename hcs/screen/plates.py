@@ -51,7 +51,10 @@ class Screen:
     Attributes
     ----------
     value
-        The score as it came; NaN where missing.
+        What is measured: the log-odds of the score where the table has them, else the score; NaN
+        where missing.
+    score
+        The score as it came.
     plate, batch, model
         Codes; `plate` numbers the rows of `plates`. A plate or batch belongs to one model, so
         that two models on one plate never mix.
@@ -69,6 +72,7 @@ class Screen:
     """
 
     value: Floats
+    score: Floats
     plate: Codes
     batch: Codes
     model: Codes
@@ -151,7 +155,7 @@ def read_wells(wells: pd.DataFrame) -> Screen:
     ----------
     wells
         One row a model × plate × well: ``Metadata_Plate``, ``Metadata_Well``, ``score``;
-        optionally ``model``, ``Metadata_Batch``, ``Metadata_pert_type``, ``Image_Count_Cells``,
+        optionally ``log_odds``, ``model``, ``Metadata_Batch``, ``Metadata_pert_type``, ``Image_Count_Cells``,
         ``usable``.
 
     Returns
@@ -174,13 +178,17 @@ def read_wells(wells: pd.DataFrame) -> Screen:
     batch, _ = _nested(model, _factorize(wells, tables.BATCH))
     row, column = _positions(wells[tables.WELL])
     _refuse_twice(wells, plate, row, column)
-    value = wells[tables.SCORE].to_numpy(np.float64, na_value=np.nan)
+    score = wells[tables.SCORE].to_numpy(np.float64, na_value=np.nan)
+    value = score
+    if tables.LOG_ODDS in wells:
+        value = wells[tables.LOG_ODDS].to_numpy(np.float64, na_value=np.nan)
     kind = _pert_type(wells)
     usable = np.isfinite(value)
     if tables.USABLE in wells:
         usable &= wells[tables.USABLE].to_numpy(bool)
     return Screen(
         value=value,
+        score=score,
         plate=plate,
         batch=batch,
         model=model,

@@ -35,7 +35,8 @@ def plate_quality(screen: Screen, corrected: Screen, options: HitsOptions) -> pd
         ``z_prime``, ``robust_z_prime``, ``ssmd_controls``, ``signal_window``, ``cv_negcon``,
         ``cv_poscon``, ``row_p``, ``column_p``, ``edge_p`` before and ``corrected_row_p`` … after
         correction, ``replicate_correlation``, ``passed`` and ``failed_limits`` (in words).
-        Control statistics are those of the corrected values.
+        Control statistics are those of the corrected values; coefficients of variation of scores
+        whose log-odds are measured are of the scores.
     """
     negcon = usable_stats(corrected, corrected.is_negcon, options.min_controls)
     poscon = usable_stats(corrected, corrected.is_poscon, options.min_controls)
@@ -53,8 +54,11 @@ def plate_quality(screen: Screen, corrected: Screen, options: HitsOptions) -> pd
     quality["poscon_mean"], quality["poscon_sd"] = poscon.mean, poscon.sd
     for name, values in _separation(negcon, poscon).items():
         quality[name] = values
-    quality["cv_negcon"] = effects.coefficient_of_variation(negcon)
-    quality["cv_poscon"] = effects.coefficient_of_variation(poscon)
+    for name, members in (("cv_negcon", screen.is_negcon), ("cv_poscon", screen.is_poscon)):
+        # A ratio: log-odds have no true zero, so that of the scores as they came is meant there.
+        of = corrected if screen.value is screen.score else screen.with_value(screen.score)
+        stats = usable_stats(of, members, options.min_controls)
+        quality[name] = effects.coefficient_of_variation(stats)
     before = position_tests(screen)
     after = before if corrected is screen else position_tests(corrected)
     for name, p in before.items():
@@ -81,7 +85,8 @@ def batch_quality(hits: pd.DataFrame, options: HitsOptions) -> pd.DataFrame:
         ``robust_z_prime``, ``ssmd_controls``, ``signal_window``. Wells without a batch form one
         of their own.
     """
-    screen = read_wells(hits.assign(**{tables.SCORE: hits[tables.NORMALIZED]}))
+    normalized = hits.drop(columns=tables.LOG_ODDS, errors="ignore")
+    screen = read_wells(normalized.assign(**{tables.SCORE: hits[tables.NORMALIZED]}))
     least = options.min_controls
     negcon = usable_stats(screen, screen.is_negcon, least, "batch")
     poscon = usable_stats(screen, screen.is_poscon, least, "batch")

@@ -5,9 +5,16 @@ import pandas as pd
 import pytest
 
 from hcs.domain import tables as t
-from hcs.domain.screening import HitsOptions, MedianOfImages, TrimmedMeanOfImages
+from hcs.domain.screening import (
+    HitsOptions,
+    MedianOfImages,
+    PercentOfControl,
+    TrimmedMeanOfImages,
+)
+from hcs.domain.wells import PlateFormat
 from hcs.errors import InputError, UnknownNameError
-from hcs.screen.aggregate import well_scores, well_values
+from hcs.screen.aggregate import log_odds, well_scores, well_values
+from hcs.screen.hits import call_hits
 
 
 def long_table(scores, roles, well="A01", **extra):
@@ -173,3 +180,64 @@ def test_a_column_of_words_is_refused():
     table = pd.DataFrame({t.PLATE: ["P"], t.WELL: ["A01"], "note": ["good"]})
     with pytest.raises(InputError, match="column 'note' is not numeric"):
         well_values(table, "note")
+
+
+# ── the scale of the statistics ─────────────────────────────────────────────────────────────────
+
+
+def test_log_odds_by_hand():
+    found = log_odds(np.array([0.5, 0.8, 0.2, 1.0, 0.0, np.nan]))
+    limit = np.log((1 - 1e-6) / 1e-6)
+    assert found[:5] == pytest.approx([0, np.log(4), -np.log(4), limit, -limit])
+    assert np.isnan(found[5])
+
+
+def test_a_classifier_is_measured_in_mean_log_odds_and_shown_in_probabilities():
+    rows = pd.DataFrame(
+        {
+            t.MODEL: "cnn",
+            t.PLATE: "P1",
+            t.WELL: "A01",
+            t.SITE: [1, 2, 1, 2],
+            t.SPLIT: [0, 0, 1, 1],
+            t.SCORE: [0.9, 0.5, 0.99, 0.8],
+        }
+    )
+    wells = well_scores(rows)
+    assert wells[t.SCORE].tolist() == pytest.approx([0.7975])
+    odds = [np.log(9), 0.0, np.log(99), np.log(4)]
+    assert wells[t.LOG_ODDS].tolist() == pytest.approx([np.mean(odds)])
+    assert t.LOG_ODDS not in well_scores(rows, HitsOptions(scale="score"))
+    assert t.LOG_ODDS not in well_scores(rows, HitsOptions(normalization=PercentOfControl()))
+    assert t.LOG_ODDS not in well_scores(rows.assign(**{t.MODEL: "Luminescence"}))
+
+
+def test_saturated_controls_do_not_make_every_moderate_well_a_hit():
+    # Inactive wells and controls alike: log-odds of mean 7 and SD 2, so most scores are 0.99…1.
+    false = {}
+    for scale in ("score", "log-odds"):
+        called = []
+        for seed in range(20):
+            rng = np.random.default_rng(seed)
+            kinds = np.array(["negcon"] * 12 + ["poscon"] * 12 + ["trt"] * 72)
+            odds = rng.normal(np.where(kinds == "poscon", -3, 7), 2)
+            rows = pd.DataFrame(
+                {
+                    t.MODEL: "cnn",
+                    t.PLATE: "P1",
+                    t.WELL: [well.name for well in PlateFormat.WELLS_96.wells()],
+                    t.PERT_TYPE: kinds,
+                    t.SCORE: 1 / (1 + np.exp(-odds)),
+                }
+            )
+            options = HitsOptions(scale=scale)
+            called.append(call_hits(well_scores(rows, options), options)[0][t.HIT].sum())
+        false[scale] = np.mean(called)
+    assert false["score"] > 1
+    assert false["log-odds"] <= 0.1
+
+
+def test_log_odds_of_no_probabilities_are_refused():
+    rows = pd.DataFrame({t.PLATE: ["P1"], t.WELL: ["A01"], t.SCORE: [12.0]})
+    with pytest.raises(InputError, match=r"scores run from 12 to 12: choose scale 'score'"):
+        well_scores(rows, HitsOptions(scale="log-odds"))
