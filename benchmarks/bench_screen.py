@@ -2,9 +2,12 @@
 
     python -m benchmarks.bench_screen [--plates 2604] [--curves 300] [--screens 20]
 
-Speed: image scores to wells, then correction, normalization, tests, hit calling and plate quality
-for so many plates of 384 wells, each choice in a fresh process whose peak memory is the operating
-system's. Right: a simulated screen with planted hits, gradients and dead wells (average precision,
+0 curves or screens leave that part out.
+
+Speed: image scores to wells, then correction, normalization, tests, hit calling, plate quality
+and replicates combined for so many plates of 384 wells, each choice in a fresh process whose peak
+memory is the operating system's. The limit of 20 s is of the clock on the wall: run it on an idle
+machine. Right: a simulated screen with planted hits, gradients and dead wells (average precision,
 false-discovery rate, position effects before and after), and concentration-response curves with a
 known answer (bias, coverage of the 95 % intervals).
 """
@@ -87,11 +90,14 @@ def simulated_screen(
 
 def speed(choice: str, n_plates: int, queue: multiprocessing.Queue[Any]) -> None:
     images = simulated_screen(0, n_plates).drop(columns="planted")
+    images[t.SCORE] = images[t.SCORE].clip(0.001, 0.999)  # probabilities, for the log-odds
     start, start_cpu = time.perf_counter(), time.process_time()
     wells = well_scores(images, CHOICES[choice])
     scored = time.perf_counter()
     hits, quality, _ = call_hits(wells, CHOICES[choice])
     called = time.perf_counter()
+    compounds = call_compounds(hits, CHOICES[choice])
+    combined = time.perf_counter()
     queue.put(
         {
             "statistics": choice,
@@ -99,7 +105,9 @@ def speed(choice: str, n_plates: int, queue: multiprocessing.Queue[Any]) -> None
             "wells": len(hits),
             "to wells s": scored - start,
             "to hits s": called - scored,
-            "total s": called - start,
+            "to compounds s": combined - called,
+            "compounds": len(compounds),
+            "total s": combined - start,
             "CPU s": time.process_time() - start_cpu,
             "peak GiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
         }
@@ -113,8 +121,7 @@ def in_fresh_process(choice: str, n_plates: int) -> dict[str, Any]:
     process.start()
     row: dict[str, Any] = queue.get()
     process.join()
-    # CPU time is what an idle machine takes; other work on a shared one adds to the wall clock.
-    within = min(row["CPU s"], row["total s"]) <= LIMIT_S and row["peak GiB"] <= LIMIT_GIB
+    within = row["total s"] <= LIMIT_S and row["peak GiB"] <= LIMIT_GIB
     return row | {"within 20 s, 4 GiB": "yes" if within else "NO"}
 
 
@@ -210,6 +217,13 @@ def main() -> None:
         rows,
         [f"load of the machine before the start: {load:.1f} on {os.cpu_count()} cores"],
     )
+    if options.screens:
+        right(options)
+    if options.curves:
+        fitted(options)
+
+
+def right(options: argparse.Namespace) -> None:
     print()
     rows = [
         rightness(name, choice, rescue, options.screens)
@@ -226,6 +240,9 @@ def main() -> None:
     rows.append(replicates(options.screens))
     notes = [f"means of {options.screens} screens (a quarter with 40 plates); nominal rate 0.05"]
     report("bench_screen_hits", rows, notes)
+
+
+def fitted(options: argparse.Namespace) -> None:
     print()
     rows = [
         curves(noise, log10_ec50, hill, options.curves)

@@ -72,7 +72,7 @@ CLASSIFIERS: Final = ("cnn", "forest")
 """Models whose score is the probability of disease, so that less is better."""
 
 LOG_ODDS: Final = "log_odds"
-"""Mean log-odds of a well's images and splits; where it is there, statistics use it for ``score``."""
+"""Mean log-odds of a well's images and splits, which statistics use in place of ``score``."""
 
 SCORE_SPREAD: Final = "score_sd_splits"
 """Standard deviation of a well's score between splits; null with one split."""

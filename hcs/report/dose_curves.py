@@ -1,33 +1,59 @@
-"""Effect against concentration, compound by compound."""
+"""Effect against concentration, compound by compound, with the fitted curve."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from bokeh.models import ColumnDataSource, Range1d
-from bokeh.models.annotations.geometry import Span
+from bokeh.models.annotations.geometry import BoxAnnotation, Span
 
 from hcs.domain import tables
 from hcs.domain.plate import PertType
 from hcs.report import style, wording
+from hcs.screen.logistic import log_logistic
 
 MIN_DOSES: Final = 3
 """A curve needs at least three different concentrations."""
 
 _MAX_TICKS: Final = 6
+_CURVE_POINTS: Final = 80
 
 HIT_COLOR: Final = "#d55e00"
 OTHER_COLOR: Final = "#616e7c"
+FIT_COLOR: Final = "#0072b2"
+
+Fit = Mapping[str, Any]
+"""One row of the table of fits."""
 
 
-def effect_column(hits: pd.DataFrame) -> str:
-    """Return ``rescue`` where it could be measured on any well, else ``robust_z``."""
+def effect_column(hits: pd.DataFrame, doses: pd.DataFrame | None = None) -> str:
+    """Return the column that was fitted; without fits ``rescue`` where there is any."""
+    if doses is not None and len(doses) and doses["response"].iloc[0] in hits:
+        return str(doses["response"].iloc[0])
     if tables.RESCUE in hits and hits[tables.RESCUE].notna().any():
         return tables.RESCUE
     return tables.ROBUST_Z
+
+
+def effect_words(effect: str) -> str:
+    """Say what an effect is."""
+    return {
+        tables.RESCUE: "rescue (0 diseased, 1 healthy control)",
+        tables.ROBUST_Z: "robust z",
+        tables.NORMALIZED: "normalized value",
+        tables.GR: "growth-rate inhibition",
+    }.get(effect, effect)
+
+
+def fits_of(doses: pd.DataFrame | None, model: str) -> dict[str, Fit]:
+    """Fit of every compound of one model."""
+    if doses is None:
+        return {}
+    rows = doses[doses[tables.MODEL] == model].to_dict(orient="records")
+    return {str(row[tables.COMPOUND]): {str(k): v for k, v in row.items()} for row in rows}
 
 
 def dosed_compounds(hits: pd.DataFrame, effect: str) -> list[tuple[str, pd.DataFrame]]:
@@ -69,8 +95,33 @@ def shared_range(curves: Sequence[pd.DataFrame], effect: str) -> tuple[float, fl
     return low - margin, high + margin
 
 
-def dose_figure(wells: pd.DataFrame, effect: str, limits: tuple[float, float]) -> Any:  # noqa: ANN401 - bokeh is untyped here
-    """Every well as a dot (hits coloured), the median of each concentration as a line."""
+def fit_words(fit: Fit | None) -> str:
+    """Say what a fit found, or why there is none."""
+    if fit is None:
+        return ""
+    if fit["status"] != "fitted":
+        return f"No curve: {fit['message'] or fit['status']}."
+    falls = fit["at_infinity"] < fit["at_zero"]
+    low, high = (_bound(fit[name]) for name in ("ec50_um_low", "ec50_um_high"))
+    name = "IC50" if falls else "EC50"
+    return (
+        f"{name} {wording.significant(fit['ec50_um'], 2)} µM ({low} to {high}), "
+        f"Hill {wording.number(fit['hill'], 1)}, plateau {wording.number(fit['at_infinity'])}"
+    )
+
+
+def _bound(value: float) -> str:
+    """End of an interval; the data may leave one open."""
+    return "?" if not np.isfinite(value) or value <= 0 else wording.significant(value, 2)
+
+
+def dose_figure(
+    wells: pd.DataFrame, effect: str, limits: tuple[float, float], fit: Fit | None = None
+) -> Any:  # noqa: ANN401 - bokeh is untyped here
+    """Every well as a dot (hits colored), with the fitted curve and the interval of its EC50.
+
+    Without a fit a thin line joins the medians.
+    """
     plot = style.new_figure(
         234,
         190,
@@ -86,24 +137,56 @@ def dose_figure(wells: pd.DataFrame, effect: str, limits: tuple[float, float]) -
         plot.add_layout(
             Span(location=level, dimension="width", line_color="#9aa5b1", line_dash="dashed")
         )
-    medians = wells.groupby(tables.CONCENTRATION_UM)[effect].median()
-    plot.line(
-        medians.index.to_numpy(np.float64),
-        medians.to_numpy(np.float64),
-        line_color=style.INK,
-        line_width=1.5,
+    if fit is not None and fit["status"] == "fitted":
+        _draw_fit(plot, fit, float(doses[0]), float(doses[-1]))
+    else:
+        _draw_medians(plot, wells, effect)
+    dots = plot.scatter(
+        "dose",
+        "effect",
+        source=ColumnDataSource(_dots(wells, effect)),
+        size=7,
+        color="color",
+        fill_alpha=0.7,
     )
+    tips = [("", "@plate @well"), ("µM", "@dose{0.[0000]}"), ("effect", "@effect{0.00}")]
+    style.add_hover(plot, tips, [dots])
+    return plot
+
+
+def _dots(wells: pd.DataFrame, effect: str) -> dict[str, Any]:
     hit = wells[tables.HIT].fillna(value=False).astype(bool)
-    data = {
+    return {
         "dose": wells[tables.CONCENTRATION_UM].to_numpy(np.float64),
         "effect": wells[effect].to_numpy(np.float64),
         "color": np.where(hit, HIT_COLOR, OTHER_COLOR).tolist(),
         "plate": wells[tables.PLATE].astype(str).tolist(),
         "well": wells[tables.WELL].astype(str).tolist(),
     }
-    dots = plot.scatter(
-        "dose", "effect", source=ColumnDataSource(data), size=7, color="color", fill_alpha=0.7
+
+
+def _draw_medians(plot: Any, wells: pd.DataFrame, effect: str) -> None:  # noqa: ANN401
+    medians = wells.groupby(tables.CONCENTRATION_UM)[effect].median()
+    x, y = medians.index.to_numpy(np.float64), medians.to_numpy(np.float64)
+    plot.line(x, y, line_color="#9aa5b1", line_width=1, line_dash="dotted")
+
+
+def _draw_fit(plot: Any, fit: Fit, lowest: float, highest: float) -> None:  # noqa: ANN401
+    """Draw the curve over the tested concentrations, and where its EC50 may lie."""
+    x = np.logspace(np.log10(lowest), np.log10(highest), _CURVE_POINTS)
+    log10_ec50 = float(np.log10(fit["ec50_um"]))
+    y = log_logistic(x, fit["at_zero"], fit["at_infinity"], log10_ec50, fit["hill"])
+    low, high = float(fit["ec50_um_low"]), float(fit["ec50_um_high"])
+    band = BoxAnnotation(
+        left=max(low, lowest / 10) if np.isfinite(low) else lowest / 10,
+        right=min(high, highest * 10) if np.isfinite(high) else highest * 10,
+        fill_color=FIT_COLOR,
+        fill_alpha=0.08,
+        line_color=None,
     )
-    tips = [("", "@plate @well"), ("µM", "@dose{0.[0000]}"), ("effect", "@effect{0.00}")]
-    style.add_hover(plot, tips, [dots])
-    return plot
+    plot.add_layout(band)
+    plot.x_range = Range1d(start=lowest / 1.6, end=highest * 1.6)
+    plot.line(x, y, line_color=FIT_COLOR, line_width=2)
+    plot.add_layout(
+        Span(location=fit["ec50_um"], dimension="height", line_color=FIT_COLOR, line_width=1)
+    )

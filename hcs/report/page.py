@@ -15,12 +15,22 @@ from bokeh.model import Model
 from bokeh.resources import Resources
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from upath import UPath
 
 import hcs
 from hcs.domain.config import ReportConfig
 from hcs.domain.results import StageResult
 from hcs.io import runs
-from hcs.report import class_features, classifiers, cohort, overview, probes, records, screens
+from hcs.report import (
+    class_features,
+    classifiers,
+    cohort,
+    overview,
+    probes,
+    records,
+    screen_pages,
+    screens,
+)
 from hcs.report.blocks import Note, Section, charts_of
 from hcs.report.study import Study, open_study
 
@@ -52,9 +62,10 @@ def write_report(config: ReportConfig) -> StageResult:
     """
     started = time.time()
     study = open_study(config.study)
-    sections = sections_of(study)
+    sections = sections_of(study, config.out)
     html = render(study.name, sections)
     runs.write_bytes(config.out, html.encode())
+    n_pages = _write_screen_pages(study, config.out)
     missing = sum(
         isinstance(block, Note) and block.level == "missing"
         for section in sections
@@ -68,14 +79,38 @@ def write_report(config: ReportConfig) -> StageResult:
             "charts": sum(1 for section in sections for _ in charts_of(section.blocks)),
             "missing pieces": missing,
             "size (MB)": round(len(html) / 1e6, 1),
+            **({"plate pages": n_pages} if n_pages else {}),
         },
         n_run=1,
         seconds=time.time() - started,
     )
 
 
-def sections_of(study: Study) -> list[Section]:
-    """All sections of a study's page, in order."""
+def _write_screen_pages(study: Study, out: str) -> int:
+    """Write the page of the screen and one a plate beside the report; return how many plates."""
+    pages = screen_pages.plate_pages(study)
+    if not pages:
+        return 0
+    folder = screen_folder(out)
+    index = render(study.name, screen_pages.screen_sections(study, pages), "Screen")
+    runs.write_bytes(folder / screen_pages.INDEX, index.encode())
+    for page in pages:
+        html = render(page.plate, screen_pages.plate_sections(study, page), "Screened plate")
+        runs.write_bytes(folder / page.file, html.encode())
+    return len(pages)
+
+
+def screen_folder(out: runs.AnyPath) -> UPath:
+    """Folder of a report's pages on screened plates: ``report.html`` → ``report_screen``."""
+    path = runs.as_path(out)
+    return path.parent / f"{path.stem}_screen"
+
+
+def sections_of(study: Study, out: runs.AnyPath = "report.html") -> list[Section]:
+    """All sections of a study's page, in order; `out` is where it will lie."""
+    folder = screen_folder(out).name + "/"
+    if study.is_screen_alone:
+        return screen_pages.screen_sections(study, screen_pages.plate_pages(study), folder)
     found = [
         overview.overview(study),
         records.planted(study),
@@ -86,26 +121,26 @@ def sections_of(study: Study) -> list[Section]:
         probes.probes(study),
         class_features.class_features(study),
         classifiers.training(study),
-        *_screen_sections(study),
+        *_screen_sections(study, folder),
         records.problems(study),
         records.provenance(study),
     ]
     return [section for section in found if section is not None]
 
 
-def _screen_sections(study: Study) -> list[Section]:
+def _screen_sections(study: Study, folder: str) -> list[Section]:
     if not study.has_screen:
         return [Section("plates", "Screen", (Note("info", "This study has no screen plates."),))]
     return [
-        screens.plates(study),
+        screens.plates(study, folder + screen_pages.INDEX),
         screens.hits(study),
         screens.doses(study),
         screens.quality(study),
     ]
 
 
-def render(title: str, sections: list[Section]) -> str:
-    """Put sections into the page.
+def render(title: str, sections: list[Section], kind: str = "Study report") -> str:
+    """Put sections into the page; `kind` stands above its title.
 
     The page carries a content security policy that lets the browser run the two scripts written
     here (by their digests) and fetch nothing: text from files could not run even if it slipped
@@ -124,6 +159,7 @@ def render(title: str, sections: list[Section]) -> str:
     )
     return environment.get_template("page.html").render(
         title=title,
+        kind=kind,
         sections=sections,
         places={model.id: Markup(div) for model, div in zip(charts, divs, strict=True)},
         scripts=[Markup(text) for text in scripts],

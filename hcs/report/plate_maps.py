@@ -69,6 +69,12 @@ def score_scale(wells: pd.DataFrame, column: str = tables.SCORE) -> Scale:
     return Scale(column, DIVERGING, 0.0, 1.0)
 
 
+def value_scale(wells: pd.DataFrame, column: str) -> Scale:
+    """Range of the data, its outermost hundredths left out."""
+    values = _finite(wells, column)
+    return Scale(column, DIVERGING, *(_range(values) if values.size else (0.0, 1.0)))
+
+
 def z_scale(wells: pd.DataFrame, column: str = tables.ROBUST_Z) -> Scale:
     """Symmetric around 0, so that the color tells the direction; ± 3 to ± 10.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import pandas as pd
+from markupsafe import Markup
 
 from hcs.domain import tables
 from hcs.domain.wells import PlateFormat
@@ -29,8 +30,11 @@ _MAX_HITS: Final = 300
 _MAX_CURVES: Final = 24
 
 
-def plates(study: Study) -> Section:
-    """Return the section with the heat maps of every screened plate."""
+def plates(study: Study, pages: str = "") -> Section:
+    """Return the section with the heat maps of every screened plate.
+
+    `pages` is the address of the page that leads to a page a plate.
+    """
     title = "Screened plates"
     hits = study.hits
     if isinstance(hits, Absent):
@@ -44,6 +48,10 @@ def plates(study: Study) -> Section:
             "image: where they were counted."
         )
     ]
+    if pages:
+        link = Markup('<a href="{}">the pages of the screen</a>').format(pages)
+        text = Markup("Every plate has a page of its own, with words and more maps: see {}.")
+        blocks.append(Paragraph(text.format(link)))
     by_plate = list(hits.groupby([tables.MODEL, tables.PLATE], sort=True))
     formats = {reader.name: reader for reader in study.plates}
     for (model, plate), wells in by_plate[:_MAX_PLATES]:
@@ -80,6 +88,11 @@ def hits(study: Study) -> Section:
     table = study.hits
     if isinstance(table, Absent):
         return Section("hits", "Hits", (Note("missing", table.why),))
+    return Section("hits", "Hits", tuple(hit_blocks(table)))
+
+
+def hit_blocks(table: pd.DataFrame) -> list[Block]:
+    """Return the hits among some wells, and the wells that something spoke against."""
     called = table[table[tables.HIT].fillna(value=False).astype(bool)]
     called = called.reindex(called[tables.ROBUST_Z].abs().sort_values(ascending=False).index)
     blocks: list[Block] = []
@@ -95,7 +108,42 @@ def hits(study: Study) -> Section:
     if len(blocked):
         note = f"{wording.counted(len(blocked), 'well')} beyond the limits, but no hit"
         blocks.append(Folded(note, (_hit_table(blocked.head(_MAX_HITS)),)))
-    return Section("hits", "Hits", tuple(blocks))
+    return blocks
+
+
+# ── compounds ───────────────────────────────────────────────────────────────────────────────────
+
+
+def compounds(study: Study) -> Section | None:
+    """Return the section with replicates combined; None where nothing is replicated."""
+    table = study.compounds
+    if isinstance(table, Absent) or not (table["n_replicates"] > 1).any():
+        return None
+    called = table[table[tables.HIT].astype(bool)]
+    called = called.reindex(called[tables.ROBUST_Z].abs().sort_values(ascending=False).index)
+    if called.empty:
+        text = "No compound is a hit over its replicates under the chosen limits."
+        return Section("compounds", "Compounds", (Note("info", text),))
+    layout = [
+        ("Compound", tables.COMPOUND, wording.text, False),
+        ("µM", tables.CONCENTRATION_UM, wording.trimmed, True),
+        ("Replicates", tables.N_REPLICATES, wording.text, True),
+        ("Robust z", tables.ROBUST_Z, wording.number, True),
+        ("SSMD", tables.SSMD, wording.number, True),
+        ("Strength", tables.SSMD_CLASS, wording.text, False),
+        ("Adjusted p", tables.Q_VALUE, wording.p_value, True),
+        ("Rescue", tables.RESCUE, wording.number, True),
+    ]
+    kept = [entry for entry in layout if entry[1] in called and called[entry[1]].notna().any()]
+    rows = tuple(
+        tuple(write(row[name]) for _, name, write, _ in kept)
+        for row in called.head(_MAX_HITS).to_dict(orient="records")
+    )
+    columns = tuple(
+        Column(title, numeric, _HINTS.get(name, "")) for title, name, _, numeric in kept
+    )
+    caption = f"Replicates combined; {wording.counted(len(called), 'hit')} in all: compounds.csv."
+    return Section("compounds", "Compounds", (Table(columns, rows, caption),))
 
 
 def _hit_table(called: pd.DataFrame) -> Table:
@@ -106,7 +154,7 @@ def _hit_table(called: pd.DataFrame) -> Table:
         ("Well", tables.WELL, wording.text, False),
         ("Compound", tables.COMPOUND, wording.text, False),
         ("µM", tables.CONCENTRATION_UM, wording.trimmed, True),
-        ("Score", tables.SCORE, wording.number, True),
+        ("Score", tables.SCORE, _score, True),
         ("Robust z", tables.ROBUST_Z, wording.number, True),
         ("SSMD", tables.SSMD, wording.number, True),
         ("Adjusted p", tables.Q_VALUE, wording.p_value, True),
@@ -114,13 +162,24 @@ def _hit_table(called: pd.DataFrame) -> Table:
         ("Cells", tables.CELL_FRACTION, wording.percent, True),
         ("Reasons", tables.REASONS, wording.text, False),
     ]
-    kept = [entry for entry in layout if entry is not None and entry[1] in called]
+    kept = [
+        entry
+        for entry in layout
+        if entry is not None and entry[1] in called and called[entry[1]].notna().any()
+    ]
     titles = tuple(Column(title, numeric, _HINTS.get(name, "")) for title, name, _, numeric in kept)
     rows = tuple(
         tuple(write(row[name]) for _, name, write, _ in kept)
         for row in called.to_dict(orient="records")
     )
     return Table(titles, rows, "Rescue: 0 is the negative (diseased), 1 the positive control.")
+
+
+def _score(value: object) -> str:
+    """Write a probability with two decimals, a large reading without."""
+    if wording.is_missing(value) or abs(float(value)) < 100:  # type: ignore[arg-type]
+        return wording.number(value)
+    return wording.trimmed(value, 4)
 
 
 _HINTS: Final = {
@@ -218,31 +277,43 @@ def doses(study: Study) -> Section:
     table = study.hits
     if isinstance(table, Absent):
         return Section("doses", title, (Note("missing", table.why),))
-    effect = dose_curves.effect_column(table)
+    fits = None if isinstance(study.doses, Absent) else study.doses
+    effect = dose_curves.effect_column(table, fits)
     blocks: list[Block] = []
     for model, wells in table.groupby(tables.MODEL, sort=True):
-        blocks += _curves(str(model), wells, effect)
+        blocks += _curves(str(model), wells, effect, dose_curves.fits_of(fits, str(model)))
     if not blocks:
         why = f"No compound was given in {dose_curves.MIN_DOSES} or more concentrations."
         blocks.append(Note("missing", why))
     return Section("doses", title, tuple(blocks))
 
 
-def _curves(model: str, wells: pd.DataFrame, effect: str) -> Iterator[Block]:
+def _curves(
+    model: str, wells: pd.DataFrame, effect: str, fits: Mapping[str, dose_curves.Fit]
+) -> Iterator[Block]:
     found = dose_curves.dosed_compounds(wells, effect)
     if not found:
         return
     limits = dose_curves.shared_range([part for _, part in found], effect)
-    what = "rescue (0 diseased, 1 healthy control)" if effect == tables.RESCUE else "robust z"
     charts = tuple(
-        Chart(dose_curves.dose_figure(part, effect, limits), name)
+        Chart(
+            dose_curves.dose_figure(part, effect, limits, fits.get(name)),
+            name,
+            dose_curves.fit_words(fits.get(name)),
+        )
         for name, part in found[:_MAX_CURVES]
     )
     left = len(found) - len(charts)
     more = f" {wording.counted(left, 'more compound')} not drawn." if left > 0 else ""
     caption = (
-        f"{wording.capital(wording.model_title(model))}: {what} of every well against "
-        f"concentration; lines join medians. Strongest effect first.{more}"
+        f"{wording.capital(wording.model_title(model))}: {dose_curves.effect_words(effect)} of "
+        "every well against concentration. Strongest effect first. The half-way concentration is "
+        f"the vertical line, its 95 % interval the band; a dotted line joins medians where no "
+        f"curve fits better than a constant.{more} All numbers: dose_fits.csv."
     )
-    legend = ((dose_curves.HIT_COLOR, "hit"), (dose_curves.OTHER_COLOR, "no hit"))
+    legend = (
+        (dose_curves.HIT_COLOR, "hit"),
+        (dose_curves.OTHER_COLOR, "no hit"),
+        (dose_curves.FIT_COLOR, "fitted curve"),
+    )
     yield Charts(charts, caption, legend)

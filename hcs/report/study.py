@@ -35,6 +35,20 @@ _UNREADABLE: Final = (HcsError, OSError, ValueError, KeyError, TypeError)
 
 HISTORY_COLUMNS: Final = ("split", "epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 
+DOSE_COLUMNS: Final = (
+    tables.MODEL,
+    tables.COMPOUND,
+    "response",
+    "status",
+    "message",
+    "at_zero",
+    "at_infinity",
+    "ec50_um",
+    "ec50_um_low",
+    "ec50_um_high",
+    "hill",
+)
+
 HIT_COLUMNS: Final = (
     *tables.WELL_KEY,
     tables.MODEL,
@@ -236,6 +250,32 @@ class Study:
             "plate_quality.parquet",
             "hcs hits",
             lambda path: io_tables.read_table(path, columns=(tables.PLATE,)),
+        )
+
+    @cached_property
+    def doses(self) -> pd.DataFrame | Absent:
+        """One row a compound with its concentration-response curve."""
+        return self._piece(
+            "dose_fits.parquet",
+            "hcs hits",
+            lambda path: io_tables.read_table(path, columns=DOSE_COLUMNS),
+        )
+
+    @cached_property
+    def compounds(self) -> pd.DataFrame | Absent:
+        """One row a compound and concentration, replicates combined."""
+        return self._piece(
+            "compounds.parquet",
+            "hcs hits",
+            lambda path: io_tables.read_table(path, columns=(tables.COMPOUND, tables.HIT)),
+        )
+
+    @property
+    def is_screen_alone(self) -> bool:
+        """Whether there are hits but nothing of classifiers: plate-reader values, say."""
+        others = ("study.json", "plates", "features.parquet", "splits.json", "evaluation.json")
+        return not isinstance(self.hits, Absent) and not any(
+            (self.path / name).exists() for name in others
         )
 
     @cached_property

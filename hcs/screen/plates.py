@@ -155,8 +155,8 @@ def read_wells(wells: pd.DataFrame) -> Screen:
     ----------
     wells
         One row a model × plate × well: ``Metadata_Plate``, ``Metadata_Well``, ``score``;
-        optionally ``log_odds``, ``model``, ``Metadata_Batch``, ``Metadata_pert_type``, ``Image_Count_Cells``,
-        ``usable``.
+        optionally ``log_odds``, ``model``, ``Metadata_Batch``, ``Metadata_pert_type``,
+        ``Image_Count_Cells``, ``usable``.
 
     Returns
     -------

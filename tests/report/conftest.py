@@ -46,7 +46,9 @@ from hcs.domain.wells import PlateFormat, Well
 from hcs.io import bank, imageset, plate, plate_tables, runs, stack
 from hcs.io import tables as io_tables
 from hcs.report import write_report
+from hcs.screen.dose import fit_doses
 from hcs.screen.hits import call_hits
+from hcs.screen.replicates import call_compounds
 
 AUC = {"cnn": (0.9312, 0.0423), "forest": (0.5634, 0.1071)}
 CLONE_AUC = {"cnn": (0.9817, 0.0312), "forest": (0.5921, 0.2031)}
@@ -514,6 +516,8 @@ class Builder:
         called, quality, _ = call_hits(self.wells())
         io_tables.write_table(self.folder / "hits.parquet", called, provenance("hits"))
         io_tables.write_table(self.folder / "plate_quality.parquet", quality)
+        io_tables.write_table(self.folder / "compounds.parquet", call_compounds(called))
+        io_tables.write_table(self.folder / "dose_fits.parquet", fit_doses(called))
 
     def problems(self) -> None:
         rows = [
