@@ -36,18 +36,9 @@ _UNREADABLE: Final = (HcsError, OSError, ValueError, KeyError, TypeError)
 HISTORY_COLUMNS: Final = ("split", "epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 
 DOSE_COLUMNS: Final = (
-    tables.MODEL,
-    tables.COMPOUND,
-    "response",
-    "status",
-    "message",
-    "at_zero",
-    "at_infinity",
-    "ec50_um",
-    "ec50_um_low",
-    "ec50_um_high",
-    "hill",
-)
+    tables.MODEL, tables.COMPOUND, "response", "status", "message", "at_zero", "at_infinity",
+    "ec50_um", "ec50_um_low", "ec50_um_high", "hill",
+)  # fmt: skip
 
 HIT_COLUMNS: Final = (
     *tables.WELL_KEY,
