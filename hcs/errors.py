@@ -66,6 +66,10 @@ class LockedError(HcsError, BlockingIOError):
     """Another run is writing the same output."""
 
 
+class StorageError(HcsError, OSError):
+    """The disk is full, read-only, or does not take the name; said with what to do."""
+
+
 class MemoryBudgetError(HcsError, MemoryError):
     """A step needs more memory than there is; said before it starts."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from hcs.compute import progress
 from hcs.errors import HcsError, WorkerError
+from hcs.io import storage
 from hcs.io.runs import Ledger
 
 if TYPE_CHECKING:
@@ -124,11 +125,22 @@ def run_units(
 def perform(
     work: Callable[[T], Mapping[str, Any]], unit: Unit[T], ledger: Ledger
 ) -> tuple[str, dict[str, Any]]:
-    """Do one unit and record it; this is what runs on a worker."""
+    """Do one unit and record it."""
     started = time.perf_counter()
-    result = dict(work(unit.payload))
-    ledger.write(unit.id, unit.fingerprint, result, time.perf_counter() - started)
+    with storage.plain_errors(ledger.folder):
+        result = dict(work(unit.payload))
+        ledger.write(unit.id, unit.fingerprint, result, time.perf_counter() - started)
     return unit.id, result
+
+
+def _attempt(
+    work: Callable[[T], Mapping[str, Any]], unit: Unit[T], ledger: Ledger
+) -> tuple[str, dict[str, Any]] | HcsError:
+    """Do one unit on a worker and hand back our own errors, which Dask would log and try again."""
+    try:
+        return perform(work, unit, ledger)
+    except HcsError as error:
+        return error
 
 
 def _here(
@@ -160,7 +172,7 @@ def _on_workers(
 
     def submit(unit: Unit[T]) -> Future[Any]:
         future = client.submit(
-            perform, work, unit, ledger, pure=False, resources=resources, retries=1
+            _attempt, work, unit, ledger, pure=False, resources=resources, retries=1
         )
         names[future.key] = unit.id
         return future
@@ -171,13 +183,13 @@ def _on_workers(
     for future in queue:
         try:
             finished = future.result()
-        except HcsError:
-            queue.clear()
-            raise
         except Exception as error:  # the edge of a task: name the unit, keep the cause
             queue.clear()
             msg = f"unit {names[future.key]} failed: {type(error).__name__}: {error}"
             raise WorkerError(msg) from error
+        if isinstance(finished, HcsError):
+            queue.clear()
+            raise finished
         del names[future.key]
         following = next(waiting, None)
         if following is not None:

@@ -21,7 +21,7 @@ from hcs.domain import ngff, tables
 from hcs.domain.plate import FlatField
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import ImageReadError, InputError, NotFoundError, UnknownNameError
-from hcs.io import objects, plate_tables, runs, shards
+from hcs.io import objects, plate_tables, runs, shards, storage
 
 FLAT_FIELDS: Final = "flat_fields"
 
@@ -115,6 +115,7 @@ def write_label(
     parent = f"{field_path}/labels"
     levels = [level for level, _ in labels]
     path = f"{parent}/{name}"
+    storage.sweep_beside(runs.as_path(out) / path)
     write_image(out, path, ngff.label_attributes(name, levels, pixel_size_um), labels, ("y", "x"))
     document = runs.as_path(out) / parent / shards.DOCUMENT
     listed: list[str] = []

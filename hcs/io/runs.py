@@ -23,7 +23,7 @@ from upath import UPath
 
 import hcs
 from hcs.errors import InputError, LockedError, NotFoundError
-from hcs.io import objects
+from hcs.io import objects, storage
 
 log = logging.getLogger(__name__)
 
@@ -274,7 +274,15 @@ def locked(out: AnyPath) -> Iterator[None]:
     """Hold an output for one run; a second run at the same time is refused.
 
     The lock is the operating system's own, so it vanishes with a killed process. On an object store
-    it is an object that is made only where there is none, see :func:`hcs.io.objects.locked`.
+    it is an object that is made only where there is none, see :func:`hcs.io.objects.locked`. What
+    killed runs left half-written beside the output is removed.
+
+    Raises
+    ------
+    LockedError
+        When another run holds it.
+    StorageError
+        When the disk fills up meanwhile, or cannot be written at all.
     """
     folder = sidecar(out)
     if not is_local(folder):
@@ -282,17 +290,23 @@ def locked(out: AnyPath) -> Iterator[None]:
         with objects.locked(folder / "lock", str(out)):
             yield
         return
-    Path(str(folder)).mkdir(parents=True, exist_ok=True)
-    lock = FileLock(str(folder / "lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        msg = f"{out} is being written by another run; wait for it to end or choose another output"
-        raise LockedError(msg) from error
-    try:
-        yield
-    finally:
-        lock.release()
+    with storage.plain_errors(str(out)):
+        local = Path(str(folder))
+        local.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(str(local / "lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            msg = (
+                f"{out} is being written by another run; wait for its end or choose another output"
+            )
+            raise LockedError(msg) from error
+        try:
+            storage.sweep(local)
+            storage.sweep_beside(as_path(out))
+            yield
+        finally:
+            lock.release()
 
 
 def provenance(

@@ -18,7 +18,7 @@ from hcs.domain.plate import PlateMap, SourcePlate
 from hcs.domain.results import Problem, StageResult
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import Fault, FaultsError, InputError
-from hcs.io import layouts, plate, plate_tables, platemap, runs
+from hcs.io import layouts, plate, plate_tables, platemap, runs, storage
 from hcs.io import tables as io_tables
 from hcs.io.sources import OME_ZARR
 from hcs.stages import ingest_jobs, ingest_verify
@@ -181,6 +181,7 @@ def _write(config: IngestConfig, plan: _Plan, client: Client | None) -> Outcome:
     if not runs.as_path(config.out).exists():
         ledger.clear()
     if not plan.in_place:
+        storage.sweep_plate(config.out)
         wells = [job.well for job in plan.jobs]
         rows = sorted({well.path.split("/")[0] for well in wells})
         plate.create_plate(config.out, _attributes(plan, wells), rows)
