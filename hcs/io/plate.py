@@ -115,7 +115,7 @@ def write_label(
     parent = f"{field_path}/labels"
     levels = [level for level, _ in labels]
     path = f"{parent}/{name}"
-    storage.sweep_beside(runs.as_path(out) / path)
+    storage.sweep_beside(str(runs.as_path(out) / path))
     write_image(out, path, ngff.label_attributes(name, levels, pixel_size_um), labels, ("y", "x"))
     document = runs.as_path(out) / parent / shards.DOCUMENT
     listed: list[str] = []

@@ -303,7 +303,7 @@ def locked(out: AnyPath) -> Iterator[None]:
             raise LockedError(msg) from error
         try:
             storage.sweep(local)
-            storage.sweep_beside(as_path(out))
+            storage.sweep_beside(str(as_path(out)))
             yield
         finally:
             lock.release()
