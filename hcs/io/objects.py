@@ -132,6 +132,9 @@ def check(path: UPath) -> None:
     except Exception as error:  # botocore derives its errors from Exception alone
         if not type(error).__module__.startswith(("botocore", "aiobotocore", "builtins")):
             raise
+        if type(error).__name__ == "NoCredentialsError":
+            msg = f"{path}: no access keys are found; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
+            raise InputError(f"{msg}AWS_SECRET_ACCESS_KEY") from error
         msg = f"{path}: {where} does not answer: {type(error).__name__}: {error}"
         raise InputError(msg) from error
 

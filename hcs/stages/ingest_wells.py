@@ -57,7 +57,7 @@ class WellJob:
 def write_well(job: WellJob) -> Mapping[str, Any]:
     """Write the fields of one well that are missing or changed; runs on a worker."""
     before = runs.Ledger.of(job.out).read(job.well.name)
-    past = before["result"] if before else {"images": [], "problems": []}
+    past = _still_true(job, before["result"]) if before else {"images": [], "problems": []}
     known = {row[tables.FIELD_PATH]: row for row in past["images"]}
     images: list[dict[str, Any]] = []
     problems: list[dict[str, Any]] = []
@@ -75,6 +75,25 @@ def write_well(job: WellJob) -> Mapping[str, Any]:
         paths = [row[tables.FIELD_PATH].rsplit("/", 1)[1] for row in images]
         plate.write_well(job.out, job.well, paths)
     return {"images": images, "problems": problems}
+
+
+def _still_true(job: WellJob, past: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Forget, on disk too, the fields that are about to be written from other files.
+
+    Else a run that is killed in the middle would leave the new pixels under the old record, and
+    whoever then puts the old files back would be told that all is done.
+    """
+    now = {field.path: field.fingerprint for field in job.fields}
+    rows = [
+        row for row in past["images"] if now.get(row[tables.FIELD_PATH]) == row[tables.FINGERPRINT]
+    ]
+    if len(rows) == len(past["images"]):
+        return past
+    sites = {row[tables.SITE] for row in rows}
+    problems = [item for item in past["problems"] if item["site"] in sites]
+    true = {"images": rows, "problems": problems}
+    runs.Ledger.of(job.out).write(job.well.name, "", true, 0.0)
+    return true
 
 
 def _write_field(

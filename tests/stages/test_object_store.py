@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 import tifffile
-from object_server import Fault, object_server
+from object_server import Fault, free_port, object_server
 from small_plates import field, name_of
 from typer.testing import CliRunner
 from upath import UPath
@@ -202,6 +202,23 @@ def test_refused_credentials_are_said(source, bucket, server):
     assert "AWS_PROFILE or the access keys" in done.stderr
     with pytest.raises(InputError, match="refused"):
         ingest.run(config_of(source, bucket))
+
+
+def test_absent_keys_and_a_server_that_is_away_are_said(server, monkeypatch):
+    import s3fs
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    s3fs.S3FileSystem.clear_instance_cache()
+    with pytest.raises(InputError, match="no access keys are found; set AWS_PROFILE"):
+        _ = PlateReader("s3://lab/P.zarr").metadata
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    s3fs.S3FileSystem.clear_instance_cache()
+    with pytest.raises(InputError, match="does not answer: EndpointConnectionError"):
+        _ = PlateReader("s3://lab/P.zarr").metadata
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def test_a_folder_or_plate_that_is_not_there(bucket):

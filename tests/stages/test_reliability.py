@@ -23,7 +23,7 @@ from hcs.compute.client import open_client
 from hcs.domain import tables
 from hcs.domain.config import IngestConfig, LocalCluster
 from hcs.domain.tables import Reason
-from hcs.io import runs
+from hcs.io import plate, runs
 from hcs.io.plate import PlateReader
 from hcs.io.validate import faults_of
 from hcs.stages import ingest
@@ -101,6 +101,28 @@ def test_leftovers_of_a_killed_run_are_swept_by_the_next(source, tmp_path):
     ingest.run(config_of(source.images, out))
     assert leftovers(tmp_path) == []
     assert faults_of(str(out)) == []
+
+
+def test_files_put_back_after_a_killed_run_are_written_again(source, tmp_path, monkeypatch):
+    config = config_of(source.images, tmp_path / "P1.zarr")
+    ingest.run(config)
+    image = source.images / name_of("A", 2, 1)
+    kept = tmp_path / "kept.tif"
+    shutil.copy2(image, kept)
+    tifffile.imwrite(image, field(99))
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(plate, "write_well", killed)  # after the pixels, before the record
+        with pytest.raises(KeyboardInterrupt):
+            ingest.run(config)
+    shutil.copy2(kept, image)
+    again = ingest.run(config)
+    assert again.n_run == 1
+    expected = tifffile.imread(kept)
+    np.testing.assert_array_equal(PlateReader(config.out).read_plane("A/2/0", 0), expected)
 
 
 def test_a_lock_dies_with_its_process(source, tmp_path):
