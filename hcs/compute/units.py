@@ -128,6 +128,7 @@ def perform(
     """Do one unit and record it."""
     started = time.perf_counter()
     with storage.plain_errors(ledger.folder):
+        ledger.outdate(unit.id)
         result = dict(work(unit.payload))
         ledger.write(unit.id, unit.fingerprint, result, time.perf_counter() - started)
     return unit.id, result

@@ -238,6 +238,16 @@ class Ledger:
         """Forget one unit, so that the next run does it again."""
         remove(self._file(unit_id))
 
+    def outdate(self, unit_id: str) -> None:
+        """Mark a record as no longer true, before its unit is done anew; the result is kept.
+
+        Else a run that is killed in the middle would leave new output under the old record, and a
+        later run with the old inputs would skip the unit.
+        """
+        record = self.read(unit_id)
+        if record is not None and record.get("fingerprint"):
+            self.write(unit_id, "", record.get("result"), 0.0)
+
     def part(self, unit_id: str, suffix: str) -> UPath:
         """Path for a piece of output that a unit leaves for the final table."""
         return as_path(self.folder).parent / "parts" / f"{unit_id.replace('/', '_')}{suffix}"

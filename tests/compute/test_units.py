@@ -93,6 +93,15 @@ def test_a_killed_worker_loses_nothing(ledger, cluster, tmp_path):
     assert outcome.results == [{"value": 1}]
 
 
+def test_a_unit_that_was_begun_anew_is_not_taken_for_the_old_one(ledger):
+    done = [Unit("u", "old", 1)]
+    run_units(_double, done, ledger=ledger, client=None, label="double")
+    with pytest.raises(WorkerError):
+        run_units(_fails_on_three, [Unit("u", "new", 3)], ledger=ledger, client=None, label="fail")
+    outcome = run_units(_double, done, ledger=ledger, client=None, label="double")
+    assert (outcome.n_run, outcome.results[0]["value"]) == (1, 2)
+
+
 def test_a_damaged_record_is_done_again(ledger):
     run_units(_double, units_of(1), ledger=ledger, client=None, label="double")
     Path(ledger.folder, "u0.json").write_text('{"fingerprint": "a0", "resu')
