@@ -1,8 +1,8 @@
 """Object stores (``s3://``): one set of credentials, plain errors, and a lock with a heartbeat.
 
-Images and records are read through fsspec (s3fs); Zarr goes through obstore, which wrote plates 1.6
-to 3.4 × and read them 1.3 to 2.4 × as fast as s3fs in one run against a local server, and which
-asks again when an answer breaks off. Both get what botocore finds: environment, profiles, roles.
+Images and records are read through fsspec (s3fs); Zarr goes through obstore, which wrote 2.5 × and
+read 1.2 × as fast as s3fs (``benchmarks.bench_object_store``) and asks again when an answer breaks
+off. Both get what botocore finds: environment, profiles, roles.
 """
 
 from __future__ import annotations
