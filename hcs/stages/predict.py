@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hcs.compute import budget
 from hcs.compute.client import network_resources
@@ -161,17 +163,49 @@ def _run(config: PredictConfig, client: Client | None, started: float) -> StageR
 
 def _score_block(job: BlockJob) -> Mapping[str, Any]:
     """Normalise, embed and score one block; runs on a worker that may hold a GPU."""
-    config = job.config
-    pictures = np.zeros((len(job.images), job.image_px, job.image_px), dtype=np.uint8)
+    embedder = backbone.load_embedder(job.backbone, job.image_px, job.config.batch_images)
     good = np.ones(len(job.images), dtype=bool)
     problems: list[dict[str, Any]] = []
-    for position, image in enumerate(job.images):
+    vectors = []
+    for start, pictures, faults in _batches(job):
+        good[[start + position for position, _ in faults]] = False
+        problems += [problem for _, problem in faults]
+        # The heads were trained on half-precision features: new images take the same rounding.
+        vectors.append(embedder.features(pictures).astype(np.float16))
+    trained = _trained(job.config.models, job.models_mark)
+    probabilities = predict_heads(np.concatenate(vectors), trained.heads)
+    metadata = job.metadata[good].reset_index(drop=True)
+    rows = rows_of_all_heads(metadata, probabilities, trained.splits, MODEL)
+    io_tables.write_table(runs.Ledger.of(job.config.out).part(job.unit_id, ".parquet"), rows)
+    return {"problems": problems}
+
+
+_Fault = tuple[int, dict[str, Any]]
+"""Position of an image in its batch, and its row of problems."""
+
+
+def _batches(job: BlockJob) -> Iterator[tuple[int, NDArray[np.uint8], list[_Fault]]]:
+    """First position, pictures and faults of every batch; one is read while another is embedded."""
+    size = job.config.batch_images
+    starts = range(0, len(job.images), size)
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        ahead = [
+            reader.submit(_pictures, job, job.images[start : start + size]) for start in starts
+        ]
+        for start, batch in zip(starts, ahead, strict=True):
+            yield start, *batch.result()
+
+
+def _pictures(job: BlockJob, images: Sequence[ImageJob]) -> tuple[NDArray[np.uint8], list[_Fault]]:
+    """Read and normalize some images; those that cannot be used are left out and named."""
+    pictures: list[NDArray[np.uint8]] = []
+    faults: list[_Fault] = []
+    for position, image in enumerate(images):
         try:
-            pictures[position] = normalized(image, job.image_px, job.median_level)
+            pictures.append(normalized(image, job.image_px, job.median_level))
         except ImageReadError as error:
-            if config.strict:
+            if job.config.strict:
                 raise
-            good[position] = False
             fault = Problem(
                 stage=STAGE,
                 file=image.field_path,
@@ -181,16 +215,9 @@ def _score_block(job: BlockJob) -> Mapping[str, Any]:
                 well=image.well,
                 site=image.site,
             )
-            problems.append(fault.model_dump(mode="json"))
-    trained = _trained(config.models, job.models_mark)
-    embedder = backbone.load_embedder(job.backbone, job.image_px, config.batch_images)
-    # The heads were trained on half-precision features: new images take the same rounding.
-    features = embedder.features(pictures[good]).astype(np.float16)
-    probabilities = predict_heads(features, trained.heads)
-    metadata = job.metadata[good].reset_index(drop=True)
-    rows = rows_of_all_heads(metadata, probabilities, trained.splits, MODEL)
-    io_tables.write_table(runs.Ledger.of(config.out).part(job.unit_id, ".parquet"), rows)
-    return {"problems": problems}
+            faults.append((position, fault.model_dump(mode="json")))
+    side = job.image_px
+    return np.array(pictures, dtype=np.uint8).reshape(-1, side, side), faults
 
 
 @dataclass(frozen=True)

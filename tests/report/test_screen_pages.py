@@ -8,6 +8,9 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import GroupKFold, cross_val_predict
 
 from hcs.domain import tables as t
 from hcs.domain.config import HitsConfig, ReportConfig, ValuesTable
@@ -161,3 +164,54 @@ def test_controls_in_columns_of_their_own_are_named():
 def test_controls_in_words(z_prime, expected):
     quality = {"z_prime": z_prime, "n_negcon": 2, "n_poscon": 0}
     assert expected in of_plate(quality, wells_of())[0]
+
+
+# ── a real plate ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_real_plate_whose_treatments_fill_columns_is_said_to_be_confounded(test_data, tmp_path):
+    """Score spaom2020 by a forest on intensities, folds by well, and read what its page says."""
+    folder = test_data / "spaom2020" / "dataset2D"
+    if not folder.is_dir():
+        pytest.skip(f"no spaom2020 in {test_data}")
+    wells = pd.read_csv(folder / "metadata.csv")
+    features = []
+    for name in wells["colrow"]:
+        planes = tifffile.imread(folder / "images" / f"{name}.tif").reshape(-1, 270, 270)[:2]
+        parts = [np.percentile(plane, [1, 25, 50, 75, 99]) for plane in planes]
+        features.append(np.concatenate([*parts, planes.std(axis=(1, 2))]))
+    forest = RandomForestClassifier(n_estimators=60, random_state=0)
+    is_treated = (wells["treatment"] == "pre2i").to_numpy()
+    folds = GroupKFold(6)
+    scores = cross_val_predict(
+        forest, np.array(features), is_treated, groups=wells["colrow"], cv=folds,
+        method="predict_proba",
+    )[:, 1]  # fmt: skip
+    wells.assign(plate="SPAOM", score=scores).to_csv(tmp_path / "scores.csv", index=False)
+    stage.run(
+        HitsConfig(
+            source=ValuesTable(path=str(tmp_path / "scores.csv"), columns=("score",)),
+            out=str(tmp_path / "hits.parquet"),
+            reference="samples",
+        )
+    )
+    hits = pd.read_parquet(tmp_path / "hits.parquet")
+    by_treatment = hits.groupby(t.COMPOUND)[t.SCORE].mean()
+    assert by_treatment.idxmax() == "pre2i"
+    columns = hits[t.WELL].str[1:]
+    assert hits.groupby(columns)[t.COMPOUND].nunique().eq(1).all()
+    assert (
+        hits.groupby(columns)[t.SCORE]
+        .mean()
+        .nlargest(3)
+        .index.isin(columns[hits[t.COMPOUND].eq("pre2i")])
+        .sum()
+        >= 2
+    )
+    write_report(ReportConfig(study=str(tmp_path), out=str(tmp_path / "report.html")))
+    page = words(tmp_path / "report_screen" / "SPAOM.html")
+    assert "each of the 12 columns holds one treatment only (4 treatments)" in page
+    assert "cannot be told from an effect of the treatment" in page
+    assert "Treated wells differ by column (p" in page
+    assert "No Z′: 0 usable negative and 0 usable positive controls" in page
+    assert "Treatment and position cannot be told apart on SPAOM" in words(tmp_path / "report.html")

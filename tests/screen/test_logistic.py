@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import curve_fit
 
 from hcs.screen.logistic import Bounds, fit_curve, log_logistic
 
@@ -130,3 +131,31 @@ def test_an_end_that_the_data_do_not_bound_is_infinite():
     curve = fit_curve(dose, response)
     assert curve.status == "fitted"
     assert np.isinf(curve.intervals[:, 1]).any()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_scipys_curve_fit_finds_no_better_curve_and_the_same_one(seed):
+    rng = np.random.default_rng(seed)
+    dose = np.repeat(np.logspace(-2, 1.5, 8), 3)
+    true = (
+        rng.uniform(-0.2, 0.2),
+        rng.uniform(0.7, 1.3),
+        rng.uniform(-1.2, 0.3),
+        rng.uniform(0.7, 2.5),
+    )
+    response = log_logistic(dose, *true) + rng.normal(0, 0.05, dose.size)
+    ours = fit_curve(dose, response)
+    assert ours.status == "fitted"
+
+    def written_out(x, bottom, top, log10_ec50, hill):
+        return bottom + (top - bottom) / (1 + (10**log10_ec50 / x) ** hill)
+
+    theirs, covariance = curve_fit(written_out, dose, response, p0=true, xtol=1e-13, ftol=1e-13)
+    found = (ours.at_zero, ours.at_infinity, ours.log10_ec50, ours.hill)
+    assert found == pytest.approx(tuple(theirs), rel=2e-4, abs=2e-4)
+    squares = np.sum((response - written_out(dose, *theirs)) ** 2)
+    assert ours.residual_sd**2 * (dose.size - 4) == pytest.approx(squares, rel=1e-6)
+    # Where the curve is well determined, profile and Wald interval of EC50 are about as wide.
+    wald = 2 * 2.086 * np.sqrt(covariance[2, 2])
+    if wald < 0.4:  # decades
+        assert np.diff(ours.intervals[2])[0] == pytest.approx(wald, rel=0.35)
