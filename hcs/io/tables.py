@@ -56,13 +56,10 @@ def join_tables(
     Returns
     -------
     int
-        Number of rows. Parts without rows leave nothing behind but their columns.
+        Number of rows. Parts without rows leave nothing behind, not even the types that their
+        columns happen to have.
     """
-    schemas = []
-    for part in parts:
-        with runs.as_path(part).open("rb") as stream:
-            schemas.append(pq.read_schema(stream).remove_metadata())
-    schema = pa.unify_schemas(schemas, promote_options="permissive")
+    schema = _common_schema(parts)
     metadata = {_PROVENANCE_KEY: json.dumps(dict(provenance)).encode()}
     n_rows = 0
     with (
@@ -76,6 +73,18 @@ def join_tables(
                 writer.write_table(_with_schema(table, schema))
                 n_rows += table.num_rows
     return n_rows
+
+
+def _common_schema(parts: Sequence[runs.AnyPath]) -> pa.Schema:
+    """Columns of all parts that have rows, each of a type that holds all of its values."""
+    filled, empty = [], []
+    for part in parts:
+        with runs.as_path(part).open("rb") as stream:
+            file = pq.ParquetFile(stream)
+            (filled if file.metadata.num_rows else empty).append(
+                file.schema_arrow.remove_metadata()
+            )
+    return pa.unify_schemas(filled or empty[:1], promote_options="permissive")
 
 
 def _with_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -22,7 +22,7 @@ SSMD_CLASSES: Final = (
     (0.25, "very weak"),
     (0.0, "extremely weak"),
 )
-"""Least absolute SSMD of each class; Zhang 2009, doi 10.2217/14622416.10.3.345."""
+"""Least absolute SSMD of each class; Zhang 2009, see :func:`ssmd_class`."""
 
 
 def z_prime(negative: GroupStats, positive: GroupStats) -> Floats:
@@ -165,7 +165,8 @@ def ssmd_class(values: Floats) -> NDArray[np.object_]:
 
     References
     ----------
-    Zhang 2009, Pharmacogenomics 10:345-358, doi 10.2217/14622416.10.3.345.
+    Zhang 2009, "A method for effectively comparing gene effects in multiple conditions in RNAi
+    and expression-profiling research", Pharmacogenomics 10(3):345-358.
     """
     limits = np.array([limit for limit, _ in SSMD_CLASSES][::-1])
     names = np.array([name for _, name in SSMD_CLASSES][::-1], dtype=object)
@@ -188,7 +189,9 @@ def signal_window(negative: GroupStats, positive: GroupStats) -> Floats:
 
     References
     ----------
-    Sittampalam et al. 1997, J Biomol Screen 2:159-169, doi 10.1177/108705719700200306.
+    Sittampalam et al. 1997, "Design of signal windows in high throughput screening assays for
+    drug discovery", J Biomol Screen 2(3):159-169; compared with Z' by Iversen et al. 2006, J
+    Biomol Screen 11(3):247-252.
     """
     separation = np.abs(positive.mean - negative.mean)
     sd_of_higher = np.where(positive.mean >= negative.mean, positive.sd, negative.sd)

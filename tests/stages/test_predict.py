@@ -1,0 +1,157 @@
+"""``hcs predict``: every image keeps its own score, whatever else is in its block; parts join."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hcs.domain import tables as t
+from hcs.domain.config import (
+    Backbone,
+    Head,
+    HitsConfig,
+    IngestConfig,
+    PredictConfig,
+    ScoresOfImages,
+)
+from hcs.domain.splits import Group
+from hcs.errors import InputError
+from hcs.io import heads as io_heads
+from hcs.io import runs
+from hcs.io import tables as io_tables
+from hcs.learn.headweights import HeadWeights, initial_weights
+from hcs.learn.splits import make_splits
+from hcs.learn.weights import resolve_weights
+from hcs.stages import hits, ingest, predict
+
+N_HEADS = 4
+KEY = [t.SPLIT, *t.IMAGE_KEY]
+
+
+def write_models(folder: Path) -> Path:
+    """Write untrained heads of clones that stand on no plate here."""
+    groups = [
+        Group(name=f"{label}{i}", label=label, donor=None, n_images=1)
+        for label in ("ALS", "control")
+        for i in range(4)
+    ]
+    splits = make_splits(
+        groups, group_by=t.CLONE, label=t.DIAGNOSIS, positive="ALS", n_splits=N_HEADS,
+        train=2, validation=1, test=1, seed=0,
+    )  # fmt: skip
+    stacked = HeadWeights.concatenate(
+        [initial_weights(Head(hidden_units=8), 512, 2, (0, i, 0)) for i in range(N_HEADS)]
+    )
+    arrays = {name: getattr(stacked, name) for name in ("w1", "b1", "w2", "b2")}
+    io_heads.write_heads(folder, arrays)
+    runs.write_bytes(folder / io_heads.SPLITS, splits.to_json().encode())
+    base = Backbone(weights="random")
+    manifest = {
+        "images": {"channel": None, "image_px": 32, "median_level": 63.0},
+        "backbone": base,
+        "weights": "random",
+        "weights_fingerprint": resolve_weights(base).fingerprint,
+        "provenance": {"inputs": {}},
+    }
+    runs.write_json(folder / io_heads.MANIFEST, manifest)
+    return folder
+
+
+@pytest.fixture
+def plate(source, tmp_path) -> Path:
+    """Ingest twelve wells with two fields each."""
+    out = tmp_path / "P1.zarr"
+    config = IngestConfig(
+        source=str(source.images), out=str(out), platemap=str(source.platemap), plate_name="P1"
+    )
+    ingest.run(config)
+    return out
+
+
+def test_one_unreadable_image_leaves_the_others_their_scores(plate, tmp_path):
+    models = write_models(tmp_path / "models")
+    settings = {"models": str(models), "batch_images": 5}
+    whole, broken = tmp_path / "whole.parquet", tmp_path / "broken.parquet"
+    predict.run(PredictConfig(plates=(str(plate),), out=str(whole), **settings))
+    other = tmp_path / "broken" / "P1.zarr"
+    shutil.copytree(plate, other)
+    pixels = [p for p in (other / "B" / "2" / "0" / "0").rglob("*") if p.is_file()]
+    for file in pixels:
+        if file.name != "zarr.json":
+            file.write_bytes(b"no image")
+    result = predict.run(PredictConfig(plates=(str(other),), out=str(broken), **settings))
+    (problem,) = result.problems
+    assert (problem.well, problem.site) == ("B02", 1)
+    expected, found = pd.read_parquet(whole), pd.read_parquet(broken)
+    assert len(expected) == 24 * N_HEADS
+    assert len(found) == 23 * N_HEADS
+    joined = found.merge(expected, on=KEY, suffixes=("", "_whole"), validate="1:1")
+    assert len(joined) == len(found)
+    np.testing.assert_allclose(joined[t.SCORE], joined[f"{t.SCORE}_whole"], rtol=0, atol=0)
+    assert (joined[t.CLONE] == joined[f"{t.CLONE}_whole"]).all()
+    assert found[t.SCORE].nunique() > 23
+    assert set(found[t.ROLE]) == {"new"}
+
+
+# ── joining and reading a few plates at a time ──────────────────────────────────────────────────
+
+
+def part(plate, wells, **columns):
+    return pd.DataFrame(
+        {
+            t.MODEL: "cnn", t.SPLIT: np.int32(0), t.ROLE: "new", t.PLATE: plate, t.WELL: wells,
+            t.SITE: 1, t.SCORE: np.float32(0.5), **columns,
+        }
+    )  # fmt: skip
+
+
+def test_parts_join_though_columns_are_absent_or_empty_in_some(tmp_path):
+    frames = [
+        part("P1", ["A01"], Metadata_Compound=None),
+        part("P1", []),
+        part("P2", ["A01", "A02"], Metadata_Compound=["x", "y"], Metadata_passage=[1.0, 2.0]),
+    ]
+    files = []
+    for number, frame in enumerate(frames):
+        files.append(tmp_path / f"{number}.parquet")
+        io_tables.write_table(files[-1], frame)
+    out = tmp_path / "all.parquet"
+    assert io_tables.join_tables(files, out, {"stage": "predict"}) == 3
+    joined = io_tables.read_table(out)
+    assert joined[t.COMPOUND].tolist() == [None, "x", "y"]
+    assert joined["Metadata_passage"].isna().tolist() == [True, False, False]
+    assert joined[t.SCORE].dtype == np.float32
+    assert io_tables.read_provenance(out) == {"stage": "predict"}
+    assert [len(group) for group in io_tables.row_groups(out)] == [1, 2]
+
+
+def scores(tmp_path, parts):
+    """Write parts as one file, a row group each, and score its wells."""
+    files = []
+    for number, frame in enumerate(parts):
+        files.append(tmp_path / f"part{number}.parquet")
+        io_tables.write_table(files[-1], frame)
+    path = tmp_path / "predictions.parquet"
+    io_tables.join_tables(files, path, {})
+    config = HitsConfig(source=ScoresOfImages(path=str(path)), out=str(tmp_path / "hits.parquet"))
+    hits.run(config)
+    return pd.read_parquet(tmp_path / "hits.parquet")
+
+
+def test_a_plate_over_several_pieces_is_one_plate(tmp_path):
+    first = pd.concat([part("P1", ["A01"], Metadata_Site=1), part("P2", ["A01"], Metadata_Site=1)])
+    second = pd.concat([part("P2", ["A01"], Metadata_Site=2), part("P3", ["A01"])])
+    third = part("P3", ["A02"])
+    found = scores(tmp_path, [first, second, third]).set_index([t.PLATE, t.WELL])
+    assert found[t.N_IMAGES].to_dict() == {
+        ("P1", "A01"): 1, ("P2", "A01"): 2, ("P3", "A01"): 1, ("P3", "A02"): 1,
+    }  # fmt: skip
+
+
+def test_a_plate_that_comes_back_is_refused(tmp_path):
+    with pytest.raises(InputError, match="come back to plate 'P1' after other plates"):
+        scores(tmp_path, [part("P1", ["A01"]), part("P2", ["A01"]), part("P1", ["A02"])])
