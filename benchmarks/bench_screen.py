@@ -2,7 +2,7 @@
 
     python -m benchmarks.bench_screen [--plates 2604] [--curves 300] [--screens 20]
 
-0 curves or screens leave that part out.
+0 plates, curves or screens leave that part out.
 
 Speed: image scores to wells, then correction, normalization, tests, hit calling, plate quality
 and replicates combined for so many plates of 384 wells, each choice in a fresh process whose peak
@@ -210,6 +210,15 @@ def main() -> None:
     parser.add_argument("--curves", type=int, default=300)
     parser.add_argument("--screens", type=int, default=20)
     options = parser.parse_args()
+    if options.plates:
+        fast(options)
+    if options.screens:
+        right(options)
+    if options.curves:
+        fitted(options)
+
+
+def fast(options: argparse.Namespace) -> None:
     load = os.getloadavg()[0]
     rows = [in_fresh_process(choice, options.plates) for choice in CHOICES]
     report(
@@ -217,10 +226,6 @@ def main() -> None:
         rows,
         [f"load of the machine before the start: {load:.1f} on {os.cpu_count()} cores"],
     )
-    if options.screens:
-        right(options)
-    if options.curves:
-        fitted(options)
 
 
 def right(options: argparse.Namespace) -> None:

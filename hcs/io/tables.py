@@ -77,7 +77,8 @@ def join_tables(
 
 def _common_schema(parts: Sequence[runs.AnyPath]) -> pa.Schema:
     """Columns of all parts that have rows, each of a type that holds all of its values."""
-    filled, empty = [], []
+    filled: list[pa.Schema] = []
+    empty: list[pa.Schema] = []
     for part in parts:
         with runs.as_path(part).open("rb") as stream:
             file = pq.ParquetFile(stream)

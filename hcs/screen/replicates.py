@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from hcs.domain import tables
 from hcs.domain.screening import EmpiricalCall, HitsOptions, RobustZCall, SsmdCall
@@ -89,8 +89,10 @@ def call_compounds(hits: pd.DataFrame, options: HitsOptions | None = None) -> pd
         ``n_replicates`` and ``n_plates`` (without toxic wells, which count in ``n_toxic`` alone),
         ``score`` (median), ``robust_z`` (combined as chosen), ``ssmd`` (of the replicates; of the
         well where there is one) and ``ssmd_class``, ``p_value`` and ``q_value`` (Stouffer),
-        ``p_empirical`` and ``q_empirical``, ``rescue`` (mean), ``cell_fraction`` (median of all
-        wells), ``toxic`` (at least half of the wells), ``hit_direction``, ``hit``, ``reasons``.
+        ``p_empirical`` and ``q_empirical``, ``rescue`` (mean) with ``rescue_low`` and
+        ``rescue_high`` (95 %: Student's over replicates, Fieller's of a single well),
+        ``cell_fraction`` (median of all wells), ``toxic`` (at least half of the wells),
+        ``hit_direction``, ``hit``, ``reasons``.
 
     Raises
     ------
@@ -165,8 +167,25 @@ def _add_statistics(
         result[name] = _signed_stouffer(
             column(name), column(tables.ROBUST_Z), column(tables.DIRECTION), compound, n
         )
-    result[tables.RESCUE] = groups.group_mean(column(tables.RESCUE), compound, n)
+    _add_rescue(result, treated, compound)
     result[tables.DIRECTION] = np.nan_to_num(direction).astype(np.int8)
+
+
+def _add_rescue(result: pd.DataFrame, treated: pd.DataFrame, compound: Codes) -> None:
+    """Mean rescue with a 95 % interval: Student's over replicates, Fieller's of a single well."""
+    n = len(result)
+    low, middle, high = (
+        treated[name].to_numpy(np.float64)
+        for name in (tables.RESCUE_LOW, tables.RESCUE, tables.RESCUE_HIGH)
+    )
+    stats = groups.summarize(middle, compound, n)
+    count = stats.count.astype(np.float64)
+    margin = t.ppf(0.975, np.maximum(count - 1, 1)) * stats.sd / np.sqrt(np.maximum(count, 1))
+    alone = count < 2
+    result[tables.RESCUE] = stats.mean
+    for name, sign, of_well in ((tables.RESCUE_LOW, -1, low), (tables.RESCUE_HIGH, 1, high)):
+        single = groups.group_mean(of_well, compound, n)
+        result[name] = np.where(alone, single, stats.mean + sign * margin)
 
 
 def _signed_stouffer(p: Floats, z: Floats, direction: Floats, compound: Codes, n: int) -> Floats:

@@ -142,3 +142,19 @@ def test_no_compounds():
     assert len(call_compounds(hits.assign(**{t.COMPOUND: None}))) == 0
     with pytest.raises(UnknownNameError, match="no column 'Metadata_Compound'"):
         call_compounds(hits.drop(columns=t.COMPOUND))
+
+
+def test_rescue_of_replicates_has_students_interval_and_a_single_well_its_own():
+    hits, _, _ = call_hits(screen(5, shift=0.3))
+    found = call_compounds(hits).set_index(t.COMPOUND)
+    values = hits.loc[hits[t.COMPOUND] == "C03", t.RESCUE]
+    low, high = stats.t.interval(0.95, 2, values.mean(), stats.sem(values))
+    row = found.loc["C03"]
+    assert row[[t.RESCUE_LOW, t.RESCUE, t.RESCUE_HIGH]].tolist() == pytest.approx(
+        [low, values.mean(), high]
+    )
+    one = hits[hits[t.PLATE] == "P0"]
+    alone = call_compounds(one).set_index(t.COMPOUND).loc["C03"]
+    columns = [t.RESCUE_LOW, t.RESCUE, t.RESCUE_HIGH]
+    expected = one.loc[one[t.COMPOUND] == "C03", columns].iloc[0]
+    assert alone[columns].tolist() == pytest.approx(expected.tolist())
