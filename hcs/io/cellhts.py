@@ -11,7 +11,7 @@ from upath import UPath
 
 from hcs.domain import tables
 from hcs.domain.plate import PertType
-from hcs.errors import Fault, FaultsError, NotFoundError
+from hcs.errors import Fault, FaultsError, InputError, NotFoundError, UnknownNameError
 from hcs.io.platemap import parse_well
 from hcs.io.platemap_sheet import Sheet, read_sheet
 from hcs.io.runs import AnyPath, as_path
@@ -29,7 +29,7 @@ _KIND_OF: Final = {
     "empty": PertType.EMPTY,
 }
 
-_NAMES: Final = {"filename", "plate", "replicate"}
+_NAMES: Final = frozenset({"filename", "plate", "replicate"})
 
 
 def is_plate_list(sheet: Sheet) -> bool:
@@ -62,6 +62,8 @@ def read_screen(plate_list: AnyPath) -> pd.DataFrame:
     ------
     NotFoundError
         When the list or a plate file is absent.
+    UnknownNameError, InputError
+        When a column is absent, or several channels are listed.
     FaultsError
         With every line that is no well and no number, or a log that names no plate of the list.
 
@@ -69,7 +71,10 @@ def read_screen(plate_list: AnyPath) -> pd.DataFrame:
     ----------
     Boutros, Brás & Huber 2006, Genome Biol 7:R66, doi 10.1186/gb-2006-7-7-r66.
     """
-    listed = _frame(read_sheet(plate_list))
+    listed = _frame(read_sheet(plate_list), _NAMES)
+    if listed.get("channel", pd.Series(dtype=object)).nunique() > 1:
+        msg = f"{plate_list} lists several channels; give one plate list for each"
+        raise InputError(msg)
     folder = as_path(plate_list).parent
     faults: list[Fault] = []
     plates = [
@@ -86,9 +91,11 @@ def read_screen(plate_list: AnyPath) -> pd.DataFrame:
     return table.drop(columns=["plate", "replicate"])
 
 
-def _frame(sheet: Sheet) -> pd.DataFrame:
+def _frame(sheet: Sheet, needed: frozenset[str]) -> pd.DataFrame:
     """Cells as text, columns in lower case."""
     names = [name.casefold() for name in sheet.header]
+    for name in sorted(needed - set(names)):
+        raise UnknownNameError("column", name, sheet.file, sheet.header)
     return pd.DataFrame([cells for _, cells in sheet.rows], columns=names, dtype=object)
 
 
@@ -161,7 +168,7 @@ def _flags(file: UPath, table: pd.DataFrame) -> pd.Series:
     """Comment of every measurement that the screen log names; empty for the others."""
     if not file.is_file():
         return pd.Series("", index=table.index)
-    log = _frame(read_sheet(file))
+    log = _frame(read_sheet(file), frozenset({"plate", "sample", "well", "flag"}))
     log[tables.WELL] = [getattr(parse_well(text), "name", text) for text in log["well"]]
     words = log.get("comment", log["flag"]).replace("", "flagged")
     keys = zip(log["plate"], log["sample"], log[tables.WELL], strict=True)
