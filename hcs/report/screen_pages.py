@@ -179,9 +179,10 @@ def _screen_words(study: Study, table: pd.DataFrame) -> list[str]:
         z = quality["z_prime"]
         overlap, known = int((z < 0).sum()), int(z.notna().sum())
         if known and overlap:
+            where = f"{overlap} of {known} plates" if known > 1 else "the plate"
             said.append(
-                f"On {overlap} of {wording.counted(known, 'plate')} positive and negative controls "
-                "overlap (Z′ below 0): hits there are candidates to be repeated."
+                f"On {where} positive and negative controls overlap (Z′ below 0): hits there are "
+                "candidates to be repeated."
             )
         if not known:
             said.append("No plate has enough positive and negative controls for a Z′.")

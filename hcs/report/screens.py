@@ -308,8 +308,9 @@ def _curves(
     caption = (
         f"{wording.capital(wording.model_title(model))}: {dose_curves.effect_words(effect)} of "
         "every well against concentration. Strongest effect first. The half-way concentration is "
-        f"the vertical line, its 95 % interval the band; a dotted line joins medians where no "
-        f"curve fits better than a constant.{more} All numbers: dose_fits.csv."
+        f"the vertical line, its 95 % interval the band (?: the data leave that end open); a "
+        f"dotted line joins medians where no curve fits better than a constant."
+        f"{more} All numbers: dose_fits.csv."
     )
     legend = (
         (dose_curves.HIT_COLOR, "hit"),

@@ -234,6 +234,7 @@ def test_growth_rate_metrics_where_counts_at_time_zero_exist(tmp_path):
     doses = pd.read_parquet(tmp_path / "dose_fits.parquet").set_index(t.COMPOUND)
     assert doses.loc["K0", "gr_status"] == "fitted"
     assert doses.loc["K0", "gr50_um"] == pytest.approx(0.3, rel=0.02)
+    assert doses.loc["K0", "gr_hill"] == pytest.approx(1.5, rel=0.05)
     assert doses.loc["K0", "gr_inf"] == pytest.approx(0.0, abs=0.02)
     assert doses.loc["K5", "gr_status"] == "flat"
 
