@@ -31,7 +31,16 @@ from hcs.domain.layouts import (
     RegexLayout,
     ScanRLayout,
 )
-from hcs.domain.measuring import FixedLevel, MorphologyConfig, NoiseLevel, Otsu, Threshold
+from hcs.domain.measuring import (
+    FixedLevel,
+    Marker,
+    MorphologyConfig,
+    NeuriteLevel,
+    NoiseLevel,
+    Otsu,
+    SomaThreshold,
+    Threshold,
+)
 from hcs.domain.network import (
     Augmentation,
     Backbone,
@@ -369,7 +378,9 @@ __all__ = [
     "KubernetesCluster",
     "Layout",
     "LocalCluster",
+    "Marker",
     "MorphologyConfig",
+    "NeuriteLevel",
     "NoiseLevel",
     "OmeTiffLayout",
     "OmeZarrLayout",
@@ -385,6 +396,7 @@ __all__ = [
     "ScoresOfImages",
     "Seed",
     "SimulateConfig",
+    "SomaThreshold",
     "SlurmCluster",
     "SplitsConfig",
     "StackConfig",

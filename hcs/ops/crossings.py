@@ -20,6 +20,10 @@ _OPENING_COSINE: Final = 0.42
 _MAX_SHARED_WIDTHS: Final = 10.0
 """Two neurites that cross at a small angle run together over at most this many widths."""
 
+_KNOT_WIDTHS: Final = 1.5
+"""A shorter piece between two junctions is part of the knot in which two wide lines cross; its own
+direction, read over a few pixels, says nothing."""
+
 _STRAIGHT_COSINE: Final = -0.7
 """Mean cosine between the arms of two crossing lines, -1 when both go straight on."""
 
@@ -93,7 +97,10 @@ def find_crossings(
     both[arms.branch, arms.side] = np.arange(arms.branch.size)
     inner = (both != FREE).all(axis=1)
     shared = inner & (lengths <= _MAX_SHARED_WIDTHS * width_px)
-    shared[shared] = opening[both[shared]].all(axis=1)
+    shared[shared] = (others[both[shared], 0] != FREE).all(axis=1)
+    goes_on = opening[both[shared]].all(axis=1)
+    is_knot = lengths[shared] <= _KNOT_WIDTHS * width_px
+    shared[shared] = goes_on | (is_knot & _is_straight(arms, both[shared], others))
     pairs, resolved = _paired_across(arms, both[shared], others)
     fours, lone = _paired_in_one(arms, arms.meeting(4))
     resolved = np.union1d(resolved, arms.junction[fours[:, 0]]) if fours.size else resolved
@@ -136,17 +143,30 @@ def _openings(arms: _Arms, triples: Indices) -> tuple[NDArray[np.bool_], Indices
     return opening, others
 
 
+def _is_straight(arms: _Arms, ends: Indices, others: Indices) -> NDArray[np.bool_]:
+    """Whether the arms at both ends of each piece are two lines that go straight on."""
+    pairs = _matched(arms, others[ends[:, 0]], others[ends[:, 1]])
+    cosine = _cosine(arms, pairs[..., 0].ravel(), pairs[..., 1].ravel()).reshape(-1, 2)
+    straight: NDArray[np.bool_] = cosine.mean(axis=1) < _STRAIGHT_COSINE
+    return straight
+
+
+def _matched(arms: _Arms, here: Indices, there: Indices) -> Indices:
+    """Pair two arms here with two arms there so that they turn least; shape (P, 2, 2)."""
+    straight = _cosine(arms, here[:, 0], there[:, 0]) + _cosine(arms, here[:, 1], there[:, 1])
+    swapped = _cosine(arms, here[:, 0], there[:, 1]) + _cosine(arms, here[:, 1], there[:, 0])
+    there = np.where((swapped < straight)[:, None], there[:, ::-1], there)
+    return np.stack([here, there], axis=2)
+
+
 def _paired_across(arms: _Arms, ends: Indices, others: Indices) -> tuple[Indices, Indices]:
     """Pair the arms at both ends of shared pieces; also which junctions that settles."""
     if ends.size == 0:
         return np.zeros((0, 2), np.intp), np.zeros(0, np.intp)
-    here, there = others[ends[:, 0]], others[ends[:, 1]]
-    straight = _cosine(arms, here[:, 0], there[:, 0]) + _cosine(arms, here[:, 1], there[:, 1])
-    swapped = _cosine(arms, here[:, 0], there[:, 1]) + _cosine(arms, here[:, 1], there[:, 0])
-    there = np.where((swapped < straight)[:, None], there[:, ::-1], there)
-    through = np.stack([here, there], axis=2).reshape(-1, 2)
+    pairs = _matched(arms, others[ends[:, 0]], others[ends[:, 1]])
+    through = pairs.reshape(-1, 2)
     # The shared piece itself goes with the first of the two.
-    piece = np.stack([ends[:, 0], here[:, 0]], axis=1)
+    piece = np.stack([ends[:, 0], pairs[:, 0, 0]], axis=1)
     return np.concatenate([through, piece]), np.unique(arms.junction[ends])
 
 

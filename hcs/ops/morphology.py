@@ -14,8 +14,8 @@ from hcs.ops import quality
 from hcs.ops.filters import estimate_background
 from hcs.ops.intensity import plane_statistics
 from hcs.ops.neurites import UNASSIGNED, Neurites, trace_neurites
-from hcs.ops.ridges import find_ridges
-from hcs.ops.scales import Scales
+from hcs.ops.ridges import find_centers, find_ridges
+from hcs.ops.scales import Scales, with_estimates
 from hcs.ops.segment import LabelPlane, Somas, segment_somas
 
 MEAN_SOMA_AREA: Final = "Image_Soma_MeanArea"
@@ -90,13 +90,15 @@ def measure_field(
         When the image is not one plane of numbers, see
         :func:`hcs.ops.intensity.plane_statistics`.
     """
-    scales = Scales.of(settings, pixel_size_um)
     statistics = plane_statistics(image)
+    settings = with_estimates(settings, [image], pixel_size_um)
+    scales = Scales.of(settings, pixel_size_um)
     values = image.astype(np.float32)
     signal = values - estimate_background(values, scales.soma_diameter_px)
     ridges = find_ridges(signal, scales.ridge_sigma_px)
-    somas = segment_somas(signal, ridges, scales, settings)
-    neurites = trace_neurites(ridges, somas, scales, settings.neurite_threshold)
+    centers = find_centers(ridges, settings.neurite_threshold)
+    somas = segment_somas(signal, centers.brightness, scales, settings)
+    neurites = trace_neurites(ridges, centers, somas, scales)
     cells = _cell_columns(values, somas, neurites, pixel_size_um)
     features = {
         **_shape_features(cells, somas, neurites, pixel_size_um),

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from scipy.sparse import csgraph
 from skimage.morphology import skeletonize
 
-from hcs.domain.config import Threshold
 from hcs.ops.branches import Branches, find_branches
 from hcs.ops.bridges import bridge_gaps
 from hcs.ops.crossings import Crossings, find_crossings
@@ -21,8 +20,9 @@ from hcs.ops.graph import (
     smooth_path,
     touched_labels,
 )
-from hcs.ops.prune import without_pieces, without_spurs
-from hcs.ops.ridges import Ridges, center_lines
+from hcs.ops.hidden import hidden_factor
+from hcs.ops.prune import with_trimmed_ends, without_pieces, without_spurs
+from hcs.ops.ridges import Centers, Ridges, center_lines
 from hcs.ops.scales import Scales
 from hcs.ops.segment import LabelPlane, Somas
 
@@ -42,7 +42,12 @@ class Neurites:
     graph
         Pixels of the skeleton outside of somas.
     lengths
-        Length that belongs to each pixel, shape (N,), in pixels of the plane.
+        Length that each pixel stands for, shape (N,), in pixels of the plane: traced, and
+        corrected for neurites that lie hidden (:mod:`hcs.ops.hidden`).
+    traced_px
+        Sum of the traced lengths alone.
+    n_crossings
+        Places where two neurites cross.
     owner
         Object number of the soma each pixel's neurite grows from, or :data:`UNASSIGNED`;
         shape (N,), uint16.
@@ -52,6 +57,8 @@ class Neurites:
 
     graph: PixelGraph
     lengths: NDArray[np.float64]
+    traced_px: float
+    n_crossings: int
     owner: NDArray[np.uint16]
     mask: NDArray[np.bool_]
 
@@ -62,19 +69,17 @@ class Neurites:
         return plane
 
 
-def trace_neurites(ridges: Ridges, somas: Somas, scales: Scales, threshold: Threshold) -> Neurites:
+def trace_neurites(ridges: Ridges, centers: Centers, somas: Somas, scales: Scales) -> Neurites:
     """Find the neurites of a field.
 
     Parameters
     ----------
-    ridges
-        Ridges of the signal above background.
+    ridges, centers
+        Ridges of the signal above background, and their middle lines.
     somas
         Somas of the field.
     scales
         Expected sizes.
-    threshold
-        How the level that separates neurites from noise is chosen.
 
     Returns
     -------
@@ -82,7 +87,7 @@ def trace_neurites(ridges: Ridges, somas: Somas, scales: Scales, threshold: Thre
         Of no pixels when there are none.
     """
     bodies = somas.labels > 0
-    mask = center_lines(ridges, threshold, bodies)
+    mask = center_lines(ridges, centers, bodies)
     skeleton = skeletonize(mask & ~bodies)
     graph = _tidied(skeleton, ridges, somas.labels, scales)
     branches = find_branches(graph)
@@ -90,7 +95,9 @@ def trace_neurites(ridges: Ridges, somas: Somas, scales: Scales, threshold: Thre
     lengths = lengths_of_pixels(graph)
     lengths[branches.of_branches(crossings.shared)] *= 2
     owner = _owners(graph, branches, crossings, somas)
-    return Neurites(graph, lengths, owner, mask & ~bodies)
+    traced_px = float(lengths.sum())
+    lengths *= hidden_factor(graph, lengths, scales.neurite_width_px, mask.shape)
+    return Neurites(graph, lengths, traced_px, crossings.n_crossings, owner, mask & ~bodies)
 
 
 def _tidied(
@@ -99,9 +106,12 @@ def _tidied(
     """Take off spurs, close gaps, and drop what then is still too short."""
     spur_px = _SPUR_WIDTHS * scales.neurite_width_px
     graph = without_spurs(skeleton, somas, spur_px)
-    bridged = bridge_gaps(graph, somas, ridges.blurred[1:-1, 1:-1], scales.neurite_width_px)
+    blurred = ridges.blurred[1:-1, 1:-1]
+    bridged = bridge_gaps(graph, somas, blurred, scales.neurite_width_px)
     graph = without_spurs(bridged, somas, spur_px)
-    return without_pieces(graph, ridges.strength, somas, (spur_px, scales.min_neurite_length_px))
+    least_px = (spur_px, scales.min_neurite_length_px)
+    graph = without_pieces(graph, ridges.strength, somas, least_px)
+    return with_trimmed_ends(graph, blurred, somas, scales.neurite_width_px)
 
 
 def _owners(

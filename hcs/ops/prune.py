@@ -8,13 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csgraph
 
-from hcs.ops.branches import Indices
+from hcs.ops.branches import Indices, walk
 from hcs.ops.filters import FloatPlane
 from hcs.ops.graph import PixelGraph, lengths_of_pixels, link_matrix, pixel_graph, touched_labels
 from hcs.ops.segment import LabelPlane
 
 _PASSES: Final = 2
 """Spurs can carry spurs: removal is repeated so often at most."""
+
+_TRIM_WIDTHS: Final = 2.0
+"""Loose ends are cut back by at most this many neurite widths."""
 
 _SPOT_LEVEL: Final = 0.35
 """Share of a piece's greatest strength above which a neurite stays over most of its length."""
@@ -83,6 +86,40 @@ def without_pieces(
     minor |= ~rooted & _is_spot(graph, piece, strength, least_px[1])
     minor |= _hugs_rim(graph, piece, strength.shape, least_px[0] / 2)
     return _kept(graph, ~minor[piece], strength.shape)
+
+
+def with_trimmed_ends(
+    graph: PixelGraph, blurred: FloatPlane, somas: LabelPlane, width_px: float
+) -> PixelGraph:
+    """Cut loose ends back to where the line has half of its brightness.
+
+    A blurred line fades out beyond its end; half of its brightness is at the end itself.
+
+    Parameters
+    ----------
+    graph
+        The skeleton.
+    blurred
+        Shape (Y, X): blurred signal above background.
+    somas
+        Shape (Y, X): labels of somas; ends at a soma stay.
+    width_px
+        Width of a neurite; an end is cut by at most twice as much.
+
+    Returns
+    -------
+    PixelGraph
+        What is left.
+    """
+    ends = np.flatnonzero((graph.degree == 1) & (touched_labels(graph, somas) == 0))
+    longest_cut = max(round(_TRIM_WIDTHS * width_px), 1)
+    trails = walk(graph, ends, 3 * longest_cut)
+    values = blurred[graph.y[trails], graph.x[trails]]
+    half = np.median(values[:, longest_cut:], axis=1, keepdims=True) / 2
+    beyond = np.logical_and.accumulate(values[:, :longest_cut] < half, axis=1)
+    kept = np.ones(graph.size, bool)
+    kept[trails[:, :longest_cut][beyond]] = False
+    return _kept(graph, kept, somas.shape)
 
 
 def _is_spot(

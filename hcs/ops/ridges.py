@@ -33,8 +33,9 @@ _CONTRAST: Final = 0.2
 """A line is narrow: its curvature is at least this share of its height above background. Half of
 that height is usual; the rims and folds of wide bodies have less."""
 
-_FAINT_PERCENTILE: Final = 30
-"""Where the brightness of lines is read, below what the flanks of somas add."""
+_LINE_CONTRAST: Final = 0.3
+_MIN_LINE_PX: Final = 100
+"""Neurites are clearly narrow and not a few specks: else their usual brightness is not known."""
 
 _QUIET_PERCENTILE: Final = 30
 """The response's spread is read here, so that even dense neurites do not enter into it."""
@@ -69,11 +70,34 @@ class Ridges:
     sigma_px: float
     blurred: FloatPlane
 
-    def brightness(self, threshold: Threshold) -> float:
-        """Typical height of the lines in the blurred plane, in counts; 0 without lines."""
-        high = _high_level(self.strength, threshold)
-        on_lines = self.blurred[1:-1, 1:-1][self.strength > high] if high > 0 else np.zeros(0)
-        return float(np.percentile(on_lines, _FAINT_PERCENTILE)) if on_lines.size else 0.0
+
+@dataclass(frozen=True, slots=True)
+class Centers:
+    """Pixels on the middle of a ridge that exceed the low level.
+
+    Attributes
+    ----------
+    y, x
+        Where they are, shape (N,).
+    strength, height
+        Strength of the ridge, and height of the blurred plane above background, in counts.
+    high, low
+        Levels of the strength: what noise does not reach, and down to where a line is followed;
+        0 without structure.
+    """
+
+    y: NDArray[np.intp]
+    x: NDArray[np.intp]
+    strength: FloatPlane
+    height: FloatPlane
+    high: float
+    low: float
+
+    @property
+    def brightness(self) -> float:
+        """Median height of the lines in the blurred plane, in counts; 0 without lines."""
+        on_line = (self.strength > self.high) & (self.strength > _LINE_CONTRAST * self.height)
+        return float(np.median(self.height[on_line])) if on_line.sum() >= _MIN_LINE_PX else 0.0
 
 
 def find_ridges(image: FloatPlane, sigma_px: float) -> Ridges:
@@ -108,14 +132,11 @@ def find_ridges(image: FloatPlane, sigma_px: float) -> Ridges:
     return Ridges(clipped, sigma_px, padded)
 
 
-def center_lines(
-    ridges: Ridges, threshold: Threshold, bodies: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Find pixels on the middle of a ridge, followed from its strong into its weak parts.
+def find_centers(ridges: Ridges, threshold: Threshold) -> Centers:
+    """Find pixels on the middle of a ridge.
 
     A pixel is on the middle line when the top of the parabola across the ridge lies within it
-    (Steger 1998, doi 10.1109/34.659930). Lines are kept where they exceed the low level and are
-    connected with a pixel above the high level.
+    (Steger 1998, doi 10.1109/34.659930).
 
     Parameters
     ----------
@@ -124,6 +145,32 @@ def center_lines(
     threshold
         ``noise``: the high level is a multiple of the response's own spread; ``otsu``: Otsu's
         level of the positive responses; ``fixed``: given in counts of the response.
+
+    Returns
+    -------
+    Centers
+        Of no pixels for an image without structure.
+    """
+    strength = ridges.strength
+    high = _high_level(strength, threshold)
+    low = high * _LOW_FRACTION
+    places = np.flatnonzero(strength > low) if high > 0 else np.zeros(0, np.intp)
+    y, x = np.divmod(places, strength.shape[1])
+    on_center = _is_center(ridges.blurred, y + 1, x + 1, _SLOPE_SIGMAS * ridges.sigma_px)
+    y, x = y[on_center], x[on_center]
+    return Centers(y, x, strength[y, x], ridges.blurred[y + 1, x + 1], high, low)
+
+
+def center_lines(ridges: Ridges, centers: Centers, bodies: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Follow middle lines from their strong into their weak parts.
+
+    Lines are kept where they exceed the low level and are connected with enough pixels above it;
+    what is much weaker than a line beside it, or wide, is left out.
+
+    Parameters
+    ----------
+    ridges, centers
+        See :func:`find_ridges` and :func:`find_centers`.
     bodies
         Shape (Y, X), bool: somas, whose strong edges do not count.
 
@@ -132,25 +179,20 @@ def center_lines(
     ndarray
         Shape (Y, X), bool; all False for an image without structure.
     """
-    strength = np.where(bodies, np.float32(0), ridges.strength)
-    lines = np.zeros(strength.shape, bool)
-    high = _high_level(strength, threshold)
-    if high <= 0:
+    lines = np.zeros(bodies.shape, bool)
+    if centers.y.size == 0:
         return lines
-    low = high * _LOW_FRACTION
     block = max(1, round(_NEIGHBORHOOD_SIGMAS * ridges.sigma_px / 2))
-    y, x = np.divmod(np.flatnonzero(strength > low), strength.shape[1])
-    nearby = _largest_nearby(strength, bodies, block)[y // block, x // block]
-    height = ridges.blurred[1:-1, 1:-1][y, x]
-    prominent = strength[y, x] > np.maximum(nearby * _PROMINENCE, height * _CONTRAST)
-    y, x = y[prominent], x[prominent]
-    on_center = _is_center(ridges.blurred, y + 1, x + 1, _SLOPE_SIGMAS * ridges.sigma_px)
-    y, x = y[on_center], x[on_center]
+    y, x, strength = centers.y, centers.x, centers.strength
+    nearby = _largest_nearby(ridges.strength, bodies, block)[y // block, x // block]
+    kept = strength > np.maximum(nearby * _PROMINENCE, centers.height * _CONTRAST)
+    kept &= ~bodies[y, x]
+    y, x, strength = y[kept], x[kept], strength[kept]
     lines[y, x] = True
     line, count = ndimage.label(lines, np.ones((3, 3)))
     line_of = line[y, x]
-    excess = np.bincount(line_of, strength[y, x] - low, minlength=count + 1)
-    lines[y, x] = (excess > (high - low) * _EVIDENCE_PX)[line_of]
+    excess = np.bincount(line_of, strength - centers.low, minlength=count + 1)
+    lines[y, x] = (excess > (centers.high - centers.low) * _EVIDENCE_PX)[line_of]
     return lines
 
 

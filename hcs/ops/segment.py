@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import watershed
 
-from hcs.domain.config import FixedLevel, MorphologyConfig, NoiseLevel, Threshold
+from hcs.domain.config import FixedLevel, MorphologyConfig, NoiseLevel, SomaThreshold
 from hcs.ops.filters import FloatPlane, smooth
 from hcs.ops.intensity import downsample_mean
 from hcs.ops.quality import estimate_noise
-from hcs.ops.ridges import Ridges
 from hcs.ops.scales import Scales
 
 LabelPlane = NDArray[np.uint16]
@@ -37,6 +36,12 @@ _MIN_AREA_FRACTION: Final = 0.25
 _MIN_FILL: Final = 0.77
 """Mean of a soma after the opening over its mean before. A body loses little (0.8 and more on
 drawn fields); a bundle or a crossing of neurites is not filled and loses more (0.78 and less)."""
+
+_FULL: Final = 0.93
+_MAX_GLARE: Final = 0.4
+"""Mean of the pixels around a soma over its own height. Where neurites cross, bright ones lead
+away all around (0.4 and more on drawn fields, a soma has 0.3 at most); only what is filled as
+evenly as :data:`_FULL` may have such surroundings."""
 
 _MIN_PIXEL_FILL: Final = 0.65
 """The same of a single pixel: below, it belongs to a neurite that leaves the soma."""
@@ -86,7 +91,7 @@ class Somas:
 
 
 def segment_somas(
-    signal: FloatPlane, ridges: Ridges, scales: Scales, settings: MorphologyConfig
+    signal: FloatPlane, neurite_counts: float, scales: Scales, settings: MorphologyConfig
 ) -> Somas:
     """Find somas and separate those that touch.
 
@@ -99,8 +104,8 @@ def segment_somas(
     ----------
     signal
         Shape (Y, X), counts above background.
-    ridges
-        Ridges of the signal: somas are not darker than neurites.
+    neurite_counts
+        Usual height of neurites: somas are not darker than they are.
     scales
         Expected sizes.
     settings
@@ -117,7 +122,6 @@ def segment_somas(
     disk = _disk(diameter * _OPENING_DIAMETERS / 2)
     opened = _shifted(_shifted(coarse, disk, np.minimum), disk, np.maximum)
     noise = estimate_noise(coarse)
-    neurite_counts = ridges.brightness(settings.neurite_threshold)
     level = _level(settings.soma_threshold, max(_NOISE_MULTIPLE * noise, neurite_counts))
     summit = ndimage.maximum_filter(opened, round(_SUMMIT_DIAMETERS * diameter), mode="nearest")
     body = opened > np.maximum(level, summit * _SUMMIT_FRACTION)
@@ -129,10 +133,12 @@ def segment_somas(
         np.bincount(seeds.ravel(), coarse.ravel()), 1e-12
     )
     zones = _expanded(seeds, round(diameter * _ZONE_DIAMETERS))
+    rims = np.where(seeds > 0, 0, zones)
     heights = _percentiles(opened, seeds, _HEIGHT_PERCENTILE, fill.size)
-    bases = _percentiles(opened, np.where(seeds > 0, 0, zones), _BASE_PERCENTILE, fill.size)
+    bases = _percentiles(opened, rims, _BASE_PERCENTILE, fill.size)
     levels = bases + _OUTLINE_FRACTION * (heights - bases)
-    filled = fill >= _MIN_FILL
+    glare = _means(coarse, rims, fill.size) / np.maximum(heights, 1e-12)
+    filled = (fill >= _MIN_FILL) & ((glare < _MAX_GLARE) | (fill > _FULL))
     filled[0] = False
     objects = np.repeat(np.repeat(np.where(filled[zones], zones, 0), factor, 0), factor, 1)
     objects = objects[: signal.shape[0], : signal.shape[1]]
@@ -147,7 +153,7 @@ def _disk(radius: float) -> NDArray[np.bool_]:
     return disk
 
 
-def _level(threshold: Threshold, floor: float) -> float:
+def _level(threshold: SomaThreshold, floor: float) -> float:
     """Lowest opened value of a soma, in counts."""
     if isinstance(threshold, FixedLevel):
         return threshold.level_counts
@@ -222,6 +228,13 @@ def _numbered(objects: Labels, diameter: float) -> Somas:
     numbers = np.zeros(is_soma.size, np.uint16)
     numbers[np.flatnonzero(is_soma)[:count]] = np.arange(1, count + 1)
     return Somas(numbers[objects], count, (objects > 0) & ~is_soma[objects])
+
+
+def _means(values: FloatPlane, labels: Labels, size: int) -> NDArray[np.float64]:
+    """Mean of the values under each label, by index; 0 for absent labels."""
+    counts = np.bincount(labels.ravel(), minlength=size)
+    sums: NDArray[np.float64] = np.bincount(labels.ravel(), values.ravel(), size)
+    return sums / np.maximum(counts, 1)
 
 
 def _percentiles(values: FloatPlane, labels: Labels, percentile: float, size: int) -> FloatPlane:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hcs.domain.config import FixedLevel, MorphologyConfig, NoiseLevel, Otsu
+from hcs.domain.config import FixedLevel, MorphologyConfig, NeuriteLevel, NoiseLevel, Otsu
 from hcs.errors import ImageReadError
 from hcs.ops.morphology import CLASSIC_COLUMNS, CLASSIC_COLUMNS_PX, measure_field
 from hcs.ops.neurites import UNASSIGNED
@@ -93,7 +93,7 @@ def test_neurites_belong_to_the_soma_they_grow_from():
 
 def test_units_scale_with_the_pixel():
     image, _ = draw(Drawing(shape=(256, 256), n_neurons=2), 5)
-    in_px = measure(image)
+    in_px = measure(image, soma_diameter_px=22.0, neurite_width_px=3.0)
     in_um = measure(
         image,
         pixel_size_um=0.5,
@@ -152,9 +152,10 @@ ODD_IMAGES = [
 
 
 @pytest.mark.parametrize("image", ODD_IMAGES)
-@pytest.mark.parametrize("threshold", [Otsu(), NoiseLevel(), FixedLevel(level_counts=100)])
+@pytest.mark.parametrize("threshold", [NeuriteLevel(), NoiseLevel(), FixedLevel(level_counts=100)])
 def test_odd_images_have_defined_results(image, threshold):
-    field = measure(image, soma_threshold=threshold, neurite_threshold=threshold)
+    neurite = Otsu() if threshold.kind == "neurites" else threshold
+    field = measure(image, soma_threshold=threshold, neurite_threshold=neurite)
     assert field.soma.shape == field.neurites.shape == image.shape
     may_be_nan = {AREA, "Image_Neurite_LengthPerCell_px"} if field.features[COUNT] == 0 else set()
     for name, value in field.features.items():

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from hcs.domain.config import FixedLevel, MorphologyConfig, NoiseLevel
-from hcs.ops.ridges import find_ridges
+from hcs.ops.ridges import find_centers, find_ridges
 from hcs.ops.scales import Scales
 from hcs.ops.segment import segment_somas
 
@@ -18,7 +18,8 @@ def _segment(clean, noise=10.0, **settings):
     signal = (blurred + rng.normal(0, noise, clean.shape)).astype(np.float32)
     config = MorphologyConfig(**settings)
     scales = Scales.of(config, None)
-    return segment_somas(signal, find_ridges(signal, scales.ridge_sigma_px), scales, config)
+    centers = find_centers(find_ridges(signal, scales.ridge_sigma_px), config.neurite_threshold)
+    return segment_somas(signal, centers.brightness, scales, config)
 
 
 def _body(y0, x0, a, b, angle_deg=0.0, shape=(160, 160)):

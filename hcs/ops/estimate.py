@@ -1,0 +1,169 @@
+"""Sizes read from an image when none are given: width of its neurites, diameter of its somas."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from hcs.domain.config import NoiseLevel
+from hcs.ops.filters import FloatPlane, estimate_background, smooth
+from hcs.ops.intensity import downsample_mean
+from hcs.ops.ridges import find_centers, find_ridges
+
+_FWHM_SIGMAS: Final = 2.3548
+"""Full width at half maximum of a Gaussian, in standard deviations."""
+
+_FIRST_SIGMA_PX: Final = 2.0
+_BLUR_RATIO: Final = 1.4
+_SIGMA_WIDTHS: Final = 0.5
+"""Blur of the second look, in widths of the first."""
+
+_DIFFERENCE_VARIANCE: Final = 1 / 6
+"""What taking second differences for curvatures adds to a variance, in pixels squared."""
+
+_MIN_WIDTH_PX: Final = 1.5
+_MAX_WIDTH_PX: Final = 20.0
+_MIN_CENTERS: Final = 200
+"""Fewer pixels on middle lines say nothing about a width."""
+
+_MIN_DIAMETER_PX: Final = 6.0
+_SCALE_STEP: Final = 1.19
+"""Ratio of one diameter that is tried to the next: the fourth root of 2."""
+
+_BLOB_SIGMAS: Final = 2 * np.sqrt(2)
+"""Diameter of a disk over the scale at which its response is greatest (Lindeberg 1998)."""
+
+_WORKING_PX: Final = 8.0
+_MIN_RESPONSE: Final = 0.2
+"""Weaker blobs, relative to the response that a hundredth of a percent of the pixels exceed."""
+
+_CLEAR_MULTIPLE: Final = 8.0
+_NOISE_MULTIPLE: Final = 8.0
+
+
+def estimate_neurite_width(image: NDArray[Any], background_px: float = 20.0) -> float | None:
+    """Estimate the width of the neurites in an image.
+
+    The curvature across a line with a Gaussian profile of variance v falls with the variance s of
+    a blur as (v + s) to the power -3/2 (Lindeberg 1998, doi 10.1023/A:1008097225773), so that two
+    blurs give v at every pixel of the middle lines, whatever the background. The median is taken,
+    once at fixed blurs and again at blurs that fit the first answer.
+
+    Parameters
+    ----------
+    image
+        Shape (Y, X), in counts.
+    background_px
+        Diameter of a soma, for the background.
+
+    Returns
+    -------
+    float or None
+        Full width at half maximum in pixels, with the blur of the optics, between 1.5 and 20;
+        None when there are too few lines.
+    """
+    values = image.astype(np.float32)
+    signal = values - estimate_background(values, background_px)
+    sigma = _FIRST_SIGMA_PX
+    width = None
+    for _ in range(2):
+        narrow = find_ridges(signal, sigma)
+        centers = find_centers(narrow, NoiseLevel(multiple=_CLEAR_MULTIPLE))
+        clear = centers.strength > centers.high
+        if clear.sum() < _MIN_CENTERS:
+            return width
+        wide_sigma = _BLUR_RATIO * sigma
+        wide = find_ridges(signal, wide_sigma).strength[centers.y[clear], centers.x[clear]]
+        ratio = np.maximum(wide, 1e-6) / centers.strength[clear] * (sigma / wide_sigma) ** 2
+        share = np.minimum(ratio, 1) ** (2 / 3)  # (v + sigma^2) / (v + wide_sigma^2)
+        variance = float(
+            np.median((share * wide_sigma**2 - sigma**2) / np.maximum(1 - share, 1e-6))
+        )
+        width = _FWHM_SIGMAS * float(np.sqrt(max(variance - _DIFFERENCE_VARIANCE, 0)))
+        width = float(np.clip(width, _MIN_WIDTH_PX, _MAX_WIDTH_PX))
+        sigma = max(_SIGMA_WIDTHS * width, 1.0)
+    return width
+
+
+def estimate_soma_diameter(image: NDArray[Any], neurite_width_px: float = 3.0) -> float | None:
+    """Estimate the diameter of the somas in an image.
+
+    Blobs are maxima over place and scale of the scale-normalized Laplacian (Lindeberg 1998,
+    doi 10.1023/A:1008045108935); the answer is the median of their diameters weighted by the light
+    in them, in which specks and neurites count little.
+
+    Parameters
+    ----------
+    image
+        Shape (Y, X), in counts.
+    neurite_width_px
+        Width of a neurite: somas have at least two and a half of that.
+
+    Returns
+    -------
+    float or None
+        Diameter in pixels; None when there is no blob.
+    """
+    values = image.astype(np.float32)
+    lowest = max(_MIN_DIAMETER_PX, 2.5 * neurite_width_px)
+    highest = min(values.shape) / 6
+    if highest <= lowest * _SCALE_STEP:
+        return None
+    n_scales = int(np.log(highest / lowest) / np.log(_SCALE_STEP)) + 1
+    diameters = lowest * _SCALE_STEP ** np.arange(n_scales)
+    found = [_blobs(values, float(diameter)) for diameter in diameters]
+    responses = [response for response, *_ in found]
+    tops = np.array([float(response.max(initial=0)) for response in responses])
+    floor = _MIN_RESPONSE * float(tops.max(initial=0))
+    if floor <= 0:
+        return None
+    light = np.zeros(n_scales)
+    for index in range(1, n_scales - 1):
+        response, y, x = found[index]
+        keep = response > floor
+        for beside in (index - 1, index + 1):
+            near = _nearest_response(found[beside], y, x, float(diameters[index]) / 2)
+            keep &= response >= near
+        light[index] = float(response[keep].sum()) * float(diameters[index]) ** 2
+    if light.sum() <= 0:
+        return None
+    middle = int(np.searchsorted(np.cumsum(light), light.sum() / 2))
+    return float(diameters[middle])
+
+
+def _blobs(
+    image: FloatPlane, diameter: float
+) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
+    """Strength and place (pixels of the full plane) of the blobs of one size."""
+    factor = max(1, int(diameter / _WORKING_PX))
+    coarse = downsample_mean(image, factor)
+    sigma = diameter / factor / _BLOB_SIGMAS
+    response = -ndimage.gaussian_laplace(coarse, sigma, mode="nearest") * np.float32(sigma**2)
+    window = 2 * max(1, round(diameter / factor / 3)) + 1
+    top = ndimage.maximum_filter(response, window, mode="constant", cval=-np.inf)
+    y, x = np.nonzero((response == top) & (response > 0))
+    middle = (factor - 1) / 2
+    return response[y, x], y * factor + middle, x * factor + middle
+
+
+def _nearest_response(
+    blobs: tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]],
+    y: NDArray[np.float64],
+    x: NDArray[np.float64],
+    reach_px: float,
+) -> NDArray[np.float64]:
+    """Strength of the nearest blob of another size within reach, 0 where there is none."""
+    from scipy.spatial import cKDTree
+
+    response, at_y, at_x = blobs
+    if response.size == 0 or y.size == 0:
+        return np.zeros(y.size)
+    tree = cKDTree(np.stack([at_y, at_x], axis=1))
+    distance, index = tree.query(np.stack([y, x], axis=1), distance_upper_bound=reach_px)
+    inside = np.isfinite(distance)
+    result = np.zeros(y.size)
+    result[inside] = response[index[inside]]
+    return result
