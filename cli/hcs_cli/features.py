@@ -13,6 +13,25 @@ def features(
     plates: options.Plates,
     out: Annotated[str, typer.Option("--out", help="Table to write.")] = "features.parquet",
     channel: options.Channel = None,
+    feature_set: Annotated[
+        str, typer.Option("--set", help="classic (count, soma area, length) or full.")
+    ] = "full",
+    nuclei: Annotated[
+        str | None, typer.Option("--nuclei", help="Nuclear channel, whose nuclei seed the somas.")
+    ] = None,
+    marker: Annotated[
+        list[str] | None,
+        typer.Option("--marker", help="NAME=CHANNEL: share of cells positive in a channel."),
+    ] = None,
+    soma_diameter_um: Annotated[
+        float | None, typer.Option("--soma-um", help="Soma diameter; estimated when left out.")
+    ] = None,
+    neurite_width_um: Annotated[
+        float | None, typer.Option("--neurite-um", help="Neurite width; estimated when left out.")
+    ] = None,
+    illumination: Annotated[
+        str, typer.Option("--illumination", help="auto (correct where it helps) or none.")
+    ] = "auto",
     labels: Annotated[
         bool, typer.Option("--labels/--no-labels", help="Write label images into the plates.")
     ] = True,
@@ -20,9 +39,9 @@ def features(
     cluster: options.Cluster = "local",
     as_json: options.AsJson = False,
 ) -> None:
-    """Measure cell count, soma area and neurite length of every image and every cell.
+    """Measure cells and neurites of every image and every cell; docs/features.md defines each.
 
-    Example: hcs features P1.zarr P2.zarr --out features.parquet
+    Example: hcs features P1.zarr --channel TUJ1 --nuclei DAPI --marker Casp3=Cy5
     """
     from hcs_cli.running import run_stage
 
@@ -30,9 +49,29 @@ def features(
         from hcs.domain.config import FeaturesConfig
         from hcs.stages import features as stages_features
 
-        config = FeaturesConfig(
-            plates=tuple(plates), out=out, channel=channel, write_labels=labels, strict=strict
+        config = FeaturesConfig.model_validate(
+            {
+                "plates": tuple(plates),
+                "out": out,
+                "channel": channel,
+                "write_labels": labels,
+                "strict": strict,
+                "morphology": {
+                    "feature_set": feature_set,
+                    "nuclei": nuclei,
+                    "markers": [_marker(text) for text in marker or []],
+                    "soma_diameter_um": soma_diameter_um,
+                    "neurite_width_um": neurite_width_um,
+                    "illumination": illumination,
+                },
+            }
         )
         return stages_features.run(config, client)
 
     run_stage(stage, cluster=cluster, as_json=as_json)
+
+
+def _marker(text: str) -> dict[str, str]:
+    """``NAME=CHANNEL`` as a section of the settings; a name alone is both."""
+    name, _, channel = text.partition("=")
+    return {"name": name, "channel": channel or name}

@@ -38,14 +38,16 @@ class Crossings:
         Branches that two neurites run along together, shape (B,).
     links
         Pairs of pixels at which one neurite goes on from branch to branch, shape (L, 2).
-    n_crossings, n_branchings
-        Number of places where two neurites cross, and where one divides.
+    n_crossings
+        Number of places where two neurites cross.
+    branchings
+        Junctions at which a neurite divides, shape (J,).
     """
 
     shared: NDArray[np.bool_]
     links: Indices
     n_crossings: int
-    n_branchings: int
+    branchings: Indices
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,9 @@ def find_crossings(
     links.extend(_all_pairs(arms.meeting(2)))
     merged = np.concatenate([part.reshape(-1, 2) for part in links])
     n_crossings = int(shared.sum()) + len(fours) // 2
-    return Crossings(shared, arms.pixel[merged], n_crossings, len(open_triples))
+    dividing = np.concatenate([open_triples[:, 0], lone[:, 0]])
+    branchings = np.unique(arms.junction[dividing])
+    return Crossings(shared, arms.pixel[merged], n_crossings, branchings)
 
 
 def _find_arms(

@@ -7,10 +7,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from hcs.domain.config import NoiseLevel
-from hcs.ops.filters import FloatPlane, estimate_background, smooth
+from hcs.ops.filters import FloatPlane, estimate_background
 from hcs.ops.intensity import downsample_mean
+from hcs.ops.quality import estimate_noise
 from hcs.ops.ridges import find_centers, find_ridges
 
 _FWHM_SIGMAS: Final = 2.3548
@@ -38,7 +40,12 @@ _BLOB_SIGMAS: Final = 2 * np.sqrt(2)
 
 _WORKING_PX: Final = 8.0
 _MIN_RESPONSE: Final = 0.2
-"""Weaker blobs, relative to the response that a hundredth of a percent of the pixels exceed."""
+"""Weaker blobs, relative to the strongest, do not count."""
+
+_MIN_TOP_NOISE: Final = 1.5
+_MIN_TOP: Final = 1e-3
+"""The strongest blob is this much stronger than the noise of a pixel (noise alone reaches about
+1), and than what rounding leaves of an even plane."""
 
 _CLEAR_MULTIPLE: Final = 8.0
 _NOISE_MULTIPLE: Final = 8.0
@@ -72,7 +79,7 @@ def estimate_neurite_width(image: NDArray[Any], background_px: float = 20.0) -> 
     for _ in range(2):
         narrow = find_ridges(signal, sigma)
         centers = find_centers(narrow, NoiseLevel(multiple=_CLEAR_MULTIPLE))
-        clear = centers.strength > centers.high
+        clear = centers.on_line
         if clear.sum() < _MIN_CENTERS:
             return width
         wide_sigma = _BLUR_RATIO * sigma
@@ -108,6 +115,7 @@ def estimate_soma_diameter(image: NDArray[Any], neurite_width_px: float = 3.0) -
         Diameter in pixels; None when there is no blob.
     """
     values = image.astype(np.float32)
+    values -= np.float32(np.median(values))  # cut kernels do not sum to exactly 0
     lowest = max(_MIN_DIAMETER_PX, 2.5 * neurite_width_px)
     highest = min(values.shape) / 6
     if highest <= lowest * _SCALE_STEP:
@@ -117,9 +125,11 @@ def estimate_soma_diameter(image: NDArray[Any], neurite_width_px: float = 3.0) -
     found = [_blobs(values, float(diameter)) for diameter in diameters]
     responses = [response for response, *_ in found]
     tops = np.array([float(response.max(initial=0)) for response in responses])
-    floor = _MIN_RESPONSE * float(tops.max(initial=0))
-    if floor <= 0:
+    top = float(tops.max(initial=0))
+    visible = max(_MIN_TOP_NOISE * estimate_noise(values), _MIN_TOP * float(np.abs(values).max()))
+    if top <= visible:
         return None
+    floor = _MIN_RESPONSE * top
     light = np.zeros(n_scales)
     for index in range(1, n_scales - 1):
         response, y, x = found[index]
@@ -134,9 +144,10 @@ def estimate_soma_diameter(image: NDArray[Any], neurite_width_px: float = 3.0) -
     return float(diameters[middle])
 
 
-def _blobs(
-    image: FloatPlane, diameter: float
-) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
+_Blobs = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]
+
+
+def _blobs(image: FloatPlane, diameter: float) -> _Blobs:
     """Strength and place (pixels of the full plane) of the blobs of one size."""
     factor = max(1, int(diameter / _WORKING_PX))
     coarse = downsample_mean(image, factor)
@@ -146,24 +157,23 @@ def _blobs(
     top = ndimage.maximum_filter(response, window, mode="constant", cval=-np.inf)
     y, x = np.nonzero((response == top) & (response > 0))
     middle = (factor - 1) / 2
-    return response[y, x], y * factor + middle, x * factor + middle
+    at_y, at_x = (np.asarray(place * factor + middle, np.float64) for place in (y, x))
+    return response[y, x], at_y, at_x
 
 
 def _nearest_response(
-    blobs: tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]],
+    blobs: _Blobs,
     y: NDArray[np.float64],
     x: NDArray[np.float64],
     reach_px: float,
 ) -> NDArray[np.float64]:
     """Strength of the nearest blob of another size within reach, 0 where there is none."""
-    from scipy.spatial import cKDTree
-
     response, at_y, at_x = blobs
     if response.size == 0 or y.size == 0:
         return np.zeros(y.size)
     tree = cKDTree(np.stack([at_y, at_x], axis=1))
-    distance, index = tree.query(np.stack([y, x], axis=1), distance_upper_bound=reach_px)
-    inside = np.isfinite(distance)
+    found = tree.query(np.stack([y, x], axis=1), distance_upper_bound=reach_px)
+    inside = np.isfinite(found[0])
     result = np.zeros(y.size)
-    result[inside] = response[index[inside]]
+    result[inside] = response[np.asarray(found[1])[inside]]
     return result

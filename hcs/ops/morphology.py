@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,18 +12,23 @@ from numpy.typing import NDArray
 from hcs.domain.config import MorphologyConfig
 from hcs.domain.tables import N_CELLS, with_unit
 from hcs.ops import quality
-from hcs.ops.filters import estimate_background
-from hcs.ops.intensity import plane_statistics
+from hcs.ops.arbors import arbor_columns
+from hcs.ops.cells import CellColumns, soma_columns
+from hcs.ops.filters import FloatPlane, estimate_background
+from hcs.ops.intensity import PlaneStatistics, plane_statistics
+from hcs.ops.markers import marker_columns, marker_features
 from hcs.ops.neurites import UNASSIGNED, Neurites, trace_neurites
+from hcs.ops.nuclei import segment_nuclei
 from hcs.ops.ridges import find_centers, find_ridges
 from hcs.ops.scales import Scales, with_estimates
+from hcs.ops.seeding import seeded_somas
 from hcs.ops.segment import LabelPlane, Somas, segment_somas
+from hcs.ops.summaries import full_features
 
 MEAN_SOMA_AREA: Final = "Image_Soma_MeanArea"
 TOTAL_LENGTH: Final = "Image_Neurite_TotalLength"
+TRACED_LENGTH: Final = "Image_Neurite_TracedLength"
 LENGTH_PER_CELL: Final = "Image_Neurite_LengthPerCell"
-
-CellColumns = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +46,15 @@ class FieldMorphology:
     neurites
         Shape (Y, X), uint16: skeleton; object number of the soma that the neurite grows from,
         65535 where it leads to none in this image, 0 outside.
+    nuclei
+        Shape (Y, X), uint16: number of the nucleus; None without a nuclear channel.
     """
 
     features: dict[str, float]
     cells: CellColumns
     soma: LabelPlane
     neurites: LabelPlane
+    nuclei: LabelPlane | None = None
 
 
 def classic_columns(pixel_size_um: float | None) -> tuple[str, str, str]:
@@ -65,7 +74,13 @@ CLASSIC_COLUMNS_PX: Final = classic_columns(None)
 
 
 def measure_field(
-    image: NDArray[Any], *, pixel_size_um: float | None, settings: MorphologyConfig
+    image: NDArray[Any],
+    *,
+    pixel_size_um: float | None,
+    settings: MorphologyConfig,
+    nuclei: NDArray[Any] | None = None,
+    markers: Mapping[str, NDArray[Any]] | None = None,
+    flat: FloatPlane | None = None,
 ) -> FieldMorphology:
     """Measure one field.
 
@@ -76,7 +91,13 @@ def measure_field(
     pixel_size_um
         Edge of a pixel; None where the source has none: results are then in pixels.
     settings
-        Scales and thresholds.
+        Scales, thresholds and the set of features. Scales left out are estimated.
+    nuclei
+        Shape (Y, X), the nuclear channel: nuclei then seed the somas.
+    markers
+        Planes of the markers of ``settings.markers``, by the marker's name.
+    flat
+        Shape (Y, X): relative illumination that the image is divided by.
 
     Returns
     -------
@@ -87,20 +108,63 @@ def measure_field(
     Raises
     ------
     ImageReadError
-        When the image is not one plane of numbers, see
-        :func:`hcs.ops.intensity.plane_statistics`.
+        When a plane is not one of numbers, see :func:`hcs.ops.intensity.plane_statistics`.
     """
     statistics = plane_statistics(image)
-    settings = with_estimates(settings, [image], pixel_size_um)
+    values: FloatPlane = image.astype(np.float32)
+    if flat is not None:
+        values /= flat
+    settings = with_estimates(settings, [values], pixel_size_um)
     scales = Scales.of(settings, pixel_size_um)
-    values = image.astype(np.float32)
     signal = values - estimate_background(values, scales.soma_diameter_px)
     ridges = find_ridges(signal, scales.ridge_sigma_px)
     centers = find_centers(ridges, settings.neurite_threshold)
     somas = segment_somas(signal, centers.brightness, scales, settings)
+    nuclear = None
+    if nuclei is not None:
+        plane_statistics(nuclei)
+        nuclear = segment_nuclei(nuclei)
+        somas = seeded_somas(somas, nuclear, signal, centers.brightness, scales)
     neurites = trace_neurites(ridges, centers, somas, scales)
-    cells = _cell_columns(values, somas, neurites, pixel_size_um)
-    features = {
+    full = settings.feature_set == "full"
+    cells = _cells(signal, somas, neurites, pixel_size_um, full=full)
+    features = _basic_features(image, statistics, cells, somas, neurites, pixel_size_um)
+    if full:
+        cells |= arbor_columns(signal, somas, neurites, scales, pixel_size_um)
+        features |= full_features(values, signal, cells, somas, neurites, scales, pixel_size_um)
+    if nuclear is not None:
+        features["Image_Count_Nuclei"] = float(nuclear.max())
+    for marker in settings.markers:
+        found = marker_columns((markers or {})[marker.name], somas, marker, scales)
+        cells |= found
+        features |= marker_features(found, marker, somas.count)
+    return FieldMorphology(features, cells, somas.labels, neurites.labels(), nuclear)
+
+
+def _cells(
+    signal: FloatPlane,
+    somas: Somas,
+    neurites: Neurites,
+    pixel_size_um: float | None,
+    *,
+    full: bool,
+) -> CellColumns:
+    cells = soma_columns(signal, somas, pixel_size_um, full=full)
+    length = np.bincount(neurites.owner, neurites.lengths, UNASSIGNED + 1)[1 : somas.count + 1]
+    size = 1.0 if pixel_size_um is None else pixel_size_um
+    cells[with_unit("Cells_Neurite_Length", 1, pixel_size_um)] = length * size
+    return cells
+
+
+def _basic_features(
+    image: NDArray[Any],
+    statistics: PlaneStatistics,
+    cells: CellColumns,
+    somas: Somas,
+    neurites: Neurites,
+    pixel_size_um: float | None,
+) -> dict[str, float]:
+    return {
         **_shape_features(cells, somas, neurites, pixel_size_um),
         "Image_Intensity_Mean": statistics.mean,
         "Image_Intensity_Median": statistics.median,
@@ -108,7 +172,6 @@ def measure_field(
         **quality.image_quality(image),
         quality.DEBRIS: float(somas.debris.mean()),
     }
-    return FieldMorphology(features, cells, somas.labels, neurites.labels())
 
 
 def _shape_features(
@@ -122,6 +185,7 @@ def _shape_features(
         N_CELLS: float(count),
         with_unit(MEAN_SOMA_AREA, 2, pixel_size_um): float(area.mean()) if count else np.nan,
         with_unit(TOTAL_LENGTH, 1, pixel_size_um): total,
+        with_unit(TRACED_LENGTH, 1, pixel_size_um): neurites.traced_px * size,
         with_unit(LENGTH_PER_CELL, 1, pixel_size_um): total / count if count else np.nan,
         "Image_Soma_AreaFraction": float((somas.labels > 0).mean()),
         "Image_Neurite_AreaFraction": float(neurites.mask.mean()),
@@ -133,36 +197,3 @@ def _shape_features(
 
 def _share(part: float, whole: float) -> float:
     return float(part / whole) if whole > 0 else 0.0
-
-
-def _cell_columns(
-    image: NDArray[np.float32], somas: Somas, neurites: Neurites, pixel_size_um: float | None
-) -> CellColumns:
-    size = 1.0 if pixel_size_um is None else pixel_size_um
-    count = somas.count
-    places = np.flatnonzero(somas.labels)
-    owner = somas.labels.ravel()[places]
-    y, x = np.divmod(places, somas.labels.shape[1])
-
-    def per_cell(weights: NDArray[Any] | None = None) -> NDArray[np.float64]:
-        return np.bincount(owner, weights, count + 1)[1:].astype(np.float64)
-
-    area = per_cell()
-    length = np.bincount(neurites.owner, neurites.lengths, UNASSIGNED + 1)[1 : count + 1]
-    return {
-        "Cells_ObjectNumber": np.arange(1, count + 1, dtype=np.int64),
-        "Cells_Location_Center_X_px": per_cell(x) / area,
-        "Cells_Location_Center_Y_px": per_cell(y) / area,
-        with_unit("Cells_Soma_Area", 2, pixel_size_um): area * size**2,
-        "Cells_Soma_MeanIntensity": per_cell(image.ravel()[places]) / area,
-        with_unit("Cells_Neurite_Length", 1, pixel_size_um): length * size,
-        "Cells_Soma_TouchesBorder": _touches_border(somas),
-    }
-
-
-def _touches_border(somas: Somas) -> NDArray[np.bool_]:
-    labels = somas.labels
-    rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    touching = np.zeros(somas.count + 1, bool)
-    touching[rim] = True
-    return touching[1:]

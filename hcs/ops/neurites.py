@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.sparse import csgraph
 from skimage.morphology import skeletonize
 
@@ -16,7 +17,6 @@ from hcs.ops.crossings import Crossings, find_crossings
 from hcs.ops.graph import (
     PixelGraph,
     lengths_of_pixels,
-    link_matrix,
     smooth_path,
     touched_labels,
 )
@@ -51,6 +51,13 @@ class Neurites:
     owner
         Object number of the soma each pixel's neurite grows from, or :data:`UNASSIGNED`;
         shape (N,), uint16.
+    distance
+        Length of the path from that soma to each pixel, shape (N,), in pixels; infinite where
+        there is none.
+    branches
+        The skeleton cut at its junctions.
+    branch_points
+        One pixel of every place where a neurite divides, shape (J,).
     mask
         Shape (Y, X), bool: the neurites in their width, without somas.
     """
@@ -60,6 +67,9 @@ class Neurites:
     traced_px: float
     n_crossings: int
     owner: NDArray[np.uint16]
+    distance: NDArray[np.float64]
+    branches: Branches
+    branch_points: NDArray[np.intp]
     mask: NDArray[np.bool_]
 
     def labels(self) -> LabelPlane:
@@ -91,13 +101,32 @@ def trace_neurites(ridges: Ridges, centers: Centers, somas: Somas, scales: Scale
     skeleton = skeletonize(mask & ~bodies)
     graph = _tidied(skeleton, ridges, somas.labels, scales)
     branches = find_branches(graph)
-    crossings = find_crossings(graph, branches, smooth_path(graph), scales.neurite_width_px)
+    points = smooth_path(graph)
+    crossings = find_crossings(graph, branches, points, scales.neurite_width_px)
     lengths = lengths_of_pixels(graph)
     lengths[branches.of_branches(crossings.shared)] *= 2
-    owner = _owners(graph, branches, crossings, somas)
+    owner, distance = _owners(graph, points, branches, crossings, somas)
     traced_px = float(lengths.sum())
     lengths *= hidden_factor(graph, lengths, scales.neurite_width_px, mask.shape)
-    return Neurites(graph, lengths, traced_px, crossings.n_crossings, owner, mask & ~bodies)
+    return Neurites(
+        graph=graph,
+        lengths=lengths,
+        traced_px=traced_px,
+        n_crossings=crossings.n_crossings,
+        owner=owner,
+        distance=distance,
+        branches=branches,
+        branch_points=_first_pixels(branches, crossings),
+        mask=mask & ~bodies,
+    )
+
+
+def _first_pixels(branches: Branches, crossings: Crossings) -> NDArray[np.intp]:
+    """One pixel of every junction at which a neurite divides."""
+    junction = branches.junction_of_pixel
+    pixels = np.flatnonzero(np.isin(junction, crossings.branchings) & (junction >= 0))
+    first: NDArray[np.intp] = pixels[np.unique(junction[pixels], return_index=True)[1]]
+    return first
 
 
 def _tidied(
@@ -115,30 +144,33 @@ def _tidied(
 
 
 def _owners(
-    graph: PixelGraph, branches: Branches, crossings: Crossings, somas: Somas
-) -> NDArray[np.uint16]:
-    """Soma that every pixel reaches first along its own neurite."""
+    graph: PixelGraph,
+    points: NDArray[np.float64],
+    branches: Branches,
+    crossings: Crossings,
+    somas: Somas,
+) -> tuple[NDArray[np.uint16], NDArray[np.float64]]:
+    """Soma that every pixel reaches first along its own neurite, and how long the way is."""
     owner = np.full(graph.size, UNASSIGNED, np.uint16)
+    distance = np.full(graph.size, np.inf)
     root = touched_labels(graph, somas.labels)
     starts = np.flatnonzero(root)
     if starts.size == 0:
-        return owner
+        return owner, distance
     begin, end = graph.links()
     inner = (branches.of_pixel[begin] >= 0) & (branches.of_pixel[end] >= 0)
     begin = np.concatenate([begin[inner], crossings.links[:, 0]])
     end = np.concatenate([end[inner], crossings.links[:, 1]])
-    reached = csgraph.dijkstra(
-        link_matrix(begin, end, graph.size),
-        directed=False,
-        indices=starts,
-        unweighted=True,
-        min_only=True,
-        return_predecessors=True,
-    )[2]
-    found = reached >= 0
-    owner[found] = root[reached[found]]
+    # A link between two pixels at one smoothed place would be no link for the search.
+    way = np.maximum(np.linalg.norm(points[begin] - points[end], axis=1), 1e-6)
+    links = sparse.coo_array((way, (begin, end)), shape=(graph.size, graph.size)).tocsr()
+    distance, _, source = csgraph.dijkstra(
+        links, directed=False, indices=starts, min_only=True, return_predecessors=True
+    )
+    found = source >= 0
+    owner[found] = root[source[found]]
     _fill_junctions(graph, branches, owner)
-    return owner
+    return owner, distance
 
 
 def _fill_junctions(graph: PixelGraph, branches: Branches, owner: NDArray[np.uint16]) -> None:

@@ -34,7 +34,7 @@ _CONTRAST: Final = 0.2
 that height is usual; the rims and folds of wide bodies have less."""
 
 _LINE_CONTRAST: Final = 0.3
-_MIN_LINE_PX: Final = 100
+_MIN_LINE_PX: Final = 20
 """Neurites are clearly narrow and not a few specks: else their usual brightness is not known."""
 
 _QUIET_PERCENTILE: Final = 30
@@ -94,9 +94,17 @@ class Centers:
     low: float
 
     @property
+    def on_line(self) -> NDArray[np.bool_]:
+        """Which of them lie on strong narrow lines, shape (N,)."""
+        clear: NDArray[np.bool_] = self.strength > np.maximum(
+            _LINE_CONTRAST * self.height, self.high
+        )
+        return clear
+
+    @property
     def brightness(self) -> float:
         """Median height of the lines in the blurred plane, in counts; 0 without lines."""
-        on_line = (self.strength > self.high) & (self.strength > _LINE_CONTRAST * self.height)
+        on_line = self.on_line
         return float(np.median(self.height[on_line])) if on_line.sum() >= _MIN_LINE_PX else 0.0
 
 

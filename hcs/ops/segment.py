@@ -233,8 +233,8 @@ def _numbered(objects: Labels, diameter: float) -> Somas:
 def _means(values: FloatPlane, labels: Labels, size: int) -> NDArray[np.float64]:
     """Mean of the values under each label, by index; 0 for absent labels."""
     counts = np.bincount(labels.ravel(), minlength=size)
-    sums: NDArray[np.float64] = np.bincount(labels.ravel(), values.ravel(), size)
-    return sums / np.maximum(counts, 1)
+    sums = np.bincount(labels.ravel(), values.ravel(), size)
+    return np.asarray(sums / np.maximum(counts, 1), np.float64)
 
 
 def _percentiles(values: FloatPlane, labels: Labels, percentile: float, size: int) -> FloatPlane:

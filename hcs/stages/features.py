@@ -15,20 +15,23 @@ from upath import UPath
 from hcs.compute import budget
 from hcs.compute.units import Unit, run_units
 from hcs.domain import ngff, tables
-from hcs.domain.config import FeaturesConfig, MorphologyConfig
+from hcs.domain.config import FeaturesConfig
 from hcs.domain.results import Problem, StageResult
 from hcs.errors import ImageReadError, InputError
 from hcs.io import plate, plate_tables, runs
 from hcs.io import tables as io_tables
 from hcs.io.plate import PlateReader
 from hcs.ops import morphology
+from hcs.stages.measuring import PlatePlan, plan_plate
 
 if TYPE_CHECKING:
     from distributed import Client
 
 STAGE: Final = "features"
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
+
+_UNITS: Final = ("um", "px")
 
 _COPIES: Final = 40
 """Peak memory in copies of one acquired 16-bit field; the kernels' promise."""
@@ -52,9 +55,8 @@ class WellTask:
     plate: str
     well: str
     fields: tuple[FieldTask, ...]
-    channel: int
+    plan: PlatePlan
     pixel_size_um: float | None
-    settings: MorphologyConfig
     write_labels: bool
     strict: bool
 
@@ -86,8 +88,9 @@ def _run(config: FeaturesConfig, client: Client | None, started: float) -> Stage
     readers = [PlateReader(path) for path in config.plates]
     _check_pixel_sizes(readers)
     ledger = runs.Ledger.of(config.out)
-    units = [unit for reader in readers for unit in _units(config, reader)]
     _check_budget(readers, config, client)
+    plans = {reader.name: plan_plate(config, reader) for reader in readers}
+    units = [unit for reader in readers for unit in _units(config, reader, plans[reader.name])]
     outcome = run_units(_measure_well, units, ledger=ledger, client=client, label="features")
     problems = [Problem(**item) for result in outcome.results for item in result["problems"]]
     images = _joined(ledger, units, ".images.parquet")
@@ -100,7 +103,8 @@ def _run(config: FeaturesConfig, client: Client | None, started: float) -> Stage
     cells = metadata.merge(cells, on=list(tables.IMAGE_KEY), how="inner")
     inputs = {unit.id: unit.fingerprint for unit in units}
     inputs = {"wells": runs.fingerprint(inputs)}
-    made = runs.provenance(STAGE, config, inputs, started)
+    measured_with = {reader.name: plans[reader.name].record(reader) for reader in readers}
+    made = {**runs.provenance(STAGE, config, inputs, started), "measured_with": measured_with}
     io_tables.write_table(config.out, images, made)
     io_tables.write_table(cells_path(config.out), cells, made)
     for reader in readers:
@@ -115,12 +119,31 @@ def _run(config: FeaturesConfig, client: Client | None, started: float) -> Stage
             "images": len(images),
             "cells": int(images[tables.N_CELLS].sum()),
             "features": sum(name.startswith("Image_") for name in images.columns),
+            **_told(measured_with),
         },
         n_run=outcome.n_run,
         n_skipped=outcome.n_skipped,
         problems=tuple(problems),
         seconds=time.time() - started,
     )
+
+
+def _told(measured_with: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Say what each plate was measured with, in words."""
+    told = {}
+    for plate_name, found in measured_with.items():
+        sizes = [
+            f"{k.rsplit('_', 1)[0]} {v:g} {k[-2:]}" for k, v in found.items() if k[-2:] in _UNITS
+        ]
+        light = [
+            f"{channel} {'corrected' if item['corrected'] else 'left'}"
+            f" (uneven by {item['range_fraction']:.0%})"
+            for channel, item in found["illumination"].items()
+        ]
+        told[f"scales of {plate_name}"] = ", ".join(sizes).replace("_", " ")
+        if light:
+            told[f"illumination of {plate_name}"] = ", ".join(light)
+    return told
 
 
 def _check_pixel_sizes(readers: Sequence[PlateReader]) -> None:
@@ -143,8 +166,7 @@ def _check_budget(
     budget.check_budget(STAGE, needed, client, "give workers more memory or fewer threads")
 
 
-def _units(config: FeaturesConfig, reader: PlateReader) -> list[Unit[WellTask]]:
-    channel = reader.channel_index(config.channel)
+def _units(config: FeaturesConfig, reader: PlateReader, plan: PlatePlan) -> list[Unit[WellTask]]:
     pixel_size_um = reader.pixel_size_um
     units = []
     for well, images in reader.images.groupby(tables.WELL, sort=True):
@@ -160,17 +182,15 @@ def _units(config: FeaturesConfig, reader: PlateReader) -> list[Unit[WellTask]]:
             plate=reader.name,
             well=str(well),
             fields=fields,
-            channel=channel,
+            plan=plan,
             pixel_size_um=pixel_size_um,
-            settings=config.morphology,
             write_labels=config.write_labels,
             strict=config.strict,
         )
         mark = runs.fingerprint(
             _FORMAT,
-            config.morphology,
+            plan,
             config.write_labels,
-            channel,
             pixel_size_um,
             fields,
             images[tables.FINGERPRINT].tolist(),
@@ -199,17 +219,17 @@ def _measure_well(task: WellTask) -> Mapping[str, Any]:
     for field in task.fields:
         key = {tables.PLATE: task.plate, tables.WELL: task.well, tables.SITE: field.site}
         try:
-            picture = reader.read_plane(field.field_path, task.channel)
-            found = morphology.measure_field(
-                picture, pixel_size_um=task.pixel_size_um, settings=task.settings
-            )
+            found = _measure(reader, field, task)
         except ImageReadError as error:
             if task.strict:
                 raise
             problems.append(_problem(task, field, error).model_dump(mode="json"))
             continue
         if task.write_labels:
-            _write_labels(task, field, {"soma": found.soma, "neurites": found.neurites})
+            labels = {"soma": found.soma, "neurites": found.neurites}
+            if found.nuclei is not None:
+                labels["nuclei"] = found.nuclei
+            _write_labels(task, field, labels)
         images.append({**key, **found.features})
         cells.append(pd.DataFrame({**key, **found.cells}, index=range(int(found.soma.max()))))
     ledger = runs.Ledger.of(task.out)
@@ -218,6 +238,26 @@ def _measure_well(task: WellTask) -> Mapping[str, Any]:
     io_tables.write_table(ledger.part(task.unit_id, ".images.parquet"), image_rows)
     io_tables.write_table(ledger.part(task.unit_id, ".cells.parquet"), cell_rows)
     return {"n_images": len(images), "problems": problems}
+
+
+def _measure(reader: PlateReader, field: FieldTask, task: WellTask) -> morphology.FieldMorphology:
+    """Read the planes of one field and measure them."""
+    plan = task.plan
+    picture = reader.read_plane(field.field_path, plan.channel)
+
+    def even(channel: int) -> NDArray[Any]:
+        plane = reader.read_plane(field.field_path, channel)
+        flat = plan.flat(channel, plane.shape)
+        return plane if flat is None else plane / flat
+
+    return morphology.measure_field(
+        picture,
+        pixel_size_um=task.pixel_size_um,
+        settings=plan.settings,
+        nuclei=None if plan.nuclei is None else even(plan.nuclei),
+        markers={name: even(channel) for name, channel in plan.markers.items()},
+        flat=plan.flat(plan.channel, picture.shape),
+    )
 
 
 def _write_labels(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hcs.domain import catalog
 from hcs.domain.config import FixedLevel, MorphologyConfig, NeuriteLevel, NoiseLevel, Otsu
 from hcs.errors import ImageReadError
 from hcs.ops.morphology import CLASSIC_COLUMNS, CLASSIC_COLUMNS_PX, measure_field
@@ -157,11 +158,21 @@ def test_odd_images_have_defined_results(image, threshold):
     neurite = Otsu() if threshold.kind == "neurites" else threshold
     field = measure(image, soma_threshold=threshold, neurite_threshold=neurite)
     assert field.soma.shape == field.neurites.shape == image.shape
-    may_be_nan = {AREA, "Image_Neurite_LengthPerCell_px"} if field.features[COUNT] == 0 else set()
+    absent = {"never": False, "cells": field.features[COUNT] == 0}
+    absent["neurites"] = not field.neurites.any()
+    empty = {row.column(None): row.empty for row in catalog.features()}
     for name, value in field.features.items():
-        assert np.isfinite(value) or name in may_be_nan, name
+        assert np.isfinite(value) or absent[empty[name]], name
     for name, values in field.cells.items():
-        assert np.isfinite(values).all(), name
+        assert np.isfinite(values).all() or empty[name] == "neurites", name
+
+
+@pytest.mark.parametrize("pixel_size_um", [None, 0.65])
+@pytest.mark.parametrize("feature_set", ["classic", "full"])
+def test_the_catalogue_lists_what_is_measured(feature_set, pixel_size_um):
+    image, _ = draw(Drawing(shape=(128, 128), n_neurons=1), 0)
+    field = measure(image, pixel_size_um=pixel_size_um, feature_set=feature_set)
+    assert set(field.features) | set(field.cells) == catalog.columns(feature_set, pixel_size_um)
 
 
 def test_an_empty_image_has_zeros():

@@ -1,0 +1,156 @@
+"""Morphology against known truth, against real masks, and against the clock.
+
+``fields``: simulated fields of ``morphology_fields`` (three noise levels, densities and neurite
+widths). ``masks``: hand-made neurite masks. ``nuclei``: nuclear masks and a table of CellProfiler.
+``neurons``: real neurons, as a picture to look at. ``speed``: the whole stage on a plate, beside
+a plain scikit-image pipeline and, with ``--cellprofiler PYTHON``, CellProfiler on the same fields.
+
+Fields that were measured by the same code are not measured again; ``--fresh`` forgets them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks._table import WORK, report
+from benchmarks.morphology_fields import PIXEL_SIZE_UM, FieldPlan, draw_field, plans
+
+TUNING_SEED, HELD_OUT_SEED = 2_000, 500_000
+"""First seeds: constants were fitted on fields from the first, figures come from the second."""
+
+COUNT = "Image_Count_Cells"
+AREA = "Image_Soma_MeanArea_um2"
+LENGTH = "Image_Neurite_TotalLength_um"
+TRACED = "Image_Neurite_TracedLength_um"
+CACHE = WORK / "morphology"
+PARTS = ("fields", "masks", "nuclei", "neurons", "speed")
+
+
+def main() -> None:
+    given = _arguments()
+    if given.fresh:
+        for file in CACHE.glob("*.jsonl"):
+            file.unlink()
+    data = Path(os.environ.get("HCS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if "fields" in given.parts:
+        fields(given.fields, TUNING_SEED if given.tuning else HELD_OUT_SEED, given.workers)
+    from benchmarks import morphology_real, morphology_speed
+
+    for part in ("masks", "nuclei", "neurons"):
+        if part in given.parts:
+            getattr(morphology_real, part)(data)
+    if "speed" in given.parts:
+        morphology_speed.speed(given.speed_fields, given.cellprofiler)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument("--fields", type=int, default=216, help="simulated fields (small: 27)")
+    parser.add_argument("--tuning", action="store_true", help="the seeds that constants came from")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--speed-fields", type=int, default=48)
+    parser.add_argument("--cellprofiler", help="Python of an environment with CellProfiler 4.2")
+    parser.add_argument("--fresh", action="store_true", help="forget what was measured before")
+    given = parser.parse_args()
+    given.parts = given.parts or list(PARTS)
+    return given
+
+
+def code_mark() -> str:
+    """Fingerprint of the measuring code and of the generator."""
+    here = Path(__file__).parent
+    files = [*sorted((here.parent / "hcs" / "ops").glob("*.py")), here / "morphology_fields.py"]
+    files.append(here.parent / "hcs" / "domain" / "measuring.py")
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+# ── simulated fields ────────────────────────────────────────────────────────────────────────────
+
+
+def fields(n_fields: int, first_seed: int, workers: int) -> None:
+    """Measure simulated fields and report bias, correlation and counts."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    cache = CACHE / f"{code_mark()}.jsonl"
+    done = {row["seed"]: row for row in _cached(cache)}
+    todo = [plan for plan in plans(n_fields, first_seed) if plan.seed not in done]
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with ProcessPoolExecutor(workers) as pool, cache.open("a", encoding="utf-8") as stream:
+        for row in pool.map(_measured, todo):
+            stream.write(json.dumps(row) + "\n")
+            stream.flush()
+            done[row["seed"]] = row
+    wanted = [plan.seed for plan in plans(n_fields, first_seed)]
+    table = pd.DataFrame([done[seed] for seed in wanted])
+    suffix = "tuning" if first_seed == TUNING_SEED else "fields"
+    report(f"bench_morphology_{suffix}", list(_summary(table)), [f"simulated, {len(table)} fields"])
+
+
+def _cached(file: Path) -> Iterator[dict[str, Any]]:
+    if not file.exists():
+        return
+    for line in file.read_text(encoding="utf-8").splitlines():
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:  # a run was stopped in the middle of this line
+            continue
+
+
+def _measured(plan: FieldPlan) -> dict[str, Any]:
+    from hcs.domain.config import MorphologyConfig
+    from hcs.ops.morphology import measure_field
+
+    image, truth = draw_field(plan)
+    settings = MorphologyConfig(feature_set="classic")
+    found = measure_field(image, pixel_size_um=PIXEL_SIZE_UM, settings=settings).features
+    return {
+        **{name: getattr(plan, name) for name in ("seed", "noise", "density", "width")},
+        **{f"true_{name}": value for name, value in asdict(truth).items()},
+        "count": found[COUNT],
+        "area": found[AREA],
+        "length": found[LENGTH],
+        "traced": found[TRACED],
+    }
+
+
+def _summary(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    yield _line("all", table)
+    for name in ("density", "noise", "width"):
+        for level, part in table.groupby(name, sort=False):
+            yield _line(f"{name} {level}", part)
+    for (density, width), part in table.groupby(["density", "width"], sort=False):
+        yield _line(f"{density}, {width}", part)
+
+
+def _line(name: str, part: pd.DataFrame) -> dict[str, Any]:
+    length = part["length"] / part["true_length_um"] - 1
+    return {
+        "fields": name,
+        "n": len(part),
+        "length r": float(np.corrcoef(part["length"], part["true_length_um"])[0, 1]),
+        "length bias %": 100 * float(length.mean()),
+        "length SD %": 100 * float(length.std()),
+        "traced bias %": 100 * float((part["traced"] / part["true_length_um"] - 1).mean()),
+        "count bias %": 100 * float(part["count"].sum() / part["true_count"].sum() - 1),
+        "area bias %": 100 * float((part["area"] / part["true_mean_soma_area_um2"] - 1).mean()),
+    }
+
+
+def rows_of(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+    """Return one row of a table."""
+    return dict(zip(names, values, strict=True))
+
+
+if __name__ == "__main__":
+    main()

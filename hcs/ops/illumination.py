@@ -1,0 +1,140 @@
+"""Uneven illumination of a plate: estimated from its own fields, used only where it helps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hcs.ops.filters import FloatPlane, enlarge
+from hcs.ops.intensity import downsample_mean
+
+_BLOCKS: Final = 32
+"""Blocks along the longer axis in which illumination is estimated."""
+
+_MIN_FIELDS: Final = 8
+"""From fewer fields, cells would be taken for light."""
+
+_DEGREE: Final = 3
+"""Illumination is smooth: a polynomial of this degree in both directions describes it."""
+
+_MIN_EXPLAINED: Final = 0.5
+"""The polynomial describes at least this share of the variance of what fields share; else they
+share structure, as fields do that show the same object."""
+
+_MIN_RANGE: Final = 0.05
+"""A field that is this even (largest over smallest, minus 1) is left alone."""
+
+_FLOOR: Final = 0.05
+"""Least relative illumination; nothing is divided by less."""
+
+_MIN_GAIN: Final = 0.3
+"""The estimate of one half of the fields evens out the other half by at least this share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Illumination:
+    """Relative illumination of one channel of a plate.
+
+    Attributes
+    ----------
+    coarse
+        Shape (rows, columns) of blocks, mean 1; None when there were too few fields.
+    block_px
+        Edge of a block.
+    range_fraction
+        Largest over smallest value of the estimate, minus 1.
+    gain
+        Share by which the estimate from half of the fields lowers the unevenness of the others.
+    helps
+        Whether images are divided by it.
+    """
+
+    coarse: tuple[tuple[float, ...], ...] | None = None
+    block_px: int = 1
+    range_fraction: float = 0.0
+    gain: float = 0.0
+    helps: bool = False
+
+    def plane(self, shape: tuple[int, ...]) -> FloatPlane | None:
+        """Return what images of a shape (Y, X) are divided by, or None when that does not help."""
+        if not self.helps or self.coarse is None:
+            return None
+        coarse = np.array(self.coarse, np.float32)
+        if coarse.shape != tuple(-(-size // self.block_px) for size in shape):
+            return None
+        return enlarge(coarse, self.block_px, shape)
+
+
+def estimate_illumination(planes: Iterable[NDArray[Any]]) -> Illumination:
+    """Estimate the illumination that all fields of a channel share.
+
+    Every field is averaged to blocks and divided by its median; the median over fields is what
+    they share (Singh et al. 2014, doi 10.1111/jmi.12178), and its smooth part is illumination. The
+    estimate from every other field is tried on the rest: where it does not even them out, cells
+    were taken for light.
+
+    Parameters
+    ----------
+    planes
+        Fields (Y, X) of one shape, in counts; those of another shape or without light are left
+        out.
+
+    Returns
+    -------
+    Illumination
+        That helps nothing with fewer than eight fields.
+    """
+    shape: tuple[int, ...] = ()
+    block = 1
+    blocks: list[FloatPlane] = []
+    for plane in planes:
+        if not shape:
+            shape = plane.shape
+            block = max(1, -(-max(shape) // _BLOCKS))
+        coarse: FloatPlane = downsample_mean(plane.astype(np.float32), block)
+        level = np.float32(np.median(coarse))
+        if plane.shape == shape and level > 0:
+            blocks.append(np.divide(coarse, level, dtype=np.float32))
+    if len(blocks) < _MIN_FIELDS:
+        return Illumination()
+    shared = _shared(blocks)
+    gain = min(_gain(blocks[0::2], blocks[1::2]), _gain(blocks[1::2], blocks[0::2]))
+    spread = float(shared.max() / max(float(shared.min()), 1e-6)) - 1
+    middle = np.median(np.stack(blocks), axis=0)
+    explained = 1 - float((middle - _fitted(middle)).var()) / max(float(middle.var()), 1e-12)
+    helps = spread >= _MIN_RANGE and gain >= _MIN_GAIN and explained >= _MIN_EXPLAINED
+    return Illumination(
+        coarse=tuple(tuple(float(f"{v:.5g}") for v in row) for row in shared),
+        block_px=block,
+        range_fraction=spread,
+        gain=gain,
+        helps=helps,
+    )
+
+
+def _shared(blocks: list[FloatPlane]) -> FloatPlane:
+    middle = np.median(np.stack(blocks), axis=0)
+    fitted = np.maximum(_fitted(middle), _FLOOR)
+    shared: FloatPlane = (fitted / fitted.mean()).astype(np.float32)
+    return shared
+
+
+def _fitted(plane: NDArray[Any]) -> NDArray[np.float64]:
+    """Least-squares polynomial through a plane."""
+    y, x = (np.linspace(-1, 1, size) if size > 1 else np.zeros(1) for size in plane.shape)
+    powers = [(i, j) for i in range(_DEGREE + 1) for j in range(_DEGREE + 1 - i)]
+    design = np.stack([np.outer(y**i, x**j).ravel() for i, j in powers], axis=1)
+    weights = np.linalg.lstsq(design, plane.ravel().astype(np.float64), rcond=None)[0]
+    result: NDArray[np.float64] = (design @ weights).reshape(plane.shape)
+    return result
+
+
+def _gain(from_these: list[FloatPlane], on_those: list[FloatPlane]) -> float:
+    before = _shared(on_those)
+    after = before / _shared(from_these)
+    unevenness = float(before.std())
+    return 1 - float(after.std()) / unevenness if unevenness > 0 else 0.0

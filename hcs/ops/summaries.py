@@ -1,0 +1,106 @@
+"""One field summarized: means over its cells and neurites, gray levels, texture."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hcs.domain.tables import with_unit
+from hcs.ops.arbors import beading_of_branches, end_points
+from hcs.ops.cells import CellColumns
+from hcs.ops.filters import FloatPlane
+from hcs.ops.graph import touched_labels
+from hcs.ops.neurites import Neurites
+from hcs.ops.scales import Scales
+from hcs.ops.segment import Somas
+from hcs.ops.texture import texture
+from hcs.ops.widths import widths_at
+
+PERCENTILES: Final = (1, 10, 90, 99)
+MEANS: Final = (
+    ("Soma_Eccentricity", 0),
+    ("Soma_FormFactor", 0),
+    ("Soma_MeanIntensity", 0),
+    ("Neurite_Primary", 0),
+    ("Neurite_LongestLength", 1),
+    ("Sholl_Maximum", 0),
+    ("Sholl_CriticalRadius", 1),
+)
+"""Columns of single cells whose mean is a feature of the image, with the power of their unit."""
+
+_MAD_TO_SIGMA: Final = 1.4826
+
+
+def full_features(
+    values: FloatPlane,
+    signal: FloatPlane,
+    cells: CellColumns,
+    somas: Somas,
+    neurites: Neurites,
+    scales: Scales,
+    pixel_size_um: float | None,
+) -> dict[str, float]:
+    """Features of one image beyond the classic ones.
+
+    Parameters
+    ----------
+    values, signal
+        Shape (Y, X): counts, and counts above background.
+    cells
+        Columns of single cells, full set.
+    somas, neurites, scales
+        The field.
+    pixel_size_um
+        Edge of a pixel, None where it is not known.
+
+    Returns
+    -------
+    dict
+        Means over cells or over neurites are NaN where there are none.
+    """
+    size = 1.0 if pixel_size_um is None else pixel_size_um
+    graph = neurites.graph
+    light = signal[graph.y, graph.x].astype(np.float64)
+    variation, weight = beading_of_branches(neurites, light)
+    rooted = touched_labels(graph, somas.labels)
+    n_ends = end_points(neurites, rooted, signal.shape).size
+    sample = values[::2, ::2]
+    median = float(np.median(sample))
+    distance = max(1, round(scales.neurite_width_px))
+    found = {
+        "Image_Count_BorderCells": float(cells["Cells_Soma_TouchesBorder"].sum()),
+        "Image_Neurite_BranchPoints": float(neurites.branch_points.size),
+        "Image_Neurite_EndPoints": float(n_ends),
+        "Image_Neurite_Crossings": float(neurites.n_crossings),
+        with_unit("Image_Neurite_MeanWidth", 1, pixel_size_um): _mean(
+            widths_at(signal, graph, scales) * size
+        ),
+        "Image_Neurite_MeanIntensity": _mean(light),
+        "Image_Neurite_Beading": (
+            float(variation @ weight / weight.sum()) if weight.sum() > 0 else np.nan
+        ),
+        "Image_Intensity_Std": float(values.std(dtype=np.float64)),
+        "Image_Intensity_MAD": _MAD_TO_SIGMA * float(np.median(np.abs(sample - median))),
+    }
+    for name, power in MEANS:
+        unit = with_unit(name, power, pixel_size_um) if power else name
+        found[f"Image_{_mean_name(unit)}"] = _mean(cells[f"Cells_{unit}"])
+    levels = np.percentile(sample, PERCENTILES)
+    found |= {
+        f"Image_Intensity_P{p:02d}": float(v) for p, v in zip(PERCENTILES, levels, strict=True)
+    }
+    found |= {f"Image_Texture_{k}": v for k, v in texture(signal, distance).items()}
+    return found
+
+
+def _mean_name(name: str) -> str:
+    """``Soma_Eccentricity`` becomes ``Soma_MeanEccentricity``."""
+    group, _, rest = name.partition("_")
+    return f"{group}_{rest}" if rest.startswith("Mean") else f"{group}_Mean{rest}"
+
+
+def _mean(values: NDArray[Any]) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else np.nan
