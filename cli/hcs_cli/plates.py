@@ -35,10 +35,19 @@ def validate(plate: Plate, as_json: options.AsJson = False) -> None:
         raise typer.Exit(FAILED if faults else DONE)
 
 
-def info(plate: Plate, as_json: options.AsJson = False) -> None:
-    """Show what a plate holds.
+def info(
+    plate: Plate,
+    overview: Annotated[
+        str | None, typer.Option(help="PNG to draw: every field of the plate, small.")
+    ] = None,
+    channel: Annotated[
+        str | None, typer.Option(help="Channel of the overview, where there are several.")
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show what a plate holds; with --overview, draw it.
 
-    Example: hcs info P1.zarr
+    Example: hcs info P1.zarr --overview P1.png
     """
     import json
 
@@ -48,6 +57,10 @@ def info(plate: Plate, as_json: options.AsJson = False) -> None:
         from hcs.io.validate import describe
 
         found = describe(plate)
+        if overview is not None:
+            from hcs.report.plate_picture import draw_plate
+
+            found |= draw_plate(plate, overview, channel)
         if as_json:
             typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
             return

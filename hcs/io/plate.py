@@ -290,6 +290,11 @@ class PlateReader:
         """Names of the arrays of a field, largest first; those of the first field."""
         return tuple(str(item["path"]) for item in self._first_field["multiscales"][0]["datasets"])
 
+    @property
+    def n_levels(self) -> int:
+        """Number of pyramid levels of a field."""
+        return len(self._level_names)
+
     def channel_index(self, name: str | None) -> int:
         """Index of a channel; without a name, of the only one.
 

@@ -125,3 +125,41 @@ def encode_shard(pixels: NDArray[Any], shard: Sequence[int], chunk: Sequence[int
     places = np.stack([np.cumsum(lengths) - lengths, lengths], axis=1).astype("<u8").tobytes()
     check = google_crc32c.value(places).to_bytes(4, "little")
     return b"".join((*pieces, places, check))
+
+
+def decode_chunk(
+    shard: bytes, counts: Sequence[int], which: Sequence[int], dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    """Decode one chunk of a shard.
+
+    Parameters
+    ----------
+    shard
+        Bytes of a shard as :func:`encode_shard` makes it.
+    counts, which
+        Chunks along each axis, and the index of the one that is wanted.
+    dtype
+        Pixel type.
+
+    Returns
+    -------
+    ndarray
+        The values of the chunk in one row.
+
+    Raises
+    ------
+    ValueError
+        When the index of the shard is damaged, or its chunk is not there.
+    """
+    n_chunks = int(np.prod(counts))
+    index, check = shard[-16 * n_chunks - 4 : -4], shard[-4:]
+    if google_crc32c.value(index) != int.from_bytes(check, "little"):
+        msg = "the checksum of the shard's index is wrong"
+        raise ValueError(msg)
+    place = int(np.ravel_multi_index(tuple(which), tuple(counts)))
+    offset, length = np.frombuffer(index, "<u8").reshape(-1, 2)[place]
+    if offset + length > len(shard):
+        msg = "the chunk is not in the shard"
+        raise ValueError(msg)
+    data = blosc.decompress(shard[offset : offset + length])
+    return np.frombuffer(data, dtype)

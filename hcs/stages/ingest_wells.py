@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -105,12 +105,12 @@ def _write_field(
     pixels = read_field(job, field, faults, chosen)
     if pixels is None:
         return None, [fault.model_dump(mode="json") for fault in faults]
-    if not job.in_place:
-        _put(job, field, pixels)
     row = _described(job, field) | chosen
     by_channel = np.moveaxis(pixels, axes_of(job).index("c"), 0)
-    for channel, plane in zip(job.channels, by_channel, strict=True):
-        found = intensity.plane_statistics(plane.reshape(-1, plane.shape[-1]))
+    ranges = [intensity.value_range(plane.reshape(-1, plane.shape[-1])) for plane in by_channel]
+    if not job.in_place:
+        _put(job, field, pixels, ranges)
+    for channel, found in zip(job.channels, ranges, strict=True):
         row[f"Image_Intensity_MinIntensity_{channel.name}"] = float(found.minimum)
         row[f"Image_Intensity_MedianIntensity_{channel.name}"] = float(found.median)
         row[f"Image_Intensity_MaxIntensity_{channel.name}"] = float(found.maximum)
@@ -126,12 +126,18 @@ def axes_of(job: WellJob) -> tuple[str, ...]:
     return ngff.axis_names(job.n_times, job.n_planes if job.projection is None else 1)
 
 
-def _put(job: WellJob, field: FieldJob, pixels: NDArray[Any]) -> None:
+def _put(
+    job: WellJob,
+    field: FieldJob,
+    pixels: NDArray[Any],
+    ranges: Sequence[intensity.Range],
+) -> None:
     """Write the pixels of a field with their overview."""
     axes = axes_of(job)
     levels = ngff.pyramid(pixels.shape, pixels.dtype.itemsize)
     name = f"{job.plate} {job.well.name} site {field.site}"
-    low, high = int(pixels.min()), int(pixels.max())
+    low = int(min(found.minimum for found in ranges))
+    high = int(max(found.maximum for found in ranges))
     attributes = ngff.image_attributes(
         name,
         axes,
@@ -203,7 +209,7 @@ def read_field(
         ``(t, c, z, Y, X)`` less the axes that the plate does not have.
     """
     order = {channel.name: index for index, channel in enumerate(job.channels)}
-    stack = np.zeros((job.n_times, len(order), job.n_planes, *job.shape), dtype=np.dtype(job.dtype))
+    stack = np.empty((job.n_times, len(order), job.n_planes, *job.shape), dtype=np.dtype(job.dtype))
     present = np.zeros(stack.shape[:3], dtype=bool)
     source = open_source(job.source, job.layout)
     for item in field.planes:
@@ -216,23 +222,31 @@ def read_field(
             faults.append(_problem(job, field, item.path, reason, str(error)))
             continue
         place = (item.t_index, order[item.channel], item.z_index)
-        stack[place] = picture
+        if stack.shape[:3] == (1, 1, 1):
+            stack = picture[None, None, None]  # no copy of the one plane there is
+        else:
+            stack[place] = picture
         present[place] = True
     if faults:
         return None
     if not present.all():
-        absent = sorted({list(order)[c] for _, c, _ in np.argwhere(~present)})
-        message = f"planes of {absent} are absent, so the field is left out"
-        fault = _problem(job, field, field.path, tables.Reason.MISSING_CHANNEL, message)
-        if job.strict:
-            raise ImageReadError(f"{job.well.name} site {field.site}: {message}", fault.reason)
-        faults.append(fault)
+        faults.append(_incomplete(job, field, present))
         return None
     if job.projection is not None and job.n_planes > 1:
         stack = _projected(job, stack, chosen)
     axes = axes_of(job)
     drop = tuple(index for index, axis in ((0, "t"), (2, "z")) if axis not in axes)
     return stack.squeeze(axis=drop) if drop else stack
+
+
+def _incomplete(job: WellJob, field: FieldJob, present: NDArray[np.bool_]) -> Problem:
+    """Name the channels of which planes ``(t, c, z)`` are absent."""
+    absent = sorted({job.channels[c].name for _, c, _ in np.argwhere(~present)})
+    message = f"planes of {absent} are absent, so the field is left out"
+    fault = _problem(job, field, field.path, tables.Reason.MISSING_CHANNEL, message)
+    if job.strict:
+        raise ImageReadError(f"{job.well.name} site {field.site}: {message}", fault.reason)
+    return fault
 
 
 def _projected(job: WellJob, stack: NDArray[Any], chosen: dict[str, int]) -> NDArray[Any]:

@@ -15,6 +15,7 @@ from hcs.ops.intensity import (
     plane_statistics,
     rescale_to_median,
     resize_plane,
+    value_range,
 )
 
 planes = hnp.arrays(
@@ -162,3 +163,21 @@ def test_shrinking_by_whole_factors_equals_downsampling(plane, factor):
 def test_resizing_to_nothing_is_refused():
     with pytest.raises(InputError, match="resize"):
         resize_plane(np.zeros((2, 2), np.uint8), (0, 3))
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        pytest.param((9, 11), np.uint16, id="small"),
+        pytest.param((700, 900), np.uint16, id="sampled"),
+        pytest.param((300, 300), np.float32, id="float"),
+    ],
+)
+def test_the_range_of_a_plane(shape, dtype):
+    image = (np.random.default_rng(0).gamma(3, 100, shape)).astype(dtype)
+    found = value_range(image)
+    assert (found.minimum, found.maximum) == (image.min(), image.max())
+    spread = image.std() / np.sqrt(min(image.size, 2**16))
+    assert found.median == pytest.approx(np.median(image), abs=5 * spread)
+    if image.size < 2**16:
+        assert found.median == np.median(image)
