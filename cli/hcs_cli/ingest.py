@@ -72,8 +72,9 @@ def ingest(
 ) -> None:
     """Write the images of one plate as OME-Zarr 0.5, with the plate map as its tables.
 
-    Bad images are listed and left out; the exit code is then 3. An existing OME-Zarr plate is
-    copied or converted, or, with the same path twice, used as it lies: it only gets a plate map.
+    Bad images are listed and left out; the exit code is then 3. An existing
+    OME-Zarr plate is copied or converted, or, with the same path twice, used as
+    it lies: it only gets a plate map.
 
     Example: hcs ingest tiffs/P1 P1.zarr --platemap wells.csv
     """

@@ -191,7 +191,10 @@ def show(result: StageResult, *, as_json: bool) -> None:
     for name, value in result.summary.items():
         typer.echo(f"  {name}: {value}")
     skipped = f", {result.n_skipped} were done before" if result.n_skipped else ""
-    typer.echo(f"  {result.n_run} units of work done{skipped}, {result.seconds:.1f} s")
+    if result.written:
+        typer.echo(f"  {result.n_run} units of work done{skipped}, {result.seconds:.1f} s")
+    else:
+        typer.echo("  a dry run: nothing was written")
     show_problems(result)
 
 
@@ -217,4 +220,5 @@ def show_problems(result: StageResult) -> None:
     hidden = len(result.problems) - _SHOWN_PROBLEMS
     if hidden > 0:
         console.print(f"… and {hidden} more")
-    console.print(f"all of them: {result.out}.hcs/problems.parquet", highlight=False)
+    if result.written:
+        console.print(f"all of them: {result.out}.hcs/problems.parquet", highlight=False)

@@ -81,6 +81,8 @@ class StageResult(Frozen):
         Every fault met, also those of units that an earlier run finished.
     seconds
         Wall time of this run.
+    written
+        Whether there is an output: not after a dry run.
     """
 
     stage: str
@@ -90,3 +92,4 @@ class StageResult(Frozen):
     n_skipped: int = 0
     problems: tuple[Problem, ...] = ()
     seconds: float = 0.0
+    written: bool = True

@@ -80,7 +80,8 @@ def preview(config: IngestConfig) -> StageResult:
     ]
     return StageResult(
         stage=STAGE,
-        out=f"{config.out} (not written)",
+        out=config.out,
+        written=False,
         summary={
             "plate": source.name,
             "layout": scanned.why,
