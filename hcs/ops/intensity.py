@@ -101,6 +101,20 @@ class Range:
     maximum: float
 
 
+def finite(image: Plane) -> Plane:
+    """Return the plane itself when all of its values are numbers.
+
+    Raises
+    ------
+    ImageReadError
+        With reason ``wrong-type`` when a float plane has values that are not finite.
+    """
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        msg = "the image has pixels that are not finite numbers"
+        raise ImageReadError(msg, Reason.WRONG_TYPE)
+    return image
+
+
 def value_range(image: Plane) -> Range:
     """Summarize a plane in passing: a fortieth of the time of :func:`plane_statistics`.
 
@@ -319,6 +333,4 @@ def _check_type(image: Plane) -> None:
 
 def _check_plane(image: Plane) -> None:
     _check_type(image)
-    if image.dtype.kind == "f" and not np.isfinite(image).all():
-        msg = "the image has pixels that are not finite numbers"
-        raise ImageReadError(msg, Reason.WRONG_TYPE)
+    finite(image)

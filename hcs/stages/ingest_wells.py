@@ -214,7 +214,7 @@ def read_field(
     source = open_source(job.source, job.layout)
     for item in field.planes:
         try:
-            picture = source.read(item, job.shape, job.dtype)
+            picture = intensity.finite(source.read(item, job.shape, job.dtype))
         except ImageReadError as error:
             if job.strict:
                 raise

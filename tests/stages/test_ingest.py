@@ -403,3 +403,19 @@ def test_wells_that_the_microscope_skipped_are_not_missed(tmp_path):
     assert result.summary["wells that the microscope skipped"] == 1
     row = PlateReader(result.out).images.iloc[0]
     assert (row[tables.POSITION_X_UM], row[tables.POSITION_Y_UM]) == (-12.5, 7.0)
+
+
+def test_an_image_that_is_not_all_numbers_is_named_and_the_rest_goes_on(tmp_path):
+    folder = tmp_path / "floats"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for column in (1, 2, 3):
+        pixels = rng.gamma(2, 50, (32, 32)).astype(np.float32)
+        if column == 2:
+            pixels[3, 4] = np.nan
+        tifffile.imwrite(folder / f"A - {column}(fld 1).tif", pixels)
+    result = ingest.run(IngestConfig(source=str(folder), out=str(tmp_path / "P.zarr")))
+    (problem,) = result.problems
+    assert (problem.well, problem.reason) == ("A02", Reason.WRONG_TYPE)
+    assert "not finite" in problem.message
+    assert PlateReader(result.out).images[tables.WELL].tolist() == ["A01", "A03"]
