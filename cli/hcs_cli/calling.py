@@ -130,6 +130,15 @@ def hits(
     min_images: Annotated[
         int | None, typer.Option(help="The same for images a well.", rich_help_panel=_CALL)
     ] = None,
+    image_limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=LOW..HIGH",
+            help="Limits on a column of the features, one end may be left out: an image beyond "
+            "does not count. May be repeated.",
+            rich_help_panel=_QUALITY,
+        ),
+    ] = None,
     min_cell_fraction: Annotated[
         float | None,
         typer.Option(
@@ -218,6 +227,9 @@ def hits(
         _put(settings.setdefault("limits", {}), limits)
         if min_ssmd is not None:
             settings["call"] = {**_of_kind(settings, "call", "ssmd"), "min_ssmd": min_ssmd}
+        if image_limit:
+            stated = settings.get("image_limits", {})
+            settings["image_limits"] = {**stated, **dict(map(_image_limit, image_limit))}
         settings["out"] = out
         settings["source"] = _source(
             predictions, values, features=features_path, column=column, platemap=platemap,
@@ -252,6 +264,26 @@ def _put(settings: dict[str, Any], given: dict[str, Any]) -> None:
 def _of_kind(settings: dict[str, Any], name: str, kind: str) -> dict[str, Any]:
     before = settings.get(name, {})
     return before if before.get("kind") == kind else {"kind": kind}
+
+
+def _image_limit(text: str) -> tuple[str, tuple[float | None, float | None]]:
+    """Read ``NAME=LOW..HIGH``.
+
+    Raises
+    ------
+    BadParameter
+        When it is written otherwise.
+    """
+    name, _, ends = text.partition("=")
+    low, dots, high = ends.partition("..")
+    try:
+        limits = tuple(float(end) if end.strip() else None for end in (low, high))
+    except ValueError:
+        limits = ()
+    if not name or not dots or limits in {(), (None, None)}:
+        msg = f"--image-limit {text!r}: write NAME=LOW..HIGH, for example Image_Quality_Focus=2.."
+        raise typer.BadParameter(msg)
+    return name.strip(), (limits[0], limits[1])
 
 
 def _source(predictions: str | None, values: str | None, **more: Any) -> dict[str, Any]:  # noqa: ANN401

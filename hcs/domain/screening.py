@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -158,6 +159,24 @@ class EmpiricalCall(Frozen):
 Call = Annotated[RobustZCall | SsmdCall | EmpiricalCall, Field(discriminator="kind")]
 
 
+Limit = tuple[float | None, float | None]
+"""Least and greatest value; None is no limit."""
+
+
+def runs_upwards(limits: Mapping[str, Limit]) -> None:
+    """Refuse a limit whose least value is above its greatest.
+
+    Raises
+    ------
+    ValueError
+        With the name of the limit.
+    """
+    for name, (low, high) in limits.items():
+        if low is not None and high is not None and low > high:
+            msg = f"{name} runs downwards: {low:g} to {high:g}"
+            raise ValueError(msg)
+
+
 class QualityLimits(Frozen):
     """Limits that a plate must keep; None sets no limit.
 
@@ -183,9 +202,6 @@ class QualityLimits(Frozen):
     min_replicate_correlation: Annotated[float, Field(ge=-1, le=1)] | None = None
 
 
-Limit = tuple[float | None, float | None]
-
-
 class DoseOptions(Frozen):
     """What concentration-response curves are fitted to, and within which limits.
 
@@ -208,10 +224,7 @@ class DoseOptions(Frozen):
 
     @model_validator(mode="after")
     def _limits_run_upwards(self) -> Self:
-        for name, (low, high) in (("at_zero", self.at_zero), ("at_infinity", self.at_infinity)):
-            if low is not None and high is not None and low > high:
-                msg = f"{name} runs downwards: {low:g} to {high:g}"
-                raise ValueError(msg)
+        runs_upwards({"at_zero": self.at_zero, "at_infinity": self.at_infinity})
         return self
 
 
@@ -231,6 +244,9 @@ class HitsOptions(Frozen):
     min_images, min_cells
         A well with fewer images, or fewer cells an image on average, is flagged: it keeps its
         value, but is neither control nor hit.
+    image_limits
+        Limits on columns of the features (focus, saturation, debris, …): an image beyond one is
+        named and does not count; a well without any other image is flagged.
     min_controls
         Fewest usable wells that make a kind of control usable on a plate (or batch).
     reference
@@ -255,6 +271,7 @@ class HitsOptions(Frozen):
     scale: Literal["auto", "score", "log-odds"] = "auto"
     min_images: PositiveInt = 1
     min_cells: Annotated[float, Field(ge=0)] = 0.0
+    image_limits: dict[str, Limit] = Field(default_factory=dict)
     min_controls: Annotated[int, Field(ge=2)] = 3
     reference: Literal["controls", "samples"] = "controls"
     normalize_over: Literal["plate", "batch"] = "plate"
@@ -277,6 +294,11 @@ class HitsOptions(Frozen):
         if isinstance(how, PlateMedian):
             return how.scale == "multiplicative"
         return isinstance(how, PercentOfControl)
+
+    @model_validator(mode="after")
+    def _image_limits_run_upwards(self) -> Self:
+        runs_upwards(self.image_limits)
+        return self
 
     @model_validator(mode="after")
     def _polishes_once(self) -> Self:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 import numpy as np
 import pandas as pd
 
 from hcs.domain import tables
-from hcs.domain.screening import Aggregation, HitsOptions, TrimmedMeanOfImages
+from hcs.domain.screening import Aggregation, HitsOptions, Limit, TrimmedMeanOfImages
 from hcs.domain.tables import Reason, Role
 from hcs.domain.wells import Well
 from hcs.errors import InputError, UnknownNameError
@@ -169,6 +170,40 @@ def well_values(
     images[tables.MODEL] = column
     images[tables.SCORE] = values
     return well_scores(images, options)
+
+
+def beyond_limits(images: pd.DataFrame, limits: Mapping[str, Limit]) -> pd.Series:
+    """Say of every image which limits it is beyond.
+
+    Parameters
+    ----------
+    images
+        With the columns that have limits; a missing value is beyond none.
+    limits
+        Least and greatest value by column.
+
+    Returns
+    -------
+    Series of str
+        Sentences joined with ``; ``, empty where the image keeps all limits. May stand as
+        ``flags``: such images do not count in :func:`well_scores`.
+
+    Raises
+    ------
+    UnknownNameError
+        When a column is absent.
+    """
+    _require(images, tuple(limits))
+    found = pd.Series("", index=images.index)
+    for name, (low, high) in limits.items():
+        values = images[name].to_numpy(np.float64, na_value=np.nan)
+        for limit, sign, wrong in (
+            (low, "<", values < (-np.inf if low is None else low)),
+            (high, ">", values > (np.inf if high is None else high)),
+        ):
+            words = [f"{name} {value:.4g} {sign} {limit:g}; " for value in values[wrong]]
+            found[wrong] = found[wrong] + np.array(words, dtype=object)
+    return found.str.removesuffix("; ")
 
 
 def _require(table: pd.DataFrame, names: tuple[str, ...]) -> None:

@@ -118,15 +118,18 @@ def _wells(config: HitsConfig) -> tuple[pd.DataFrame, dict[str, str], list[Probl
         inputs = {"predictions": _stamp(source.path)}
         if source.features:
             inputs["features"] = _stamp(source.features)
-        return _well_scores(source, config), inputs, []
+        wells, problems = _well_scores(source, config)
+        return wells, inputs, problems
     found = io_values.read_values(
         source.path, source.columns, cells=source.cells, plate_map=source.platemap
     )
     inputs = {"values": _stamp(source.path)}
     if source.platemap:
         inputs["platemap"] = _stamp(source.platemap)
-    wells = [aggregate.well_values(found.table, name, config) for name in found.columns]
-    return pd.concat(wells, ignore_index=True), inputs, _unmapped(found, source)
+    images, problems = _judged(found.table, config)
+    columns = [aggregate.well_values(images, name, config) for name in found.columns]
+    problems += _unmapped(found, source)
+    return pd.concat(columns, ignore_index=True), inputs, problems
 
 
 def _stamp(path: str) -> str:
@@ -150,26 +153,59 @@ def _unmapped(found: io_values.Values, source: ValuesTable) -> list[Problem]:
     ]
 
 
-def _well_scores(source: ScoresOfImages, config: HitsConfig) -> pd.DataFrame:
+def _well_scores(source: ScoresOfImages, config: HitsConfig) -> tuple[pd.DataFrame, list[Problem]]:
     """One row a well and model; image scores are read a few plates at a time."""
     needed = (*tables.IMAGE_KEY, tables.MODEL, tables.SPLIT, tables.SCORE)
-    counts = _cell_counts(source.features) if source.features else None
+    measured = _measured(source, config)
     wells = []
+    problems: list[Problem] = []
     for images in _by_plates(source.path, needed):
-        if counts is not None:
-            images = images.merge(counts, on=list(tables.IMAGE_KEY), how="left")  # noqa: PLW2901
+        if measured is not None:
+            images = images.merge(measured, on=list(tables.IMAGE_KEY), how="left")  # noqa: PLW2901
+        images, named = _judged(images, config)  # noqa: PLW2901
+        problems += named
         wells.append(aggregate.well_scores(images, config))
     if not wells:
         msg = f"{source.path} has no rows: nothing was scored"
         raise InputError(msg)
     keys = [tables.MODEL, *tables.WELL_KEY]
-    return pd.concat(wells, ignore_index=True).sort_values(keys, ignore_index=True)
+    found = pd.concat(wells, ignore_index=True).sort_values(keys, ignore_index=True)
+    return found, problems
 
 
-def _cell_counts(features: str) -> pd.DataFrame:
-    key = list(tables.IMAGE_KEY)
-    counts = io_tables.read_table(features, columns=(*key, tables.N_CELLS), what="features")
-    return counts[[*key, tables.N_CELLS]]
+def _measured(source: ScoresOfImages, config: HitsConfig) -> pd.DataFrame | None:
+    """Cell counts and what else has limits, of every image; None without features."""
+    if source.features is None:
+        if config.image_limits:
+            msg = f"limits on {list(config.image_limits)} need --features"
+            raise InputError(msg)
+        return None
+    wanted = list(dict.fromkeys([*tables.IMAGE_KEY, tables.N_CELLS, *config.image_limits]))
+    return io_tables.read_table(source.features, columns=wanted, what="features")[wanted]
+
+
+def _judged(images: pd.DataFrame, config: HitsConfig) -> tuple[pd.DataFrame, list[Problem]]:
+    """Flag the images beyond a limit, and name each once."""
+    if not config.image_limits:
+        return images, []
+    words = aggregate.beyond_limits(images, config.image_limits)
+    before = images.get(tables.FLAGS, pd.Series("", index=images.index)).fillna("").astype(str)
+    flagged = images.assign(**{tables.FLAGS: (before + "|" + words).str.strip("|")})
+    key = [name for name in tables.IMAGE_KEY if name in images]
+    named = flagged.assign(words=words)[words != ""].drop_duplicates(key)
+    problems = [
+        Problem(
+            stage=STAGE,
+            file=f"{row[tables.PLATE]} {row[tables.WELL]}",
+            reason=tables.Reason.FAILED_QUALITY,
+            message=f"the image does not count: {row['words']}",
+            plate=str(row[tables.PLATE]),
+            well=str(row[tables.WELL]),
+            site=int(row[tables.SITE]) if tables.SITE in key else None,
+        )
+        for row in named.to_dict(orient="records")
+    ]
+    return flagged, problems
 
 
 def _by_plates(path: str, needed: tuple[str, ...]) -> Iterator[pd.DataFrame]:

@@ -286,3 +286,71 @@ def test_settings_come_from_a_study_file_and_options_come_first(tmp_path):
 )
 def test_what_cannot_be_meant_is_a_usage_error(arguments):
     assert call(*arguments)[0] == 2
+
+
+# ── images that fail ────────────────────────────────────────────────────────────────────────────
+
+
+def image_scores(tmp_path):
+    """Two images a well and two splits; one image of B05 and both of B06 are out of focus."""
+    table = reader_table()
+    rows = [
+        {
+            t.MODEL: "cnn",
+            t.SPLIT: split,
+            t.PLATE: "P1",
+            t.WELL: row["Well"],
+            t.SITE: site,
+            t.PERT_TYPE: row["pert_type"],
+            t.SCORE: float(np.clip(row["Signal"] / 120, 0, 1)),
+        }
+        for row in table.to_dict(orient="records")
+        for split in (0, 1)
+        for site in (1, 2)
+    ]
+    scores = pd.DataFrame(rows)
+    features = scores[list(t.IMAGE_KEY)].drop_duplicates().assign(**{t.N_CELLS: 30.0, "Focus": 5.0})
+    blurred = features[t.WELL].eq("B06") | (features[t.WELL].eq("B05") & features[t.SITE].eq(2))
+    features.loc[blurred, "Focus"] = 0.5
+    scores.loc[(scores[t.WELL] == "B05") & (scores[t.SITE] == 2), t.SCORE] = 0.0
+    scores.to_parquet(tmp_path / "predictions.parquet")
+    features.to_parquet(tmp_path / "features.parquet")
+    return tmp_path
+
+
+def test_images_beyond_a_limit_are_named_and_do_not_count(tmp_path):
+    folder = image_scores(tmp_path)
+    code, result = call(
+        folder / "predictions.parquet", "--features", folder / "features.parquet",
+        "--image-limit", "Focus=2..", "--out", folder / "hits.parquet",
+    )  # fmt: skip
+    assert code == 3
+    named = [(p["well"], p["site"], p["reason"], p["message"]) for p in result["problems"]]
+    assert named == [
+        (well, site, "failed-quality", "the image does not count: Focus 0.5 < 2")
+        for well, site in (("B05", 2), ("B06", 1), ("B06", 2))
+    ]
+    hits = pd.read_parquet(folder / "hits.parquet").set_index(t.WELL)
+    assert hits.loc["B05", t.N_IMAGES] == 1
+    assert hits.loc["B05", t.SCORE] > 0.5
+    assert hits.loc["B05", t.USABLE]
+    assert hits.loc["B06", t.FLAGS].split("|")[0] == "failed-quality"
+    assert not hits.loc["B06", t.USABLE]
+    assert not hits.loc["B06", t.HIT]
+
+
+def test_limits_need_their_column(tmp_path):
+    folder = image_scores(tmp_path)
+    out = ("--out", folder / "hits.parquet")
+    code, done = call(folder / "predictions.parquet", "--image-limit", "Focus=2..", *out)
+    assert (code, "need --features" in done.stderr) == (1, True)
+    code, done = call(
+        folder / "predictions.parquet", "--features", folder / "features.parquet",
+        "--image-limit", "Fokus=2..", *out,
+    )  # fmt: skip
+    assert (code, "Fokus" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("text", ["Focus", "Focus=2", "Focus=..", "=1..2", "Focus=a..b"])
+def test_a_limit_that_cannot_be_read_is_a_usage_error(text):
+    assert call("a.parquet", "--image-limit", text)[0] == 2
