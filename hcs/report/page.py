@@ -109,7 +109,7 @@ def screen_folder(out: runs.AnyPath) -> UPath:
 def sections_of(study: Study, out: runs.AnyPath = "report.html") -> list[Section]:
     """All sections of a study's page, in order; `out` is where it will lie."""
     folder = screen_folder(out).name + "/"
-    if study.is_screen_alone:
+    if screen_pages.stands_alone(study):
         return screen_pages.screen_sections(study, screen_pages.plate_pages(study), folder)
     found = [
         overview.overview(study),

@@ -64,6 +64,14 @@ def plate_pages(study: Study) -> tuple[PlatePage, ...]:
     return tuple(pages)
 
 
+def stands_alone(study: Study) -> bool:
+    """Whether there are hits but nothing of classifiers: plate-reader values, say."""
+    others = ("study.json", "plates", "features.parquet", "splits.json", "evaluation.json")
+    return not isinstance(study.hits, Absent) and not any(
+        (study.path / name).exists() for name in others
+    )
+
+
 # ── one plate ───────────────────────────────────────────────────────────────────────────────────
 
 

@@ -210,6 +210,10 @@ def quality(study: Study) -> Section:
             table, _POSITIONS, "p: do rows, columns or the edge differ, after correction?"
         ),
     )
+    batches = study.batches
+    if not isinstance(batches, Absent) and batches[tables.BATCH].nunique() > 1:
+        caption = "One row a batch: its plates' controls together, after normalization."
+        blocks = (*blocks, _quality_table(batches, (*_OF_BATCH, *_CONTROLS), caption))
     return Section("quality", title, blocks)
 
 
@@ -255,6 +259,11 @@ _CONTROLS: Final[_Layout] = (
     ("Variation", "cv_negcon", True, wording.percent, "of the negative controls: SD over mean"),
     ("Negative controls", "n_negcon", True, wording.text, "usable wells"),
     ("Positive controls", "n_poscon", True, wording.text, "usable wells"),
+)
+
+_OF_BATCH: Final[_Layout] = (
+    ("Batch", tables.BATCH, False, wording.text, ""),
+    ("Plates", "n_plates", True, wording.text, ""),
 )
 
 _POSITIONS: Final[_Layout] = (

@@ -261,13 +261,10 @@ class Study:
             lambda path: io_tables.read_table(path, columns=(tables.COMPOUND, tables.HIT)),
         )
 
-    @property
-    def is_screen_alone(self) -> bool:
-        """Whether there are hits but nothing of classifiers: plate-reader values, say."""
-        others = ("study.json", "plates", "features.parquet", "splits.json", "evaluation.json")
-        return not isinstance(self.hits, Absent) and not any(
-            (self.path / name).exists() for name in others
-        )
+    @cached_property
+    def batches(self) -> pd.DataFrame | Absent:
+        """One row a batch of screened plates."""
+        return self._piece("batch_quality.parquet", "hcs hits", io_tables.read_table)
 
     @cached_property
     def problems(self) -> pd.DataFrame | Absent:

@@ -53,7 +53,9 @@ def plate(name="P1", *, layout="mixed", seed=0, gap=80.0):
 def pages(tmp_path_factory):
     """Score two plates of a reader and write the report."""
     folder = tmp_path_factory.mktemp("screen")
-    table = pd.concat([plate("P 1/<b>", seed=1), plate("P 1_<b>", seed=2)])
+    table = pd.concat(
+        [plate("P 1/<b>", seed=1).assign(batch="B1"), plate("P 1_<b>", seed=2).assign(batch="B2")]
+    )
     table.to_csv(folder / "reader.csv", index=False)
     source = ValuesTable(path=str(folder / "reader.csv"), columns=("Signal",))
     limits = {"min_z_prime": 0.99}
@@ -101,6 +103,11 @@ def test_fitted_curves_are_told_in_numbers(pages):
     text = words(pages / "report.html")
     assert re.search(r"(EC50|IC50) 0\.\d+ µM \(0\.\d+ to 0\.\d+\), Hill 1\.\d", text)
     assert "No curve: a constant fits as well as a curve" in text
+
+
+def test_every_batch_has_its_row(pages):
+    text = words(pages / "report.html").split("One row a plate: how far apart")[1]
+    assert re.search(r"Batch Plates .* B1 1 \S+ .* B2 1 \S+ .* One row a batch", text)
 
 
 def test_a_screen_alone_has_no_empty_sections_of_classifiers(pages):
