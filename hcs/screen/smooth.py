@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from hcs.screen.groups import Flags, Floats, nan_median
 
@@ -82,17 +83,28 @@ def loess_surface(plates: Floats, span: float = 0.6, robust_iterations: int = 3)
     n_wells = n_rows * n_columns
     powers = _weighted_powers(n_rows, n_columns, span)
     surface = np.full((n_plates, n_wells), np.nan)
-    for start in range(0, n_plates, _PLATES_AT_ONCE):
-        values = plates[start : start + _PLATES_AT_ONCE].reshape(-1, n_wells)
-        present = np.isfinite(values)
-        values = np.where(present, values, 0.0)
-        weights = present.astype(np.float64)
-        fitted = _local_fit(values, weights, powers)
-        for _ in range(robust_iterations):
-            weights = _bisquare(values - fitted, present)
-            fitted = _local_fit(values, weights, powers)
-        surface[start : start + _PLATES_AT_ONCE] = fitted
+    # Many small products: on a machine that does other work too, threads of BLAS wait for each
+    # other longer than they help.
+    with threadpool_limits(1, "blas"):
+        for start in range(0, n_plates, _PLATES_AT_ONCE):
+            values = plates[start : start + _PLATES_AT_ONCE].reshape(-1, n_wells)
+            surface[start : start + _PLATES_AT_ONCE] = _robust_fit(
+                values, powers, robust_iterations
+            )
     return surface.reshape(plates.shape)
+
+
+def _robust_fit(
+    values: Floats, powers: dict[tuple[int, int], Floats], robust_iterations: int
+) -> Floats:
+    """Surface of some plates, ``(P, W)``, refitted with weights of the residuals."""
+    present = np.isfinite(values)
+    values = np.where(present, values, 0.0)
+    fitted = _local_fit(values, present.astype(np.float64), powers)
+    for _ in range(robust_iterations):
+        weights = _bisquare(values - fitted, present)
+        fitted = _local_fit(values, weights, powers)
+    return fitted
 
 
 def _weighted_powers(n_rows: int, n_columns: int, span: float) -> dict[tuple[int, int], Floats]:
