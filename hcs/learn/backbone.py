@@ -37,6 +37,7 @@ __all__ = [
     "build_base",
     "load_embedder",
     "load_tensorflow",
+    "network_turn",
     "pool",
     "resolve_weights",
     "set_threads",
@@ -54,6 +55,7 @@ _BUILDERS: Final[Mapping[str, str]] = {"vgg16": "VGG16", "vgg19": "VGG19", "resn
 _SMALLEST_PX: Final = 32
 _CHATTER: Final = re.compile(rb"WARNING: All log messages before absl|[IW]\d{4} [\d:.]+ ")
 _LOCK = threading.Lock()
+_TURN = threading.Lock()
 
 
 def silence_tensorflow() -> None:
@@ -125,6 +127,16 @@ def load_tensorflow() -> ModuleType:
             log.debug("memory growth of %s can no longer be set", gpu.name)
     module: ModuleType = tf
     return module
+
+
+def network_turn() -> threading.Lock:
+    """Return the lock that whoever computes with the network holds meanwhile.
+
+    On workers with several threads tasks read and write side by side, but compute one after the
+    other: each computation uses all threads of the process already, and two of them would only
+    need twice the memory.
+    """
+    return _TURN
 
 
 def build_base(backbone: Backbone, image_px: int, weights: ResolvedWeights | None = None) -> Any:  # noqa: ANN401 -- keras ships no types
@@ -329,7 +341,9 @@ class Embedder:
             batch = images[start : start + self.batch_images]
             missing = self.batch_images - len(batch)
             padded = np.pad(batch, ((0, missing), (0, 0), (0, 0))) if missing else batch
-            vectors[start : start + len(batch)] = self._forward(padded).numpy()[: len(batch)]
+            with network_turn():
+                computed = self._forward(padded).numpy()
+            vectors[start : start + len(batch)] = computed[: len(batch)]
         return vectors
 
 

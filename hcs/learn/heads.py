@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hcs.domain.config import Backbone, Head
 from hcs.errors import InputError
-from hcs.learn.backbone import ResolvedWeights, build_base, load_tensorflow, pool
+from hcs.learn.backbone import ResolvedWeights, build_base, load_tensorflow, network_turn, pool
 from hcs.learn.batches import (
     Batches,
     HeadJob,
@@ -132,7 +132,9 @@ def stream_heads(
         group = list(jobs[start : start + size])
         # The last group is filled up, so that all groups share one compiled computation.
         filled = group + [group[0]] * (size - len(group))
-        yield from _train_group(features, labels, filled, recipe)[: len(group)]
+        with network_turn():
+            trained = _train_group(features, labels, filled, recipe)
+        yield from trained[: len(group)]
 
 
 def _check(

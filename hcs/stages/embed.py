@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hcs.compute import budget
+from hcs.compute.ahead import ahead
 from hcs.compute.client import network_resources
 from hcs.compute.units import Unit, run_units
 from hcs.domain import tables
@@ -22,6 +25,7 @@ from hcs.learn import augment, backbone
 from hcs.learn.weights import resolve_weights
 
 if TYPE_CHECKING:
+    import pandas as pd
     from distributed import Client
 
 STAGE: Final = "embed"
@@ -29,14 +33,21 @@ STAGE: Final = "embed"
 _FORMAT: Final = 1
 
 _SHARD_BYTES: Final = 4 * 1024**2
-"""About this much of the bank is one shard, and one unit of work."""
+"""About this much of the bank is one shard."""
 
 _MAX_IMAGES_PER_SHARD: Final = 32
+
+_PICTURES_PER_UNIT: Final = 512
+"""A unit of work has at least so many views: the last batch of a unit is seldom full, and at the
+usual 16 a batch at most 3 % of the work is then lost to that."""
+
+_UNITS_WANTED: Final = 16
+"""Few images are cut into at least so many units (or shards), so that all workers have some."""
 
 
 @dataclass(frozen=True)
 class BlockJob:
-    """A block of images that fills one shard of the bank; the unit of work."""
+    """A block of images that fills some shards of the bank; the unit of work."""
 
     stack: str
     out: str
@@ -44,6 +55,7 @@ class BlockJob:
     stop: int
     image_ids: tuple[str, ...]
     backbone: Backbone
+    per_shard: int
     image_px: int
     views: int
     augmentation: Augmentation
@@ -94,13 +106,15 @@ def _run(config: EmbedConfig, client: Client | None, started: float) -> StageRes
     }
     pictures = config.batch_images * image_px**2
     # The first two blocks of VGG-16 hold 64 float32 maps of the input's size, twice over.
-    needed = budget.NETWORK_FLOOR_BYTES + pictures * 64 * 4 * 2 + per_shard * n_views * image_px**2
+    per_unit = images_per_unit(len(frame), n_views, per_shard)
+    needed = budget.NETWORK_FLOOR_BYTES + pictures * 64 * 4 * 2 + per_unit * image_px**2
+    needed += per_shard * n_views * n_features * 4
     budget.check_budget(STAGE, needed, client, "lower batch_images or give workers more memory")
     ledger = runs.Ledger.of(config.out)
     imageset.prepare(config.out, layout, frame, settings, ledger)
     outcome = run_units(
         _embed_block,
-        _units(config, image_px, per_shard, settings),
+        _units(config, image_px, per_shard, settings, frame),
         ledger=ledger,
         client=client,
         label="embed",
@@ -128,15 +142,26 @@ def images_per_shard(n_views: int, n_features: int) -> int:
     return int(np.clip(_SHARD_BYTES // (n_views * n_features * 2), 1, _MAX_IMAGES_PER_SHARD))
 
 
+def images_per_unit(n_images: int, n_views: int, per_shard: int) -> int:
+    """Images that make one unit of work: whole shards, the same on every cluster."""
+    by_views = -(-_PICTURES_PER_UNIT // (per_shard * n_views))
+    by_share = -(-n_images // per_shard) // _UNITS_WANTED
+    return per_shard * max(1, min(by_views, by_share))
+
+
 def _units(
-    config: EmbedConfig, image_px: int, per_shard: int, settings: Mapping[str, Any]
+    config: EmbedConfig,
+    image_px: int,
+    per_shard: int,
+    settings: Mapping[str, Any],
+    frame: pd.DataFrame,
 ) -> list[Unit[BlockJob]]:
-    frame = open_stack(config.stack).frame
     ids = [image_id(*key) for key in zip(*(frame[name] for name in tables.IMAGE_KEY), strict=True)]
     marks = frame[tables.FINGERPRINT].tolist()
+    per_unit = images_per_unit(len(ids), config.views + 1, per_shard)
     units = []
-    for start in range(0, len(ids), per_shard):
-        stop = min(start + per_shard, len(ids))
+    for start in range(0, len(ids), per_unit):
+        stop = min(start + per_unit, len(ids))
         job = BlockJob(
             stack=config.stack,
             out=config.out,
@@ -144,6 +169,7 @@ def _units(
             stop=stop,
             image_ids=tuple(ids[start:stop]),
             backbone=config.backbone,
+            per_shard=per_shard,
             image_px=image_px,
             views=config.views,
             augmentation=config.augmentation,
@@ -156,16 +182,50 @@ def _units(
 
 
 def _embed_block(job: BlockJob) -> Mapping[str, Any]:
-    """Compute and write one block; runs on a worker that may hold a GPU."""
-    images = open_stack(job.stack).read(job.start, job.stop)
+    """Compute and write one block; runs on a worker that may hold a GPU.
+
+    While the network computes one batch, a thread reads and resamples the next ones and another
+    writes the shards that are complete.
+    """
+    batches = ahead(_batches(job))
     embedder = backbone.load_embedder(job.backbone, job.image_px, job.batch_images)
-    n_images, n_views = len(images), job.views + 1
+    n_views, per_shard = job.views + 1, job.per_shard * (job.views + 1)
+    done = np.empty((0, embedder.n_features), np.float16)
+    written: list[Future[None]] = []
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="write") as writer:
+
+        def write(rows: NDArray[np.float16]) -> None:
+            start = job.start + len(written) * job.per_shard
+            shard = rows.reshape(-1, n_views, embedder.n_features)
+            written.append(writer.submit(_write_shard, job.out, start, shard))
+
+        for batch in batches:
+            with np.errstate(over="ignore"):  # looked at before it is written
+                vectors = embedder.features(batch).astype(np.float16)
+            done = np.concatenate([done, vectors])
+            while len(done) >= per_shard:
+                write(done[:per_shard])
+                done = done[per_shard:]
+        if len(done):
+            write(done)
+    for shard in written:
+        shard.result()
+    return {"n_images": job.stop - job.start}
+
+
+def _batches(job: BlockJob) -> Iterator[NDArray[np.uint8]]:
+    """Yield the views of a block's images, one after the other, in batches."""
+    images = open_stack(job.stack).read(job.start, job.stop)
+    n_views = job.views + 1
     matrices = augment.view_parameters(job.augmentation, job.seed, job.image_ids, range(n_views))
-    views = augment.apply_views(np.repeat(images, n_views, axis=0), matrices.reshape(-1, 8))
-    features = embedder.features(views).reshape(n_images, n_views, -1)
-    block = features.astype(np.float16)
-    if not np.isfinite(block).all():
-        msg = f"activations of images {job.start}…{job.stop} exceed half precision"
+    matrices = matrices.reshape(-1, 8)
+    for start in range(0, len(matrices), job.batch_images):
+        chosen = np.arange(start, min(start + job.batch_images, len(matrices)))
+        yield augment.apply_views(images[chosen // n_views], matrices[chosen])
+
+
+def _write_shard(out: str, start: int, shard: NDArray[np.float16]) -> None:
+    if not np.isfinite(shard).all():
+        msg = f"activations of images {start}…{start + len(shard)} exceed half precision"
         raise InputError(msg)
-    imageset.write_block(job.out, bank.FEATURES, job.start, block)
-    return {"n_images": n_images}
+    imageset.write_block(out, bank.FEATURES, start, shard)

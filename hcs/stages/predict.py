@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hcs.compute import budget
+from hcs.compute.ahead import ahead
 from hcs.compute.client import network_resources
 from hcs.compute.units import Unit, run_units
 from hcs.domain import tables
@@ -167,7 +167,7 @@ def _score_block(job: BlockJob) -> Mapping[str, Any]:
     good = np.ones(len(job.images), dtype=bool)
     problems: list[dict[str, Any]] = []
     vectors = []
-    for start, pictures, faults in _batches(job):
+    for start, pictures, faults in ahead(_batches(job)):
         good[[start + position for position, _ in faults]] = False
         problems += [problem for _, problem in faults]
         # The heads were trained on half-precision features: new images take the same rounding.
@@ -185,15 +185,10 @@ _Fault = tuple[int, dict[str, Any]]
 
 
 def _batches(job: BlockJob) -> Iterator[tuple[int, NDArray[np.uint8], list[_Fault]]]:
-    """First position, pictures and faults of every batch; one is read while another is embedded."""
+    """First position, pictures and faults of every batch."""
     size = job.config.batch_images
-    starts = range(0, len(job.images), size)
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        ahead = [
-            reader.submit(_pictures, job, job.images[start : start + size]) for start in starts
-        ]
-        for start, batch in zip(starts, ahead, strict=True):
-            yield start, *batch.result()
+    for start in range(0, len(job.images), size):
+        yield start, *_pictures(job, job.images[start : start + size])
 
 
 def _pictures(job: BlockJob, images: Sequence[ImageJob]) -> tuple[NDArray[np.uint8], list[_Fault]]:

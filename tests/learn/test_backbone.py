@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -118,6 +119,22 @@ def test_importing_tensorflow_says_nothing_but_errors_pass_through():
 
 def test_one_embedder_a_process(embedder):
     assert load_embedder(RANDOM, PX, 4) is embedder
+
+
+def test_threads_of_a_process_compute_one_after_the_other(embedder, images, monkeypatch):
+    forward, inside, most = embedder._forward, [0], [0]
+
+    def watched(batch):
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        time.sleep(0.01)
+        inside[0] -= 1
+        return forward(batch)
+
+    monkeypatch.setattr(embedder, "_forward", watched)
+    with ThreadPoolExecutor(max_workers=4) as threads:
+        list(threads.map(embedder.features, [images] * 4))
+    assert most == [1]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,117 @@
+"""``hcs embed``: views computed across images and shards are those of each image alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hcs.domain import tables as t
+from hcs.domain.config import Augmentation, Backbone, EmbedConfig
+from hcs.errors import InputError
+from hcs.io import imageset, runs
+from hcs.io import stack as io_stack
+from hcs.io.bank import open_bank
+from hcs.learn import augment
+from hcs.learn.backbone import load_embedder
+from hcs.stages import embed
+
+PX, VIEWS, N = 32, 2, 11
+BASE = Backbone(weights="random")
+
+
+@pytest.fixture
+def stack(tmp_path):
+    """Write a stack of noise, one image a well."""
+    images = np.random.default_rng(0).integers(0, 255, (N, PX, PX), dtype=np.uint8)
+    frame = pd.DataFrame(
+        {
+            t.PLATE: "P1", t.WELL: [f"A{i + 1:02d}" for i in range(N)], t.SITE: 0,
+            t.CLONE: "C1", t.FINGERPRINT: [f"f{i}" for i in range(N)], imageset.VALID: True,
+        }
+    )  # fmt: skip
+    path = tmp_path / "stack.zarr"
+    imageset.prepare(path, io_stack.layout(N, PX, 4), frame, {}, runs.Ledger.of(path))
+    for start in range(0, N, 4):
+        imageset.write_block(path, io_stack.IMAGES, start, images[start : start + 4])
+    return path, images
+
+
+def config_of(stack, out, **more):
+    settings = {"views": VIEWS, "backbone": BASE, "batch_images": 4, "seed": 5} | more
+    return EmbedConfig(stack=str(stack), out=str(out), **settings)
+
+
+def small_shards(monkeypatch, units_wanted):
+    monkeypatch.setattr(embed, "_SHARD_BYTES", 2 * (1 + VIEWS) * 512 * 2)  # two images a shard
+    monkeypatch.setattr(embed, "_UNITS_WANTED", units_wanted)
+
+
+def test_the_bank_is_what_each_image_gives_alone(stack, tmp_path, monkeypatch):
+    path, images = stack
+    small_shards(monkeypatch, units_wanted=2)  # units of three shards, the last one not full
+    result = embed.run(config_of(path, tmp_path / "bank.zarr"))
+    bank = open_bank(tmp_path / "bank.zarr")
+    assert bank.array.shards[0] == 2
+    assert result.n_run == 2
+    embedder = load_embedder(BASE, PX, 4)
+    names = [embed.image_id("P1", f"A{i + 1:02d}", 0) for i in range(N)]
+    matrices = augment.view_parameters(Augmentation(), 5, names, range(1 + VIEWS))
+    for index, image in enumerate(images):
+        views = augment.apply_views(np.repeat(image[None], 1 + VIEWS, axis=0), matrices[index])
+        expected = embedder.features(views).astype(np.float16)
+        np.testing.assert_array_equal(bank.read(index, index + 1)[0], expected)
+
+
+def test_workers_with_several_threads_write_the_same_and_a_second_run_nothing(
+    stack, tmp_path, monkeypatch
+):
+    path, _ = stack
+    small_shards(monkeypatch, units_wanted=99)
+    embed.run(config_of(path, tmp_path / "one.zarr"))
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=3, processes=False, dashboard_address=None
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        result = embed.run(config_of(path, tmp_path / "three.zarr"), client)
+    assert result.n_run == 6
+    one, three = (open_bank(tmp_path / f"{name}.zarr").read(0, N) for name in ("one", "three"))
+    np.testing.assert_array_equal(one, three)
+    again = embed.run(config_of(path, tmp_path / "three.zarr"))
+    assert (again.n_run, again.n_skipped) == (0, 6)
+
+
+def test_a_stack_that_cannot_be_read_fails_the_unit(stack, tmp_path):
+    path, _ = stack
+    for file in (path / io_stack.IMAGES / "c").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"no shard")
+    with pytest.raises(Exception, match="unit 00000000 failed"):
+        embed.run(config_of(path, tmp_path / "bank.zarr"))
+
+
+def test_activations_beyond_half_precision_are_refused(stack, tmp_path, monkeypatch):
+    path, _ = stack
+    embedder = load_embedder(BASE, PX, 4)
+    monkeypatch.setattr(
+        type(embedder), "features", lambda self, views: np.full((len(views), 512), 1e6, np.float32)
+    )
+    with pytest.raises(InputError, match="exceed half precision"):
+        embed.run(config_of(path, tmp_path / "bank.zarr"))
+
+
+@pytest.mark.parametrize(
+    ("n_images", "n_views", "per_shard", "expected"),
+    [
+        pytest.param(6750, 5, 32, 128, id="several shards until 512 views"),
+        pytest.param(6750, 65, 1, 8, id="one flattened image a shard"),
+        pytest.param(144, 3, 32, 32, id="few images: one shard, so that all workers have some"),
+        pytest.param(0, 3, 32, 32, id="none"),
+    ],
+)
+def test_units_are_whole_shards_long_enough_to_fill_batches(n_images, n_views, per_shard, expected):
+    assert embed.images_per_unit(n_images, n_views, per_shard) == expected
