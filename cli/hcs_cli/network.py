@@ -47,13 +47,22 @@ def embed(
     out: Annotated[str, typer.Option("--out", help="Feature bank to write.")] = "bank.zarr",
     views: Annotated[int, typer.Option(min=0, help="Augmented views an image.")] = 8,
     weights: options.Weights = "imagenet",
+    backbone: Annotated[
+        str, typer.Option(help="vgg16, vgg19, resnet50, efficientnetv2-b0, convnext_tiny, …")
+    ] = "vgg16",
+    layer: Annotated[
+        str | None, typer.Option(help="Layer whose output is taken; the last one by default.")
+    ] = None,
     pooling: Annotated[str, typer.Option(help="avg, max or flatten.")] = "avg",
+    precision: Annotated[
+        str, typer.Option(help="float32, or on a GPU mixed_float16 or mixed_bfloat16.")
+    ] = "float32",
     batch_images: Annotated[int, typer.Option(min=1, help="Images a forward pass.")] = 16,
     seed: options.Seed = 0,
     cluster: options.Cluster = "local",
     as_json: options.AsJson = False,
 ) -> None:
-    """Run the frozen VGG-16 once for every image and augmented view.
+    """Run the frozen network, VGG-16 by default, once for every image and augmented view.
 
     Example: hcs embed stack.zarr --out bank.zarr --views 8 --weights imagenet
     """
@@ -67,7 +76,14 @@ def embed(
             "stack": stack_path,
             "out": out,
             "views": views,
-            "backbone": {"weights": weights, "pooling": pooling, "seed": seed},
+            "backbone": {
+                "name": backbone,
+                "weights": weights,
+                "layer": layer,
+                "pooling": pooling,
+                "precision": precision,
+                "seed": seed,
+            },
             "batch_images": batch_images,
             "seed": seed,
         }

@@ -22,16 +22,29 @@ class Augmentation(Frozen):
     flip_vertical: bool = True
 
 
+BackboneName = Literal[
+    "vgg16", "vgg19", "resnet50",
+    "efficientnetv2-b0", "efficientnetv2-b1", "efficientnetv2-b2", "efficientnetv2-b3",
+    "efficientnetv2-s", "efficientnetv2-m", "efficientnetv2-l",
+    "convnext_tiny", "convnext_small", "convnext_base", "convnext_large",
+]  # fmt: skip
+"""Networks of ``keras.applications``, by the names that Keras gives them."""
+
+
 class Backbone(Frozen):
     """The frozen network: weights are ``imagenet``, ``random``, or a file.
 
-    Features are the output of ``layer`` (the last one when left out), pooled.
+    Features are the output of ``layer`` (the last one when left out), pooled. Gray images are
+    preprocessed as each network was trained. ``precision`` is that of the computation; the mixed
+    ones are quicker on GPUs with matrix units and slower on most CPUs, and give slightly other
+    features, so they are never chosen by themselves.
     """
 
-    name: Literal["vgg16", "vgg19", "resnet50"] = "vgg16"
+    name: BackboneName = "vgg16"
     weights: Name = "imagenet"
     layer: Name | None = None
     pooling: Literal["avg", "max", "flatten"] = "avg"
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     seed: Seed = 0
 
 

@@ -29,6 +29,7 @@ from hcs.learn.weights import (
     random_array,
     read_layers,
     resolve_weights,
+    stable_name,
 )
 
 __all__ = [
@@ -49,8 +50,37 @@ log = logging.getLogger(__name__)
 # ImageNet means of blue, green, red in 0..255, as in keras.applications (mode "caffe").
 _CAFFE_MEAN_BGR: Final = (103.939, 116.779, 123.68)
 
-_BUILDERS: Final[Mapping[str, str]] = {"vgg16": "VGG16", "vgg19": "VGG19", "resnet50": "ResNet50"}
-"""Backbone name → function of ``keras.applications``; all of these want caffe preprocessing."""
+@dataclass(frozen=True, slots=True)
+class _Network:
+    """A network of ``keras.applications`` without its top.
+
+    ``builder`` is the function's name, ``channels`` the number of maps of the last layer, which is
+    32 times smaller than the image. ``caffe`` networks want the means of ImageNet taken off; the
+    others have their preprocessing inside. ``padded`` ones round the size of their maps up.
+    """
+
+    builder: str
+    channels: int
+    caffe: bool = False
+    padded: bool = False
+
+
+_NETWORKS: Final[Mapping[str, _Network]] = {
+    "vgg16": _Network("VGG16", 512, caffe=True),
+    "vgg19": _Network("VGG19", 512, caffe=True),
+    "resnet50": _Network("ResNet50", 2048, caffe=True, padded=True),
+    "efficientnetv2-b0": _Network("EfficientNetV2B0", 1280, padded=True),
+    "efficientnetv2-b1": _Network("EfficientNetV2B1", 1280, padded=True),
+    "efficientnetv2-b2": _Network("EfficientNetV2B2", 1408, padded=True),
+    "efficientnetv2-b3": _Network("EfficientNetV2B3", 1536, padded=True),
+    "efficientnetv2-s": _Network("EfficientNetV2S", 1280, padded=True),
+    "efficientnetv2-m": _Network("EfficientNetV2M", 1280, padded=True),
+    "efficientnetv2-l": _Network("EfficientNetV2L", 1280, padded=True),
+    "convnext_tiny": _Network("ConvNeXtTiny", 768),
+    "convnext_small": _Network("ConvNeXtSmall", 768),
+    "convnext_base": _Network("ConvNeXtBase", 1024),
+    "convnext_large": _Network("ConvNeXtLarge", 1536),
+}
 
 _SMALLEST_PX: Final = 32
 _CHATTER: Final = re.compile(rb"WARNING: All log messages before absl|[IW]\d{4} [\d:.]+ ")
@@ -169,24 +199,36 @@ def build_base(backbone: Backbone, image_px: int, weights: ResolvedWeights | Non
         msg = f"images of {image_px} px are too small for {backbone.name}: at least {_SMALLEST_PX}"
         raise InputError(msg)
     resolved = weights or resolve_weights(backbone)
+    base = _architecture(backbone, image_px)
+    base.trainable = False
+    _load_weights(base, backbone, resolved)
+    return base
+
+
+def _architecture(backbone: Backbone, image_px: int) -> Any:  # noqa: ANN401
+    """Build the network up to the chosen layer, with Keras' own initial weights."""
     load_tensorflow()
     import keras
 
-    gray = keras.Input((image_px, image_px, 1), name="image")
-    stacked = keras.layers.Concatenate(name="three_channels")([gray, gray, gray])
-    offset = [-mean for mean in _CAFFE_MEAN_BGR]
-    centered = keras.layers.Rescaling(1.0, offset=offset, name="subtract_mean")(stacked)
-    builder = getattr(keras.applications, _BUILDERS[backbone.name])
-    base = builder(include_top=False, weights=None, input_tensor=centered)
+    network = _NETWORKS[backbone.name]
+    builder = getattr(keras.applications, network.builder)
+    usual = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(backbone.precision)
+    try:
+        gray = keras.Input((image_px, image_px, 1), name="image", dtype="float32")
+        shown = keras.layers.Concatenate(name="three_channels", dtype="float32")([gray] * 3)
+        if network.caffe:
+            offset = [-mean for mean in _CAFFE_MEAN_BGR]
+            shown = keras.layers.Rescaling(1.0, offset=offset, name="subtract_mean")(shown)
+        base = builder(include_top=False, weights=None, input_tensor=shown)
+    finally:
+        keras.config.set_dtype_policy(usual)
     names = [layer.name for layer in base.layers]
     if backbone.layer is not None and backbone.layer not in names:
         raise UnknownNameError("layer", backbone.layer, backbone.name, names)
     chosen = base.get_layer(backbone.layer or names[-1])
     # Rebuilt in any case: keras.applications makes the input a list, which saved models keep.
-    base = keras.Model(gray, chosen.output, name=backbone.name)
-    base.trainable = False
-    _load_weights(base, backbone, resolved)
-    return base
+    return keras.Model(gray, chosen.output, name=backbone.name)
 
 
 def pool(
@@ -201,16 +243,31 @@ def pool(
         "max": keras.layers.GlobalMaxPooling2D,
         "flatten": keras.layers.Flatten,
     }
-    return layers[pooling](name="features")(features)
+    # In float32 whatever the precision of the network: means over many pixels need it.
+    return layers[pooling](name="features", dtype="float32")(features)
 
 
 def feature_count(backbone: Backbone, image_px: int) -> int:
-    """Length of a feature vector, without loading the network.
+    """Length of a feature vector; the network is built for it only where a layer is named.
 
-    VGG-16 halves its input five times and ends in 512 maps.
+    Raises
+    ------
+    UnknownNameError
+        When there is no such layer.
+    InputError
+        When a layer without maps is named.
     """
-    side = image_px // 32
-    return 512 * side * side if backbone.pooling == "flatten" else 512
+    if backbone.layer is not None:
+        shape = _architecture(backbone, image_px).output.shape
+        if len(shape) != 4:
+            msg = f"layer {backbone.layer!r} of {backbone.name} has no maps to pool: {shape}"
+            raise InputError(msg)
+        height, width, channels = (int(size) for size in shape[1:])
+    else:
+        network = _NETWORKS[backbone.name]
+        height = width = -(-image_px // 32) if network.padded else image_px // 32
+        channels = network.channels
+    return channels * height * width if backbone.pooling == "flatten" else channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +280,12 @@ class _Variable:
 
 def _variables(base: Any) -> Iterator[_Variable]:  # noqa: ANN401
     for layer in base.layers:
+        if hasattr(layer, "layers"):  # ConvNeXt's stem and steps are small models of their own
+            yield from _variables(layer)
+            continue
+        name = stable_name(layer.name)
         for position, variable in enumerate(layer.weights):
-            yield _Variable(layer.name, variable.name, position, variable)
+            yield _Variable(name, stable_name(variable.name), position, variable)
 
 
 def _load_weights(base: Any, backbone: Backbone, resolved: ResolvedWeights) -> None:  # noqa: ANN401

@@ -11,6 +11,7 @@ import io
 import logging
 import math
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -66,7 +67,7 @@ class Published:
 
 
 # Addresses and hashes as in keras.applications 3.15.
-PUBLISHED: Final[dict[str, Published]] = {
+PUBLISHED: dict[str, Published] = {
     "vgg16": Published(
         "vgg16",
         "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
@@ -86,6 +87,39 @@ PUBLISHED: Final[dict[str, Published]] = {
         "4d473c1dd8becc155b73f8504c6f6626",
     ),
 }
+PUBLISHED |= {
+    name: Published("efficientnet_v2", f"{name}_notop.h5", "md5", hash_hex)
+    for name, hash_hex in {
+        "efficientnetv2-b0": "893217f2bb855e2983157299931e43ff",
+        "efficientnetv2-b1": "0e80663031ca32d657f9caa404b6ec37",
+        "efficientnetv2-b2": "1dfe2e7a5d45b6632553a8961ea609eb",
+        "efficientnetv2-b3": "f6abf7b5849ac99a89b50dd3fd532856",
+        "efficientnetv2-s": "af0682fb74e8c54910f2d4393339c070",
+        "efficientnetv2-m": "1b8dc055df72dde80d614482840fe342",
+        "efficientnetv2-l": "b0b66b5c863aef5b46e8608fe1711615",
+    }.items()
+}
+PUBLISHED |= {
+    name: Published("convnext", f"{name}_notop.h5", "sha256", hash_hex)
+    for name, hash_hex in {
+        "convnext_tiny": "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
+        "convnext_small": "6fc8009faa2f00c1c1dfce59feea9b0745eb260a7dd11bee65c8e20843da6eab",
+        "convnext_base": "40a20c5548a5e9202f69735ecc06c990e6b7c9d2de39f0361e27baeb24cb7c45",
+        "convnext_large": "96f02b6f0753d4f543261bc9d09bed650f24dd6bc02ddde3066135b63d23a1cd",
+    }.items()
+}
+
+_NUMBERED: Final = re.compile(r"(layer_normalization|variable)_\d+")
+
+
+def stable_name(name: str) -> str:
+    """Name of a layer or variable without the count that Keras appends to names it makes itself.
+
+    ConvNeXt leaves its last normalization and the scales of its blocks unnamed, so that their
+    names depend on what was built before in the same process.
+    """
+    found = _NUMBERED.fullmatch(name)
+    return found[1] if found else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +229,10 @@ def read_layers(path: Path, layers: Collection[str]) -> LayerArrays:
 def random_array(shape: tuple[int, ...], variable: str, *key: str | int) -> NDArray[np.float32]:
     """Draw one variable: He normal for kernels, 1 for scales and variances, 0 for the rest.
 
+    A kernel with one output a channel (depthwise) sums over its window only. The normalization that
+    ends a residual branch of ResNet starts at a quarter: sixteen branches as strong as what they
+    are added to would double the variance sixteen times, beyond half precision.
+
     He et al. 2015, doi 10.1109/ICCV.2015.123. The draw depends on the key alone, so it is the
     same on every machine.
 
@@ -203,15 +241,19 @@ def random_array(shape: tuple[int, ...], variable: str, *key: str | int) -> NDAr
     shape
         Shape of the variable; the last axis is the output of a kernel.
     variable
-        Keras' name of it, such as ``kernel``, ``bias``, ``gamma``, ``moving_variance``.
+        Keras' name of it, such as ``kernel``, ``bias``, ``gamma``, ``moving_variance``;
+        ``variable`` is ConvNeXt's scale of a block.
     *key
         Seed and layer name.
     """
     if "kernel" in variable:
-        spread = math.sqrt(2.0 / math.prod(shape[:-1]))
+        summed = shape[:2] if len(shape) == 4 and shape[-1] == 1 else shape[:-1]
+        spread = math.sqrt(2.0 / math.prod(summed))
         values = counters.normals(math.prod(shape), "weights", *key, variable)
         return (values * spread).reshape(shape).astype(np.float32)
-    value = 1.0 if variable in {"gamma", "moving_variance"} else 0.0
+    value = 1.0 if variable in {"gamma", "moving_variance", "variable"} else 0.0
+    if variable == "gamma" and str(key[-1]).endswith("_3_bn"):
+        value = 0.25
     return np.full(shape, value, np.float32)
 
 
@@ -220,16 +262,16 @@ def _read_npz(path: Path, layers: Collection[str]) -> LayerArrays:
     with np.load(path, allow_pickle=False) as archive:
         for key in archive.files:
             layer, _, variable = key.rpartition("/")
-            if layer in layers:
-                found.setdefault(layer, {})[variable] = np.asarray(archive[key], np.float32)
+            if (layer := stable_name(layer)) in layers:
+                found.setdefault(layer, {})[stable_name(variable)] = np.asarray(archive[key], np.float32)
     return found
 
 
 def _read_hdf5(source: Path | io.BytesIO, layers: Collection[str]) -> LayerArrays:
     found: dict[str, dict[str, NDArray[np.float32]]] = {}
     with h5py.File(source, "r") as file:
-        for layer, dataset in _hdf5_variables(file):
-            if layer in layers:
+        for name, dataset in _hdf5_variables(file):
+            if (layer := stable_name(name)) in layers:
                 variables = found.setdefault(layer, {})
                 variables[str(len(variables))] = np.asarray(dataset[()], np.float32)
     return found
