@@ -22,15 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcs.domain.config import Backbone
-from hcs.errors import InputError, UnknownNameError, WeightsError
-from hcs.learn.weights import (
-    LayerArrays,
-    ResolvedWeights,
-    random_array,
-    read_layers,
-    resolve_weights,
-    stable_name,
-)
+from hcs.errors import InputError, UnknownNameError
+from hcs.learn.variables import fill
+from hcs.learn.weights import ResolvedWeights, resolve_weights
 
 __all__ = [
     "Embedder",
@@ -49,6 +43,7 @@ log = logging.getLogger(__name__)
 
 # ImageNet means of blue, green, red in 0..255, as in keras.applications (mode "caffe").
 _CAFFE_MEAN_BGR: Final = (103.939, 116.779, 123.68)
+
 
 @dataclass(frozen=True, slots=True)
 class _Network:
@@ -201,7 +196,7 @@ def build_base(backbone: Backbone, image_px: int, weights: ResolvedWeights | Non
     resolved = weights or resolve_weights(backbone)
     base = _architecture(backbone, image_px)
     base.trainable = False
-    _load_weights(base, backbone, resolved)
+    fill(base, backbone, resolved)
     return base
 
 
@@ -268,63 +263,6 @@ def feature_count(backbone: Backbone, image_px: int) -> int:
         height = width = -(-image_px // 32) if network.padded else image_px // 32
         channels = network.channels
     return channels * height * width if backbone.pooling == "flatten" else channels
-
-
-@dataclass(frozen=True, slots=True)
-class _Variable:
-    layer: str
-    name: str
-    position: int
-    keras_variable: Any
-
-
-def _variables(base: Any) -> Iterator[_Variable]:  # noqa: ANN401
-    for layer in base.layers:
-        if hasattr(layer, "layers"):  # ConvNeXt's stem and steps are small models of their own
-            yield from _variables(layer)
-            continue
-        name = stable_name(layer.name)
-        for position, variable in enumerate(layer.weights):
-            yield _Variable(name, stable_name(variable.name), position, variable)
-
-
-def _load_weights(base: Any, backbone: Backbone, resolved: ResolvedWeights) -> None:  # noqa: ANN401
-    variables = list(_variables(base))
-    if resolved.path is None:
-        for each in variables:
-            shape = tuple(each.keras_variable.shape)
-            array = random_array(shape, each.name, backbone.seed, each.layer)
-            each.keras_variable.assign(array)
-        return
-    found = read_layers(resolved.path, {each.layer for each in variables})
-    faults = [fault for each in variables if (fault := _misfit(each, found))]
-    if faults:
-        shown = "; ".join(faults[:4]) + ("; …" if len(faults) > 4 else "")
-        msg = (
-            f"{str(resolved.path)!r} does not fit {backbone.name}: "
-            f"{len(faults)} of {len(variables)} arrays are wrong: {shown}"
-        )
-        raise WeightsError(msg)
-    for each in variables:
-        each.keras_variable.assign(_array_of(each, found))
-
-
-def _array_of(variable: _Variable, found: LayerArrays) -> NDArray[np.float32] | None:
-    arrays = found.get(variable.layer, {})
-    return arrays.get(variable.name, arrays.get(str(variable.position)))
-
-
-def _misfit(variable: _Variable, found: LayerArrays) -> str | None:
-    array = _array_of(variable, found)
-    expected = tuple(variable.keras_variable.shape)
-    what = f"layer {variable.layer!r} {variable.name}"
-    if array is None:
-        return f"{what}: found nothing, expected shape {expected}"
-    if array.shape != expected:
-        return f"{what}: found shape {array.shape}, expected {expected}"
-    if not np.isfinite(array).all():
-        return f"{what}: found values that are not finite"
-    return None
 
 
 class Embedder:

@@ -263,7 +263,8 @@ def _read_npz(path: Path, layers: Collection[str]) -> LayerArrays:
         for key in archive.files:
             layer, _, variable = key.rpartition("/")
             if (layer := stable_name(layer)) in layers:
-                found.setdefault(layer, {})[stable_name(variable)] = np.asarray(archive[key], np.float32)
+                array = np.asarray(archive[key], np.float32)
+                found.setdefault(layer, {})[stable_name(variable)] = array
     return found
 
 
