@@ -104,6 +104,9 @@ def train(
     hidden_units: Annotated[int, typer.Option(min=1, help="Units of the dense layer.")] = 256,
     dropout: Annotated[float, typer.Option(min=0, max=0.99, help="Dropout.")] = 0.5,
     l2: Annotated[float, typer.Option(min=0, help="L2 penalty of the kernels.")] = 1e-4,
+    batch_normalization: Annotated[
+        bool, typer.Option("--batch-normalization", help="Normalize the dense layer's output.")
+    ] = False,
     learning_rate: Annotated[float, typer.Option(help="Without tuning.")] = 1e-2,
     momentum: Annotated[float, typer.Option(min=0, max=1, help="Without tuning.")] = 0.9,
     seed: options.Seed = 0,
@@ -132,7 +135,12 @@ def train(
             "bank": bank,
             "splits": splits_path,
             "out": out,
-            "head": {"hidden_units": hidden_units, "dropout": dropout, "l2": l2},
+            "head": {
+                "hidden_units": hidden_units,
+                "dropout": dropout,
+                "l2": l2,
+                "batch_normalization": batch_normalization,
+            },
             "optimizer": optimizer,
             "epochs": epochs,
             "batch_size": batch_size,

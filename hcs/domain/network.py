@@ -49,7 +49,7 @@ class Backbone(Frozen):
 
 
 class Head(Frozen):
-    """The new, regularised head: dense → ReLU → dropout → dense.
+    """The new, regularised head: dense → (batch normalization) → ReLU → dropout → dense.
 
     ``standardize`` brings every feature to zero mean and unit spread over the training images of
     the split. ``keep`` is the epoch whose weights are kept: the ``last`` one, or the ``best`` by
@@ -59,6 +59,7 @@ class Head(Frozen):
     hidden_units: PositiveInt = 256
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     l2: Annotated[float, Field(ge=0)] = 1e-4
+    batch_normalization: bool = False
     standardize: bool = True
     keep: Literal["last", "best"] = "last"
 

@@ -35,7 +35,7 @@ from hcs.learn.headweights import (
     standardization,
 )
 from hcs.learn.history import History, Keeper, TrainedHead
-from hcs.learn.lockstep import Options, compiled
+from hcs.learn.lockstep import Options, compiled, inference_weights, initial_state
 
 __all__ = [
     "HeadJob",
@@ -90,9 +90,9 @@ def stream_heads(
 ) -> Iterator[TrainedHead]:
     """Train heads group by group and yield each when its group is done.
 
-    Dense → ReLU → dropout → dense → softmax, cross-entropy plus L2 on both kernels, SGD with
-    momentum: a step equals that of Keras on the same batch. A head's result depends on the seed,
-    its split and trial, and its images, not on the heads beside it.
+    Dense → (batch normalization) → ReLU → dropout → dense → softmax, cross-entropy plus L2 on both
+    kernels, SGD with momentum: a step equals that of Keras on the same batch. A head's result
+    depends on the seed, its split and trial, and its images, not on the heads beside it.
 
     Parameters
     ----------
@@ -168,12 +168,14 @@ def _train_group(
     start = _start(features, jobs, recipe)
     settings = _settings(jobs, recipe.head, start)
     drops = any(_dropout(jobs, recipe.head))
-    train_epoch, evaluate = compiled(Options(recipe.n_classes, recipe.head.standardize, drops))
+    head = recipe.head
+    options = Options(recipe.n_classes, head.standardize, drops, head.batch_normalization)
+    train_epoch, evaluate = compiled(options)
     own = [labels if job.labels is None else job.labels for job in jobs]
     classes = tf.constant(np.stack([each[images] for each in own]), tf.int32)
     originals = tf.constant(features[images, 0])
     validation = _tensors(validation_batches(local, _VALIDATION_BATCH))
-    state = _initial_state(start)
+    state = initial_state(start.w1, start.b1, start.w2, start.b2, options)
     keeper = Keeper(len(jobs), recipe.epochs, recipe.head.keep)
     for epoch in range(recipe.epochs):
         shown = originals
@@ -183,9 +185,10 @@ def _train_group(
         batches = train_batches(local, recipe.batch_size, recipe.seed, epoch)
         masks = _masks(jobs, recipe, len(batches.rows), epoch)
         state, trained = train_epoch(state, shown, classes, _tensors(batches), settings, masks)
-        checked = evaluate(state[:4], originals, classes, validation, settings)
+        weights = inference_weights(state, options)
+        checked = evaluate(weights, originals, classes, validation, settings)
         values = [tensor.numpy() for tensor in (*trained, *checked)]
-        keeper.record(epoch, values, state[:4])
+        keeper.record(epoch, values, weights)
     return keeper.finish(jobs, start)
 
 
@@ -228,13 +231,6 @@ def _settings(jobs: Sequence[HeadJob], head: Head, start: HeadWeights) -> dict[s
         settings["mean"] = tf.constant(start.mean[:, None])
         settings["slope"] = tf.constant(1.0 / start.scale[:, None])
     return settings
-
-
-def _initial_state(start: HeadWeights) -> list[Tensor]:
-    """Weights, then velocities; biases with an axis for the images of a batch."""
-    tf = load_tensorflow()
-    arrays = (start.w1, start.b1[:, None], start.w2, start.b2[:, None])
-    return [tf.constant(array) for array in arrays] + [tf.zeros_like(array) for array in arrays]
 
 
 def _tensors(batches: Batches) -> tuple[Tensor, Tensor]:

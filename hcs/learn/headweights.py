@@ -24,6 +24,8 @@ _COLUMNS: Final = 2048
 class HeadWeights:
     """Heads stacked along their first axis: dense → ReLU → dense → softmax.
 
+    Batch normalization is folded into the hidden layer when a head is trained.
+
     Attributes
     ----------
     w1, b1

@@ -5,12 +5,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from hcs.learn.backbone import load_tensorflow
 
 Tensor = Any  # TensorFlow ships no types
 Settings = dict[str, Any]
+
+BATCH_NORMALIZATION_EPSILON: Final = 1e-3
+_MOVING: Final = 0.99
+"""Share of the past in the moving moments; this and the epsilon are those of Keras."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,7 @@ class Options:
     n_classes: int
     standardize: bool
     dropout: bool
+    batch_normalization: bool = False
 
 
 @functools.cache
@@ -40,12 +45,16 @@ def compiled(options: Options) -> tuple[Callable[..., Any], Callable[..., Any]]:
         ``(state, features, classes, (rows, weights), settings, masks)`` →
         ``state, (loss, accuracy)``.
     evaluate
-        ``(state[:4], features, classes, (rows, weights), settings)`` → ``loss, accuracy``.
+        ``(inference weights, features, classes, (rows, weights), settings)`` → ``loss, accuracy``.
 
     Notes
     -----
     ``state`` is ``w1 (H, F, U)``, ``b1 (H, 1, U)``, ``w2 (H, U, C)``, ``b2 (H, 1, C)``, then their
-    velocities. ``features (I, F)`` and ``classes (H, I)`` are looked up by ``rows (S, H, B)``;
+    velocities. With batch normalization (Ioffe & Szegedy 2015, arXiv 1502.03167) ``gamma`` and
+    ``beta (H, 1, U)`` stand after ``b2``, and the moving mean and variance at the very end;
+    ``evaluate`` takes what :func:`inference_weights` makes of it.
+
+    ``features (I, F)`` and ``classes (H, I)`` are looked up by ``rows (S, H, B)``;
     ``weights`` of that shape are 0 for padding. ``masks (S, H, B, U)`` say which hidden units
     dropout keeps. ``settings`` hold ``learning_rate``, ``momentum``, ``dropout``, ``l2`` ``(H,)``
     and, to standardize, ``mean`` and ``slope`` ``(H, 1, F)``.
@@ -70,11 +79,11 @@ def compiled(options: Options) -> tuple[Callable[..., Any], Callable[..., Any]]:
                 # Inverted dropout: what is kept grows, so that nothing changes when judging.
                 rates = settings["dropout"][:, None, None]
                 keep = tf.cast(masks[index], tf.float32) / (1.0 - rates)
-            slopes, loss, correct = _gradients(state[:4], batch, keep)
+            slopes, moments, loss, correct = _gradients(state, batch, keep, options)
             active = tf.reduce_sum(weights[index], axis=-1)[:, None, None] > 0
             return (
                 index + 1,
-                _moved(state, slopes, settings, active),
+                _moved(state, slopes, settings, active) + _followed(state, moments, active),
                 losses + loss,
                 right + correct,
             )
@@ -135,26 +144,95 @@ def _tally(logits: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Te
 
 
 def _gradients(
-    weights: Tensor, batch: tuple[Tensor, Tensor, Tensor], keep: Tensor
-) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
-    """Gradients of the mean cross-entropy of a batch, then what :func:`_tally` counts."""
+    state: Tensor, batch: tuple[Tensor, Tensor, Tensor], keep: Tensor, options: Options
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], Tensor, Tensor]:
+    """Gradients of the mean cross-entropy, moments of the batch, what :func:`_tally` counts."""
     tf = load_tensorflow()
-    w1, b1, w2, b2 = weights
+    w1, b1, w2, b2 = state[:4]
     inputs, targets, shown = batch
-    before = inputs @ w1 + b1
-    hidden = tf.nn.relu(before) if keep is None else tf.nn.relu(before) * keep
-    log_p, losses, right = _tally(hidden @ w2 + b2, targets, shown)
     share = shown / tf.maximum(tf.reduce_sum(shown, axis=-1, keepdims=True), 1.0)
+    before = inputs @ w1 + b1
+    normal = _Normalized(before, share, state[4], state[5]) if options.batch_normalization else None
+    entering = before if normal is None else normal.out
+    hidden = tf.nn.relu(entering) if keep is None else tf.nn.relu(entering) * keep
+    log_p, losses, right = _tally(hidden @ w2 + b2, targets, shown)
     d_logits = (tf.exp(log_p) - targets) * share[..., None]
     d_hidden = tf.matmul(d_logits, w2, transpose_b=True)
-    d_before = tf.where(before > 0, d_hidden if keep is None else d_hidden * keep, 0.0)
+    d_before = tf.where(entering > 0, d_hidden if keep is None else d_hidden * keep, 0.0)
+    extra: tuple[Tensor, ...] = ()
+    if normal is not None:
+        d_before, *extra_slopes = normal.gradients(d_before)
+        extra = tuple(extra_slopes)
     slopes = (
         tf.matmul(inputs, d_before, transpose_a=True),
         tf.reduce_sum(d_before, axis=1, keepdims=True),
         tf.matmul(hidden, d_logits, transpose_a=True),
         tf.reduce_sum(d_logits, axis=1, keepdims=True),
+        *extra,
     )
-    return slopes, losses, right
+    return slopes, () if normal is None else (normal.mean, normal.variance), losses, right
+
+
+class _Normalized:
+    """Batch normalization of ``(H, B, U)``; padding has no share in the moments."""
+
+    def __init__(self, before: Tensor, share: Tensor, gamma: Tensor, beta: Tensor) -> None:
+        tf = load_tensorflow()
+        self._share, self._gamma = share[..., None], gamma
+        self.mean = tf.reduce_sum(self._share * before, axis=1, keepdims=True)
+        centered = before - self.mean
+        self.variance = tf.reduce_sum(self._share * tf.square(centered), axis=1, keepdims=True)
+        self._slope = tf.math.rsqrt(self.variance + BATCH_NORMALIZATION_EPSILON)
+        self._scores = centered * self._slope
+        self.out = gamma * self._scores + beta
+
+    def gradients(self, d_out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradients by what came in, by gamma and by beta."""
+        tf = load_tensorflow()
+        d_beta = tf.reduce_sum(d_out, axis=1, keepdims=True)
+        d_gamma = tf.reduce_sum(d_out * self._scores, axis=1, keepdims=True)
+        shared = self._share * (d_beta + self._scores * d_gamma)
+        return self._gamma * self._slope * (d_out - shared), d_gamma, d_beta
+
+
+def _followed(state: Tensor, moments: tuple[Tensor, ...], active: Tensor) -> list[Tensor]:
+    """Follow the moments of a batch; none without batch normalization."""
+    tf = load_tensorflow()
+    moving = state[len(state) - len(moments) :]
+    return [
+        tf.where(active, _MOVING * old + (1.0 - _MOVING) * new, old)
+        for old, new in zip(moving, moments, strict=True)
+    ]
+
+
+def initial_state(w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, options: Options) -> list[Tensor]:
+    """Weights, velocities and moving moments of untrained heads; see :func:`compiled`.
+
+    Parameters
+    ----------
+    w1, b1, w2, b2
+        ``(H, F, U)``, ``(H, U)``, ``(H, U, C)``, ``(H, C)``.
+    options
+        Whether there is batch normalization.
+    """
+    tf = load_tensorflow()
+    weights = [tf.constant(array) for array in (w1, b1[:, None], w2, b2[:, None])]
+    if not options.batch_normalization:
+        return weights + [tf.zeros_like(each) for each in weights]
+    ones, zeros = tf.ones_like(weights[1]), tf.zeros_like(weights[1])
+    weights += [ones, zeros]
+    return weights + [tf.zeros_like(each) for each in weights] + [zeros, ones]
+
+
+def inference_weights(state: Tensor, options: Options) -> list[Tensor]:
+    """Weights ``w1, b1, w2, b2`` that predict; batch normalization is folded into the first two."""
+    tf = load_tensorflow()
+    w1, b1, w2, b2 = state[:4]
+    if not options.batch_normalization:
+        return [w1, b1, w2, b2]
+    gamma, beta, mean, variance = state[4], state[5], state[-2], state[-1]
+    slope = gamma * tf.math.rsqrt(variance + BATCH_NORMALIZATION_EPSILON)
+    return [w1 * slope, (b1 - mean) * slope + beta, w2, b2]
 
 
 def _moved(
@@ -167,8 +245,8 @@ def _moved(
     )
     weights, velocities = [], []
     for place, data_slope in enumerate(slopes):
-        weight, velocity = state[place], state[place + 4]
-        is_kernel = place in {0, 2}  # biases are not regularized
+        weight, velocity = state[place], state[place + len(slopes)]
+        is_kernel = place in {0, 2}  # nothing else is regularized
         slope = data_slope + 2.0 * l2 * weight if is_kernel else data_slope
         moved = momentum * velocity - rate * slope
         velocities.append(tf.where(active, moved, velocity))

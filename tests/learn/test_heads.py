@@ -54,14 +54,16 @@ def arrays(result):
     return [weights.w1[0], weights.b1[0], weights.w2[0], weights.b2[0]]
 
 
-def keras_head(start, l2, rate, momentum):
+def keras_head(start, l2, rate, momentum, batch_normalization=False):
     import keras
 
     regularizer = keras.regularizers.L2(l2)
-    hidden = keras.layers.Dense(8, "relu", kernel_regularizer=regularizer)
+    hidden = keras.layers.Dense(8, kernel_regularizer=regularizer)
+    middle = [keras.layers.BatchNormalization()] if batch_normalization else []
     output = keras.layers.Dense(start.n_classes, "softmax", kernel_regularizer=regularizer)
-    model = keras.Sequential([keras.Input((F,)), hidden, output])
-    model.set_weights([start.w1[0], start.b1[0], start.w2[0], start.b2[0]])
+    model = keras.Sequential([keras.Input((F,)), hidden, *middle, keras.layers.ReLU(), output])
+    hidden.set_weights([start.w1[0], start.b1[0]])
+    output.set_weights([start.w2[0], start.b2[0]])
     model.compile(
         keras.optimizers.SGD(rate, momentum),
         "sparse_categorical_crossentropy",
@@ -96,6 +98,29 @@ def test_equal_to_keras_fit_on_the_same_batches(n_classes):
         assert result.history.validation_accuracy[-1] == pytest.approx(right.mean(), abs=1e-6)
         chosen = expected[np.arange(len(seen)), labels[one.validation_rows]]
         assert result.history.validation_loss[-1] == pytest.approx(-np.log(chosen).mean(), abs=1e-5)
+
+
+def test_batch_normalization_equals_keras_and_is_folded():
+    features, labels = cohort()
+    head = PLAIN.model_copy(update={"batch_normalization": True})
+    jobs = [job(0), job(1, train=slice(0, 20), rate=0.02, momentum=0.8)]  # one waits for the other
+    results = train(features, labels, jobs, head)
+    for one, result in zip(jobs, results, strict=True):
+        start = initial_weights(head, F, 2, (SEED, one.split, one.trial))
+        model = keras_head(start, head.l2, one.learning_rate, one.momentum, True)
+        for epoch in range(4):
+            batches = train_batches([one], 8, SEED, epoch)
+            order = batches.rows[batches.weights > 0]
+            fit = model.fit(
+                features[order, 0], labels[order], batch_size=8, shuffle=False, verbose=0
+            )
+            accuracy = fit.history["accuracy"][0]
+            assert result.history.accuracy[epoch] == pytest.approx(accuracy, abs=1e-6)
+        seen = features[one.validation_rows, 0]
+        expected = model.predict(seen, verbose=0)
+        np.testing.assert_allclose(predict_heads(seen, result.weights)[0], expected, atol=1e-5)
+        right = expected.argmax(axis=1) == labels[one.validation_rows]
+        assert result.history.validation_accuracy[-1] == pytest.approx(right.mean(), abs=1e-6)
 
 
 def test_a_planted_difference_is_learned():
