@@ -7,7 +7,8 @@ On the same simulated TIFFs (noise, spots, uncompressed) in one run, each in a p
 - floor: read every TIFF with tifffile, encode, and write the very files that a plate has (shards,
   overview, documents), with the same codec and one thread, and nothing else. The overview is worked
   out beforehand. No plate map, no checks, no statistics, no records of finished work.
-- hcs: the whole stage, one thread, no cluster.
+- hcs: the whole stage, one thread, no cluster; then on two worker processes. Floor and hcs have the
+  memory settings of our workers (see ``hcs.compute.client.worker_environment``).
 - ngio, ngff-zarr, ome-writers, iohub: ``ingest_peers.py`` under each given Python, in which they
   are installed, on a share of the files. ome-writers and iohub write no pyramid.
 
@@ -36,8 +37,9 @@ import pandas as pd
 import tifffile
 
 from benchmarks._table import WORK, report
+from hcs.compute.client import open_client, worker_environment
 from hcs.domain import ngff, tables
-from hcs.domain.config import IngestConfig
+from hcs.domain.config import IngestConfig, LocalCluster
 from hcs.domain.plate import Channel
 from hcs.domain.wells import PlateFormat
 from hcs.io import plate, plate_tables, shards
@@ -106,6 +108,15 @@ def whole_stage(source: Path, out: Path) -> float:
     return time.perf_counter() - started
 
 
+def two_workers(source: Path, out: Path) -> float:
+    """Run the stage on a local cluster that is there already; returns seconds."""
+    with open_client(LocalCluster(n_workers=2)) as client:
+        started = time.perf_counter()
+        config = IngestConfig(source=str(source), out=str(out), plate_wells=384)
+        ingest.run(config, client)
+        return time.perf_counter() - started
+
+
 def _put(work: Callable[..., float], arguments: tuple[Path, Path], queue: Any) -> None:  # noqa: ANN401
     queue.put(work(*arguments))
 
@@ -145,10 +156,11 @@ def bench_size(side: int, count: int, pythons: list[str], notes: list[str]) -> l
     base = WORK / "ingest"
     source, out = base / f"tiffs{side}", base / "plate.zarr"
     write_tiffs(source, count, side)
-    times: dict[str, list[float]] = {"floor": [], "hcs": []}
+    works = {"floor": floor, "hcs": whole_stage, "hcs, two workers": two_workers}
+    times: dict[str, list[float]] = {name: [] for name in works}
     files = 0.0
     for _ in range(ROUNDS):
-        for name, work in (("floor", floor), ("hcs", whole_stage)):
+        for name, work in works.items():
             shutil.rmtree(out, ignore_errors=True)
             times[name].append(in_fresh_process(work, source, out))
         files = files_a_field(out, count)
@@ -161,6 +173,7 @@ def bench_size(side: int, count: int, pythons: list[str], notes: list[str]) -> l
     )
     rows = [row(side, name, count, statistics.median(seconds)) for name, seconds in times.items()]
     rows[1] |= {"of the floor": ratio, "files a field": files}
+    rows[2] |= {"of the floor": rows[0]["seconds"] / rows[2]["seconds"], "files a field": files}
     some = base / f"some{side}"
     write_tiffs(some, PEER_FIELDS[side], side)
     for name in PEERS if pythons else ():
@@ -233,6 +246,10 @@ def main() -> None:
     parser.add_argument("--peers", default="", help="Pythons that have the other libraries")
     given = parser.parse_args()
     pythons = [python for python in given.peers.split(",") if python]
+    # The C library reads these when a process starts, so they hold for the processes of this one.
+    os.environ.update(
+        {key: value for key, value in worker_environment(1).items() if key.startswith("MALLOC")}
+    )
     notes: list[str] = []
     rows = bench_size(2048, given.large, pythons, notes) if given.large else []
     rows += bench_size(512, given.small, pythons, notes) if given.small else []
