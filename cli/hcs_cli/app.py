@@ -9,6 +9,7 @@ import typer
 from hcs_cli.blind import blind
 from hcs_cli.calling import hits
 from hcs_cli.features import features
+from hcs_cli.gallery import gallery
 from hcs_cli.ingest import ingest
 from hcs_cli.judge import evaluate, forest, report
 from hcs_cli.machine import doctor, schema
@@ -30,7 +31,7 @@ app = typer.Typer(
 
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Start here": (demo, run, simulate, doctor),
-    "Plates": (ingest, validate, info, features),
+    "Plates": (ingest, validate, info, features, gallery),
     "Classifier": (splits, stack, embed, train, forest, evaluate, probe, explain, export),
     "Screen": (predict, hits, report),
 }

@@ -51,6 +51,9 @@ class Illumination:
         Share by which the estimate from half of the fields lowers the unevenness of the others.
     helps
         Whether images are divided by it.
+    vendor
+        Whether it is the vendor's profile and not an estimate; ``gain`` then is the share by which
+        it lowers the unevenness of the fields, 1 when there are too few to tell.
     """
 
     coarse: tuple[tuple[float, ...], ...] | None = None
@@ -58,6 +61,7 @@ class Illumination:
     range_fraction: float = 0.0
     gain: float = 0.0
     helps: bool = False
+    vendor: bool = False
 
     def plane(self, shape: tuple[int, ...]) -> FloatPlane | None:
         """Return what images of a shape (Y, X) are divided by, or None when that does not help."""
@@ -88,17 +92,7 @@ def estimate_illumination(planes: Iterable[NDArray[Any]]) -> Illumination:
     Illumination
         That helps nothing with fewer than eight fields.
     """
-    shape: tuple[int, ...] = ()
-    block = 1
-    blocks: list[FloatPlane] = []
-    for plane in planes:
-        if not shape:
-            shape = plane.shape
-            block = max(1, -(-max(shape) // _BLOCKS))
-        coarse: FloatPlane = downsample_mean(plane.astype(np.float32), block)
-        level = np.float32(np.median(coarse))
-        if plane.shape == shape and level > 0:
-            blocks.append(np.divide(coarse, level, dtype=np.float32))
+    blocks, block = _in_blocks(planes)
     if len(blocks) < _MIN_FIELDS:
         return Illumination()
     shared = _shared(blocks)
@@ -114,6 +108,57 @@ def estimate_illumination(planes: Iterable[NDArray[Any]]) -> Illumination:
         gain=gain,
         helps=helps,
     )
+
+
+def given_illumination(flat: FloatPlane, planes: Iterable[NDArray[Any]]) -> Illumination:
+    """Judge the profile that a vendor gives, against the fields of the plate.
+
+    Parameters
+    ----------
+    flat
+        Shape (Y, X), relative illumination.
+    planes
+        Fields of that shape.
+
+    Returns
+    -------
+    Illumination
+        That helps when it makes the fields more even; with fewer than eight fields the vendor is
+        believed.
+    """
+    blocks, block = _in_blocks(planes)
+    block = block if blocks else max(1, -(-max(flat.shape) // _BLOCKS))
+    coarse: FloatPlane = downsample_mean(flat.astype(np.float32), block)
+    coarse = np.maximum(coarse / max(float(coarse.mean()), 1e-6), np.float32(_FLOOR))
+    gain = 1.0
+    if len(blocks) >= _MIN_FIELDS and blocks[0].shape == coarse.shape:
+        before = _shared(blocks)
+        unevenness = max(float(before.std()), 1e-9)
+        gain = 1 - float((before / coarse).std()) / unevenness
+    return Illumination(
+        coarse=tuple(tuple(float(f"{v:.5g}") for v in row) for row in coarse),
+        block_px=block,
+        range_fraction=float(coarse.max() / coarse.min()) - 1,
+        gain=gain,
+        helps=gain > 0,
+        vendor=True,
+    )
+
+
+def _in_blocks(planes: Iterable[NDArray[Any]]) -> tuple[list[FloatPlane], int]:
+    """Fields of the first field's shape as block means over their medians, and the block."""
+    shape: tuple[int, ...] = ()
+    block = 1
+    blocks: list[FloatPlane] = []
+    for plane in planes:
+        if not shape:
+            shape = plane.shape
+            block = max(1, -(-max(shape) // _BLOCKS))
+        coarse: FloatPlane = downsample_mean(plane.astype(np.float32), block)
+        level = np.float32(np.median(coarse))
+        if plane.shape == shape and level > 0:
+            blocks.append(np.divide(coarse, level, dtype=np.float32))
+    return blocks, block
 
 
 def _shared(blocks: list[FloatPlane]) -> FloatPlane:

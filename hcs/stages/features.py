@@ -136,7 +136,7 @@ def _told(measured_with: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
             f"{k.rsplit('_', 1)[0]} {v:g} {k[-2:]}" for k, v in found.items() if k[-2:] in _UNITS
         ]
         light = [
-            f"{channel} {'corrected' if item['corrected'] else 'left'}"
+            f"{channel} {'corrected' if item['corrected'] else 'not corrected'}"
             f" (uneven by {item['range_fraction']:.0%})"
             for channel, item in found["illumination"].items()
         ]

@@ -15,7 +15,8 @@ from hcs.errors import ImageReadError, InputError
 from hcs.io import runs
 from hcs.io.plate import PlateReader
 from hcs.ops.filters import FloatPlane
-from hcs.ops.illumination import Illumination, estimate_illumination
+from hcs.ops.flatfield import profile_image
+from hcs.ops.illumination import Illumination, estimate_illumination, given_illumination
 from hcs.ops.scales import with_estimates
 
 _SCALE_FIELDS: Final = 4
@@ -63,6 +64,7 @@ class PlatePlan:
                 "range_fraction": round(found.range_fraction, 4),
                 "gain": round(found.gain, 4),
                 "corrected": found.helps,
+                "source": "vendor" if found.vendor else "plate",
             }
             for channel, found in self.light.items()
         }
@@ -113,11 +115,19 @@ def _found(
     light = {}
     if settings.illumination == "auto":
         used = {channel, *([] if nuclei is None else [nuclei]), *markers.values()}
-        light = {
-            str(index): asdict(estimate_illumination(_planes(reader, index, _LIGHT_FIELDS)))
-            for index in sorted(used)
-        }
+        light = {str(index): asdict(_light(reader, index)) for index in sorted(used)}
     return {"settings": filled.model_dump(mode="json"), "light": light}
+
+
+def _light(reader: PlateReader, channel: int) -> Illumination:
+    """Illumination of one channel: the vendor's profile where the plate carries one."""
+    planes = list(_planes(reader, channel, _LIGHT_FIELDS))
+    name = reader.channels[channel]
+    for profile in reader.flat_fields:
+        if profile.channel == name and planes and planes[0].ndim == 2:
+            height, width = planes[0].shape
+            return given_illumination(profile_image(profile, (height, width)), planes)
+    return estimate_illumination(planes)
 
 
 def _planes(reader: PlateReader, channel: int, count: int) -> Iterator[NDArray[Any]]:

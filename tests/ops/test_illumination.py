@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hcs.ops.illumination import Illumination, estimate_illumination
+from hcs.ops.illumination import Illumination, estimate_illumination, given_illumination
 
 SHAPE = (256, 320)
 
@@ -58,3 +58,11 @@ def test_fields_of_another_shape_are_left_as_they_are():
 def test_the_mean_light_stays():
     flat = estimate_illumination(_fields(24, 0.25)).plane(SHAPE)
     assert flat.mean() == pytest.approx(1, abs=0.02)
+
+
+def test_a_vendors_profile_is_used_where_it_fits():
+    assert given_illumination(_light(0.25), _fields(12, 0.25)).helps
+    assert given_illumination(_light(0.25), _fields(2, 0.25)).helps
+    assert not given_illumination(_light(0.25), _fields(12, 0.0)).helps
+    flat = given_illumination(_light(0.25), _fields(12, 0.25)).plane(SHAPE)
+    assert np.abs(flat / (_light(0.25) / _light(0.25).mean()) - 1).max() < 0.1
