@@ -14,7 +14,7 @@ def forest(
     splits_path: Annotated[str, typer.Argument(metavar="SPLITS", help="splits.json")],
     out: Annotated[str, typer.Option("--out", help="Folder to write.")] = "forest",
     feature_set: Annotated[
-        str, typer.Option("--features", help="classic (count, soma area, length) or all.")
+        str, typer.Option("--features", help="classic (count, soma area, length) or full.")
     ] = "classic",
     n_trees: Annotated[int, typer.Option(min=1, help="Trees.")] = 500,
     seed: options.Seed = 0,

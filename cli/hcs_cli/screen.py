@@ -29,12 +29,21 @@ def predict(
 ) -> None:
     """Score every image of new plates with the heads of all splits.
 
+    Forests score the rows of a features table instead of plates.
+
     Example: hcs predict models screen.zarr --out predictions.parquet
+
+    Example: hcs predict forest screen-features.parquet --out predictions.parquet
     """
     from hcs_cli.running import run_stage
 
     def stage(client: Any) -> Any:  # noqa: ANN401
-        from hcs.domain.config import PredictConfig
+        from hcs.domain.config import PredictConfig, ScoreConfig
+
+        if len(plates) == 1 and plates[0].endswith(".parquet"):
+            from hcs.stages import score
+
+            return score.run(ScoreConfig(models=models, features=plates[0], out=out), client)
         from hcs.stages import predict as stages_predict
 
         config = PredictConfig(

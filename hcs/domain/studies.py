@@ -21,6 +21,7 @@ from hcs.domain.config import (
     ProbeOptions,
     Seed,
 )
+from hcs.domain.measuring import FeatureSet
 from hcs.domain.plate import Frozen, Name
 from hcs.domain.screening import HitsOptions
 
@@ -79,9 +80,10 @@ class StudyTrain(Frozen):
 class StudyForest(Frozen):
     """The ``forest`` section of a study file."""
 
-    feature_set: Literal["classic", "all"] = "classic"
+    feature_set: FeatureSet = "classic"
     n_trees: PositiveInt = 500
     min_samples_leaf: PositiveInt = 5
+    importance_repeats: Annotated[int, Field(ge=0)] = 3
 
 
 class StudyProbes(ProbeOptions):

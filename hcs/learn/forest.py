@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.inspection import permutation_importance
 
+from hcs.domain.measuring import FeatureSet
 from hcs.errors import InputError, StaleError, UnknownNameError
 from hcs.learn.counters import raw_words
 from hcs.ops.morphology import CLASSIC_COLUMNS, CLASSIC_COLUMNS_PX
@@ -32,7 +33,7 @@ _NOT_BIOLOGY = re.compile(r"^Image_(Quality_|.*_(Index|Number|Path|FileName|Loca
 """Image_ columns that say how the image was taken or where it is, not what the cells look like."""
 
 
-def select_features(table: pd.DataFrame, feature_set: Literal["classic", "all"]) -> tuple[str, ...]:
+def select_features(table: pd.DataFrame, feature_set: FeatureSet) -> tuple[str, ...]:
     """Choose the feature columns of a table with one row an image.
 
     Parameters
@@ -41,7 +42,7 @@ def select_features(table: pd.DataFrame, feature_set: Literal["classic", "all"])
         Features and metadata.
     feature_set
         ``classic``: cell count, mean soma area and total neurite length, in µm or in px.
-        ``all``: every numeric ``Image_`` column except those on image quality and identity, in
+        ``full``: every numeric ``Image_`` column except those on image quality and identity, in
         alphabetical order.
 
     Returns

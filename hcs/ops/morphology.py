@@ -169,7 +169,7 @@ def _basic_features(
         "Image_Intensity_Mean": statistics.mean,
         "Image_Intensity_Median": statistics.median,
         "Image_Intensity_Maximum": statistics.maximum,
-        **quality.image_quality(image),
+        **quality.image_quality(image, statistics),
         quality.DEBRIS: float(somas.debris.mean()),
     }
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from hcs.ops.intensity import plane_statistics
+from hcs.ops.intensity import PlaneStatistics, plane_statistics
 
 FOCUS: Final = "Image_Quality_FocusScore"
 SLOPE: Final = "Image_Quality_PowerLogLogSlope"
@@ -37,13 +37,17 @@ _NOISE_MASK: Final = np.array([1.0, -2.0, 1.0])
 _BACKGROUND_PERCENTILE: Final = 10
 
 
-def image_quality(image: NDArray[Any]) -> dict[str, float]:
+def image_quality(
+    image: NDArray[Any], statistics: PlaneStatistics | None = None
+) -> dict[str, float]:
     """Quality measures of one plane.
 
     Parameters
     ----------
     image
         Shape (Y, X), unsigned integer or float, in acquired counts.
+    statistics
+        Summary of the same plane where it is known already.
 
     Returns
     -------
@@ -65,7 +69,7 @@ def image_quality(image: NDArray[Any]) -> dict[str, float]:
     ImageReadError
         As :func:`hcs.ops.intensity.plane_statistics`.
     """
-    statistics = plane_statistics(image)
+    statistics = statistics or plane_statistics(image)
     values = image.astype(np.float32, copy=False)
     background, gradient = _background(values)
     variance = float(values.var(dtype=np.float64))
@@ -112,8 +116,9 @@ def _background(image: NDArray[np.float32]) -> tuple[float, float]:
     design, levels = [], []
     for row in rows:
         for column in columns:
-            tile = image[row[0] : row[-1] + 1, column[0] : column[-1] + 1]
-            levels.append(float(np.percentile(tile[::2, ::2], _BACKGROUND_PERCENTILE)))
+            tile = image[row[0] : row[-1] + 1 : 2, column[0] : column[-1] + 1 : 2].ravel()
+            rank = (tile.size - 1) * _BACKGROUND_PERCENTILE // 100  # percentile() takes 0.4 ms
+            levels.append(float(np.partition(tile, rank)[rank]))
             design.append((1.0, float(row.mean()), float(column.mean())))
     level = float(np.median(levels))
     if level <= 0:

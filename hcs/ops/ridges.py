@@ -19,6 +19,9 @@ _ALPHA: Final = 1 / 3
 _LOW_FRACTION: Final = 0.4
 """Lower hysteresis level over the upper one: beaded neurites are followed through dim parts."""
 
+_USUAL_SHARE: Final = 0.5
+"""The high level is at least this share of the usual strength of lines."""
+
 _EVIDENCE_PX: Final = 7.0
 """A line is kept when its strength above the low level adds up to as much as this many pixels at
 the high level: few strong pixels or many weak ones."""
@@ -166,7 +169,24 @@ def find_centers(ridges: Ridges, threshold: Threshold) -> Centers:
     y, x = np.divmod(places, strength.shape[1])
     on_center = _is_center(ridges.blurred, y + 1, x + 1, _SLOPE_SIGMAS * ridges.sigma_px)
     y, x = y[on_center], x[on_center]
-    return Centers(y, x, strength[y, x], ridges.blurred[y + 1, x + 1], high, low)
+    found = Centers(y, x, strength[y, x], ridges.blurred[y + 1, x + 1], high, low)
+    return found if isinstance(threshold, FixedLevel) else _without_faint(found)
+
+
+def _without_faint(centers: Centers) -> Centers:
+    """Raise the levels where usual lines stand far above the noise: haze has ridges too."""
+    on_line = centers.on_line
+    usual = float(np.median(centers.strength[on_line])) if on_line.any() else 0.0
+    high = max(centers.high, _USUAL_SHARE * usual)
+    kept = centers.strength > high * _LOW_FRACTION
+    return Centers(
+        y=centers.y[kept],
+        x=centers.x[kept],
+        strength=centers.strength[kept],
+        height=centers.height[kept],
+        high=high,
+        low=high * _LOW_FRACTION,
+    )
 
 
 def center_lines(ridges: Ridges, centers: Centers, bodies: NDArray[np.bool_]) -> NDArray[np.bool_]:

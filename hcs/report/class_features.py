@@ -11,7 +11,7 @@ from scipy import stats
 
 from hcs.domain import tables
 from hcs.ops import morphology
-from hcs.report import curves, style, wording
+from hcs.report import curves, measured, style, wording
 from hcs.report.blocks import Block, Chart, Charts, Column, Note, Paragraph, Section, Table
 from hcs.report.study import Absent, Study
 
@@ -72,6 +72,8 @@ def _blocks(found: Mapping[str, ByClass], study: Study) -> Iterator[Block]:
         tuple(charts), f"One dot a {group}: the mean of its images. Bars are the means of classes."
     )
     yield _table(found, study)
+    yield from measured.what_differs(study)
+    yield from measured.how_measured(study)
     yield Paragraph(
         "Differences that are small here while the image network separates the classes mean that "
         "it sees something other than these features."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +19,7 @@ from hcs.domain.tables import Role
 from hcs.errors import InputError
 from hcs.io import heads, runs
 from hcs.io import tables as io_tables
-from hcs.learn import forest
+from hcs.learn import forest, group_tests
 from hcs.learn.predictions import prediction_rows, roles_of
 from hcs.stages.splits import read_splits, splits_fingerprint
 
@@ -29,7 +29,14 @@ if TYPE_CHECKING:
 STAGE: Final = "forest"
 MODEL: Final = "forest"
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
+
+_LABEL: Final = "class"
+_ALPHA: Final = 0.05
+_MANY: Final = 6
+
+IMPORTANCE: Final = "importance.parquet"
+GROUPS: Final = "groups.parquet"
 
 
 @dataclass(frozen=True)
@@ -44,8 +51,10 @@ class SplitJob:
 def run(config: ForestConfig, client: Client | None = None) -> StageResult:
     """Train one forest a split and write ``config.out``.
 
-    The folder then holds one skops file a split, ``predictions.parquet``, ``splits.json`` and
-    ``manifest.json``.
+    The folder then holds one skops file a split, ``predictions.parquet``, ``splits.json``,
+    ``manifest.json``, the permutation importance of every feature on test images
+    (``importance.parquet``) and the comparison of the classes on group means
+    (``groups.parquet``).
 
     Raises
     ------
@@ -81,10 +90,16 @@ def _run(config: ForestConfig, client: Client | None, started: float) -> StageRe
     made = runs.provenance(STAGE, config, {"study": mark}, started)
     io_tables.write_table(out / heads.PREDICTIONS, pd.concat(parts, ignore_index=True), made)
     runs.write_bytes(out / heads.SPLITS, splits.to_json().encode())
-    importance = np.mean([result["importance"] for result in outcome.results], axis=0)
+    importance = _importance(outcome.results, columns)
+    io_tables.write_table(out / IMPORTANCE, importance, made)
+    compared = compare(study, splits, columns)
+    io_tables.write_table(out / GROUPS, compared, made)
     manifest = {
         "features": list(columns),
-        "importance": dict(zip(columns, importance.tolist(), strict=True)),
+        "importance": {
+            str(name): None if np.isnan(fall) else float(fall)
+            for name, fall in zip(importance["feature"], importance["importance_mean"], strict=True)
+        },
         "classes": splits.classes,
         "positive": splits.positive,
         "provenance": made,
@@ -93,11 +108,58 @@ def _run(config: ForestConfig, client: Client | None, started: float) -> StageRe
     return StageResult(
         stage=STAGE,
         out=config.out,
-        summary={"forests": len(units), "features": ", ".join(columns), "images": len(study)},
+        summary={
+            "forests": len(units),
+            "features": ", ".join(columns) if len(columns) < _MANY else len(columns),
+            "images": len(study),
+            "most important": _first(importance),
+            "differ between classes": _different(compared),
+        },
         n_run=outcome.n_run,
         n_skipped=outcome.n_skipped,
         seconds=time.time() - started,
     )
+
+
+def compare(study: pd.DataFrame, splits: Splits, columns: Sequence[str]) -> pd.DataFrame:
+    """Compare the classes feature by feature, the means of groups (clones) being the sample."""
+    labels = study[splits.group_by].astype(str).map(splits.label_of())
+    known = study.assign(**{_LABEL: labels})
+    means = group_tests.group_means(known, columns, splits.group_by, _LABEL)
+    return group_tests.compare_groups(means, columns, _LABEL, splits.positive)
+
+
+def _importance(results: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    """Mean and SD over splits of the fall of the ROC AUC, most important feature first."""
+    falls = np.array([result["importance"] for result in results], dtype=float)
+    known = np.isfinite(falls)
+    n = known.sum(axis=0)
+    mean = np.where(n > 0, np.where(known, falls, 0).sum(axis=0) / np.maximum(n, 1), np.nan)
+    square = np.where(known, np.square(falls - mean), 0).sum(axis=0)
+    table = pd.DataFrame(
+        {
+            "feature": list(columns),
+            "importance_mean": mean,
+            "importance_sd": np.where(n > 1, np.sqrt(square / np.maximum(n - 1, 1)), np.nan),
+            "n_splits": n,
+        }
+    )
+    return table.sort_values("importance_mean", ascending=False, ignore_index=True, kind="stable")
+
+
+def _first(importance: pd.DataFrame) -> str:
+    known = importance.dropna(subset=["importance_mean"])
+    if known.empty:
+        return "not known: no split has both classes among its test images"
+    row = known.iloc[0]
+    return f"{row['feature']} (AUC falls by {row['importance_mean']:.3f} without it)"
+
+
+def _different(compared: pd.DataFrame) -> str:
+    known = compared["welch_p_holm"].notna()
+    clear = compared[known & (compared["welch_p_holm"] < _ALPHA)]
+    tested = int(known.sum())
+    return f"{len(clear)} of {tested} tests (Welch, Holm-corrected, p < {_ALPHA})"
 
 
 def study_images(images: pd.DataFrame, splits: Splits, where: str) -> pd.DataFrame:
@@ -145,4 +207,15 @@ def _train_split(job: SplitJob) -> Mapping[str, Any]:
     unit_id = f"split-{job.split:04d}"
     runs.write_bytes(runs.as_path(config.out) / f"{unit_id}.skops", forest.dump_forest(trained))
     io_tables.write_table(ledger.part(unit_id, ".predictions.parquet"), rows)
-    return {"importance": [float(value) for value in trained.feature_importances_]}
+    falls = np.full(len(job.columns), np.nan)
+    if config.importance_repeats:
+        found = forest.forest_importance(
+            trained,
+            features,
+            labels,
+            np.flatnonzero(roles == Role.TEST.value),
+            n_repeats=config.importance_repeats,
+            seed=config.seed,
+        ).set_index("feature")["importance_mean"]
+        falls = found.loc[list(job.columns)].to_numpy(dtype=float)
+    return {"importance": [None if np.isnan(fall) else float(fall) for fall in falls]}

@@ -64,9 +64,9 @@ def test_all_features_leave_out_quality_and_identity():
         "Cells_Soma_Area_um2",
         "Metadata_Site",
     ).assign(Image_Name="a")
-    assert select_features(table, "all") == ("Image_Count_Cells", "Image_Intensity_Mean")
+    assert select_features(table, "full") == ("Image_Count_Cells", "Image_Intensity_Mean")
     with pytest.raises(UnknownNameError):
-        select_features(table_with("Metadata_Site"), "all")
+        select_features(table_with("Metadata_Site"), "full")
 
 
 def test_it_separates_what_can_be_separated(data, forest):
