@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -36,20 +37,43 @@ def sholl_names(pixel_size_um: float | None) -> tuple[str, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Along:
+    """What is read at every pixel of the skeleton, shape (N,) each.
+
+    Attributes
+    ----------
+    light
+        Brightness in counts above background.
+    width_px
+        Width of the neurite in pixels, NaN where it is not known.
+    rooted
+        Number of the soma beside the pixel, or 0.
+    """
+
+    light: NDArray[np.float64]
+    width_px: NDArray[np.float64]
+    rooted: NDArray[np.uint16]
+
+    @classmethod
+    def of(cls, signal: FloatPlane, somas: Somas, neurites: Neurites, scales: Scales) -> Along:
+        """Read a field, whose signal has the shape (Y, X)."""
+        graph = neurites.graph
+        return cls(
+            light=signal[graph.y, graph.x].astype(np.float64),
+            width_px=widths_at(signal, graph, scales),
+            rooted=touched_labels(graph, somas.labels),
+        )
+
+
 def arbor_columns(
-    signal: FloatPlane,
-    somas: Somas,
-    neurites: Neurites,
-    scales: Scales,
-    pixel_size_um: float | None,
+    somas: Somas, neurites: Neurites, along: Along, pixel_size_um: float | None
 ) -> CellColumns:
     """Measure the neurites of every soma.
 
     Parameters
     ----------
-    signal
-        Shape (Y, X), counts above background.
-    somas, neurites, scales
+    somas, neurites, along
         The field.
     pixel_size_um
         Edge of a pixel, None where it is not known.
@@ -62,22 +86,20 @@ def arbor_columns(
         nothing to average.
     """
     size = 1.0 if pixel_size_um is None else pixel_size_um
-    count, graph = somas.count, neurites.graph
+    count = somas.count
     own = np.where(neurites.owner == UNASSIGNED, 0, neurites.owner).astype(np.intp)
-    light = signal[graph.y, graph.x].astype(np.float64)
-    width = widths_at(signal, graph, scales) * size
     longest = np.zeros(count + 1)
     reached = np.isfinite(neurites.distance)
     np.maximum.at(longest, own[reached], neurites.distance[reached])
-    rooted = touched_labels(graph, somas.labels)
+    light, rooted = along.light, along.rooted
+    ends = end_points(neurites, rooted, somas.labels.shape)
+    width = along.width_px * size
     length_name = with_unit("Cells_Neurite_LongestLength", 1, pixel_size_um)
     return {
         "Cells_Neurite_Primary": _primary(neurites, rooted, count),
         length_name: longest[1:] * size,
         "Cells_Neurite_BranchPoints": _of_cells(own[neurites.branch_points], count),
-        "Cells_Neurite_EndPoints": _of_cells(
-            own[end_points(neurites, rooted, signal.shape)], count
-        ),
+        "Cells_Neurite_EndPoints": _of_cells(own[ends], count),
         with_unit("Cells_Neurite_MeanWidth", 1, pixel_size_um): _mean(width, own, count),
         "Cells_Neurite_MeanIntensity": _mean(light, own, count),
         "Cells_Neurite_Beading": _beading(neurites, own, light, count),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hcs.domain.config import MorphologyConfig
 from hcs.domain.tables import N_CELLS, with_unit
 from hcs.ops import quality
-from hcs.ops.arbors import arbor_columns
+from hcs.ops.arbors import Along, arbor_columns
 from hcs.ops.cells import CellColumns, soma_columns
 from hcs.ops.filters import FloatPlane, estimate_background
 from hcs.ops.intensity import PlaneStatistics, plane_statistics
@@ -130,8 +130,9 @@ def measure_field(
     cells = _cells(signal, somas, neurites, pixel_size_um, full=full)
     features = _basic_features(image, statistics, cells, somas, neurites, pixel_size_um)
     if full:
-        cells |= arbor_columns(signal, somas, neurites, scales, pixel_size_um)
-        features |= full_features(values, signal, cells, somas, neurites, scales, pixel_size_um)
+        along = Along.of(signal, somas, neurites, scales)
+        cells |= arbor_columns(somas, neurites, along, pixel_size_um)
+        features |= full_features(values, signal, cells, neurites, along, scales, pixel_size_um)
     if nuclear is not None:
         features["Image_Count_Nuclei"] = float(nuclear.max())
     for marker in settings.markers:

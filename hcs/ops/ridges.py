@@ -11,6 +11,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from hcs.domain.config import FixedLevel, Otsu, Threshold
+from hcs.ops.compiled import ridge_centers, ridge_strength
 from hcs.ops.filters import FloatPlane, smooth
 
 _ALPHA: Final = 1 / 3
@@ -53,6 +54,9 @@ _SLOPE_SIGMAS: Final = 2.5
 _CENTER_REACH_PX: Final = 0.75
 """A pixel is on the middle line when the ridge's top lies this near along both axes; half a
 pixel would be exact, the rest keeps the line connected."""
+
+_NOWHERE: Final = np.zeros(0, np.intp)
+_NOTHING: Final = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +135,7 @@ def find_ridges(image: FloatPlane, sigma_px: float) -> Ridges:
         Strength in counts: multiplied with ``sigma_px`` squared.
     """
     padded = np.pad(smooth(image, sigma_px), 1, mode="edge")
-    middle = padded[1:-1, 1:-1]
-    yy = padded[2:, 1:-1] + padded[:-2, 1:-1] - 2 * middle
-    xx = padded[1:-1, 2:] + padded[1:-1, :-2] - 2 * middle
-    xy = (padded[2:, 2:] + padded[:-2, :-2] - padded[2:, :-2] - padded[:-2, 2:]) / 4
-    half_trace = (yy + xx) / 2
-    spread = np.sqrt(np.square((yy - xx) / 2) + np.square(xy))
-    # The eigenvalues are half_trace ± spread; the strength is -(low - high / 3).
-    strength = (1 + _ALPHA) * spread - (1 - _ALPHA) * half_trace
-    clipped: FloatPlane = np.maximum(strength, 0) * np.float32(sigma_px**2)
-    return Ridges(clipped, sigma_px, padded)
+    return Ridges(ridge_strength(padded, _ALPHA, float(sigma_px**2)), sigma_px, padded)
 
 
 def find_centers(ridges: Ridges, threshold: Threshold) -> Centers:
@@ -165,10 +160,12 @@ def find_centers(ridges: Ridges, threshold: Threshold) -> Centers:
     strength = ridges.strength
     high = _high_level(strength, threshold)
     low = high * _LOW_FRACTION
-    places = np.flatnonzero(strength > low) if high > 0 else np.zeros(0, np.intp)
+    if high <= 0:
+        return Centers(_NOWHERE, _NOWHERE, _NOTHING, _NOTHING, high, low)
+    places = ridge_centers(
+        ridges.blurred, strength, low, _CENTER_REACH_PX, _SLOPE_SIGMAS * ridges.sigma_px
+    )
     y, x = np.divmod(places, strength.shape[1])
-    on_center = _is_center(ridges.blurred, y + 1, x + 1, _SLOPE_SIGMAS * ridges.sigma_px)
-    y, x = y[on_center], x[on_center]
     found = Centers(y, x, strength[y, x], ridges.blurred[y + 1, x + 1], high, low)
     return found if isinstance(threshold, FixedLevel) else _without_faint(found)
 
@@ -247,26 +244,6 @@ def _block_maximum(plane: NDArray[Any], block: int) -> NDArray[Any]:
         part = rows[:, offset::block]
         np.maximum(blocks[:, : part.shape[1]], part, out=blocks[:, : part.shape[1]])
     return blocks
-
-
-def _is_center(
-    plane: FloatPlane, y: NDArray[np.intp], x: NDArray[np.intp], max_slope_px: float
-) -> NDArray[np.bool_]:
-    """Whether the ridge's top lies within the pixel, for pixels away from the plane's rim."""
-    middle = plane[y, x]
-    up, down, left, right = plane[y - 1, x], plane[y + 1, x], plane[y, x - 1], plane[y, x + 1]
-    gradient_y, gradient_x = (down - up) / 2, (right - left) / 2
-    yy, xx = down + up - 2 * middle, right + left - 2 * middle
-    xy = (plane[y + 1, x + 1] + plane[y - 1, x - 1] - plane[y + 1, x - 1] - plane[y - 1, x + 1]) / 4
-    across = (yy + xx) / 2 - np.hypot((yy - xx) / 2, xy)
-    angle = np.arctan2(2 * xy, yy - xx) / 2
-    normal_y, normal_x = -np.sin(angle), np.cos(angle)
-    offset = -(gradient_y * normal_y + gradient_x * normal_x) / np.minimum(across, -1e-12)
-    near = np.abs(offset) * np.maximum(np.abs(normal_y), np.abs(normal_x)) <= _CENTER_REACH_PX
-    # Around a bright spot every ray is a ridge, but one that falls off steeply along itself.
-    slope = np.abs(gradient_x * normal_y - gradient_y * normal_x)
-    center: NDArray[np.bool_] = near & (across < 0) & (slope < -max_slope_px * across)
-    return center
 
 
 def _high_level(strength: FloatPlane, threshold: Threshold) -> float:

@@ -8,15 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcs.domain.tables import with_unit
-from hcs.ops.arbors import beading_of_branches, end_points
+from hcs.ops.arbors import Along, beading_of_branches, end_points
 from hcs.ops.cells import CellColumns
 from hcs.ops.filters import FloatPlane
-from hcs.ops.graph import touched_labels
 from hcs.ops.neurites import Neurites
 from hcs.ops.scales import Scales
-from hcs.ops.segment import Somas
 from hcs.ops.texture import texture
-from hcs.ops.widths import widths_at
 
 PERCENTILES: Final = (1, 10, 90, 99)
 MEANS: Final = (
@@ -37,8 +34,8 @@ def full_features(
     values: FloatPlane,
     signal: FloatPlane,
     cells: CellColumns,
-    somas: Somas,
     neurites: Neurites,
+    along: Along,
     scales: Scales,
     pixel_size_um: float | None,
 ) -> dict[str, float]:
@@ -50,7 +47,7 @@ def full_features(
         Shape (Y, X): counts, and counts above background.
     cells
         Columns of single cells, full set.
-    somas, neurites, scales
+    neurites, along, scales
         The field.
     pixel_size_um
         Edge of a pixel, None where it is not known.
@@ -61,11 +58,8 @@ def full_features(
         Means over cells or over neurites are NaN where there are none.
     """
     size = 1.0 if pixel_size_um is None else pixel_size_um
-    graph = neurites.graph
-    light = signal[graph.y, graph.x].astype(np.float64)
-    variation, weight = beading_of_branches(neurites, light)
-    rooted = touched_labels(graph, somas.labels)
-    n_ends = end_points(neurites, rooted, signal.shape).size
+    variation, weight = beading_of_branches(neurites, along.light)
+    n_ends = end_points(neurites, along.rooted, signal.shape).size
     sample = values[::2, ::2]
     median = float(np.median(sample))
     distance = max(1, round(scales.neurite_width_px))
@@ -74,10 +68,8 @@ def full_features(
         "Image_Neurite_BranchPoints": float(neurites.branch_points.size),
         "Image_Neurite_EndPoints": float(n_ends),
         "Image_Neurite_Crossings": float(neurites.n_crossings),
-        with_unit("Image_Neurite_MeanWidth", 1, pixel_size_um): _mean(
-            widths_at(signal, graph, scales) * size
-        ),
-        "Image_Neurite_MeanIntensity": _mean(light),
+        with_unit("Image_Neurite_MeanWidth", 1, pixel_size_um): _mean(along.width_px * size),
+        "Image_Neurite_MeanIntensity": _mean(along.light),
         "Image_Neurite_Beading": (
             float(variation @ weight / weight.sum()) if weight.sum() > 0 else np.nan
         ),
