@@ -144,14 +144,15 @@ def blur(
     down = np.empty((n_rows, n_columns), np.float32)
     result = np.empty((n_rows, n_columns), np.float32)
     row = np.empty(n_columns + 2 * reach, np.float32)
+    base = image[0, 0]  # so that an even plane stays even to the last bit
     for r in range(n_rows):
         for c in range(n_columns):
-            down[r, c] = weights[0] * image[r, c]
+            down[r, c] = weights[0] * (image[r, c] - base)
         for k in range(1, reach + 1):
             above, below = max(r - k, 0), min(r + k, n_rows - 1)
             weight = weights[k]
             for c in range(n_columns):
-                down[r, c] += weight * (image[above, c] + image[below, c])
+                down[r, c] += weight * ((image[above, c] - base) + (image[below, c] - base))
         for c in range(row.size):
             row[c] = down[r, min(max(c - reach, 0), n_columns - 1)]
         for c in range(n_columns):
@@ -160,4 +161,6 @@ def blur(
             weight = weights[k]
             for c in range(n_columns):
                 result[r, c] += weight * (row[c + reach - k] + row[c + reach + k])
+        for c in range(n_columns):
+            result[r, c] += base
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from hcs.ops.filters import enlarge, estimate_background, smooth
 from hcs.ops.intensity import downsample_mean
@@ -38,3 +39,15 @@ def test_a_constant_plane_is_its_own_background():
     plane = np.full((50, 70), 123.0, np.float32)
     np.testing.assert_allclose(estimate_background(plane, 22.0), plane)
     np.testing.assert_allclose(smooth(plane, 2.0), plane, rtol=1e-6)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.7, 6.0])
+def test_the_blur_is_a_gaussian_with_repeated_edges(sigma):
+    plane = np.random.default_rng(0).normal(300, 50, (61, 83)).astype(np.float32)
+    expected = ndimage.gaussian_filter(plane.astype(float), sigma, mode="nearest", truncate=3.0)
+    np.testing.assert_allclose(smooth(plane, sigma), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (16, 16)])
+def test_an_even_plane_stays_even(shape):
+    assert (smooth(np.full(shape, 7.3, np.float32), 4.0) == np.float32(7.3)).all()
