@@ -3,7 +3,7 @@
 ``fields``: simulated fields of ``morphology_fields`` (three noise levels, densities and neurite
 widths). ``masks``: hand-made neurite masks. ``nuclei``: nuclear masks and a table of CellProfiler.
 ``neurons``: real neurons, as a picture to look at. ``speed``: the whole stage on a plate, beside
-a plain scikit-image pipeline and, with ``--cellprofiler PYTHON``, CellProfiler on the same fields.
+a plain scikit-image pipeline on the same fields.
 
 Fields that were measured by the same code are not measured again; ``--fresh`` forgets them.
 """
@@ -14,7 +14,7 @@ import argparse
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -51,7 +51,7 @@ def main() -> None:
         if part in given.parts:
             getattr(morphology_real, part)(data)
     if "speed" in given.parts:
-        morphology_speed.speed(given.speed_fields, given.cellprofiler)
+        morphology_speed.speed(given.speed_fields)
 
 
 def _arguments() -> argparse.Namespace:
@@ -61,7 +61,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tuning", action="store_true", help="the seeds that constants came from")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--speed-fields", type=int, default=48)
-    parser.add_argument("--cellprofiler", help="Python of an environment with CellProfiler 4.2")
     parser.add_argument("--fresh", action="store_true", help="forget what was measured before")
     given = parser.parse_args()
     given.parts = given.parts or list(PARTS)
@@ -145,11 +144,6 @@ def _line(name: str, part: pd.DataFrame) -> dict[str, Any]:
         "count bias %": 100 * float(part["count"].sum() / part["true_count"].sum() - 1),
         "area bias %": 100 * float((part["area"] / part["true_mean_soma_area_um2"] - 1).mean()),
     }
-
-
-def rows_of(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
-    """Return one row of a table."""
-    return dict(zip(names, values, strict=True))
 
 
 if __name__ == "__main__":

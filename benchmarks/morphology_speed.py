@@ -24,7 +24,7 @@ _N_DRAWN = 9
 """Fields that are drawn; a plate repeats them, since drawing takes longer than measuring."""
 
 
-def speed(n_fields: int, cellprofiler: str | None) -> None:
+def speed(n_fields: int) -> None:
     """Time both feature sets with one and two workers, and a plain pipeline on the same fields."""
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as name:
@@ -32,10 +32,6 @@ def speed(n_fields: int, cellprofiler: str | None) -> None:
         images = _images()
         plate = _plate(folder, images, n_fields)
         rows = [_plain(images)]
-        if cellprofiler:
-            from benchmarks.morphology_cellprofiler import timed
-
-            rows.append(timed(cellprofiler, folder / "tiffs", n_fields))
         for feature_set in ("classic", "full"):
             rows.append(_stage(plate, folder, feature_set, n_fields, workers=1))
             rows.append(_stage(plate, folder, feature_set, n_fields, workers=2))

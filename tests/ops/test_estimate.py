@@ -57,3 +57,10 @@ def test_sizes_that_are_given_stay_and_others_are_filled_in():
     assert filled.neurite_width_px is None
     usual = with_estimates(MorphologyConfig(), [np.zeros((64, 64), np.uint16)], None)
     assert (usual.soma_diameter_px, usual.neurite_width_px) == (22.0, 3.0)
+
+
+def test_one_wide_cluster_does_not_decide():
+    image = np.pad(_disks(20), ((0, 200), (0, 200)), mode="edge")
+    y, x = np.mgrid[:600, :600]
+    image[np.hypot(y - 500, x - 500) < 50] += 1500
+    assert estimate_soma_diameter(image) == pytest.approx(20, rel=0.2)
