@@ -1,6 +1,6 @@
 """Many heads in step against Keras fits one after the other, and the memory of both.
 
-    python -m benchmarks.bench_heads [--part pooled|flattened|all]
+    python -m benchmarks.bench_heads [--part pooled|flattened|all] [--heads 55]
 
 Random vectors, 4,500 for training and 1,350 for validation as in the study, two classes; the head
 of the study (256 units, dropout, L2, momentum SGD, batches of 32) for both. Each side runs in a
@@ -17,7 +17,7 @@ import multiprocessing
 import os
 import resource
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -163,10 +163,13 @@ def one(case: Case) -> tuple[list[dict[str, Any]], str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--part", choices=[*CASES, "all"], default="all")
-    chosen = parser.parse_args().part
+    parser.add_argument("--heads", type=int, default=55, help="Pooled heads that are run.")
+    options = parser.parse_args()
+    chosen = options.part
     rows, notes = [], []
-    for name, case in CASES.items():
+    for name, usual in CASES.items():
         if chosen in {name, "all"}:
+            case = replace(usual, run_heads=options.heads) if name == "pooled" else usual
             found, note = one(case)
             rows += found
             notes.append(note)

@@ -308,6 +308,26 @@ def test_a_download_is_checked_and_atomic(tmp_path, monkeypatch):
     assert list(published.cached.parent.iterdir()) == []
 
 
+def test_memory_growth_is_on_before_a_device_is_used():
+    code = """
+import os, sys, types
+used = []
+class Config(types.SimpleNamespace):
+    def list_physical_devices(self, kind):
+        assert kind == "GPU"
+        assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
+        return [types.SimpleNamespace(name="GPU:0"), types.SimpleNamespace(name="GPU:1")]
+config = Config(experimental=types.SimpleNamespace(
+    set_memory_growth=lambda gpu, on: used.append((gpu.name, on))))
+sys.modules["tensorflow"] = types.SimpleNamespace(config=config)  # anything else would raise
+from hcs.learn.backbone import load_tensorflow
+assert load_tensorflow() is sys.modules["tensorflow"]
+load_tensorflow()
+assert used == [("GPU:0", True), ("GPU:1", True)], used
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_threads_are_set_before_the_first_import_only():
     assert module.set_threads(1) is False  # TensorFlow is loaded in this process by now
     code = (

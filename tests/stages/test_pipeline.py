@@ -17,6 +17,7 @@ from skimage.io import imread
 from hcs.domain import tables
 from hcs.domain.config import ExplainConfig, ExportConfig, ReportConfig, SimulateConfig
 from hcs.domain.evaluation import Evaluation
+from hcs.domain.probing import Probes
 from hcs.domain.splits import Splits
 from hcs.domain.tables import Role
 from hcs.errors import WeightsError
@@ -42,6 +43,7 @@ def settings(tmp_path_factory, cluster):
     content["embed"] = {"views": 1, "batch_images": 8, "backbone": {"weights": "random"}}
     content["train"] = {"epochs": 3}
     content["forest"] = {"n_trees": 20}
+    content["probes"] = {"n_permutations": 9, "n_splits": 4, "epochs": 1}
     path = base / "study.yaml"
     content["plates"] = [
         plate | {"source": f"images/{plate['source']}", "platemap": "images/platemap.csv"}
@@ -69,6 +71,7 @@ def test_every_output_is_there(out):
         "features.parquet", "features_cells.parquet", "splits.json", "stack.zarr", "bank.zarr",
         "models", "forest", "evaluation.json", "predictions.parquet", "hits.parquet", "hits.csv",
         "plate_quality.parquet", "problems.parquet", "planted.json", "study.json", "plates",
+        "probes.json",
     }  # fmt: skip
     assert expected <= {path.name for path in out.iterdir()}
 
@@ -100,6 +103,13 @@ def test_view_0_of_the_bank_is_the_image_itself(out):
     stored = open_bank(out / "bank.zarr").read(0, 5)
     np.testing.assert_allclose(stored[:, 0], features, rtol=2e-3, atol=1e-3)
     assert not np.allclose(stored[:, 1], stored[:, 0], rtol=1e-2)
+
+
+def test_the_score_is_doubted_on_the_workers_too(out, finished):
+    found = Probes.read_json((out / "probes.json").read_text())
+    assert found.permutation.n_permutations == 9
+    assert found.verdict
+    assert "verdict 1" in finished.summary
 
 
 def test_new_plates_are_scored_by_every_head(out):
