@@ -73,7 +73,11 @@ class FixedOptimizer(Frozen):
 
 
 class TunedOptimizer(Frozen):
-    """Learning rate (log-uniform) and momentum tuned by validation accuracy, split by split."""
+    """Learning rate (log-uniform) and momentum tuned by validation accuracy, split by split.
+
+    Dropout (uniform), L2 (log-uniform) and the number of hidden units (any of those listed) are
+    tuned with them where they are given, in place of the head's own.
+    """
 
     kind: Literal["tuned"] = "tuned"
     sampler: Literal["tpe", "random"] = "tpe"
@@ -83,14 +87,24 @@ class TunedOptimizer(Frozen):
     learning_rate_max: PositiveFloat = 1e-2
     momentum_min: Annotated[float, Field(ge=0, le=1)] = 0.7
     momentum_max: Annotated[float, Field(ge=0, le=1)] = 1.0
+    dropout_min: Annotated[float, Field(ge=0, lt=1)] | None = None
+    dropout_max: Annotated[float, Field(ge=0, lt=1)] | None = None
+    l2_min: PositiveFloat | None = None
+    l2_max: PositiveFloat | None = None
+    hidden_units: tuple[PositiveInt, ...] = ()
 
     @model_validator(mode="after")
     def _ranges_run_upwards(self) -> Self:
-        if self.learning_rate_min > self.learning_rate_max:
-            msg = "learning_rate_min is above learning_rate_max"
-            raise ValueError(msg)
-        if self.momentum_min > self.momentum_max:
-            msg = "momentum_min is above momentum_max"
+        for name in ("learning_rate", "momentum", "dropout", "l2"):
+            low, high = getattr(self, f"{name}_min"), getattr(self, f"{name}_max")
+            if (low is None) != (high is None):
+                msg = f"{name}_min and {name}_max go together; give both or none"
+                raise ValueError(msg)
+            if low is not None and low > high:
+                msg = f"{name}_min is above {name}_max"
+                raise ValueError(msg)
+        if len(set(self.hidden_units)) != len(self.hidden_units):
+            msg = f"hidden_units {self.hidden_units} are not all different"
             raise ValueError(msg)
         return self
 

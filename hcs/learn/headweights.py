@@ -71,7 +71,10 @@ class HeadWeights:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
-        """Stack several groups of heads of the same shape.
+        """Stack several groups of heads.
+
+        Where some have fewer hidden units, units that are never active fill them up: what is
+        predicted stays the same.
 
         Raises
         ------
@@ -82,10 +85,11 @@ class HeadWeights:
         if len(standardized) != 1:
             msg = f"cannot stack {len(parts)} groups of heads, standardized: {standardized}"
             raise InputError(msg)
+        units = max(part.b1.shape[1] for part in parts)
         return cls(
-            np.concatenate([part.w1 for part in parts]),
-            np.concatenate([part.b1 for part in parts]),
-            np.concatenate([part.w2 for part in parts]),
+            np.concatenate([_widened(part.w1, 2, units) for part in parts]),
+            np.concatenate([_widened(part.b1, 1, units) for part in parts]),
+            np.concatenate([_widened(part.w2, 1, units) for part in parts]),
             np.concatenate([part.b2 for part in parts]),
             np.concatenate([part.mean for part in parts if part.mean is not None])
             if True in standardized
@@ -105,6 +109,13 @@ class HeadWeights:
         return type(self)(
             w1.astype(np.float32), (self.b1 - shift).astype(np.float32), self.w2, self.b2
         )
+
+
+def _widened(array: F32, axis: int, length: int) -> F32:
+    missing = length - array.shape[axis]
+    if not missing:
+        return array
+    return np.pad(array, [(0, missing if each == axis else 0) for each in range(array.ndim)])
 
 
 def initial_weights(

@@ -1,4 +1,4 @@
-"""Tuning of learning rate and momentum, split by split, by validation accuracy alone."""
+"""Tuning of optimizer and head, split by split, by validation accuracy alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from hcs.domain.config import TunedOptimizer
 from hcs.errors import InputError
@@ -27,12 +27,17 @@ class Trial:
         0-based number within the split.
     learning_rate, momentum
         Of stochastic gradient descent.
+    dropout, l2, hidden_units
+        Of the head, or None where its own are not tuned.
     """
 
     split: int
     trial: int
     learning_rate: float
     momentum: float
+    dropout: float | None = None
+    l2: float | None = None
+    hidden_units: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ Evaluate = Callable[[list[Trial]], Sequence[float]]
 def tune(
     splits: Sequence[int], optimizer: TunedOptimizer, evaluate: Evaluate, seed: int = 0
 ) -> TuningResult:
-    """Search learning rate (log-uniform) and momentum (uniform) for each split on its own.
+    """Search the hyperparameters of each split on its own; see :class:`TunedOptimizer`.
 
     Trials of all splits are asked for together, ``trials_at_once`` a split, so that they train
     in step. Nothing but validation accuracy comes back, so test images cannot matter.
@@ -128,8 +133,14 @@ def _ask(study: optuna.Study, split: int, optimizer: TunedOptimizer) -> Trial:
         ),
         "momentum": FloatDistribution(optimizer.momentum_min, optimizer.momentum_max),
     }
+    if optimizer.dropout_min is not None and optimizer.dropout_max is not None:
+        space["dropout"] = FloatDistribution(optimizer.dropout_min, optimizer.dropout_max)
+    if optimizer.l2_min is not None and optimizer.l2_max is not None:
+        space["l2"] = FloatDistribution(optimizer.l2_min, optimizer.l2_max, log=True)
+    if optimizer.hidden_units:
+        space["hidden_units"] = CategoricalDistribution(optimizer.hidden_units)
     asked = study.ask(space)
-    return Trial(split, asked.number, asked.params["learning_rate"], asked.params["momentum"])
+    return Trial(split, asked.number, **asked.params)
 
 
 def _best(found: Sequence[tuple[Trial, float]]) -> dict[int, Trial]:

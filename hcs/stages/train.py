@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -168,18 +168,29 @@ class _Trainer:
 
     def train(self, trials: Sequence[Trial]) -> list[float]:
         """Train one head a trial and return their validation accuracies."""
+        usual = self.config.head.hidden_units
+        units = [trial.hidden_units or usual for trial in trials]
+        accuracies = np.empty(len(trials))
+        for each in dict.fromkeys(units):  # heads in step have one shape
+            places = [place for place, count in enumerate(units) if count == each]
+            trained = self._in_step([trials[place] for place in places], each)
+            for place, head in zip(places, trained, strict=True):
+                accuracies[place] = head.validation_accuracy
+                self._note(head, each)
+        return [float(accuracy) for accuracy in accuracies]
+
+    def _in_step(self, trials: Sequence[Trial], hidden_units: int) -> Iterator[TrainedHead]:
         config = self.config
-        trained = heads.stream_heads(
+        return heads.stream_heads(
             self.features,
             self.labels,
             [self._job(trial) for trial in trials],
-            config.head,
+            config.head.model_copy(update={"hidden_units": hidden_units}),
             len(self.splits.classes),
             config.epochs,
             config.batch_size,
             config.seed,
         )
-        return [self._noted(head) for head in trained]
 
     def _job(self, trial: Trial) -> HeadJob:
         roles = roles_of(self.study, self.splits, trial.split)
@@ -190,25 +201,30 @@ class _Trainer:
             validation_rows=np.flatnonzero(roles == Role.VALIDATION.value),
             learning_rate=trial.learning_rate,
             momentum=trial.momentum,
+            dropout=trial.dropout,
+            l2=trial.l2,
         )
 
-    def _noted(self, head: TrainedHead) -> float:
+    def _note(self, head: TrainedHead, hidden_units: int) -> None:
         accuracy = head.validation_accuracy
+        job, usual = head.job, self.config.head
         self.trials.append(
             {
-                tables.SPLIT: head.job.split,
-                "trial": head.job.trial,
-                "learning_rate": head.job.learning_rate,
-                "momentum": head.job.momentum,
+                tables.SPLIT: job.split,
+                "trial": job.trial,
+                "learning_rate": job.learning_rate,
+                "momentum": job.momentum,
+                "dropout": usual.dropout if job.dropout is None else job.dropout,
+                "l2": usual.l2 if job.l2 is None else job.l2,
+                "hidden_units": hidden_units,
                 "validation_accuracy": accuracy,
                 "diverged": head.diverged_epoch is not None,
             }
         )
         # The first of equally good trials stays, so the order of asking decides, not chance.
-        known = self.best.get(head.job.split)
-        if known is None or accuracy > known.validation_accuracy:
-            self.best[head.job.split] = head
-        return accuracy
+        known = self.best.get(job.split)
+        if known is None or (accuracy, -job.trial) > (known.validation_accuracy, -known.job.trial):
+            self.best[job.split] = head
 
 
 def _train_group(job: GroupJob) -> Mapping[str, Any]:
@@ -231,26 +247,23 @@ def _train_group(job: GroupJob) -> Mapping[str, Any]:
         for index, split in enumerate(job.splits)
     ]
     ledger = runs.Ledger.of(config.out)
-    arrays = {name: values for name, values in asdict(weights).items() if values is not None}
-    io_heads.write_part(ledger.part(job.unit_id, ".npz"), arrays)
+    io_heads.write_part(ledger.part(job.unit_id, ".npz"), _arrays(weights))
     io_tables.write_table(
         ledger.part(job.unit_id, ".predictions.parquet"), pd.concat(rows, ignore_index=True)
     )
     history = pd.concat([_history(head) for head in chosen], ignore_index=True)
     io_tables.write_table(ledger.part(job.unit_id, ".history.parquet"), history)
+    asked = {(row[tables.SPLIT], row["trial"]): row for row in trainer.trials}
     return {
         "chosen": [
-            {
-                tables.SPLIT: head.job.split,
-                "learning_rate": head.job.learning_rate,
-                "momentum": head.job.momentum,
-                "epoch": head.kept_epoch,
-                "diverged": head.diverged_epoch is not None,
-            }
-            for head in chosen
+            {**asked[head.job.split, head.job.trial], "epoch": head.kept_epoch} for head in chosen
         ],
         "trials": trainer.trials,
     }
+
+
+def _arrays(weights: HeadWeights) -> dict[str, NDArray[np.float32]]:
+    return {name: values for name, values in asdict(weights).items() if values is not None}
 
 
 def _history(head: TrainedHead) -> pd.DataFrame:
@@ -276,10 +289,8 @@ def _collect(
     made: Mapping[str, Any],
 ) -> None:
     out = runs.as_path(config.out)
-    parts = [io_heads.read_part(ledger.part(unit.id, ".npz")) for unit in units]
-    io_heads.write_heads(
-        out, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    )
+    parts = [HeadWeights(**io_heads.read_part(ledger.part(unit.id, ".npz"))) for unit in units]
+    io_heads.write_heads(out, _arrays(HeadWeights.concatenate(parts)))
     for suffix, name in (
         (".predictions.parquet", io_heads.PREDICTIONS),
         (".history.parquet", io_heads.HISTORY),

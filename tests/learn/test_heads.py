@@ -142,6 +142,18 @@ def test_a_head_does_not_depend_on_its_neighbours():
             np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+def test_heads_of_several_widths_stack_without_changing_what_they_predict():
+    features, labels = cohort()
+    (narrow,) = train(features, labels, [job(0)], STANDARD)
+    (wide,) = train(features, labels, [job(1)], STANDARD.model_copy(update={"hidden_units": 16}))
+    stacked = HeadWeights.concatenate([narrow.weights, wide.weights])
+    assert stacked.w1.shape == (2, F, 16)
+    together = predict_heads(features[:, 0], stacked)
+    for index, one in enumerate((narrow, wide)):
+        alone = predict_heads(features[:, 0], one.weights)[0]
+        np.testing.assert_allclose(together[index], alone, atol=1e-6)
+
+
 def test_rows_that_no_job_names_are_never_read():
     features, labels = cohort(n_views=2)
     jobs = [job(0), job(0, trial=1)]

@@ -95,6 +95,31 @@ def test_a_range_of_one_point():
     assert {(t.learning_rate, t.momentum) for t, _ in result.trials} == {(1e-3, 1.0)}
 
 
+def test_dropout_l2_and_hidden_units_are_tuned_where_ranges_are_given():
+    optimizer = TunedOptimizer(
+        trials=20, dropout_min=0.2, dropout_max=0.6, l2_min=1e-6, l2_max=1e-2, hidden_units=(8, 32)
+    )
+    trials = [trial for trial, _ in tune([0], optimizer, peak).trials]
+    assert {trial.hidden_units for trial in trials} == {8, 32}
+    assert all(0.2 <= trial.dropout <= 0.6 and 1e-6 <= trial.l2 <= 1e-2 for trial in trials)
+    assert min(trial.l2 for trial in trials) < 1e-4 < max(trial.l2 for trial in trials)
+    (plain,) = tune([0], TunedOptimizer(trials=1), peak).best.values()
+    assert (plain.dropout, plain.l2, plain.hidden_units) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        pytest.param({"dropout_min": 0.5}, "dropout_min and dropout_max go together", id="one"),
+        pytest.param({"l2_min": 1e-2, "l2_max": 1e-3}, "l2_min is above l2_max", id="downwards"),
+        pytest.param({"hidden_units": (8, 8)}, "not all different", id="twice"),
+    ],
+)
+def test_ranges_that_make_no_sense_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        TunedOptimizer(**wrong)
+
+
 def test_no_splits():
     assert tune([], TPE, peak) == tune([], RANDOM, peak)
     assert tune([], TPE, peak).best == {}
