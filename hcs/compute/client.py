@@ -23,6 +23,8 @@ GPU: Final = "GPU"
 _TENSORFLOW_WORKER_GIB: Final = 2.0
 """A worker with VGG-16 loaded holds about 1 GiB; the rest is for batches."""
 
+_READ_AT_START: Final = ("MALLOC_", "OMP_", "MKL_", "OPENBLAS_")
+
 _LOOPBACK: Final = "127.0.0.1"
 
 
@@ -69,7 +71,9 @@ def open_client(cluster: config.Cluster) -> Iterator[Client | None]:
             yield client
             return
         started = stack.enter_context(_start(cluster))
-        yield stack.enter_context(Client(started))
+        client = stack.enter_context(Client(started))
+        client.register_worker_callbacks(setup=_hush)
+        yield client
 
 
 def has_gpus(client: Client | None) -> bool:
@@ -95,8 +99,17 @@ def _quiet() -> None:
             "distributed.scheduler.worker-saturation": 1.1,
         }
     )
+    _hush(logging.ERROR)
+
+
+def _hush(level: int = logging.CRITICAL) -> None:
+    """Keep Dask's own log from the screen.
+
+    On workers all of it: they would print a traceback for every unit that fails, which reaches the
+    user as one error, and for every heartbeat that is lost when a run ends early.
+    """
     for name in ("distributed", "distributed.worker", "distributed.nanny", "distributed.scheduler"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(level)
 
 
 def local_size(cluster: config.LocalCluster) -> tuple[int, int, float]:
@@ -112,21 +125,45 @@ def local_size(cluster: config.LocalCluster) -> tuple[int, int, float]:
 
 
 @contextmanager
+def _set_before_spawning(environment: dict[str, str]) -> Iterator[None]:
+    """Let workers be born with what the C library reads when a process starts.
+
+    Dask's ``env=`` sets variables once a worker runs: too late for the memory allocator, whose
+    default of Dask costs 20,642 page faults where ours costs 1,542 (40 arrays of 8 MB). Dask puts
+    these variables into its own process to pass them on; there they are taken back.
+    """
+    import dask
+
+    early = {name: text for name, text in environment.items() if name.startswith(_READ_AT_START)}
+    before = {name: os.environ.get(name) for name in early}
+    try:
+        with dask.config.set({"distributed.nanny.pre-spawn-environ": early}):
+            yield
+    finally:
+        for name, text in before.items():
+            os.environ.pop(name, None)
+            if text is not None:
+                os.environ[name] = text
+
+
+@contextmanager
 def _start(cluster: config.Cluster) -> Iterator[Any]:
     if isinstance(cluster, config.LocalCluster):
         from distributed import LocalCluster
 
         n_workers, threads, gib = local_size(cluster)
-        with LocalCluster(
-            n_workers=n_workers,
-            threads_per_worker=threads,
-            memory_limit=int(gib * GIB),
-            processes=True,
-            host=_LOOPBACK,
-            dashboard_address=f"{_LOOPBACK}:0",
-            worker_dashboard_address=None,
-            env=worker_environment(threads),
-        ) as started:
+        with _set_before_spawning(worker_environment(threads)):
+            local = LocalCluster(
+                n_workers=n_workers,
+                threads_per_worker=threads,
+                memory_limit=int(gib * GIB),
+                processes=True,
+                host=_LOOPBACK,
+                dashboard_address=f"{_LOOPBACK}:0",
+                worker_dashboard_address=None,
+                env=worker_environment(threads),
+            )
+        with local as started:
             yield started
     elif isinstance(cluster, config.GpuCluster):
         with _gpu_cluster(cluster) as started:

@@ -6,6 +6,7 @@ No GPU is at hand: pinning is shown with workers that carry made-up device numbe
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +83,19 @@ def test_workers_get_our_environment_not_only_dasks(cluster):
     wanted = worker_environment(1)
     for found in cluster.run(_environment).values():
         assert {name: found.get(name) for name in wanted} == wanted
+
+
+def _environment_at_birth() -> bytes:
+    return Path("/proc/self/environ").read_bytes()
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux's /proc")
+def test_workers_are_born_with_the_settings_of_the_memory_allocator(cluster):
+    """The C library reads them when a process starts; set later they do nothing."""
+    for found in cluster.run(_environment_at_birth).values():
+        settings = found.split(b"\0")
+        assert b"MALLOC_TRIM_THRESHOLD_=268435456" in settings
+        assert b"OMP_NUM_THREADS=1" in settings
 
 
 def test_a_step_that_cannot_fit_says_so(cluster):

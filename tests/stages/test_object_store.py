@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -126,9 +127,13 @@ def test_only_changed_fields_are_written_again(source, bucket, server):
     np.testing.assert_array_equal(PlateReader(out).read_plane("A/2/0", 0), field(99))
 
 
+def _take(environment):
+    os.environ.update(environment)
+
+
 def test_workers_write_to_s3_the_bytes_that_one_process_writes(source, bucket, cluster, server):
     here = {name: os.environ[name] for name in (*SETTINGS, "AWS_ENDPOINT_URL")}
-    cluster.run(os.environ.update, here)
+    cluster.register_worker_callbacks(setup=partial(_take, here))  # also of workers to come
     alone = ingest.run(config_of(source, bucket)).out
     shared = ingest.run(config_of(source, bucket, out=f"{bucket}/P2.zarr"), cluster).out
     fs = UPath(alone).fs
