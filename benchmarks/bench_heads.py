@@ -52,7 +52,10 @@ CASES = {
 def data(case: Case) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     labels = np.arange(TRAIN + VALIDATION) % 2
-    features = rng.normal(size=(len(labels), 1, case.n_features)).astype(np.float16)
+    features = np.empty((len(labels), 1, case.n_features), np.float16)
+    for start in range(0, len(labels), 100):  # a whole draw would be the peak of the memory
+        shape = features[start : start + 100].shape
+        features[start : start + 100] = rng.standard_normal(shape, np.float32)
     features[:, 0, :8] += labels[:, None]
     return features, labels
 
@@ -62,7 +65,7 @@ def memory_mib() -> float:
 
 
 def in_step(case: Case, _jit: bool) -> dict[str, float]:
-    """Train the heads in step; compiling is part of the time."""
+    """Train the heads in step; compiling, which is done once in all, is timed apart."""
     from hcs.learn.backbone import load_tensorflow
     from hcs.learn.heads import HeadJob, stream_heads
 
@@ -71,11 +74,20 @@ def in_step(case: Case, _jit: bool) -> dict[str, float]:
     rows = [np.random.default_rng(i).permutation(len(labels)) for i in range(case.run_heads)]
     jobs = [HeadJob(i, 0, r[:TRAIN], r[TRAIN:], 1e-3, 0.9) for i, r in enumerate(rows)]
     before = memory_mib()
-    started = time.perf_counter()
-    for _ in stream_heads(features, labels, jobs, HEAD, 2, case.run_epochs, 32, 0):
-        pass
-    seconds = time.perf_counter() - started
-    return {"seconds": seconds, "MiB": memory_mib() - before, "data MiB": features.nbytes / 2**20}
+    spent = {}
+    for epochs in (1, case.run_epochs):
+        started = time.perf_counter()
+        for _ in stream_heads(features, labels, jobs, HEAD, 2, epochs, 32, 0):
+            pass
+        spent[epochs] = time.perf_counter() - started
+    seconds = spent[case.run_epochs]
+    compiling = max(0.0, spent[1] - seconds / case.run_epochs) if case.run_epochs > 1 else 0.0
+    return {
+        "seconds": seconds,
+        "compiling": compiling,
+        "MiB": memory_mib() - before,
+        "data MiB": features.nbytes / 2**20,
+    }
 
 
 def keras_fits(case: Case, jit: bool) -> dict[str, float]:
@@ -134,7 +146,7 @@ def one(case: Case) -> tuple[list[dict[str, Any]], str]:
     compiling = min(fits[quick]["first"], again["first"]) - epoch
     keras_all = case.n_heads * (compiling + case.epochs * epoch)
     head_epochs = case.run_heads * case.run_epochs
-    ours_all = ours["seconds"] * (case.n_heads * case.epochs / head_epochs)
+    ours_all = ours["compiling"] + ours["seconds"] * (case.n_heads * case.epochs / head_epochs)
     carried = "" if head_epochs == case.n_heads * case.epochs else ", carried on"
     rows: list[dict[str, Any]] = [
         {
@@ -146,7 +158,7 @@ def one(case: Case) -> tuple[list[dict[str, Any]], str]:
         {
             "case": case.name, "who": "in step",
             "run": f"{case.run_heads} heads × {case.run_epochs} epochs{carried}",
-            "s a head-epoch": ours["seconds"] / head_epochs, "s a fit to compile": 0.0,
+            "s a head-epoch": ours["seconds"] / head_epochs, "s to compile once": ours["compiling"],
             f"s for {case.n_heads} × {case.epochs}": ours_all, "memory MiB": ours["MiB"],
         },
     ]  # fmt: skip
