@@ -6,8 +6,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from distributed import Client
+
+# Arrays of a table cannot be written to in pandas 3; a package that a test imports turns that on
+# for pandas 2 as well, so it holds for all tests.
+if int(pd.__version__.split(".")[0]) < 3:
+    pd.set_option("mode.copy_on_write", True)
 
 
 @pytest.fixture(scope="session")

@@ -137,7 +137,7 @@ def _growth(screen: Screen, wells: pd.DataFrame, options: HitsOptions) -> Floats
 def _say_which_plates_failed(hits: pd.DataFrame, failed: NDArray[np.object_]) -> None:
     """Add to the reasons of a hit that its plate is beyond a stated limit."""
     doubtful = (hits[tables.HIT] & ~hits[tables.PLATE_PASSED]).to_numpy(bool)
-    words = hits[tables.REASONS].to_numpy(object)
+    words = hits[tables.REASONS].to_numpy(object, copy=True)
     words[doubtful] = [
         f"{text}; doubtful, its plate failed: {why}"
         for text, why in zip(words[doubtful], failed[doubtful], strict=True)

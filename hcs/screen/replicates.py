@@ -135,7 +135,7 @@ def call_compounds(hits: pd.DataFrame, options: HitsOptions | None = None) -> pd
 
 
 def _is_replicate(hits: pd.DataFrame) -> Flags:
-    kept = hits[tables.COMPOUND].notna().to_numpy(bool)
+    kept = hits[tables.COMPOUND].notna().to_numpy(bool, copy=True)
     if tables.USABLE in hits:
         kept &= hits[tables.USABLE].to_numpy(bool)
     if tables.PERT_TYPE in hits:

@@ -59,6 +59,8 @@ def test_the_map_tells_nothing_and_the_key_gives_all_back(clones):
     config = config_of(clones)
     result = blind.run(config)
     told = Path(config.out).read_text()
+    for code in {row.clone for row in read_platemap(config.out).rows if row.clone}:
+        told = told.replace(code, "")  # a code may hold any two letters by chance
     assert not any(word in told for word in ("iPS", "REF", "ALS", "control", "con", "DMSO", "D9"))
     assert "does not predict" in result.summary["position"]
     assert "caution" not in result.summary
