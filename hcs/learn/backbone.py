@@ -15,6 +15,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Literal
 
@@ -35,6 +36,7 @@ __all__ = [
     "network_turn",
     "pool",
     "resolve_weights",
+    "sees_gpu",
     "set_threads",
     "silence_tensorflow",
 ]
@@ -43,6 +45,10 @@ log = logging.getLogger(__name__)
 
 # ImageNet means of blue, green, red in 0..255, as in keras.applications (mode "caffe").
 _CAFFE_MEAN_BGR: Final = (103.939, 116.779, 123.68)
+
+
+# CUDA, ROCm, and GPUs of Windows seen from its Linux.
+_GPU_DEVICES: Final = (Path("/dev/nvidiactl"), Path("/dev/kfd"), Path("/dev/dxg"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +158,16 @@ def load_tensorflow() -> ModuleType:
             log.debug("memory growth of %s can no longer be set", gpu.name)
     module: ModuleType = tf
     return module
+
+
+def sees_gpu() -> bool:
+    """Whether TensorFlow sees a GPU.
+
+    On Linux it is asked only where some driver's device is: its import takes seconds and 400 MB.
+    """
+    if sys.platform == "linux" and not any(path.exists() for path in _GPU_DEVICES):
+        return False
+    return bool(load_tensorflow().config.list_physical_devices("GPU"))
 
 
 def network_turn() -> threading.Lock:

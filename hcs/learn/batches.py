@@ -15,12 +15,9 @@ from hcs.learn import counters
 Rows = NDArray[np.int64]
 
 DEFAULT_BUDGET_BYTES: Final = 2 * 2**30
-_COPIES: Final = 10
+_COPIES_IN_STEP: Final = 10
+_COPIES_ON_CPU: Final = 5
 """Arrays as large as the hidden kernel that one head needs while it trains (measured)."""
-_CACHE_BYTES: Final = 4 * 2**20
-"""Weights, velocities and gradients of the heads in step should fit a core's cache: on a CPU, two
-heads of 512 × 256 in step took half the time a head of eight (measured)."""
-_MOST_HEADS_IN_STEP: Final = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,14 +67,9 @@ class Batches:
 
 
 def plan_groups(
-    n_heads: int,
-    n_features: int,
-    hidden_units: int,
-    budget_bytes: int = DEFAULT_BUDGET_BYTES,
-    *,
-    on_gpu: bool = False,
+    n_heads: int, n_features: int, hidden_units: int, budget_bytes: int = DEFAULT_BUDGET_BYTES
 ) -> int:
-    """How many heads to train in step: what fits the memory budget and is quick.
+    """How many heads to train in step on a GPU: as many as fit the memory budget.
 
     Parameters
     ----------
@@ -87,8 +79,6 @@ def plan_groups(
         Size of the hidden kernel, which decides the memory.
     budget_bytes
         What the heads may take, features not included.
-    on_gpu
-        Fill the budget; a CPU is quickest with few heads, whose weights stay in its cache.
 
     Returns
     -------
@@ -100,20 +90,33 @@ def plan_groups(
     MemoryBudgetError
         When not even one head fits.
     """
-    kernel_bytes = 4 * n_features * hidden_units
-    fitting = budget_bytes // (_COPIES * kernel_bytes)
-    if fitting < 1:
-        msg = (
-            f"one head of {n_features} features × {hidden_units} hidden units needs "
-            f"{_COPIES * kernel_bytes / 2**20:.0f} MiB, the budget is "
-            f"{budget_bytes / 2**20:.0f} MiB; use pooling 'avg', fewer hidden units, or more memory"
-        )
-        raise MemoryBudgetError(msg)
+    fitting = _fitting(_COPIES_IN_STEP, n_features, hidden_units, budget_bytes)
     if n_heads == 0:
         return 0
-    quick = min(max(2, _CACHE_BYTES // (3 * kernel_bytes)), _MOST_HEADS_IN_STEP)
-    n_groups = -(-n_heads // (fitting if on_gpu else min(fitting, quick)))
+    n_groups = -(-n_heads // fitting)
     return -(-n_heads // n_groups)
+
+
+def plan_threads(
+    n_threads: int, n_features: int, hidden_units: int, budget_bytes: int = DEFAULT_BUDGET_BYTES
+) -> int:
+    """How many heads to train at a time on a CPU, a thread each: at most what fits the budget.
+
+    Parameters and errors as for :func:`plan_groups`.
+    """
+    return min(n_threads, _fitting(_COPIES_ON_CPU, n_features, hidden_units, budget_bytes))
+
+
+def _fitting(copies: int, n_features: int, hidden_units: int, budget_bytes: int) -> int:
+    head_bytes = copies * 4 * n_features * hidden_units
+    if head_bytes > budget_bytes:
+        msg = (
+            f"one head of {n_features} features × {hidden_units} hidden units needs "
+            f"{head_bytes / 2**20:.0f} MiB, the budget is {budget_bytes / 2**20:.0f} MiB; "
+            "use pooling 'avg', fewer hidden units, or more memory"
+        )
+        raise MemoryBudgetError(msg)
+    return budget_bytes // head_bytes
 
 
 def check_jobs(jobs: Sequence[HeadJob], n_images: int) -> None:
@@ -144,6 +147,12 @@ def used_rows(jobs: Iterable[HeadJob]) -> Rows:
     return np.unique(np.concatenate(parts)).astype(np.int64)
 
 
+def batch_order(job: HeadJob, seed: int, epoch: int) -> Rows:
+    """Shuffle a head's training images for one epoch, ``(N,)``; batches are cut from the front."""
+    key = ("batches", seed, job.split, job.trial, epoch)
+    return job.train_rows[counters.permutation(len(job.train_rows), *key)]
+
+
 def train_batches(jobs: Sequence[HeadJob], batch_size: int, seed: int, epoch: int) -> Batches:
     """Shuffle each head's training images into its own batches for one epoch.
 
@@ -156,12 +165,7 @@ def train_batches(jobs: Sequence[HeadJob], batch_size: int, seed: int, epoch: in
     seed, epoch
         With split and trial these decide the order.
     """
-    orders = [
-        job.train_rows[
-            counters.permutation(len(job.train_rows), "batches", seed, job.split, job.trial, epoch)
-        ]
-        for job in jobs
-    ]
+    orders = [batch_order(job, seed, epoch) for job in jobs]
     return _stack(orders, [int(job.train_rows[0]) for job in jobs], batch_size)
 
 
@@ -200,10 +204,20 @@ def dropout_masks(
     masks = np.empty((steps, len(jobs), images, units), np.bool_)
     count = steps * images * units
     for index, (job, rate) in enumerate(zip(jobs, rates, strict=True)):
-        words = counters.raw_words(-(-count // 4), "dropout", seed, job.split, job.trial, epoch)
-        draws = words.astype("<u8", copy=False).view("<u2")[:count]
-        masks[:, index] = (draws >= round(rate * 2**16)).reshape(shape)
+        draws = dropout_draws(job, count, seed, epoch)
+        masks[:, index] = (draws >= dropout_threshold(rate)).reshape(shape)
     return masks
+
+
+def dropout_draws(job: HeadJob, count: int, seed: int, epoch: int) -> NDArray[np.uint16]:
+    """Draws ``(count,)`` that drop a unit of an image where they are below the threshold."""
+    words = counters.raw_words(-(-count // 4), "dropout", seed, job.split, job.trial, epoch)
+    return words.astype("<u8", copy=False).view("<u2")[:count]
+
+
+def dropout_threshold(rate: float) -> int:
+    """Share of units to drop, in 65,536ths."""
+    return round(rate * 2**16)
 
 
 def _stack(orders: Sequence[Rows], fill: Sequence[int], batch_size: int) -> Batches:

@@ -1,4 +1,4 @@
-"""Training of many small heads on frozen features, in step, as one compiled computation.
+"""Training of many small heads on frozen features: in step on a GPU, a thread each on a CPU.
 
 TensorFlow is imported inside functions only, so that importing this module stays light.
 """
@@ -6,7 +6,7 @@ TensorFlow is imported inside functions only, so that importing this module stay
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from hcs.domain.config import Backbone, Head
 from hcs.errors import InputError
-from hcs.learn.backbone import ResolvedWeights, build_base, load_tensorflow, network_turn, pool
+from hcs.learn.backbone import (
+    ResolvedWeights,
+    build_base,
+    load_tensorflow,
+    network_turn,
+    pool,
+    sees_gpu,
+)
 from hcs.learn.batches import (
     Batches,
     HeadJob,
@@ -22,13 +29,16 @@ from hcs.learn.batches import (
     check_jobs,
     dropout_masks,
     plan_groups,
+    plan_threads,
     train_batches,
     used_rows,
     validation_batches,
     views_of_epoch,
 )
+from hcs.learn.cpuheads import n_threads, train_on_cpu
 from hcs.learn.headweights import (
     F32,
+    HeadRecipe,
     HeadWeights,
     initial_weights,
     predict_heads,
@@ -53,15 +63,8 @@ Features = NDArray[np.float16] | NDArray[np.float32]
 Tensor = Any  # TensorFlow ships no types
 
 _VALIDATION_BATCH: Final = 128
-
-
-@dataclass(frozen=True, slots=True)
-class _Recipe:
-    head: Head
-    n_classes: int
-    epochs: int
-    batch_size: int
-    seed: int
+_CPU_WINDOW: Final = 8
+"""Heads a thread that are trained before any is given out."""
 
 
 def train_heads(
@@ -88,7 +91,11 @@ def stream_heads(
     batch_size: int,
     seed: int,
 ) -> Iterator[TrainedHead]:
-    """Train heads group by group and yield each when its group is done.
+    """Train heads, some at a time, and yield each in the order of the jobs.
+
+    On a GPU all heads of a group train in step, as one compiled computation with a leading head
+    axis (:mod:`hcs.learn.lockstep`); on a CPU each trains by itself, a thread each
+    (:mod:`hcs.learn.headkernels`). Both draw the same numbers.
 
     Dense → (batch normalization) → ReLU → dropout → dense → softmax, cross-entropy plus L2 on both
     kernels, SGD with momentum: a step equals that of Keras on the same batch. A head's result
@@ -114,7 +121,7 @@ def stream_heads(
     Yields
     ------
     TrainedHead
-        In the order of the jobs.
+        One a job.
 
     Raises
     ------
@@ -125,9 +132,23 @@ def stream_heads(
         When not even one head fits.
     """
     _check(features, labels, jobs, head, n_classes)
-    recipe = _Recipe(head, n_classes, epochs, batch_size, seed)
-    on_gpu = bool(load_tensorflow().config.list_physical_devices("GPU"))
-    size = plan_groups(len(jobs), features.shape[2], head.hidden_units, on_gpu=on_gpu)
+    recipe = HeadRecipe(head, n_classes, epochs, batch_size, seed)
+    if sees_gpu():
+        yield from _stream_in_step(features, labels, jobs, recipe)
+        return
+    at_once = plan_threads(n_threads(), features.shape[2], head.hidden_units)
+    for start in range(0, len(jobs), _CPU_WINDOW * at_once):
+        some = jobs[start : start + _CPU_WINDOW * at_once]
+        with network_turn():
+            starts = _starts(features, some, recipe)
+            trained = list(train_on_cpu(features, labels, some, starts, recipe, at_once))
+        yield from trained
+
+
+def _stream_in_step(
+    features: Features, labels: NDArray[np.integer], jobs: Sequence[HeadJob], recipe: HeadRecipe
+) -> Iterator[TrainedHead]:
+    size = plan_groups(len(jobs), features.shape[2], recipe.head.hidden_units)
     for start in range(0, len(jobs), max(size, 1)):
         group = list(jobs[start : start + size])
         # The last group is filled up, so that all groups share one compiled computation.
@@ -160,12 +181,12 @@ def _check(
 
 
 def _train_group(
-    features: Features, labels: NDArray[np.integer], jobs: Sequence[HeadJob], recipe: _Recipe
+    features: Features, labels: NDArray[np.integer], jobs: Sequence[HeadJob], recipe: HeadRecipe
 ) -> list[TrainedHead]:
     tf = load_tensorflow()
     images = used_rows(jobs)
     local = [_localized(job, images) for job in jobs]
-    start = _start(features, jobs, recipe)
+    start = HeadWeights.concatenate(list(_starts(features, jobs, recipe)))
     settings = _settings(jobs, recipe.head, start)
     drops = any(_dropout(jobs, recipe.head))
     head = recipe.head
@@ -201,10 +222,11 @@ def _localized(job: HeadJob, images: Rows) -> HeadJob:
     )
 
 
-def _start(features: Features, jobs: Sequence[HeadJob], recipe: _Recipe) -> HeadWeights:
+def _starts(
+    features: Features, jobs: Sequence[HeadJob], recipe: HeadRecipe
+) -> Iterator[HeadWeights]:
     """Untrained heads; trials of one split share their standardization."""
     known: dict[bytes, tuple[F32, F32]] = {}
-    parts = []
     for job in jobs:
         key = (recipe.seed, job.split, job.trial)
         fresh = initial_weights(recipe.head, features.shape[2], recipe.n_classes, key)
@@ -214,8 +236,7 @@ def _start(features: Features, jobs: Sequence[HeadJob], recipe: _Recipe) -> Head
                 known[name] = standardization(features[job.train_rows, 0])
             mean, scale = known[name]
             fresh = replace(fresh, mean=mean[None], scale=scale[None])
-        parts.append(fresh)
-    return HeadWeights.concatenate(parts)
+        yield fresh
 
 
 def _settings(jobs: Sequence[HeadJob], head: Head, start: HeadWeights) -> dict[str, Tensor]:
@@ -239,7 +260,7 @@ def _tensors(batches: Batches) -> tuple[Tensor, Tensor]:
 
 
 def _masks(
-    jobs: Sequence[HeadJob], recipe: _Recipe, n_steps: int, epoch: int
+    jobs: Sequence[HeadJob], recipe: HeadRecipe, n_steps: int, epoch: int
 ) -> NDArray[np.bool_] | None:
     rates = _dropout(jobs, recipe.head)
     if not any(rates):

@@ -21,6 +21,17 @@ _COLUMNS: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
+class HeadRecipe:
+    """What heads that train together have in common; see :func:`hcs.learn.heads.stream_heads`."""
+
+    head: Head
+    n_classes: int
+    epochs: int
+    batch_size: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
 class HeadWeights:
     """Heads stacked along their first axis: dense → ReLU → dense → softmax.
 

@@ -1,4 +1,4 @@
-"""The arithmetic of an epoch of many heads at once, with a leading head axis, compiled by XLA."""
+"""An epoch of many heads at once on a GPU, with a leading head axis, compiled by XLA."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def tune(
     """Search the hyperparameters of each split on its own; see :class:`TunedOptimizer`.
 
     Trials of all splits are asked for together, ``trials_at_once`` a split, so that they train
-    in step. Nothing but validation accuracy comes back, so test images cannot matter.
+    together. Nothing but validation accuracy comes back, so test images cannot matter.
 
     Parameters
     ----------

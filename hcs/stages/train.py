@@ -38,11 +38,13 @@ STAGE: Final = "train"
 MODEL: Final = "cnn"
 
 _FORMAT: Final = 1
+_HEADS_IN_STEP: Final = 64
+_HEADS_ON_CPU: Final = 10
 
 
 @dataclass(frozen=True)
 class GroupJob:
-    """The heads of some splits, trained as one computation; the unit of work."""
+    """The heads of some splits, trained together; the unit of work."""
 
     config: TrainConfig
     unit_id: str
@@ -74,7 +76,10 @@ def _run(config: TrainConfig, client: Client | None, started: float) -> StageRes
     _, n_views, n_features = opened.array.shape
     optimizer = config.optimizer
     at_once = optimizer.trials_at_once if isinstance(optimizer, TunedOptimizer) else 1
-    splits_per_group = max(1, config.heads_per_group // at_once)
+    # A GPU is quickest with many heads in step; a CPU trains them one by one, and small units lose
+    # less to a kill and keep all workers busy to the end.
+    usual = _HEADS_IN_STEP if network_resources(client) else _HEADS_ON_CPU
+    splits_per_group = max(1, (config.heads_per_group or usual) // at_once)
     loaded = len(rows) * n_views * n_features * 2
     # Groups of heads are cut to fit their own budget; the features are read whole, and once more
     # for the rows of the study.
@@ -171,15 +176,15 @@ class _Trainer:
         usual = self.config.head.hidden_units
         units = [trial.hidden_units or usual for trial in trials]
         accuracies = np.empty(len(trials))
-        for each in dict.fromkeys(units):  # heads in step have one shape
+        for each in dict.fromkeys(units):  # heads that train together have one shape
             places = [place for place, count in enumerate(units) if count == each]
-            trained = self._in_step([trials[place] for place in places], each)
+            trained = self._together([trials[place] for place in places], each)
             for place, head in zip(places, trained, strict=True):
                 accuracies[place] = head.validation_accuracy
                 self._note(head, each)
         return [float(accuracy) for accuracy in accuracies]
 
-    def _in_step(self, trials: Sequence[Trial], hidden_units: int) -> Iterator[TrainedHead]:
+    def _together(self, trials: Sequence[Trial], hidden_units: int) -> Iterator[TrainedHead]:
         config = self.config
         return heads.stream_heads(
             self.features,

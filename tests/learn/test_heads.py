@@ -11,7 +11,7 @@ from hcs.domain.config import Backbone, Head
 from hcs.errors import InputError, MemoryBudgetError
 from hcs.learn import heads as module
 from hcs.learn.backbone import Embedder
-from hcs.learn.batches import dropout_masks, train_batches, views_of_epoch
+from hcs.learn.batches import dropout_masks, plan_threads, train_batches, views_of_epoch
 from hcs.learn.heads import (
     HeadJob,
     HeadWeights,
@@ -26,6 +26,15 @@ from hcs.learn.headweights import initial_weights
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 N, F, SEED = 60, 12, 5
+
+
+@pytest.fixture(params=["a thread each", "in step"], autouse=True)
+def way(request, monkeypatch):
+    """Train both ways: as on a CPU, and as on a GPU (on the CPU that there is)."""
+    monkeypatch.setattr(module, "sees_gpu", lambda: request.param == "in step")
+    return request.param
+
+
 PLAIN = Head(hidden_units=8, dropout=0.0, l2=1e-2, standardize=False)
 STANDARD = Head(hidden_units=8, dropout=0.3)
 
@@ -184,7 +193,9 @@ class Watched:
         return self._features[key]
 
 
-def test_only_rows_that_a_job_names_are_asked_for():
+def test_only_rows_that_a_job_names_are_asked_for(way):
+    if way != "in step":
+        pytest.skip("compiled loops read memory, not an object that watches; poison tells there")
     features, labels = cohort(n_views=2)
     watched = Watched(features)
     train(watched, labels, [job()])
@@ -406,26 +417,26 @@ def test_labels_must_belong_to_the_features():
 @pytest.mark.parametrize(
     ("n_heads", "budget_mib", "expected"),
     [
-        pytest.param(55, 2048, 2, id="cache"),
-        pytest.param(3, 2048, 2, id="even"),
-        pytest.param(1, 2048, 1, id="few"),
+        pytest.param(55, 1024, 55, id="all"),
+        pytest.param(55, 256, 28, id="even"),  # two groups, not 51 and 4
         pytest.param(55, 9, 1, id="memory"),
         pytest.param(0, 2048, 0, id="none"),
     ],
 )
-def test_groups_fit_the_cache_and_the_budget(n_heads, budget_mib, expected):
+def test_a_gpu_takes_as_many_heads_as_fit(n_heads, budget_mib, expected):
     assert plan_groups(n_heads, 512, 256, budget_mib * 2**20) == expected
 
 
-def test_a_gpu_takes_as_many_heads_as_fit():
-    assert plan_groups(55, 512, 256, 2**30, on_gpu=True) == 55
-    assert plan_groups(55, 512, 256, 2**28, on_gpu=True) == 28  # two groups, not 51 and 4
-    assert plan_groups(100, 32, 8) == 25  # tiny heads: no more than 32 in step
+def test_a_cpu_takes_a_head_a_thread_where_they_fit():
+    assert plan_threads(4, 512, 256) == 4
+    assert plan_threads(4, 32768, 256, 2**29) == 3
 
 
 def test_a_head_that_cannot_fit_is_refused():
     with pytest.raises(MemoryBudgetError, match="pooling 'avg'"):
         plan_groups(1, 32768, 256, 2**20)
+    with pytest.raises(MemoryBudgetError, match="pooling 'avg'"):
+        plan_threads(1, 32768, 256, 2**20)
 
 
 def test_stacking_and_taking():
