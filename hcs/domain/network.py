@@ -35,9 +35,10 @@ class Backbone(Frozen):
     """The frozen network: weights are ``imagenet``, ``random``, or a file.
 
     Features are the output of ``layer`` (the last one when left out), pooled. Gray images are
-    preprocessed as each network was trained. ``precision`` is that of the computation; the mixed
-    ones are quicker on GPUs with matrix units and slower on most CPUs, and give slightly other
-    features, so they are never chosen by themselves.
+    preprocessed as each network was trained. ``precision`` is that of the computation: the mixed
+    ones are quicker on GPUs with matrix units, ``mixed_bfloat16`` also on CPUs with AVX512_BF16 or
+    AMX, and slower elsewhere; they give slightly other features, so they are never chosen by
+    themselves.
     """
 
     name: BackboneName = "vgg16"

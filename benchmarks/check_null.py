@@ -1,0 +1,133 @@
+"""Nothing planted, nothing found; and what a split that ignores clones would have claimed.
+
+    python -m benchmarks.check_null [--weights FILE|random] [--clones 10] [--images 80] [--px 128]
+
+Simulates a ``null`` cohort (clones and batches differ, classes do not), runs ``hcs run`` on it, and
+reads the AUC with its interval from ``evaluation.json``. Then trains the same head on the same bank
+under splits drawn by image, so that every clone stands on both sides: a leak that hcs itself
+refuses to build, read or train on, made here only to show its size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from sklearn.metrics import roc_auc_score
+
+from benchmarks._table import WORK, report
+from hcs.domain import tables as t
+from hcs.domain.config import FixedOptimizer, Head
+from hcs.domain.evaluation import Evaluation, Metric, Unit
+from hcs.domain.splits import Splits
+from hcs.io import bank
+from hcs.learn.heads import HeadJob, stream_heads
+from hcs.learn.headweights import predict_heads
+
+BASE = WORK / "null"
+HEAD, OPTIMIZER, BATCH = Head(), FixedOptimizer(), 32
+
+
+def hcs(*arguments: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "hcs_cli", *arguments], check=False)
+    if done.returncode not in {0, 3}:
+        raise SystemExit(done.returncode)
+
+
+def study(options: argparse.Namespace) -> None:
+    """Simulate the cohort and run the study."""
+    hcs(
+        "simulate", str(BASE), "--preset", "null", "--seed", str(options.seed),
+        "--clones-per-class", str(options.clones), "--images-per-clone", str(options.images),
+    )  # fmt: skip
+    path = BASE / "study.yaml"
+    settings = yaml.safe_load(path.read_text())
+    settings["stack"] = {"image_px": options.px}
+    backbone = {"weights": options.weights, "precision": options.precision}
+    settings["embed"] = {"views": options.views, "backbone": backbone}
+    settings["train"] = {"epochs": options.epochs}
+    path.write_text(yaml.safe_dump(settings, sort_keys=False))
+    hcs("run", str(path))
+
+
+def leaky_aucs(options: argparse.Namespace) -> list[float]:
+    """AUC of test images whose clones the head was trained on, one a split."""
+    splits = Splits.read_json((BASE / "study" / "splits.json").read_text())
+    opened = bank.open_bank(str(BASE / "study" / "bank.zarr"))
+    features = opened.array[...]
+    labels = (opened.frame[t.DIAGNOSIS] == splits.positive).to_numpy(np.int64)
+    rng = np.random.default_rng(options.seed)
+    share = (splits.counts.validation + splits.counts.test) / options.clones
+    tested = [rng.random(len(labels)) < share for _ in range(options.leaky_splits)]
+    jobs = [
+        HeadJob(index, 0, np.flatnonzero(~test), np.zeros(0, np.int64),
+                OPTIMIZER.learning_rate, OPTIMIZER.momentum)
+        for index, test in enumerate(tested)
+    ]  # fmt: skip
+    trained = stream_heads(features, labels, jobs, HEAD, 2, options.epochs, BATCH, options.seed)
+    return [
+        float(roc_auc_score(labels[test], predict_heads(features[test, 0], one.weights)[0, :, 1]))
+        for test, one in zip(tested, trained, strict=True)
+    ]
+
+
+def judged() -> list[dict[str, Any]]:
+    """Read what the study says of its classifiers."""
+    found = Evaluation.read_json((BASE / "study" / "evaluation.json").read_text())
+    rows = []
+    for model in found.models:
+        (auc,) = (
+            each for each in model.intervals
+            if (each.metric, each.unit) == (Metric.ROC_AUC, Unit.IMAGE)
+        )  # fmt: skip
+        rows.append(
+            {"classifier": model.model, "split by": "clone", "AUC": auc.value, "low": auc.low,
+             "high": auc.high}
+        )  # fmt: skip
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--weights", default="random")
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--clones", type=int, default=10)
+    parser.add_argument("--images", type=int, default=80)
+    parser.add_argument("--px", type=int, default=128)
+    parser.add_argument("--views", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=64)
+    parser.add_argument("--leaky-splits", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    if options.weights != "random":
+        options.weights = str(Path(options.weights).resolve())
+    started = time.time()
+    study(options)
+    seconds = time.time() - started
+    leaky = leaky_aucs(options)
+    rows = judged()
+    rows.append(
+        {"classifier": "cnn", "split by": "image (a leak)", "AUC": float(np.mean(leaky)),
+         "low": min(leaky), "high": max(leaky)}
+    )  # fmt: skip
+    what = (
+        f"simulated, nothing planted: {2 * options.clones} clones × {options.images} images, "
+        f"{options.px} px, {options.views} augmented views, {options.epochs} epochs"
+    )
+    means = (
+        "by clone: AUC over the study and its 95 % interval, which resamples donors; by image: "
+        f"mean, lowest and highest of {options.leaky_splits} splits"
+    )
+    report("check_null", rows, [what, means, f"simulation and study {seconds:.0f} s"])
+    shutil.rmtree(BASE, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
