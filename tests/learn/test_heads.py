@@ -296,6 +296,52 @@ def test_a_step_with_dropout_follows_its_masks():
     np.testing.assert_allclose(arrays(result)[0], start.w1[0] - 0.05 * slope, atol=1e-6)
 
 
+FREE = Head(hidden_units=8, dropout=0.5, l2=0.0, standardize=False)
+
+
+@pytest.fixture(scope="module")
+def losses_of_keras():
+    """Training losses of the third epoch of heads with dropout, each from weights of its own."""
+    import keras
+
+    keras.utils.set_random_seed(SEED)
+    features, labels = cohort()
+    one = job()
+    model = keras.Sequential(
+        [
+            keras.Input((F,)),
+            keras.layers.Dense(8, "relu"),
+            keras.layers.Dropout(FREE.dropout),
+            keras.layers.Dense(2, "softmax"),
+        ]
+    )
+    optimizer = keras.optimizers.SGD(one.learning_rate, one.momentum)
+    model.compile(optimizer, "sparse_categorical_crossentropy")
+    found = []
+    for trial in range(24):
+        start = initial_weights(FREE, F, 2, (SEED, 0, 1000 + trial))
+        model.set_weights([start.w1[0], start.b1[0], start.w2[0], start.b2[0]])
+        for variable in optimizer.variables[2:]:  # the velocities; before them count and rate
+            variable.assign(np.zeros(variable.shape, np.float32))
+        fit = model.fit(
+            features[one.train_rows, 0], labels[one.train_rows], batch_size=8, epochs=3, verbose=0
+        )
+        found.append(fit.history["loss"][-1])
+    return np.array(found)
+
+
+def test_heads_with_dropout_are_distributed_as_those_of_keras(losses_of_keras):
+    features, labels = cohort()
+    jobs = [replace(job(), trial=trial) for trial in range(96)]
+    ours = [one.history.loss[-1] for one in train(features, labels, jobs, FREE, epochs=3)]
+    error = np.hypot(np.std(ours) / np.sqrt(96), np.std(losses_of_keras) / np.sqrt(24))
+    assert abs(np.mean(ours) - np.mean(losses_of_keras)) < 3.5 * error
+    assert 0.5 < np.std(ours) / np.std(losses_of_keras) < 2
+    without = FREE.model_copy(update={"dropout": 0.0})
+    plain = [one.history.loss[-1] for one in train(features, labels, jobs, without, epochs=3)]
+    assert np.mean(losses_of_keras) - np.mean(plain) > 5 * error  # the comparison can tell
+
+
 def replace_head(**changes):
     return STANDARD.model_copy(update=changes)
 

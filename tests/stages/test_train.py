@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from planted_cohorts import planted
 
 from hcs.domain import tables as t
 from hcs.domain.config import Head, TrainConfig, TunedOptimizer
+from hcs.domain.splits import Splits
 from hcs.io import bank, imageset, runs
 from hcs.io import heads as io_heads
 from hcs.learn.headweights import HeadWeights, predict_heads
@@ -25,15 +28,13 @@ def made():
     return planted(signal=2.0, images=6, features=8, n_splits=6, counts=(3, 1, 2))
 
 
-@pytest.fixture(scope="module")
-def config(made, tmp_path_factory):
-    """Write a bank of planted vectors and its splits, and tune heads on them."""
-    folder = tmp_path_factory.mktemp("train")
-    (folder / "splits.json").write_text(made.splits.to_json())
+def written(folder, made, vectors, splits):
+    """Write a bank of vectors and splits, and say how to tune heads on them."""
+    (folder / "splits.json").write_text(splits.to_json())
     frame = made.frame.assign(
         field_path="x", fingerprint=[f"f{n}" for n in range(len(made.frame))], valid=True
     )
-    vectors = made.cohort.features[:, None].astype(np.float16)
+    vectors = vectors[:, None].astype(np.float16)
     out = folder / "bank.zarr"
     layout = bank.layout(len(frame), 1, vectors.shape[2], len(frame))
     treated = {"stack": {}, "weights": "planted", "weights_fingerprint": "0"}
@@ -44,10 +45,17 @@ def config(made, tmp_path_factory):
         trials=TRIALS, trials_at_once=2, sampler="random", dropout_min=0.0, dropout_max=0.5,
         l2_min=1e-6, l2_max=1e-1, hidden_units=(4, 16),
     )  # fmt: skip
-    config = TrainConfig(
+    return TrainConfig(
         bank=str(out), splits=str(folder / "splits.json"), out=str(folder / "models"),
         head=Head(dropout=0.3), optimizer=optimizer, epochs=3, batch_size=8, heads_per_group=2,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def config(made, tmp_path_factory):
+    """Tune heads on planted vectors."""
+    folder = tmp_path_factory.mktemp("train")
+    config = written(folder, made, made.cohort.features, made.splits)
     assert train.run(config).n_run == 6  # one split of two trials at once a unit
     return config
 
@@ -83,3 +91,23 @@ def test_heads_of_several_widths_predict_what_stands_in_the_table(config, made):
 
 def test_a_second_run_does_nothing(config):
     assert train.run(config).n_run == 0
+
+
+def test_tuning_never_reads_test_clones(made, tmp_path):
+    first = made.splits.model_dump(mode="json", exclude={"proof"})
+    only = Splits.read_json(json.dumps(first | {"splits": first["splits"][:1]}))
+    roles = made.frame[t.CLONE].map(only.role_of(0)).to_numpy()
+    poisoned = made.cohort.features.copy()
+    poisoned[roles == t.Role.TEST.value] = np.nan
+    assert np.isnan(poisoned).any()
+    found = []
+    for name, vectors in (("clean", made.cohort.features), ("poisoned", poisoned)):
+        (tmp_path / name).mkdir()
+        config = written(tmp_path / name, made, vectors, only)
+        train.run(config)
+        trials = pd.read_parquet(runs.as_path(config.out) / io_heads.TRIALS)
+        found.append((trials, io_heads.read_heads(config.out)))
+    (trials, heads), (their_trials, their_heads) = found
+    pd.testing.assert_frame_equal(trials, their_trials)
+    for array in heads:
+        np.testing.assert_array_equal(heads[array], their_heads[array])
