@@ -22,7 +22,7 @@ import tifffile
 
 from hcs.domain.tables import Reason
 from hcs.errors import ImageReadError
-from hcs.io.runs import AnyPath, as_path
+from hcs.io.runs import AnyPath, as_path, local_path
 from hcs.io.tiff_header import PlaneInfo, describe_page, find_page, planes_of
 
 Image = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
@@ -193,7 +193,8 @@ def _as_read_errors(name: str) -> Iterator[None]:
 @contextmanager
 def _opened(path: AnyPath) -> Iterator[BinaryIO]:
     """Open a local file, or an address such as ``s3://…``, for reading bytes."""
-    with as_path(path).open("rb") as stream:
+    local = local_path(path)
+    with open(local, "rb") if local else as_path(path).open("rb") as stream:  # noqa: PTH123
         yield stream
 
 
