@@ -28,8 +28,8 @@ memory of scheduler and client does not grow with the plate."""
 _TASK_SECONDS = 0.3
 _TASK_UNITS = 32
 """Units that take milliseconds go to the workers several at a time, each recorded on its own. A
-task costs the command 4 ms and a worker 3, as much as a well of small fields; 384 wells with 600 fields
-of 512² took 2.0 s of the command's processor time one by one, and 0.4 s so."""
+task costs the command 4 ms and a worker 3, as much as a well of small fields: 384 wells with 600
+fields of 512² took 2.0 s of the command's processor time one by one, and 0.4 s so."""
 
 _OK = tuple[str, dict[str, Any]]
 """Name and result of a finished unit."""

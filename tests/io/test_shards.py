@@ -62,16 +62,17 @@ def as_buffer(data):
     return default_buffer_prototype().buffer.from_bytes(data)
 
 
-def test_the_shard_has_the_chunks_that_zarr_python_would_write(tmp_path):
-    pixels = np.random.default_rng(1).integers(0, 900, (2, 600, 600)).astype(np.uint16)
-    level, _ = written(tmp_path / "ours", pixels.shape, "uint16", pixels)
+@pytest.mark.parametrize(("dtype", "top"), [("uint16", 900), ("uint8", 30), ("float32", 9)])
+def test_the_shard_has_the_chunks_that_zarr_python_would_write(tmp_path, dtype, top):
+    pixels = np.random.default_rng(1).integers(0, top, (2, 600, 600)).astype(dtype)
+    level, _ = written(tmp_path / "ours", pixels.shape, dtype, pixels)
     theirs = zarr.create_array(
         LocalStore(str(tmp_path / "theirs")),
         shape=level.shape,
-        dtype="uint16",
+        dtype=dtype,
         chunks=level.chunks,
         shards=level.shards,
-        compressors=shards.CODEC,
+        compressors=shards.codec(dtype),
         fill_value=0,
         dimension_names=list(AXES),
     )
