@@ -52,7 +52,7 @@ TARGETS = {2048: 0.8, 512: 0.5}
 PEERS = ("ngio", "ngff-zarr", "ome-writers", "iohub")
 FAST_PEERS = ("ome-writers", "iohub")
 """Take part in every round with all of the files; the others are many times slower."""
-PEER_FIELDS = {2048: 48, 512: 200}
+PEER_FIELDS = {2048: 24, 512: 200}
 AXES = ("c", "y", "x")
 
 Work = Callable[[Path, Path], float | tuple[float, ...]]

@@ -35,6 +35,7 @@ SIDECAR_SUFFIX: Final = ".hcs"
 """Beside every output ``X`` lies ``X.hcs``: unit records, problems, manifest, lock."""
 
 _DIGEST_HEX: Final = 20
+_SCALARS: Final = (str, int, float)
 
 
 def as_path(path: AnyPath) -> UPath:
@@ -71,8 +72,10 @@ def sidecar(out: AnyPath) -> UPath:
 
 def plain(value: object) -> object:
     """Turn models, dataclasses, paths and NumPy scalars into what JSON knows."""
-    if value is None or isinstance(value, str | int | float):
+    if value is None or isinstance(value, _SCALARS):
         return value
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
     elif is_dataclass(value) and not isinstance(value, type):
@@ -81,7 +84,7 @@ def plain(value: object) -> object:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, set | frozenset):
         value = sorted(value, key=repr)
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return [plain(item) for item in value]
     if isinstance(value, os.PathLike):
         return os.fspath(value)

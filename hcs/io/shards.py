@@ -137,7 +137,7 @@ def encode_shard(pixels: NDArray[Any], shard: Sequence[int], chunk: Sequence[int
     lengths = np.array([len(piece) for piece in pieces], dtype="<u8")
     places = np.stack([np.cumsum(lengths) - lengths, lengths], axis=1).astype("<u8").tobytes()
     check = google_crc32c.value(places).to_bytes(4, "little")
-    return [*pieces, places, check]
+    return [*pieces, places + check]
 
 
 def decode_chunk(
