@@ -1,19 +1,24 @@
 """How near ingest comes to reading, encoding and writing alone, and how other libraries do.
 
-    python -m benchmarks.bench_ingest [--large 384] [--small 2000] [--peers PYTHON[,PYTHON]]
+    python -m benchmarks.bench_ingest [--large 384] [--small 2000] [--no-overview] [--add]
+        [--peers PYTHON[,PYTHON]]
 
 On the same simulated TIFFs (noise, spots, uncompressed) in one run, each in a process of its own:
 
 - floor: read every TIFF with tifffile, encode, and write the very files that a plate has (shards,
   overview, documents), with the same codec and one thread, and nothing else. The overview is worked
   out beforehand. No plate map, no checks, no statistics, no records of finished work.
-- hcs: the whole stage, one thread, no cluster; then on two worker processes. Floor and hcs have the
-  memory settings of our workers (see ``hcs.compute.client.worker_environment``).
-- ngio, ngff-zarr, ome-writers, iohub: ``ingest_peers.py`` under each given Python, in which they
-  are installed, on a share of the files. ome-writers and iohub write no pyramid.
+- hcs: the whole stage, one thread, no cluster; then on two worker processes, without and with the
+  time that these take to start. Floor and hcs have the memory settings of our workers (see
+  ``hcs.compute.client.worker_environment``).
+- ome-writers, iohub: ``ingest_peers.py`` under the first given Python in which they are installed;
+  their imports and first calls are not counted. They write no pyramid.
+- ngio, ngff-zarr: the same once, on a share of the files.
 
-Floor and hcs take turns, three times; the median of the ratios counts. Then: files a field, and the
-time to read and draw the overview of a plate of 384 wells × 9 fields.
+Files are read from the page cache; before every run the disk is let finish. All but the last two
+take turns, three times; medians, and ratios of neighbors in time. Then: files a field, and the
+time to read and draw the overview of a plate of 384 wells × 9 fields. ``--add`` keeps the rows of the
+sizes that are not run.
 """
 
 # The floor works with plain strings, as path objects would slow it down.
@@ -52,7 +57,7 @@ TARGETS = {2048: 0.8, 512: 0.5}
 PEERS = ("ngio", "ngff-zarr", "ome-writers", "iohub")
 FAST_PEERS = ("ome-writers", "iohub")
 """Take part in every round with all of the files; the others are many times slower."""
-PEER_FIELDS = {2048: 24, 512: 200}
+PEER_FIELDS = {2048: 24, 512: 100}
 AXES = ("c", "y", "x")
 
 Work = Callable[[Path, Path], float | tuple[float, ...]]
@@ -186,13 +191,19 @@ def rounds(
     for _ in range(ROUNDS):
         for work, names in WORKS.values():
             for name, seconds in zip(names, in_fresh_process(work, source, out), strict=True):
-                times.setdefault(name, []).append(seconds)
+                noted(times, name, seconds)
         files = files_a_field(out, count)
         for name in FAST_PEERS if pythons else ():
             found = peer(name, pythons, source, out)
             if found is not None:
-                times.setdefault(name, []).append(found["seconds"])
+                noted(times, name, found["seconds"])
     return times, files
+
+
+def noted(times: dict[str, list[float]], name: str, seconds: float) -> None:
+    """Keep a time, and print it at once: what a run that is cut short has measured is not lost."""
+    times.setdefault(name, []).append(seconds)
+    print(f"{name}: {seconds:.2f} s", flush=True)
 
 
 def compared(times: dict[str, list[float]], side: int, count: int) -> list[str]:
