@@ -17,8 +17,8 @@ On the same simulated TIFFs (noise, spots, uncompressed) in one run, each in a p
 
 Files are read from the page cache; before every run the disk is let finish. All but the last two
 take turns, three times; medians, and ratios of neighbors in time. Then: files a field, and the
-time to read and draw the overview of a plate of 384 wells × 9 fields. ``--add`` keeps the rows of the
-sizes that are not run.
+time to read and draw the overview of a plate of 384 wells × 9 fields. ``--add`` keeps the rows of
+the sizes that are not run.
 """
 
 # The floor works with plain strings, as path objects would slow it down.
