@@ -1,19 +1,24 @@
 """How near ingest comes to reading, encoding and writing alone, and how other libraries do.
 
-    python -m benchmarks.bench_ingest [--large 384] [--small 2000] [--peers PYTHON[,PYTHON]]
+    python -m benchmarks.bench_ingest [--large 384] [--small 2000] [--no-overview] [--add]
+        [--peers PYTHON[,PYTHON]]
 
 On the same simulated TIFFs (noise, spots, uncompressed) in one run, each in a process of its own:
 
 - floor: read every TIFF with tifffile, encode, and write the very files that a plate has (shards,
   overview, documents), with the same codec and one thread, and nothing else. The overview is worked
   out beforehand. No plate map, no checks, no statistics, no records of finished work.
-- hcs: the whole stage, one thread, no cluster; then on two worker processes. Floor and hcs have the
-  memory settings of our workers (see ``hcs.compute.client.worker_environment``).
-- ngio, ngff-zarr, ome-writers, iohub: ``ingest_peers.py`` under each given Python, in which they
-  are installed, on a share of the files. ome-writers and iohub write no pyramid.
+- hcs: the whole stage, one thread, no cluster; then on two worker processes, without and with the
+  time that these take to start. Floor and hcs have the memory settings of our workers (see
+  ``hcs.compute.client.worker_environment``).
+- ome-writers, iohub: ``ingest_peers.py`` under the first given Python in which they are installed;
+  their imports and first calls are not counted. They write no pyramid.
+- ngio, ngff-zarr: the same once, on a share of the files.
 
-Floor and hcs take turns, three times; the median of the ratios counts. Then: files a field, and the
-time to read and draw the overview of a plate of 384 wells × 9 fields.
+Files are read from the page cache; before every run the disk is let finish. All but the last two
+take turns, three times; medians, and ratios of neighbors in time. Then: files a field, and the
+time to read and draw the overview of a plate of 384 wells × 9 fields. ``--add`` keeps the rows of
+the sizes that are not run.
 """
 
 # The floor works with plain strings, as path objects would slow it down.
@@ -36,7 +41,7 @@ import numpy as np
 import pandas as pd
 import tifffile
 
-from benchmarks._table import WORK, report
+from benchmarks._table import RESULTS, WORK, report
 from hcs.compute.client import open_client, worker_environment
 from hcs.domain import ngff, tables
 from hcs.domain.config import IngestConfig, LocalCluster
@@ -50,10 +55,13 @@ from hcs.stages import ingest
 ROUNDS = 3
 TARGETS = {2048: 0.8, 512: 0.5}
 PEERS = ("ngio", "ngff-zarr", "ome-writers", "iohub")
-FAST_PEERS = ("ome-writers",)
+FAST_PEERS = ("ome-writers", "iohub")
 """Take part in every round with all of the files; the others are many times slower."""
-PEER_FIELDS = {2048: 48, 512: 200}
+PEER_FIELDS = {2048: 24, 512: 100}
 AXES = ("c", "y", "x")
+
+Work = Callable[[Path, Path], float | tuple[float, ...]]
+"""Writes a plate from a source; returns seconds, or those of two ways to look at one run."""
 
 
 def name_of(number: int) -> str:
@@ -93,11 +101,11 @@ def floor(source: Path, out: Path) -> float:
     for number, (file, overview) in enumerate(zip(files, overviews, strict=True)):
         pictures = [tifffile.imread(file)[None], *overview]
         for index, (level, pixels) in enumerate(zip(levels, pictures, strict=True)):
-            for key, data in shards.encode_array(level, pixels, AXES):
+            for key, pieces in shards.encode_array(level, pixels, AXES):
                 target = f"{out}/{number}/{index}/{key}"
                 os.makedirs(os.path.dirname(target), exist_ok=True)
-                with open(target, "wb") as stream:
-                    stream.write(data)
+                with open(target, "wb", buffering=0) as stream:
+                    stream.writelines(pieces)
         with open(f"{out}/{number}/zarr.json", "wb") as stream:
             stream.write(document)
     return time.perf_counter() - started
@@ -110,28 +118,37 @@ def whole_stage(source: Path, out: Path) -> float:
     return time.perf_counter() - started
 
 
-def two_workers(source: Path, out: Path) -> float:
-    """Run the stage on a local cluster that is there already; returns seconds."""
+def two_workers(source: Path, out: Path) -> tuple[float, float]:
+    """Run the stage on a local cluster; returns seconds without and with the cluster's start."""
+    born = time.perf_counter()
     with open_client(LocalCluster(n_workers=2)) as client:
         started = time.perf_counter()
         config = IngestConfig(source=str(source), out=str(out), plate_wells=384)
         ingest.run(config, client)
-        return time.perf_counter() - started
+        ended = time.perf_counter()
+    return ended - started, ended - born
 
 
-def _put(work: Callable[..., float], arguments: tuple[Path, Path], queue: Any) -> None:  # noqa: ANN401
+def _put(work: Work, arguments: tuple[Path, Path], queue: Any) -> None:  # noqa: ANN401
     queue.put(work(*arguments))
 
 
-def in_fresh_process(work: Callable[..., float], source: Path, out: Path) -> float:
+def clear(out: Path) -> None:
+    """Remove what a run wrote, and let the disk finish, so that no run pays for the last one."""
+    for leftover in (out, Path(f"{out}.warm"), Path(f"{out}.hcs")):
+        shutil.rmtree(leftover, ignore_errors=True)
+    os.sync()
+
+
+def in_fresh_process(work: Work, source: Path, out: Path) -> tuple[float, ...]:
+    clear(out)
     context = multiprocessing.get_context("spawn")
     queue: Any = context.Queue()
     process = context.Process(target=_put, args=(work, (source, out), queue))
     process.start()
-    seconds = float(queue.get())
+    found = queue.get()
     process.join()
-    shutil.rmtree(f"{out}.hcs", ignore_errors=True)
-    return seconds
+    return found if isinstance(found, tuple) else (found,)
 
 
 def files_a_field(plate: Path, count: int) -> float:
@@ -141,8 +158,7 @@ def files_a_field(plate: Path, count: int) -> float:
 def peer(name: str, pythons: list[str], source: Path, out: Path) -> dict[str, Any] | None:
     """Run one library under the first Python that has it."""
     script = Path(__file__).with_name("ingest_peers.py")
-    for leftover in (out, Path(f"{out}.warm")):
-        shutil.rmtree(leftover, ignore_errors=True)
+    clear(out)
     for python in pythons:
         done = subprocess.run(
             [python, str(script), name, str(source), str(out)],
@@ -156,39 +172,70 @@ def peer(name: str, pythons: list[str], source: Path, out: Path) -> dict[str, An
     return None
 
 
-def bench_size(side: int, count: int, pythons: list[str], notes: list[str]) -> list[dict[str, Any]]:
-    base = WORK / "ingest"
-    source, out = base / f"tiffs{side}", base / "plate.zarr"
-    write_tiffs(source, count, side)
-    works = {"floor": floor, "hcs": whole_stage, "hcs, two workers": two_workers}
-    times: dict[str, list[float]] = {name: [] for name in works}
+FLOOR, ONE, TWO, TWO_AND_START = "floor", "hcs", "hcs, two workers", "the same and their start"
+WORKS: dict[str, tuple[Work, tuple[str, ...]]] = {
+    FLOOR: (floor, (FLOOR,)),
+    ONE: (whole_stage, (ONE,)),
+    TWO: (two_workers, (TWO, TWO_AND_START)),
+}
+
+
+def rounds(
+    source: Path, out: Path, count: int, pythons: list[str]
+) -> tuple[dict[str, list[float]], float]:
+    """Let the floor, hcs and the fast peers take turns; returns seconds, and files a field."""
+    times: dict[str, list[float]] = {}
     files = 0.0
+    for file in source.iterdir():
+        file.read_bytes()  # all read from the page cache
     for _ in range(ROUNDS):
-        for name, work in works.items():
-            shutil.rmtree(out, ignore_errors=True)
-            times[name].append(in_fresh_process(work, source, out))
+        for work, names in WORKS.values():
+            for name, seconds in zip(names, in_fresh_process(work, source, out), strict=True):
+                noted(times, name, seconds)
         files = files_a_field(out, count)
         for name in FAST_PEERS if pythons else ():
             found = peer(name, pythons, source, out)
             if found is not None:
-                times.setdefault(name, []).append(found["seconds"])
-    ratios = [a / b for a, b in zip(times["floor"], times["hcs"], strict=True)]
-    ratio, target = statistics.median(ratios), TARGETS[side]
-    told = ", ".join(f"{value:.2f}" for value in ratios)
+                noted(times, name, found["seconds"])
+    return times, files
+
+
+def noted(times: dict[str, list[float]], name: str, seconds: float) -> None:
+    """Keep a time, and print it at once: what a run that is cut short has measured is not lost."""
+    times.setdefault(name, []).append(seconds)
+    print(f"{name}: {seconds:.2f} s", flush=True)
+
+
+def compared(times: dict[str, list[float]], side: int, count: int) -> list[str]:
+    """Ratios of neighbors in time, as sentences."""
+
+    def ratios(slow: str, fast: str) -> tuple[float, str]:
+        found = [a / b for a, b in zip(times[slow], times[fast], strict=True)]
+        told = ", ".join(f"{value:.2f}" for value in found)
+        return statistics.median(found), f"{statistics.median(found):.2f} (rounds {told})"
+
+    reached, told = ratios(FLOOR, ONE)
+    verdict = "reached" if reached >= TARGETS[side] else "missed"
+    notes = [f"{count} × {side}²: {told} of the floor, target {TARGETS[side]}, {verdict}"]
     for name in FAST_PEERS:
-        for mine in ("hcs", "hcs, two workers"):
-            if name in times:
-                faster = [a / b for a, b in zip(times[name], times[mine], strict=True)]
-                notes.append(
-                    f"{side}²: {mine} is {statistics.median(faster):.2f} × as fast as {name}"
-                )
-    verdict = "reached" if ratio >= target else "missed"
-    notes.append(
-        f"{count} × {side}²: {ratio:.2f} of the floor (rounds {told}), target {target}, {verdict}"
-    )
+        notes += [
+            f"{side}²: {mine}: {ratios(name, mine)[1]} × as fast as {name}"
+            for mine in (ONE, TWO, TWO_AND_START)
+            if name in times
+        ]
+    return notes
+
+
+def bench_size(side: int, count: int, pythons: list[str], notes: list[str]) -> list[dict[str, Any]]:
+    base = WORK / "ingest"
+    source, out = base / f"tiffs{side}", base / "plate.zarr"
+    write_tiffs(source, count, side)
+    times, files = rounds(source, out, count, pythons)
+    notes += compared(times, side, count)
     rows = [row(side, name, count, statistics.median(seconds)) for name, seconds in times.items()]
-    rows[1] |= {"of the floor": ratio, "files a field": files}
-    rows[2] |= {"of the floor": rows[0]["seconds"] / rows[2]["seconds"], "files a field": files}
+    for found in rows[1:]:
+        found["of the floor"] = rows[0]["seconds"] / found["seconds"]
+    rows[1]["files a field"] = files
     some = base / f"some{side}"
     write_tiffs(some, PEER_FIELDS[side], side)
     for name in sorted(set(PEERS) - times.keys()) if pythons else ():
@@ -199,7 +246,7 @@ def bench_size(side: int, count: int, pythons: list[str], notes: list[str]) -> l
         rows.append(row(side, name, found["fields"], found["seconds"]))
         rows[-1]["of the floor"] = rows[0]["ms a field"] / rows[-1]["ms a field"]
         rows[-1]["files a field"] = files_a_field(out, found["fields"])
-    shutil.rmtree(out, ignore_errors=True)
+    clear(out)
     return rows
 
 
@@ -227,7 +274,8 @@ def bench_overview(notes: list[str]) -> list[dict[str, Any]]:
             rows.append({**key, tables.FIELD_PATH: path, tables.FINGERPRINT: path})
         plate.write_well(out, well, [str(site) for site in range(9)])
     plate_tables.write_plate_table(out, plate_tables.IMAGES, pd.DataFrame(rows))
-    times = [in_fresh_process(overview, out, out.with_suffix(".png")) for _ in range(ROUNDS)]
+    picture = out.with_suffix(".png")
+    times = [in_fresh_process(overview, out, picture)[0] for _ in range(ROUNDS)]
     shutil.rmtree(out)
     verdict = "reached" if statistics.median(times) < 2 else "missed"
     notes.append(
@@ -256,6 +304,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--large", type=int, default=384)
     parser.add_argument("--small", type=int, default=2000)
+    parser.add_argument("--no-overview", action="store_true")
+    parser.add_argument("--add", action="store_true", help="keep the rows of the other sizes")
     parser.add_argument("--peers", default="", help="Pythons that have the other libraries")
     given = parser.parse_args()
     pythons = [python for python in given.peers.split(",") if python]
@@ -266,8 +316,19 @@ def main() -> None:
     notes: list[str] = []
     rows = bench_size(2048, given.large, pythons, notes) if given.large else []
     rows += bench_size(512, given.small, pythons, notes) if given.small else []
-    rows += bench_overview(notes)
+    rows += [] if given.no_overview else bench_overview(notes)
+    if given.add:
+        earlier_rows, earlier_notes = others({found["field"] for found in rows})
+        rows, notes = earlier_rows + rows, earlier_notes + notes
     report("bench_ingest", rows, notes)
+
+
+def others(sizes: set[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Rows and notes of the last table about other sizes than these."""
+    record = json.loads((RESULTS / "bench_ingest.json").read_text(encoding="utf-8"))
+    rows = [found for found in record["rows"] if found["field"] not in sizes]
+    kept = {found["field"] for found in rows}
+    return rows, [note for note in record["notes"] if any(size in note for size in kept)]
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def write(store: Store, image: np.ndarray, fields: int) -> None:
                 dtype=image.dtype,
                 chunks=level.chunks,
                 shards=level.shards,
-                compressors=shards.CODEC,
+                compressors=shards.codec(image.dtype.name),
             )
             array[...] = image[:, :: level.factor, :: level.factor]
 

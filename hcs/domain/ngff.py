@@ -64,6 +64,7 @@ def _even_chunk(length: int) -> int:
     return math.ceil(length / pieces)
 
 
+@functools.lru_cache(maxsize=64)
 def pyramid(shape: tuple[int, ...], itemsize: int) -> tuple[Level, ...]:
     """Levels of a field from the acquired image down to one small tile.
 

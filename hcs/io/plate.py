@@ -64,7 +64,7 @@ def _write_group(store: Store, path: str, attributes: Mapping[str, Any]) -> None
 def write_well(out: runs.AnyPath, well: Well, fields: Sequence[str]) -> None:
     """Write a well group that lists its fields."""
     document = shards.group_document(ngff.well_attributes(fields))
-    runs.write_bytes(runs.as_path(out) / well.path / shards.DOCUMENT, document)
+    runs.write_bytes(f"{runs.as_text(out)}/{well.path}/{shards.DOCUMENT}", document)
 
 
 def write_image(
@@ -90,12 +90,12 @@ def write_image(
         Names of the axes.
     """
     objects = {
-        f"{index}/{key}": data
+        f"{index}/{key}": pieces
         for index, (level, pixels) in enumerate(levels)
-        for key, data in shards.encode_array(level, pixels, axes)
+        for key, pieces in shards.encode_array(level, pixels, axes)
     }
-    objects[shards.DOCUMENT] = shards.group_document(attributes)
-    runs.replace_folder(runs.as_path(out) / path, objects)
+    objects[shards.DOCUMENT] = [shards.group_document(attributes)]
+    runs.replace_folder(f"{runs.as_text(out)}/{path}", objects)
 
 
 def write_label(

@@ -31,8 +31,19 @@ DOCUMENT: Final = "zarr.json"
 _CNAME: Final = "lz4"
 _CLEVEL: Final = 5
 CODEC: Final = BloscCodec(cname=_CNAME, clevel=_CLEVEL, shuffle=BloscShuffle.bitshuffle)
-"""On 16-bit fields lz4 with bitshuffle writes 1.7 × and reads 1.2 × faster than zstd-1 at the same
-ratio (1.55)."""
+"""Of 8-bit images and banks of features: bytes of 8-bit images cannot be shuffled."""
+
+_WIDE_CODEC: Final = BloscCodec(cname=_CNAME, clevel=_CLEVEL, shuffle=BloscShuffle.shuffle)
+
+
+def codec(dtype: str) -> BloscCodec:
+    """Compressor of the pixels of a plate.
+
+    On 16-bit fields lz4 writes 1.7 × and reads 1.2 × faster than zstd-1 at the same ratio. Of six
+    sets of public 16-bit microscope images it writes 1.0 to 2.7 × and reads 1.5 to 4 × faster when
+    bytes are shuffled instead of bits, and takes 0 to 18 % more space (one set 35 % less).
+    """
+    return CODEC if np.dtype(dtype).itemsize == 1 else _WIDE_CODEC
 
 
 def group_document(attributes: Mapping[str, Any]) -> bytes:
@@ -62,7 +73,7 @@ def array_document(level: Level, dtype: str, axes: tuple[str, ...]) -> bytes:
         dtype=dtype,
         chunks=level.chunks,
         shards=level.shards,
-        compressors=CODEC,
+        compressors=codec(dtype),
         fill_value=0,
         dimension_names=list(axes),
         zarr_format=3,
@@ -72,8 +83,8 @@ def array_document(level: Level, dtype: str, axes: tuple[str, ...]) -> bytes:
 
 def encode_array(
     level: Level, pixels: NDArray[Any], axes: Sequence[str]
-) -> Iterator[tuple[str, bytes]]:
-    """Encode one level: the relative key and the bytes of its document and of every shard.
+) -> Iterator[tuple[str, list[bytes]]]:
+    """Encode one level: the relative key and the pieces of its document and of every shard.
 
     Parameters
     ----------
@@ -86,10 +97,11 @@ def encode_array(
 
     Yields
     ------
-    tuple of str and bytes
-        ``zarr.json`` first, then ``c/0/0/0`` and so on.
+    tuple of str and list of bytes
+        ``zarr.json`` first, then ``c/0/0/0`` and so on. Pieces that follow one another in the
+        file: joining them would cost 1 ms of the 5 ms that a field of 2048² takes.
     """
-    yield DOCUMENT, array_document(level, pixels.dtype.name, tuple(axes))
+    yield DOCUMENT, [array_document(level, pixels.dtype.name, tuple(axes))]
     counts = [-(-length // edge) for length, edge in zip(level.shape, level.shards, strict=True)]
     for index in np.ndindex(*counts):
         corner = [i * edge for i, edge in zip(index, level.shards, strict=True)]
@@ -100,7 +112,7 @@ def encode_array(
         )
 
 
-def encode_shard(pixels: NDArray[Any], shard: Sequence[int], chunk: Sequence[int]) -> bytes:
+def encode_shard(pixels: NDArray[Any], shard: Sequence[int], chunk: Sequence[int]) -> list[bytes]:
     """Encode one shard: its chunks, then offset and length of each, then a CRC-32C of those.
 
     Parameters
@@ -111,7 +123,8 @@ def encode_shard(pixels: NDArray[Any], shard: Sequence[int], chunk: Sequence[int
         Shapes; chunks that hang over the edge are filled with zeros.
     """
     counts = [length // edge for length, edge in zip(shard, chunk, strict=True)]
-    compressor = blosc.Blosc(_CNAME, _CLEVEL, blosc.BITSHUFFLE, 0)
+    shuffle = blosc.SHUFFLE if codec(pixels.dtype.name) is _WIDE_CODEC else blosc.BITSHUFFLE
+    compressor = blosc.Blosc(_CNAME, _CLEVEL, shuffle, 0)
     pieces: list[bytes] = []
     for index in itertools.product(*map(range, counts)):
         window = tuple(slice(i * e, (i + 1) * e) for i, e in zip(index, chunk, strict=True))
@@ -124,7 +137,7 @@ def encode_shard(pixels: NDArray[Any], shard: Sequence[int], chunk: Sequence[int
     lengths = np.array([len(piece) for piece in pieces], dtype="<u8")
     places = np.stack([np.cumsum(lengths) - lengths, lengths], axis=1).astype("<u8").tobytes()
     check = google_crc32c.value(places).to_bytes(4, "little")
-    return b"".join((*pieces, places, check))
+    return [*pieces, places + check]
 
 
 def decode_chunk(

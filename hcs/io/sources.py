@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from upath import UPath
 
 from hcs.domain.plate import Plane
 from hcs.domain.tables import Reason
@@ -55,20 +56,24 @@ class ImageFiles:
 
     root: str
 
+    def _file(self, plane: Plane) -> UPath | str:
+        """Text for a local file: a path object costs 50 µs, a tenth of a small field."""
+        local = runs.local_path(self.root)
+        return runs.as_path(self.root) / plane.path if local is None else f"{local}/{plane.path}"
+
     def header(self, plane: Plane) -> Header:
         """Read the header of the plane's file."""
-        info = tiff.probe(runs.as_path(self.root) / plane.path)
+        info = tiff.probe(self._file(plane))
         return Header(info.shape, str(info.dtype), info.pixel_size_um)
 
     def read(self, plane: Plane, shape: tuple[int, int], dtype: str) -> npt.NDArray[Any]:
         """Read one page of a file."""
-        file = runs.as_path(self.root) / plane.path
-        return tiff.read_plane(file, plane.page, expected=(shape, np.dtype(dtype)))
+        return tiff.read_plane(self._file(plane), plane.page, expected=(shape, np.dtype(dtype)))
 
     def stamp(self, plane: Plane) -> str:
         """Size and time of change of the file."""
         try:
-            return runs.file_stamp(runs.as_path(self.root) / plane.path)
+            return runs.file_stamp(self._file(plane))
         except OSError:
             return _ABSENT
 

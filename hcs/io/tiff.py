@@ -22,8 +22,9 @@ import tifffile
 
 from hcs.domain.tables import Reason
 from hcs.errors import ImageReadError
-from hcs.io.runs import AnyPath, as_path
+from hcs.io.runs import AnyPath, as_path, local_path
 from hcs.io.tiff_header import PlaneInfo, describe_page, find_page, planes_of
+from hcs.io.tiff_plain import read_plain
 
 Image = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
 Shape = tuple[int, int]
@@ -112,6 +113,10 @@ def read_plane(
             raise ImageReadError(f"{name}: empty file, expected an image", Reason.TRUNCATED)
         if stream.read(len(_PNG_SIGNATURE)) == _PNG_SIGNATURE:
             return _read_png(name, stream, page, expected, max_pixels)
+        if page == 0 and expected is not None and math.prod(expected[0]) <= max_pixels:
+            plain = read_plain(stream, size_bytes, expected[0], np.dtype(expected[1]))
+            if plain is not None:
+                return plain
         stream.seek(0)
         with tifffile.TiffFile(stream, name=name, _multifile=False) as tif:
             return _read_page(name, find_page(tif, page, name), size_bytes, expected, max_pixels)
@@ -193,7 +198,8 @@ def _as_read_errors(name: str) -> Iterator[None]:
 @contextmanager
 def _opened(path: AnyPath) -> Iterator[BinaryIO]:
     """Open a local file, or an address such as ``s3://…``, for reading bytes."""
-    with as_path(path).open("rb") as stream:
+    local = local_path(path)
+    with open(local, "rb") if local else as_path(path).open("rb") as stream:  # noqa: PTH123
         yield stream
 
 

@@ -84,7 +84,7 @@ def well_jobs(
     source = open_source(config.source, plate.layout)
     projection = None if config.projection == "keep" else config.projection
     names = tuple(channel.name for channel in plate.channels)
-    common = (FORMAT, expected, names, plate.name, projection)
+    common = runs.plain((FORMAT, expected, names, plate.name, projection))
     places = {(item.well, item.site): (item.x_um, item.y_um) for item in plate.positions}
     paths = _field_paths(plate, in_place=in_place)
     n_planes = 1 + max(item.z_index for item in plate.planes)

@@ -146,7 +146,7 @@ def _put(
         pixel_size_um=job.pixel_size_um,
         window=(low, max(high, low + 1)),
     )
-    pictures = [(level, _reduced(pixels, level)) for level in levels]
+    pictures = [(level, _reduced(pixels, level, high)) for level in levels]
     plate.write_image(job.out, field.path, attributes, pictures, axes)
 
 
@@ -167,11 +167,11 @@ def _described(job: WellJob, field: FieldJob) -> dict[str, Any]:
     return row
 
 
-def _reduced(pixels: NDArray[Any], level: ngff.Level) -> NDArray[Any]:
+def _reduced(pixels: NDArray[Any], level: ngff.Level, maximum: float) -> NDArray[Any]:
     if level.factor == 1:
         return pixels
     planes = pixels.reshape(-1, *pixels.shape[-2:])
-    small = [intensity.downsample_mean(plane, level.factor) for plane in planes]
+    small = [intensity.downsample_mean(plane, level.factor, maximum=maximum) for plane in planes]
     return np.stack(small).reshape(level.shape)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hcs.compute import progress
-from hcs.compute.units import Unit, run_units
+from hcs.compute.units import Unit, _attempt, _UnitError, run_units
 from hcs.errors import ImageReadError, WorkerError
 from hcs.io.runs import Ledger
 
@@ -36,6 +36,26 @@ def _dies_once(payload: str) -> dict[str, int]:
     if not marker.exists():
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    return {"value": 1}
+
+
+def _notes_and_dies_once(payload: tuple[str, bool]) -> dict[str, int]:
+    """Write a line into a file; kill its own process the first time where told so."""
+    path, deadly = payload
+    with Path(path).open("a", encoding="utf-8") as stream:
+        stream.write("x")
+    if deadly and Path(path).read_text(encoding="utf-8") == "x":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"value": 1}
+
+
+def _notes_and_fails_once(payload: tuple[str, bool]) -> dict[str, int]:
+    path, bad = payload
+    with Path(path).open("a", encoding="utf-8") as stream:
+        stream.write("x")
+    if bad and Path(path).read_text(encoding="utf-8") == "x":
+        msg = "once"
+        raise RuntimeError(msg)
     return {"value": 1}
 
 
@@ -91,6 +111,40 @@ def test_a_killed_worker_loses_nothing(ledger, cluster, tmp_path):
     units = [Unit(f"u{n}", "a", str(tmp_path / f"marker{n}")) for n in range(1)]
     outcome = run_units(_dies_once, units, ledger=ledger, client=cluster, label="die")
     assert outcome.results == [{"value": 1}]
+
+
+def test_quick_units_share_tasks_and_keep_records_of_their_own(ledger, cluster, monkeypatch):
+    sizes = []
+    submit = cluster.submit
+
+    def counted(function, work, units, *arguments, **options):
+        sizes.append(len(units))
+        return submit(function, work, units, *arguments, **options)
+
+    monkeypatch.setattr(cluster, "submit", counted)
+    outcome = run_units(_double, units_of(300), ledger=ledger, client=cluster, label="double")
+    assert [result["value"] for result in outcome.results] == [2 * n for n in range(300)]
+    assert sum(sizes) == 300
+    assert len(sizes) < 100
+    assert len(list(Path(ledger.folder).glob("*.json"))) == 300
+
+
+def test_a_killed_worker_repeats_nothing_that_its_task_had_finished(ledger, cluster, tmp_path):
+    units = [Unit(f"u{n}", "a", (str(tmp_path / f"note{n}"), n == 150)) for n in range(200)]
+    run_units(_notes_and_dies_once, units, ledger=ledger, client=cluster, label="die")
+    runs = {n: (tmp_path / f"note{n}").read_text(encoding="utf-8") for n in range(200)}
+    assert runs.pop(150) == "xx"
+    assert set(runs.values()) == {"x"}
+
+
+def test_a_task_that_is_tried_again_takes_up_what_it_had_finished(ledger, tmp_path):
+    units = [Unit(f"u{n}", "a", (str(tmp_path / f"note{n}"), n == 2)) for n in range(4)]
+    with pytest.raises(_UnitError, match=r"unit u2 failed: RuntimeError: once"):
+        _attempt(_notes_and_fails_once, units, ledger)
+    done = _attempt(_notes_and_fails_once, units, ledger)
+    assert [name for name, _ in done.results] == ["u0", "u1", "u2", "u3"]
+    runs = [(tmp_path / f"note{n}").read_text(encoding="utf-8") for n in range(4)]
+    assert runs == ["x", "x", "xx", "x"]
 
 
 def test_a_unit_that_was_begun_anew_is_not_taken_for_the_old_one(ledger):

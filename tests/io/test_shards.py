@@ -49,7 +49,9 @@ def test_any_shape_and_shard_grid_comes_back(channels, height, width, value):
     chunk = (1, -(-height // 2), -(-width // 3))
     shard = (1, chunk[1] * 2, chunk[2] * 3)
     level = ngff.Level(factor=1, shape=pixels.shape, chunks=chunk, shards=shard)
-    objects = {key: as_buffer(data) for key, data in shards.encode_array(level, pixels, AXES)}
+    objects = {
+        key: as_buffer(b"".join(pieces)) for key, pieces in shards.encode_array(level, pixels, AXES)
+    }
     array = zarr.open_array(MemoryStore(objects), mode="r", zarr_format=3)
     np.testing.assert_array_equal(array[...], pixels)
 
@@ -60,16 +62,17 @@ def as_buffer(data):
     return default_buffer_prototype().buffer.from_bytes(data)
 
 
-def test_the_shard_has_the_chunks_that_zarr_python_would_write(tmp_path):
-    pixels = np.random.default_rng(1).integers(0, 900, (2, 600, 600)).astype(np.uint16)
-    level, _ = written(tmp_path / "ours", pixels.shape, "uint16", pixels)
+@pytest.mark.parametrize(("dtype", "top"), [("uint16", 900), ("uint8", 30), ("float32", 9)])
+def test_the_shard_has_the_chunks_that_zarr_python_would_write(tmp_path, dtype, top):
+    pixels = np.random.default_rng(1).integers(0, top, (2, 600, 600)).astype(dtype)
+    level, _ = written(tmp_path / "ours", pixels.shape, dtype, pixels)
     theirs = zarr.create_array(
         LocalStore(str(tmp_path / "theirs")),
         shape=level.shape,
-        dtype="uint16",
+        dtype=dtype,
         chunks=level.chunks,
         shards=level.shards,
-        compressors=shards.CODEC,
+        compressors=shards.codec(dtype),
         fill_value=0,
         dimension_names=list(AXES),
     )
@@ -95,8 +98,8 @@ def test_a_damaged_index_is_noticed_by_zarr_python(tmp_path):
 
 def test_a_folder_is_replaced_whole(tmp_path):
     target = tmp_path / "field"
-    runs.replace_folder(target, {"0/c/0": b"old", "0/c/1": b"old", "zarr.json": b"{}"})
-    runs.replace_folder(target, {"0/c/0": b"new", "zarr.json": b"{}"})
+    runs.replace_folder(target, {"0/c/0": [b"o", b"ld"], "0/c/1": [b"old"], "zarr.json": [b"{}"]})
+    runs.replace_folder(target, {"0/c/0": [b"ne", b"w"], "zarr.json": [b"{}"]})
     found = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
     assert found == {"field/0/c/0", "field/zarr.json"}
     assert (target / "0/c/0").read_bytes() == b"new"
@@ -104,8 +107,8 @@ def test_a_folder_is_replaced_whole(tmp_path):
 
 def test_a_folder_that_cannot_be_written_leaves_the_old_one(tmp_path):
     target = tmp_path / "field"
-    runs.replace_folder(target, {"zarr.json": b"old"})
+    runs.replace_folder(target, {"zarr.json": [b"old"]})
     with pytest.raises(TypeError):
-        runs.replace_folder(target, {"0/c/0": b"new", "zarr.json": None})
+        runs.replace_folder(target, {"0/c/0": [b"new"], "zarr.json": None})
     assert (target / "zarr.json").read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["field"]

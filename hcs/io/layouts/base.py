@@ -253,7 +253,7 @@ def plate_format_of(rows: str | None, columns: str | None) -> PlateFormat | None
 
 def file_name(path: str) -> str:
     """Return the last part of a relative path."""
-    return PurePosixPath(path).name
+    return path.rpartition("/")[2]
 
 
 def beside(path: str, name: str) -> str | None:

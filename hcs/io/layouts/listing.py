@@ -70,14 +70,15 @@ def _local(root: Path, outside: list[str]) -> Iterator[str]:
         subfolders[:] = [name for name in subfolders if _is_data(name)]
         here = Path(folder)
         prefix = here.relative_to(home)
+        before = "" if prefix == Path() else f"{prefix.as_posix()}/"
         links = [name for name in subfolders if (here / name).is_symlink()]
         outside += [(prefix / name).as_posix() for name in links if not _inside(here / name, home)]
         for name in files:
             if not _is_data(name):
                 continue
-            path = here / name
-            relative = (prefix / name).as_posix()
-            if path.is_symlink() and not _inside(path, home):
+            relative = before + name
+            link = os.path.islink(f"{folder}/{name}")  # noqa: PTH114 - a path object costs 20 µs
+            if link and not _inside(here / name, home):
                 outside.append(relative)
             else:
                 yield relative
