@@ -1,7 +1,8 @@
 """Morphology against known truth, against real masks, and against the clock.
 
 ``fields``: simulated fields of ``morphology_fields`` (three noise levels, densities and neurite
-widths). ``masks``: hand-made neurite masks. ``nuclei``: nuclear masks and a table of CellProfiler.
+widths). ``cohorts``: fields of ``hcs simulate``, through the stages. ``masks``: hand-made neurite
+masks. ``nuclei``: nuclear masks and a table of CellProfiler.
 ``neurons``: real neurons, as a picture to look at. ``speed``: the whole stage on a plate, beside
 a plain scikit-image pipeline on the same fields.
 
@@ -34,7 +35,7 @@ AREA = "Image_Soma_MeanArea_um2"
 LENGTH = "Image_Neurite_TotalLength_um"
 TRACED = "Image_Neurite_TracedLength_um"
 CACHE = WORK / "morphology"
-PARTS = ("fields", "masks", "nuclei", "neurons", "speed")
+PARTS = ("fields", "cohorts", "masks", "nuclei", "neurons", "speed")
 
 
 def main() -> None:
@@ -45,8 +46,10 @@ def main() -> None:
     data = Path(os.environ.get("HCS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
     if "fields" in given.parts:
         fields(given.fields, TUNING_SEED if given.tuning else HELD_OUT_SEED, given.workers)
-    from benchmarks import morphology_nuclei, morphology_real, morphology_speed
+    from benchmarks import morphology_cohorts, morphology_nuclei, morphology_real, morphology_speed
 
+    if "cohorts" in given.parts:
+        morphology_cohorts.cohorts()
     for part, module in (
         ("masks", morphology_real),
         ("nuclei", morphology_nuclei),
