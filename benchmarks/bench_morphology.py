@@ -4,7 +4,7 @@
 widths). ``cohorts``: fields of ``hcs simulate``, through the stages. ``masks``: hand-made neurite
 masks. ``nuclei``: nuclear masks and a table of CellProfiler.
 ``neurons``: real neurons, as a picture to look at. ``speed``: the whole stage on a plate, beside
-a plain scikit-image pipeline on the same fields.
+a plain scikit-image pipeline and CellProfiler on the same fields.
 
 Fields that were measured by the same code are not measured again; ``--fresh`` forgets them.
 """
@@ -58,7 +58,7 @@ def main() -> None:
         if part in given.parts:
             getattr(module, part)(data)
     if "speed" in given.parts:
-        morphology_speed.speed(given.speed_fields)
+        morphology_speed.speed(given.speed_fields, given.cellprofiler)
 
 
 def _arguments() -> argparse.Namespace:
@@ -68,6 +68,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tuning", action="store_true", help="the seeds that constants came from")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--speed-fields", type=int, default=48)
+    parser.add_argument("--cellprofiler", metavar="PYTHON", help="a Python with CellProfiler 4.2")
     parser.add_argument("--fresh", action="store_true", help="forget what was measured before")
     given = parser.parse_args()
     given.parts = given.parts or list(PARTS)
