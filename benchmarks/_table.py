@@ -30,7 +30,7 @@ def report(name: str, rows: Sequence[Mapping[str, Any]], notes: Sequence[str] = 
     RESULTS.mkdir(exist_ok=True)
     record = {
         "benchmark": name,
-        "command": " ".join(["python", "-m", _started(name), *sys.argv[1:]]),
+        "command": " ".join(["python", "-m", _started(name), *map(_without_paths, sys.argv[1:])]),
         "when": time.strftime("%Y-%m-%d"),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, no GPU",
         "rows": [dict(row) for row in rows],
@@ -44,6 +44,12 @@ def _started(name: str) -> str:
     """Name of the module that was started, which may write several tables."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     return spec.name if spec is not None else f"benchmarks.{name}"
+
+
+def _without_paths(argument: str) -> str:
+    """Write PATH for what lies somewhere on this machine."""
+    parts = argument.split(",")
+    return ",".join("PATH" if Path(part).is_absolute() else part for part in parts)
 
 
 def _shown(value: object) -> str:

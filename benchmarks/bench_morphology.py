@@ -1,9 +1,10 @@
 """Morphology against known truth, against real masks, and against the clock.
 
 ``fields``: simulated fields of ``morphology_fields`` (three noise levels, densities and neurite
-widths). ``masks``: hand-made neurite masks. ``nuclei``: nuclear masks and a table of CellProfiler.
+widths). ``cohorts``: fields of ``hcs simulate``, through the stages. ``masks``: hand-made neurite
+masks. ``nuclei``: nuclear masks and a table of CellProfiler.
 ``neurons``: real neurons, as a picture to look at. ``speed``: the whole stage on a plate, beside
-a plain scikit-image pipeline on the same fields.
+a plain scikit-image pipeline and CellProfiler on the same fields.
 
 Fields that were measured by the same code are not measured again; ``--fresh`` forgets them.
 """
@@ -34,7 +35,7 @@ AREA = "Image_Soma_MeanArea_um2"
 LENGTH = "Image_Neurite_TotalLength_um"
 TRACED = "Image_Neurite_TracedLength_um"
 CACHE = WORK / "morphology"
-PARTS = ("fields", "masks", "nuclei", "neurons", "speed")
+PARTS = ("fields", "cohorts", "masks", "nuclei", "neurons", "speed")
 
 
 def main() -> None:
@@ -45,13 +46,19 @@ def main() -> None:
     data = Path(os.environ.get("HCS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
     if "fields" in given.parts:
         fields(given.fields, TUNING_SEED if given.tuning else HELD_OUT_SEED, given.workers)
-    from benchmarks import morphology_real, morphology_speed
+    from benchmarks import morphology_cohorts, morphology_nuclei, morphology_real, morphology_speed
 
-    for part in ("masks", "nuclei", "neurons"):
+    if "cohorts" in given.parts:
+        morphology_cohorts.cohorts()
+    for part, module in (
+        ("masks", morphology_real),
+        ("nuclei", morphology_nuclei),
+        ("neurons", morphology_real),
+    ):
         if part in given.parts:
-            getattr(morphology_real, part)(data)
+            getattr(module, part)(data)
     if "speed" in given.parts:
-        morphology_speed.speed(given.speed_fields)
+        morphology_speed.speed(given.speed_fields, given.cellprofiler)
 
 
 def _arguments() -> argparse.Namespace:
@@ -61,6 +68,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tuning", action="store_true", help="the seeds that constants came from")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--speed-fields", type=int, default=48)
+    parser.add_argument("--cellprofiler", metavar="PYTHON", help="a Python with CellProfiler 4.2")
     parser.add_argument("--fresh", action="store_true", help="forget what was measured before")
     given = parser.parse_args()
     given.parts = given.parts or list(PARTS)
@@ -68,9 +76,11 @@ def _arguments() -> argparse.Namespace:
 
 
 def code_mark() -> str:
-    """Fingerprint of the measuring code and of the generator."""
+    """Fingerprint of the generator and of the measuring code, which here has no nuclear channel."""
     here = Path(__file__).parent
-    files = [*sorted((here.parent / "hcs" / "ops").glob("*.py")), here / "morphology_fields.py"]
+    kernels = sorted((here.parent / "hcs" / "ops").glob("*.py"))
+    files = [file for file in kernels if not file.name.startswith("nuclei")]
+    files.append(here / "morphology_fields.py")
     files.append(here.parent / "hcs" / "domain" / "measuring.py")
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 

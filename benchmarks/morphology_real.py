@@ -1,4 +1,4 @@
-"""Real images of ``bench_morphology``: neurite masks, nuclei, and neurons to look at."""
+"""Real images of ``bench_morphology``: neurite masks, and neurons to look at."""
 
 from __future__ import annotations
 
@@ -75,85 +75,6 @@ def _overlap(trace: NDArray[np.bool_], mask: NDArray[np.bool_]) -> tuple[float, 
     found = float((drawn & near_trace).sum()) / max(n_drawn, 1)
     inside = float((trace & near_mask).sum()) / max(n_trace, 1)
     return float(n_drawn), float(n_trace), found, inside
-
-
-def nuclei(data: Path) -> None:
-    """Compare nuclei with masks, and with CellProfiler's table where that is the truth."""
-    from hcs.ops.nuclei import segment_nuclei
-
-    stardist = data / "stardist_img" / "stardist" / "data" / "images"
-    neubias = data / "neubias" / "image_data"
-    sets = [
-        ("stardist", imread(stardist / "img2d.tif"), imread(stardist / "mask2d.tif")),
-        (
-            "neubias watershed",
-            imread(neubias / "watershed" / "xyc_16bit__nuclei_tubulin.tif")[1],
-            imread(neubias / "watershed" / "xy_8bit_labels__nuclei.tif"),
-        ),
-        *(
-            (
-                f"neubias mitocheck {time}",
-                imread(neubias / f"xy_8bit__mitocheck_incenp_{time}.tif"),
-                imread(neubias / f"xy_8bit_labels__mitocheck_incenp_{time}.tif"),
-            )
-            for time in ("t1", "t70")
-        ),
-        (
-            "neubias nup",
-            imread(neubias / "xyc_16bit__nup_nuclei.tif")[1],
-            imread(neubias / "xyc_16bit__nup_nuclei" / "xy_8bit_labels__nuclei.tif"),
-        ),
-    ]
-    rows = [_against_mask(name, segment_nuclei(image), mask) for name, image, mask in sets]
-    rows.append(_against_table(data / "cytotable/tests/data/cellprofiler/ExampleHuman"))
-    report("bench_morphology_nuclei", rows, ["real nuclei, diameter estimated from each image"])
-
-
-def _against_mask(name: str, labels: NDArray[Any], mask: NDArray[Any]) -> dict[str, Any]:
-    drawn, found = [], []
-    for index in np.unique(mask)[1:]:
-        inside = mask == index
-        overlap = np.bincount(labels[inside])
-        overlap[0] = 0
-        if overlap.size > 1 and overlap.max() > 0.4 * inside.sum():
-            drawn.append(float(inside.sum()))
-            found.append(float((labels == overlap.argmax()).sum()))
-    return _row(name, np.unique(mask).size - 1, int(labels.max()), drawn, found)
-
-
-def _against_table(folder: Path) -> dict[str, Any]:
-    from hcs.ops.nuclei import segment_nuclei
-
-    table = pd.read_csv(folder / "Nuclei.csv")
-    labels = segment_nuclei(imread(folder / "AS_09125_050116030001_D03f00d0.tif"))
-    y, x = (
-        np.clip(np.rint(table[f"AreaShape_Center_{axis}"]).astype(int), 0, size - 1)
-        for axis, size in zip("YX", labels.shape, strict=True)
-    )
-    at = labels[y, x]
-    once = np.isin(at, [k for k in np.unique(at) if k > 0 and (at == k).sum() == 1])
-    areas = np.bincount(labels.ravel())
-    rim = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
-    # CellProfiler leaves out what touches the border.
-    n_inside = np.setdiff1d(np.unique(labels), rim).size
-    drawn = table["AreaShape_Area"].to_numpy(float)[once]
-    name = "ExampleHuman (CellProfiler), not at the border"
-    return _row(name, len(table), n_inside, list(drawn), list(areas[at[once]].astype(float)))
-
-
-def _row(
-    name: str, n_true: int, n_found: int, drawn: list[float], found: list[float]
-) -> dict[str, Any]:
-    several = len(drawn) > 2
-    return {
-        "images": name,
-        "true": n_true,
-        "found": n_found,
-        "count error %": 100 * (n_found / n_true - 1),
-        "matched": len(drawn),
-        "area r": float(np.corrcoef(drawn, found)[0, 1]) if several else float("nan"),
-        "area ratio": float(np.sum(found) / np.sum(drawn)) if drawn else float("nan"),
-    }
 
 
 def neurons(data: Path) -> None:

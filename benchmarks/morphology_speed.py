@@ -7,36 +7,72 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
 
 from benchmarks._table import report
+from benchmarks.morphology_cellprofiler import cellprofiler
 from benchmarks.morphology_fields import PIXEL_SIZE_UM, draw_field, plans
 
 if TYPE_CHECKING:
     from distributed import Client
 
+_SETS = ("classic", "full")
+_ROUNDS = 3
 _DRAWN_SEED = 900_000
 _N_DRAWN = 9
 """Fields that are drawn; a plate repeats them, since drawing takes longer than measuring."""
 
 
-def speed(n_fields: int) -> None:
-    """Time both feature sets with one and two workers, and a plain pipeline on the same fields."""
+def speed(n_fields: int, peer: str | None = None) -> None:
+    """Time both feature sets with one and two workers, and plain pipelines, in turns.
+
+    ``peer`` is a Python that has CellProfiler 4.2. Figures are medians over the rounds.
+    """
+    from hcs.compute.client import open_client
+    from hcs.domain.config import LocalCluster
+
     os.environ["OMP_NUM_THREADS"] = "1"
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as name, open_client(LocalCluster(n_workers=2)) as client:
         images = _images()
-        plate = _plate(folder, images, n_fields)
-        rows = [_plain(images)]
-        for feature_set in ("classic", "full"):
-            rows.append(_stage(plate, folder, feature_set, n_fields, workers=1))
-            rows.append(_stage(plate, folder, feature_set, n_fields, workers=2))
-        rows.append(_peak(images[0]))
-    report("bench_morphology_speed", rows, ["1024 x 1024 uint16, simulated; seconds a field"])
+        stage = _Stage(_plate(Path(name), images, n_fields), Path(name), n_fields)
+        for feature_set in _SETS:
+            for where in (None, client):
+                stage.timed(feature_set, where)  # compiles, and finds the plate's sizes
+        rounds = [_round(stage, images[part::_ROUNDS], client, peer) for part in range(_ROUNDS)]
+        rows = [*_medians(rounds), _peak(images[0])]
+    notes = [f"1024 x 1024 uint16, simulated; seconds a field, medians of {_ROUNDS} rounds"]
+    report("bench_morphology_speed", rows, notes)
+
+
+def _round(
+    stage: _Stage, images: list[np.ndarray], client: Client, peer: str | None
+) -> list[dict[str, Any]]:
+    rows = [_plain(images)]
+    if peer is not None:
+        rows.append(cellprofiler(peer, images))
+    for feature_set in _SETS:
+        one, two = stage.timed(feature_set, None), stage.timed(feature_set, client)
+        two["times one worker"] = one["s/field"] / two["s/field"]
+        # What the clock would show if each worker had a core of its own.
+        two["by CPU"] = one["CPU s/field"] / two.pop("busier")
+        rows += [one, two]
+    return rows
+
+
+def _medians(rounds: list[list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+    for turns in zip(*rounds, strict=True):
+        row = dict(turns[0])
+        for name, value in row.items():
+            if isinstance(value, float):
+                row[name] = median(turn[name] for turn in turns)
+        yield row
 
 
 def _images() -> list[np.ndarray]:
@@ -59,31 +95,44 @@ def _plate(folder: Path, images: list[np.ndarray], n_fields: int) -> str:
     return out
 
 
-def _stage(plate: str, folder: Path, feature_set: str, n: int, *, workers: int) -> dict[str, Any]:
-    from hcs.compute.client import open_client
-    from hcs.domain.config import FeaturesConfig, LocalCluster
-    from hcs.stages import features
+@dataclass
+class _Stage:
+    """The features stage on one plate; each run writes new tables and the labels again."""
 
-    def run(client: Client | None, name: str) -> tuple[float, float]:
-        given = {"feature_set": feature_set}
-        out = str(folder / f"{feature_set}-{workers}-{name}.parquet")
+    plate: str
+    folder: Path
+    n_fields: int
+    n_runs: int = 0
+
+    def timed(self, feature_set: str, client: Client | None) -> dict[str, Any]:
+        """Run it here or on two workers; a row of the table."""
+        from hcs.domain.config import FeaturesConfig
+        from hcs.stages import features
+
+        self.n_runs += 1
+        out = str(self.folder / f"{self.n_runs}.parquet")
         config = FeaturesConfig.model_validate(
-            {"plates": (plate,), "out": out, "morphology": given}
+            {"plates": (self.plate,), "out": out, "morphology": {"feature_set": feature_set}}
         )
-        features.plan_plate(config, features.PlateReader(plate))  # once a plate, not once a field
-        wall, cpu = time.perf_counter(), time.process_time()
+        features.plan_plate(config, features.PlateReader(self.plate))  # once a plate, not a field
+        before, wall = _seconds(client), time.perf_counter()
         features.run(config, client)
-        return time.perf_counter() - wall, time.process_time() - cpu
+        wall, after = time.perf_counter() - wall, _seconds(client)
+        spent = [(after[place] - before[place]) / self.n_fields for place in before]
+        row = {
+            "what": f"hcs features --set {feature_set}, {len(spent)} worker(s)",
+            "s/field": wall / self.n_fields,
+            "CPU s/field": sum(spent),
+        }
+        return row if client is None else {**row, "busier": max(spent)}
 
-    if workers == 1:
-        run(None, "warm")
-        wall, cpu = run(None, "timed")
-    else:
-        with open_client(LocalCluster(n_workers=workers)) as client:
-            run(client, "warm")
-            wall, cpu = run(client, "timed")
-    row = {"what": f"hcs features --set {feature_set}, {workers} worker(s)", "s/field": wall / n}
-    return {**row, "CPU s/field": cpu / n} if workers == 1 else row
+
+def _seconds(client: Client | None) -> dict[str, float]:
+    """Processor time so far of every worker, or of this process when there are none."""
+    if client is None:
+        return {"here": time.process_time()}
+    found: dict[str, float] = client.run(time.process_time)
+    return found
 
 
 def _plain(images: list[np.ndarray]) -> dict[str, Any]:

@@ -29,8 +29,9 @@ def test_nuclei_have_their_number_and_area(radius):
     places = [(40, 40), (40, 120), (120, 60), (150, 150)]
     labels = segment_nuclei(_photo(_disks(places, radius)), 2.0 * radius)
     assert labels.max() == 4
-    areas = np.bincount(labels.ravel())[1:]
-    np.testing.assert_allclose(areas, np.pi * radius**2, rtol=0.12)
+    found = np.sqrt(np.bincount(labels.ravel())[1:] / np.pi)
+    # Edges are blurred over 1 px; that of a bright lone nucleus lies 0.7 px outside.
+    np.testing.assert_allclose(found, radius, atol=0.75)
 
 
 def test_touching_nuclei_are_two():
