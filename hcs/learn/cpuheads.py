@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -14,19 +15,26 @@ from threadpoolctl import threadpool_limits
 
 from hcs.learn import headkernels
 from hcs.learn.batches import (
+    DEFAULT_BUDGET_BYTES,
     HeadJob,
     Rows,
     batch_order,
     dropout_draws,
     dropout_threshold,
+    plan_threads,
     views_of_epoch,
 )
-from hcs.learn.headweights import F32, HeadRecipe, HeadWeights
+from hcs.learn.gram import Features, Gram, gram_of, halves_the_work, shares_of_start
+from hcs.learn.headweights import F32, HeadRecipe, HeadWeights, initial_weights, standardization
 from hcs.learn.history import Keeper, TrainedHead
 
-__all__ = ["n_threads", "train_on_cpu"]
+__all__ = ["CpuTrainer", "Window", "n_threads"]
 
-_JUDGED: Final = np.nan  # where there are no validation images
+_WINDOW: Final = 8
+"""Heads a thread that are trained before any is given out."""
+
+Window = list[list[HeadJob]]
+"""Heads that train before any is given out, those with the same images together."""
 
 
 def n_threads() -> int:
@@ -38,65 +46,183 @@ def n_threads() -> int:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Data:
-    """What all heads share: vectors as the kernels read them, and the view of each epoch."""
+class _Images:
+    """What heads with the same images share.
+
+    Their standardization as the heads keep it and as kernels read it, ``(2, F)`` mean and slope;
+    and the inner products where those are the cheaper way.
+    """
+
+    standard: tuple[F32, F32] | None
+    scale: F32
+    gram: Gram | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Inputs:
+    """What the kernels read for one head: ``(R, V, F)`` features, or ``(R, 1, T)`` inner products.
+
+    With classes ``(R,)``, standardization ``(2, F)``, what becomes of the hidden kernel, the
+    products with its start ``(R, U)`` or ``(0, U)``, and the rows of validation images.
+    """
 
     features: NDArray[Any]
-    classes: NDArray[np.integer]
-    shown: NDArray[np.int64]
+    classes: NDArray[np.int64]
+    scale: F32
+    kernel: F32
+    products: F32
+    checked: Rows
 
 
-def train_on_cpu(
-    features: NDArray[np.float16] | NDArray[np.float32],
-    classes: NDArray[np.integer],
-    jobs: Sequence[HeadJob],
-    starts: Iterator[HeadWeights],
-    recipe: HeadRecipe,
-    at_once: int,
-) -> Iterator[TrainedHead]:
-    """Train heads and yield each, in the order of the jobs.
+class CpuTrainer:
+    """Trains heads on features in memory, a thread each.
 
     Parameters
     ----------
     features, classes
         As for :func:`hcs.learn.heads.stream_heads`.
-    jobs, starts
-        What to train, and the untrained head of each.
     recipe
         How.
-    at_once
-        Heads that train at a time, a thread each.
+
+    Raises
+    ------
+    MemoryBudgetError
+        When not even one head fits.
     """
-    plain = np.ascontiguousarray(features)
-    if plain.dtype == np.float16:
-        plain = plain.view(np.uint16)
-    images = np.arange(len(plain))
-    shown = np.stack(
-        [
-            views_of_epoch(images, plain.shape[1], recipe.seed, epoch)
-            for epoch in range(recipe.epochs)
-        ]
-    )
-    data = _Data(plain, classes, shown)
 
-    def trained(job: HeadJob, start: HeadWeights) -> TrainedHead:
-        return _train(data, job, start, recipe)
+    def __init__(
+        self, features: Features, classes: NDArray[np.integer], recipe: HeadRecipe
+    ) -> None:
+        self._features: Features = features if features.flags.c_contiguous else features.copy()
+        self._classes = classes
+        self._recipe = recipe
+        self._at_once = plan_threads(n_threads(), features.shape[2], recipe.head.hidden_units)
+        images = np.arange(len(features))
+        self._shown = np.stack(
+            [
+                views_of_epoch(images, features.shape[1], recipe.seed, epoch)
+                for epoch in range(recipe.epochs)
+            ]
+        )
 
-    # One thread of BLAS a head: the heads already are on all cores.
-    with ThreadPoolExecutor(at_once) as pool, threadpool_limits(1, user_api="blas"):
-        yield from pool.map(trained, jobs, starts)
+    def windows(self, jobs: Sequence[HeadJob]) -> Iterator[Window]:
+        """Cut jobs into windows, in their order; inner products of few splits are held at once."""
+        size = _WINDOW * self._at_once
+        window: Window = []
+        for _, same in itertools.groupby(jobs, key=_names_of_images):
+            run = list(same)
+            for start in range(0, len(run), size):
+                if window and self._is_full(window, run[start : start + size]):
+                    yield window
+                    window = []
+                window.append(run[start : start + size])
+        if window:
+            yield window
+
+    def train(self, window: Window) -> list[TrainedHead]:
+        """Train the heads of one window, in the order of its jobs."""
+        jobs = [job for run in window for job in run]
+        shared = [images for run in window for images in [self._images(run)] * len(run)]
+        # One thread of BLAS a head: the heads already are on all cores.
+        with ThreadPoolExecutor(self._at_once) as pool, threadpool_limits(1, user_api="blas"):
+            return list(pool.map(self._train, jobs, shared))
+
+    def _is_full(self, window: Window, run: Sequence[HeadJob]) -> bool:
+        if sum(map(len, window)) + len(run) > _WINDOW * self._at_once:
+            return True
+        return len(window) >= self._at_once and self._by_gram(run)
+
+    def _by_gram(self, run: Sequence[HeadJob]) -> bool:
+        budget = DEFAULT_BUDGET_BYTES // self._at_once
+        return halves_the_work(self._features, run[0], self._recipe, len(run), budget)
+
+    def _images(self, run: Sequence[HeadJob]) -> _Images:
+        job, standard = run[0], None
+        scale = np.zeros((2, self._features.shape[2]), np.float32)
+        scale[1] = 1.0
+        if self._recipe.head.standardize:
+            standard = standardization(self._features[job.train_rows, 0])
+            scale[0], scale[1] = standard[0], 1.0 / standard[1]
+        gram = None
+        if self._by_gram(run):
+            with threadpool_limits(n_threads(), user_api="blas"):
+                gram = gram_of(self._features, job, scale)
+        return _Images(standard, scale, gram)
+
+    def _inputs(self, job: HeadJob, images: _Images, start: HeadWeights) -> _Inputs:
+        classes = np.asarray(self._classes if job.labels is None else job.labels, np.int64)
+        kernel, gram = start.w1[0], images.gram
+        if gram is None:
+            plain = self._features
+            bits = plain.view(np.uint16) if plain.dtype == np.float16 else plain
+            none = np.empty((0, kernel.shape[1]), np.float32)
+            checked = np.asarray(job.validation_rows, np.int64)
+            return _Inputs(bits, classes, images.scale, kernel.copy(), none, checked)
+        n_judged, n_vectors = gram.products.shape
+        as_it_is = np.stack([np.zeros(n_vectors, np.float32), np.ones(n_vectors, np.float32)])
+        return _Inputs(
+            gram.products[:, None],
+            gram.labels(classes),
+            as_it_is,
+            np.zeros((n_vectors, kernel.shape[1]), np.float32),
+            gram.times(kernel),
+            np.arange(n_vectors, n_judged),
+        )
+
+    def _train(self, job: HeadJob, images: _Images) -> TrainedHead:
+        recipe, gram = self._recipe, images.gram
+        start = _untrained(job, images, self._features.shape[2], recipe)
+        inputs = self._inputs(job, images, start)
+        state = _state(inputs.kernel, start, batch_normalization=recipe.head.batch_normalization)
+        settings = _settings(job, recipe)
+        n_steps = -(-len(job.train_rows) // recipe.batch_size)
+        units = recipe.head.hidden_units
+        n_draws = n_steps * recipe.batch_size * units if settings[1] else 0
+        shares = np.empty(0, np.float32)
+        if gram is not None:
+            shares = shares_of_start(settings[2:5], n_steps * recipe.epochs)
+        keeper = Keeper(1, recipe.epochs, recipe.head.keep)
+        for epoch in range(recipe.epochs):
+            images_now = batch_order(job, recipe.seed, epoch)
+            order = np.stack([images_now, self._shown[epoch][images_now]])
+            if gram is not None:
+                order = np.stack([gram.places(*order), np.zeros_like(images_now)])
+            draws = dropout_draws(job, n_draws, recipe.seed, epoch)
+            origin = (inputs.products, shares[epoch * n_steps : (epoch + 1) * n_steps + 1])
+            common = (inputs.classes, inputs.scale, state, origin)
+            trained = headkernels.train_epoch(inputs.features, order, *common, draws, settings)
+            checked = (np.nan, np.nan)
+            if len(inputs.checked):
+                checked = headkernels.evaluate(inputs.features, inputs.checked, *common)
+            values = [np.array([value], np.float32) for value in (*trained, *checked)]
+            keeper.record(epoch, values, _inference_weights(state, origin[1][-1:]))
+        (found,) = keeper.finish([job], start)
+        if gram is None:
+            return found
+        kernel = gram.kernel(start.w1[0], found.weights.w1[0])
+        return replace(found, weights=replace(found.weights, w1=kernel[None]))
 
 
-def _train(data: _Data, job: HeadJob, start: HeadWeights, recipe: HeadRecipe) -> TrainedHead:
-    state = _state(start, batch_normalization=recipe.head.batch_normalization)
-    scale = _scale(start)
-    classes = np.asarray(data.classes if job.labels is None else job.labels, np.int64)
+def _names_of_images(job: HeadJob) -> tuple[bytes, bytes]:
+    return job.train_rows.tobytes(), job.validation_rows.tobytes()
+
+
+def _untrained(job: HeadJob, images: _Images, n_features: int, recipe: HeadRecipe) -> HeadWeights:
+    key = (recipe.seed, job.split, job.trial)
+    start = initial_weights(recipe.head, n_features, recipe.n_classes, key)
+    if images.standard is None:
+        return start
+    mean, scale = images.standard
+    return replace(start, mean=mean[None], scale=scale[None])
+
+
+def _settings(job: HeadJob, recipe: HeadRecipe) -> F32:
+    """Numbers as :func:`hcs.learn.headkernels.train_epoch` wants them."""
     rate = recipe.head.dropout if job.dropout is None else job.dropout
-    threshold = dropout_threshold(rate)
-    settings = np.array(
+    return np.array(
         [
             recipe.batch_size,
-            threshold,
+            dropout_threshold(rate),
             job.learning_rate,
             job.momentum,
             recipe.head.l2 if job.l2 is None else job.l2,
@@ -104,29 +230,12 @@ def _train(data: _Data, job: HeadJob, start: HeadWeights, recipe: HeadRecipe) ->
         ],
         np.float32,
     )
-    n_steps = -(-len(job.train_rows) // recipe.batch_size)
-    n_draws = n_steps * recipe.batch_size * recipe.head.hidden_units if threshold else 0
-    keeper = Keeper(1, recipe.epochs, recipe.head.keep)
-    checked_rows = np.asarray(job.validation_rows, np.int64)
-    for epoch in range(recipe.epochs):
-        order: Rows = batch_order(job, recipe.seed, epoch)
-        draws = dropout_draws(job, n_draws, recipe.seed, epoch)
-        views = data.shown[epoch][order]
-        trained = headkernels.train_epoch(
-            data.features, order, views, classes, scale, state, draws, settings
-        )
-        checked = (_JUDGED, _JUDGED)
-        if len(checked_rows):
-            checked = headkernels.evaluate(data.features, checked_rows, classes, scale, state)
-        values = [np.array([value], np.float32) for value in (*trained, *checked)]
-        keeper.record(epoch, values, _inference_weights(state))
-    return keeper.finish([job], start)[0]
 
 
-def _state(start: HeadWeights, *, batch_normalization: bool) -> tuple[F32, ...]:
+def _state(kernel: F32, start: HeadWeights, *, batch_normalization: bool) -> tuple[F32, ...]:
     """Weights, velocities and moments as :func:`hcs.learn.headkernels.train_epoch` wants them."""
     units = start.b1.shape[1]
-    weights = [start.w1[0].copy(), start.b1.copy(), start.w2[0].T.copy(), start.b2.copy()]
+    weights = [kernel, start.b1.copy(), start.w2[0].T.copy(), start.b2.copy()]
     normal = np.zeros((2, units if batch_normalization else 0), np.float32)
     normal[0] = 1.0
     weights.append(normal)
@@ -135,17 +244,14 @@ def _state(start: HeadWeights, *, batch_normalization: bool) -> tuple[F32, ...]:
     return (*weights, *(np.zeros_like(each) for each in weights), moments)
 
 
-def _scale(start: HeadWeights) -> F32:
-    scale = np.ones((2, start.n_features), np.float32)
-    scale[0] = 0.0
-    if start.mean is not None and start.scale is not None:
-        scale[0], scale[1] = start.mean[0], 1.0 / start.scale[0]
-    return scale
+def _inference_weights(state: tuple[F32, ...], share: F32) -> list[F32]:
+    """Weights ``w1, b1, w2, b2`` that predict, with a head axis; normalization is folded in.
 
-
-def _inference_weights(state: tuple[F32, ...]) -> list[F32]:
-    """Weights ``w1, b1, w2, b2`` that predict, with a head axis; normalization is folded in."""
+    Coefficients get the share of the kernel's start as a last row.
+    """
     w1, b1, w2, b2, normal = state[:5]
+    if share.size:
+        w1 = np.concatenate([w1, np.broadcast_to(share, b1.shape)])
     if normal.size:
         moving_mean, moving_variance = state[-1][:2]
         slope = normal[0] / np.sqrt(moving_variance + headkernels.EPSILON)

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import numba
 import numpy as np
-from numba import types
-from numba.extending import overload
+
+from hcs.learn.halves import FAST, widen
 
 Array = Any  # arrays and tuples of them; numba compiles for the types that come
 
@@ -29,47 +29,11 @@ _MOVING: Final = np.float32(0.99)
 _TINY: Final = np.float32(1e-30)  # below it velocities are 0: denormal numbers can be very slow
 _ZERO: Final = np.float32(0)
 _ONE: Final = np.float32(1)
-_HALF_TO_SINGLE: Final = np.float32(2.0**112)
-_HALF_NOT_FINITE: Final = 0x7C00
-
-_FAST: Final = {"contract", "reassoc", "nsz", "arcp"}  # but what is not a number stays so
 
 
 def _compiled(function: Array) -> Array:
     """Compile at the first call, keep the result on disk, release the GIL."""
-    return numba.njit(cache=True, nogil=True, fastmath=_FAST)(function)
-
-
-def _widen(source: Array, target: Array) -> None:
-    """Copy float32, or the bits of float16, to float32; exists only compiled."""
-    raise NotImplementedError
-
-
-@overload(_widen, jit_options={"fastmath": _FAST})
-def _widen_by_type(source: Array, target: Array) -> Array:  # noqa: ARG001
-    """Choose by type: numba has no float16 on CPUs."""
-    if source.dtype != types.uint16:
-
-        def copied(source: Array, target: Array) -> None:
-            target[:] = source
-
-        return copied
-
-    def from_half(source: Array, target: Array) -> None:
-        bits = target.view(np.int32)
-        exponent = 0
-        for j in range(source.size):
-            half = int(source[j])
-            exponent = max(exponent, half & _HALF_NOT_FINITE)
-            bits[j] = ((half & 0x7FFF) << 13) | ((half & 0x8000) << 16)
-        for j in range(source.size):
-            target[j] *= _HALF_TO_SINGLE  # exact, for denormal numbers too
-        if exponent == _HALF_NOT_FINITE:
-            for j in range(source.size):
-                if source[j] & _HALF_NOT_FINITE == _HALF_NOT_FINITE:
-                    target[j] *= np.inf if source[j] & 0x3FF == 0 else np.nan
-
-    return from_half
+    return numba.njit(cache=True, nogil=True, fastmath=FAST)(function)
 
 
 @_compiled
@@ -82,7 +46,7 @@ def _fetch(
     slope = scale[1, start : start + width]
     for i in range(images.size):
         row = out[i]
-        _widen(features[images[i], views[i], start : start + width], row)
+        widen(features[images[i], views[i], start : start + width], row)
         for j in range(width):
             row[j] = (row[j] - mean[j]) * slope[j]
 
@@ -218,25 +182,31 @@ def _keep(draws: Array, first: int, threshold: int, factor: float, keep: Array) 
 
 
 @_compiled
-def _first_sums(
-    features: Array, images: Array, views: Array, scale: Array, w1: Array, buffers: Array
-) -> None:
-    """Fetch the first batch and work out its sums before the hidden layer."""
+def _begin(sums: Array, images: Array, starts: Array, share: float) -> None:
+    """Set sums to 0, or with inner products to the share that is left of the kernel's start."""
+    sums[:] = _ZERO
+    if starts.size:
+        for i in range(images.size):
+            sums[i] = share * starts[images[i]]
+
+
+@_compiled
+def _first_sums(features: Array, coming: Array, scale: Array, w1: Array, buffers: Array) -> None:
+    """Fetch the first batch and add up its sums before the hidden layer."""
     vectors, _, _, products, sums, _ = buffers
-    n, n_features = images.size, w1.shape[0]
-    sums[:n] = _ZERO
+    n, n_features = coming.shape[1], w1.shape[0]
     for start in range(0, n_features, BLOCK):
         stop = min(start + BLOCK, n_features)
         x = vectors[n * start : n * stop].reshape(n, stop - start)
-        _fetch(features, images, views, start, scale, x)
+        _fetch(features, coming[0], coming[1], start, scale, x)
         _project(x, w1[start:stop], products[:n], sums[:n])
 
 
 @_compiled
 def _move_blocks(
     features: Array,
-    after: Array,
-    shown: Array,
+    now: Array,
+    coming: Array,
     scale: Array,
     state: Array,
     back: Array,
@@ -245,20 +215,24 @@ def _move_blocks(
 ) -> None:
     """Move the hidden kernel block by block, and take each through the next batch at once."""
     w1, v1 = state[0], state[5]
-    vectors, coming, gradient, products, _, following = buffers
-    n, then = back.shape[0], after.size
+    vectors, fetched, gradient, products, _, following = buffers
+    n, then = back.shape[0], coming.shape[1]
     n_features, units = w1.shape
-    following[:then] = _ZERO
     for start in range(0, n_features, BLOCK):
         stop = min(start + BLOCK, n_features)
         width = stop - start
-        x = vectors[n * start : n * stop].reshape(n, width)
         slope = gradient[: width * units].reshape(width, units)
-        np.dot(x.T, back, slope)
+        if now.size:  # inner products: a vector's own coefficients take its gradient
+            slope[:] = _ZERO
+            for i in range(n):
+                if start <= now[i] < stop:
+                    slope[now[i] - start] = back[i]
+        else:
+            np.dot(vectors[n * start : n * stop].reshape(n, width).T, back, slope)
         _move(w1[start:stop], v1[start:stop], slope, settings[2], settings[3], settings[4])
         if then:
-            x = coming[then * start : then * stop].reshape(then, width)
-            _fetch(features, after, shown, start, scale, x)
+            x = fetched[then * start : then * stop].reshape(then, width)
+            _fetch(features, coming[0], coming[1], start, scale, x)
             _project(x, w1[start:stop], products[:then], following[:then])
 
 
@@ -297,10 +271,10 @@ def _step(
 def train_epoch(
     features: Array,
     order: Array,
-    shown: Array,
     classes: Array,
     scale: Array,
     state: Array,
+    origin: Array,
     draws: Array,
     settings: Array,
 ) -> tuple[float, float]:
@@ -310,8 +284,8 @@ def train_epoch(
     ----------
     features
         ``(I, V, F)`` float32, or float16 viewed as uint16.
-    order, shown
-        ``(N,)`` images in the order of the batches, and the view of each.
+    order
+        ``(2, N)`` images in the order of the batches, and the view of each.
     classes
         ``(I,)`` of every image.
     scale
@@ -319,6 +293,10 @@ def train_epoch(
     state
         ``w1 (F, U)``, ``b1 (1, U)``, ``w2 (C, U)``, ``b2 (1, C)``, ``normal (2, U)``, their
         velocities, and ``moments (3, U)``; ``normal`` is empty without batch normalization.
+    origin
+        ``(I, U)`` products with the kernel at the start, and its share ``(S + 1,)`` at each step,
+        where features are inner products and ``w1`` coefficients (:mod:`hcs.learn.gram`); image i
+        then owns row i of ``w1``. Empty arrays where features are features.
     draws
         ``(S · B · U,)`` uint16 for dropout, a batch of B after the other; may be empty.
     settings
@@ -335,37 +313,38 @@ def train_epoch(
     n_features, units = w1.shape
     vectors = np.empty(batch * n_features, np.float32)
     gradient, products = np.empty(BLOCK * units, np.float32), np.empty((batch, units), np.float32)
-    sums, following, kept = (
-        np.empty_like(products),
-        np.empty_like(products),
-        np.empty_like(products),
-    )
+    sums, following, kept, hidden, back, scores = [np.empty_like(products) for _ in range(6)]
     slopes = np.empty((batch, len(w2)), np.float32)
-    hidden, back, scores = np.empty_like(products), np.empty_like(products), np.empty_like(products)
     by_weights = (np.empty_like(w2), np.empty((1, units), np.float32), np.empty_like(b2))
     scratch = (hidden, back, scores, slopes, *by_weights, np.empty_like(normal))
     loss, right = 0.0, 0
     buffers = (vectors, np.empty_like(vectors), gradient, products, sums, following)
-    _first_sums(features, order[:batch], shown[:batch], scale, w1, buffers)
-    for first in range(0, order.size, batch):
-        end, after = min(first + batch, order.size), first + 2 * batch
+    starts, shares = origin
+    images, n_images = order[0], order.shape[1]
+    _begin(sums, images[:batch], starts, shares[0] if starts.size else _ZERO)
+    _first_sums(features, order[:, :batch], scale, w1, buffers)
+    for step, first in enumerate(range(0, n_images, batch)):
+        end, after = min(first + batch, n_images), first + 2 * batch
         n = end - first
         _keep(draws, first * units, threshold, factor, kept[:n])
-        targets = classes[order[first:end]]
+        now = images[first:end]
+        targets = classes[now]
         lost, found = _step(buffers[4][:n], targets, state, kept[:n], scratch, settings)
         loss += lost
         right += found
-        coming = (order[end:after], shown[end:after])
-        _move_blocks(features, *coming, scale, state, back[:n], buffers, settings)
+        _begin(buffers[5], images[end:after], starts, shares[step + 1] if starts.size else _ZERO)
+        owners, coming = now[: n if starts.size else 0], order[:, end:after]
+        _move_blocks(features, owners, coming, scale, state, back[:n], buffers, settings)
         buffers = (buffers[1], buffers[0], gradient, products, buffers[5], buffers[4])
-    return loss / order.size, right / order.size
+    return loss / n_images, right / n_images
 
 
 @_compiled
 def evaluate(
-    features: Array, images: Array, classes: Array, scale: Array, state: Array
+    features: Array, images: Array, classes: Array, scale: Array, state: Array, origin: Array
 ) -> tuple[float, float]:
     """Mean cross-entropy and accuracy of one head on view 0 of some images; see `train_epoch`."""
+    starts, shares = origin
     w1, b1, w2, b2, normal = state[0], state[1], state[2], state[3], state[4]
     moments = state[10]
     n_features, units = w1.shape
@@ -379,7 +358,7 @@ def evaluate(
         rows = images[first : first + _EVALUATED]
         n = rows.size
         z = sums[:n]
-        z[:] = _ZERO
+        _begin(z, rows, starts, shares[-1] if starts.size else _ZERO)
         for start in range(0, n_features, BLOCK):
             stop = min(start + BLOCK, n_features)
             x = vectors[: n * (stop - start)].reshape(n, stop - start)

@@ -29,13 +29,12 @@ from hcs.learn.batches import (
     check_jobs,
     dropout_masks,
     plan_groups,
-    plan_threads,
     train_batches,
     used_rows,
     validation_batches,
     views_of_epoch,
 )
-from hcs.learn.cpuheads import n_threads, train_on_cpu
+from hcs.learn.cpuheads import CpuTrainer
 from hcs.learn.headweights import (
     F32,
     HeadRecipe,
@@ -63,8 +62,6 @@ Features = NDArray[np.float16] | NDArray[np.float32]
 Tensor = Any  # TensorFlow ships no types
 
 _VALIDATION_BATCH: Final = 128
-_CPU_WINDOW: Final = 8
-"""Heads a thread that are trained before any is given out."""
 
 
 def train_heads(
@@ -95,7 +92,8 @@ def stream_heads(
 
     On a GPU all heads of a group train in step, as one compiled computation with a leading head
     axis (:mod:`hcs.learn.lockstep`); on a CPU each trains by itself, a thread each
-    (:mod:`hcs.learn.headkernels`). Both draw the same numbers.
+    (:mod:`hcs.learn.headkernels`), and on inner products of images where features outnumber them
+    (:mod:`hcs.learn.gram`). All draw the same numbers and give the same heads.
 
     Dense → (batch normalization) → ReLU → dropout → dense → softmax, cross-entropy plus L2 on both
     kernels, SGD with momentum: a step equals that of Keras on the same batch. A head's result
@@ -136,12 +134,10 @@ def stream_heads(
     if sees_gpu():
         yield from _stream_in_step(features, labels, jobs, recipe)
         return
-    at_once = plan_threads(n_threads(), features.shape[2], head.hidden_units)
-    for start in range(0, len(jobs), _CPU_WINDOW * at_once):
-        some = jobs[start : start + _CPU_WINDOW * at_once]
+    trainer = CpuTrainer(features, labels, recipe)
+    for window in trainer.windows(jobs):
         with network_turn():
-            starts = _starts(features, some, recipe)
-            trained = list(train_on_cpu(features, labels, some, starts, recipe, at_once))
+            trained = trainer.train(window)
         yield from trained
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from hcs.domain.config import Backbone, Head
 from hcs.errors import InputError, MemoryBudgetError
+from hcs.learn import cpuheads
 from hcs.learn import heads as module
 from hcs.learn.backbone import Embedder
 from hcs.learn.batches import dropout_masks, plan_threads, train_batches, views_of_epoch
@@ -28,10 +29,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 N, F, SEED = 60, 12, 5
 
 
-@pytest.fixture(params=["a thread each", "in step"], autouse=True)
+@pytest.fixture(params=["a thread each", "by inner products", "in step"], autouse=True)
 def way(request, monkeypatch):
-    """Train both ways: as on a CPU, and as on a GPU (on the CPU that there is)."""
+    """Train all ways: as on a CPU, both forms, and as on a GPU (on the CPU that there is)."""
     monkeypatch.setattr(module, "sees_gpu", lambda: request.param == "in step")
+    monkeypatch.setattr(
+        cpuheads, "halves_the_work", lambda *_: request.param == "by inner products"
+    )
     return request.param
 
 
