@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +17,14 @@ from hcs.learn import headkernels
 from hcs.learn.batches import (
     DEFAULT_BUDGET_BYTES,
     HeadJob,
-    Rows,
     batch_order,
     dropout_draws,
     dropout_threshold,
     plan_threads,
     views_of_epoch,
 )
-from hcs.learn.gram import Features, Gram, gram_of, halves_the_work, shares_of_start
+from hcs.learn.gram import Gram, gram_of, halves_the_work, shares_of_start
+from hcs.learn.headinputs import ByGram, FeatureArray, InMemory, Inputs, OnDisk, fetched
 from hcs.learn.headweights import F32, HeadRecipe, HeadWeights, initial_weights, standardization
 from hcs.learn.history import Keeper, TrainedHead
 
@@ -58,24 +58,8 @@ class _Images:
     gram: Gram | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Inputs:
-    """What the kernels read for one head: ``(R, V, F)`` features, or ``(R, 1, T)`` inner products.
-
-    With classes ``(R,)``, standardization ``(2, F)``, what becomes of the hidden kernel, the
-    products with its start ``(R, U)`` or ``(0, U)``, and the rows of validation images.
-    """
-
-    features: NDArray[Any]
-    classes: NDArray[np.int64]
-    scale: F32
-    kernel: F32
-    products: F32
-    checked: Rows
-
-
 class CpuTrainer:
-    """Trains heads on features in memory, a thread each.
+    """Trains heads, a thread each.
 
     Parameters
     ----------
@@ -91,9 +75,11 @@ class CpuTrainer:
     """
 
     def __init__(
-        self, features: Features, classes: NDArray[np.integer], recipe: HeadRecipe
+        self, features: FeatureArray, classes: NDArray[np.integer], recipe: HeadRecipe
     ) -> None:
-        self._features: Features = features if features.flags.c_contiguous else features.copy()
+        self._features = features
+        if isinstance(features, np.ndarray) and not features.flags.c_contiguous:
+            self._features = features.copy()
         self._classes = classes
         self._recipe = recipe
         self._at_once = plan_threads(n_threads(), features.shape[2], recipe.head.hidden_units)
@@ -133,6 +119,8 @@ class CpuTrainer:
         return len(window) >= self._at_once and self._by_gram(run)
 
     def _by_gram(self, run: Sequence[HeadJob]) -> bool:
+        if not isinstance(self._features, np.ndarray):
+            return False
         budget = DEFAULT_BUDGET_BYTES // self._at_once
         return halves_the_work(self._features, run[0], self._recipe, len(run), budget)
 
@@ -144,36 +132,33 @@ class CpuTrainer:
             standard = standardization(self._features[job.train_rows, 0])
             scale[0], scale[1] = standard[0], 1.0 / standard[1]
         gram = None
-        if self._by_gram(run):
+        if isinstance(self._features, np.ndarray) and self._by_gram(run):
             with threadpool_limits(n_threads(), user_api="blas"):
                 gram = gram_of(self._features, job, scale)
         return _Images(standard, scale, gram)
 
-    def _inputs(self, job: HeadJob, images: _Images, start: HeadWeights) -> _Inputs:
+    def _inputs(self, job: HeadJob, images: _Images, kernel: F32) -> tuple[Inputs, F32]:
+        """Return what the head reads, and what stands for its hidden kernel at the start."""
         classes = np.asarray(self._classes if job.labels is None else job.labels, np.int64)
-        kernel, gram = start.w1[0], images.gram
-        if gram is None:
-            plain = self._features
-            bits = plain.view(np.uint16) if plain.dtype == np.float16 else plain
-            none = np.empty((0, kernel.shape[1]), np.float32)
-            checked = np.asarray(job.validation_rows, np.int64)
-            return _Inputs(bits, classes, images.scale, kernel.copy(), none, checked)
-        n_judged, n_vectors = gram.products.shape
-        as_it_is = np.stack([np.zeros(n_vectors, np.float32), np.ones(n_vectors, np.float32)])
-        return _Inputs(
-            gram.products[:, None],
-            gram.labels(classes),
-            as_it_is,
-            np.zeros((n_vectors, kernel.shape[1]), np.float32),
-            gram.times(kernel),
-            np.arange(n_vectors, n_judged),
-        )
+        checked = np.asarray(job.validation_rows, np.int64)
+        none = np.empty((0, kernel.shape[1]), np.float32)
+        gram, scale = images.gram, images.scale
+        if gram is not None:
+            n_vectors = gram.products.shape[1]
+            unscaled = np.stack([np.zeros(n_vectors), np.ones(n_vectors)]).astype(np.float32)
+            coefficients = np.zeros((n_vectors, kernel.shape[1]), np.float32)
+            inputs = ByGram(gram, gram.labels(classes), unscaled, gram.times(kernel))
+            return inputs, coefficients
+        if isinstance(self._features, np.ndarray):
+            return InMemory(self._features, classes, checked, scale, none), kernel.copy()
+        once = fetched(self._features, checked, np.zeros_like(checked), classes)
+        return OnDisk(self._features, classes, once, scale, none), kernel.copy()
 
     def _train(self, job: HeadJob, images: _Images) -> TrainedHead:
         recipe, gram = self._recipe, images.gram
         start = _untrained(job, images, self._features.shape[2], recipe)
-        inputs = self._inputs(job, images, start)
-        state = _state(inputs.kernel, start, batch_normalization=recipe.head.batch_normalization)
+        inputs, kernel = self._inputs(job, images, start.w1[0])
+        state = _state(kernel, start, batch_normalization=recipe.head.batch_normalization)
         settings = _settings(job, recipe)
         n_steps = -(-len(job.train_rows) // recipe.batch_size)
         units = recipe.head.hidden_units
@@ -184,16 +169,14 @@ class CpuTrainer:
         keeper = Keeper(1, recipe.epochs, recipe.head.keep)
         for epoch in range(recipe.epochs):
             images_now = batch_order(job, recipe.seed, epoch)
-            order = np.stack([images_now, self._shown[epoch][images_now]])
-            if gram is not None:
-                order = np.stack([gram.places(*order), np.zeros_like(images_now)])
+            read = inputs.epoch(images_now, self._shown[epoch][images_now])
             draws = dropout_draws(job, n_draws, recipe.seed, epoch)
             origin = (inputs.products, shares[epoch * n_steps : (epoch + 1) * n_steps + 1])
-            common = (inputs.classes, inputs.scale, state, origin)
-            trained = headkernels.train_epoch(inputs.features, order, *common, draws, settings)
+            common = (inputs.scale, state, origin)
+            trained = headkernels.train_epoch(*read, *common, draws, settings)
             checked = (np.nan, np.nan)
-            if len(inputs.checked):
-                checked = headkernels.evaluate(inputs.features, inputs.checked, *common)
+            if len(job.validation_rows):
+                checked = headkernels.evaluate(*inputs.judged(), *common)
             values = [np.array([value], np.float32) for value in (*trained, *checked)]
             keeper.record(epoch, values, _inference_weights(state, origin[1][-1:]))
         (found,) = keeper.finish([job], start)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from hcs.learn.batches import HeadJob, Rows
 from hcs.learn.headweights import F32, HeadRecipe
 
-__all__ = ["Gram", "gram_of", "halves_the_work", "shares_of_start"]
+__all__ = ["Features", "Gram", "gram_of", "halves_the_work", "shares_of_start"]
 
 Features = NDArray[np.float16] | NDArray[np.float32]
 

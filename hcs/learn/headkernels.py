@@ -341,10 +341,11 @@ def train_epoch(
 
 @_compiled
 def evaluate(
-    features: Array, images: Array, classes: Array, scale: Array, state: Array, origin: Array
+    features: Array, order: Array, classes: Array, scale: Array, state: Array, origin: Array
 ) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy of one head on view 0 of some images; see `train_epoch`."""
+    """Mean cross-entropy and accuracy of one head on some images; see :func:`train_epoch`."""
     starts, shares = origin
+    images = order[0]
     w1, b1, w2, b2, normal = state[0], state[1], state[2], state[3], state[4]
     moments = state[10]
     n_features, units = w1.shape
@@ -352,7 +353,6 @@ def evaluate(
     sums = np.empty((_EVALUATED, units), np.float32)
     products = np.empty_like(sums)
     slopes = np.empty((_EVALUATED, len(w2)), np.float32)
-    originals = np.zeros(_EVALUATED, np.int64)
     loss, right = 0.0, 0
     for first in range(0, images.size, _EVALUATED):
         rows = images[first : first + _EVALUATED]
@@ -362,7 +362,7 @@ def evaluate(
         for start in range(0, n_features, BLOCK):
             stop = min(start + BLOCK, n_features)
             x = vectors[: n * (stop - start)].reshape(n, stop - start)
-            _fetch(features, rows, originals[:n], start, scale, x)
+            _fetch(features, rows, order[1, first : first + n], start, scale, x)
             _project(x, w1[start:stop], products[:n], z)
         for i in range(n):
             for u in range(units):

@@ -35,6 +35,7 @@ from hcs.learn.batches import (
     views_of_epoch,
 )
 from hcs.learn.cpuheads import CpuTrainer
+from hcs.learn.headinputs import FeatureArray
 from hcs.learn.headweights import (
     F32,
     HeadRecipe,
@@ -58,14 +59,13 @@ __all__ = [
     "train_heads",
 ]
 
-Features = NDArray[np.float16] | NDArray[np.float32]
 Tensor = Any  # TensorFlow ships no types
 
 _VALIDATION_BATCH: Final = 128
 
 
 def train_heads(
-    features: Features,
+    features: FeatureArray,
     labels: NDArray[np.integer],
     jobs: Sequence[HeadJob],
     head: Head,
@@ -79,7 +79,7 @@ def train_heads(
 
 
 def stream_heads(
-    features: Features,
+    features: FeatureArray,
     labels: NDArray[np.integer],
     jobs: Sequence[HeadJob],
     head: Head,
@@ -102,7 +102,7 @@ def stream_heads(
     Parameters
     ----------
     features
-        ``(I, V, F)`` in memory or mapped. View 0 is the image itself, views 1..V-1 are
+        ``(I, V, F)`` in memory or on disk. View 0 is the image itself, views 1..V-1 are
         augmented: each epoch shows one of them, drawn at random (view 0 when V = 1). Validation
         uses view 0. Only rows that a job names are ever read.
     labels
@@ -142,7 +142,7 @@ def stream_heads(
 
 
 def _stream_in_step(
-    features: Features, labels: NDArray[np.integer], jobs: Sequence[HeadJob], recipe: HeadRecipe
+    features: FeatureArray, labels: NDArray[np.integer], jobs: Sequence[HeadJob], recipe: HeadRecipe
 ) -> Iterator[TrainedHead]:
     size = plan_groups(len(jobs), features.shape[2], recipe.head.hidden_units)
     for start in range(0, len(jobs), max(size, 1)):
@@ -155,13 +155,13 @@ def _stream_in_step(
 
 
 def _check(
-    features: Features,
+    features: FeatureArray,
     labels: NDArray[np.integer],
     jobs: Sequence[HeadJob],
     head: Head,
     n_classes: int,
 ) -> None:
-    if features.ndim != 3 or len(labels) != len(features):
+    if len(features.shape) != 3 or len(labels) != len(features):
         msg = f"features {features.shape} are not (images, views, features) of {len(labels)} labels"
         raise InputError(msg)
     check_jobs(jobs, len(features))
@@ -177,7 +177,7 @@ def _check(
 
 
 def _train_group(
-    features: Features, labels: NDArray[np.integer], jobs: Sequence[HeadJob], recipe: HeadRecipe
+    features: FeatureArray, labels: NDArray[np.integer], jobs: Sequence[HeadJob], recipe: HeadRecipe
 ) -> list[TrainedHead]:
     tf = load_tensorflow()
     images = used_rows(jobs)
@@ -219,7 +219,7 @@ def _localized(job: HeadJob, images: Rows) -> HeadJob:
 
 
 def _starts(
-    features: Features, jobs: Sequence[HeadJob], recipe: HeadRecipe
+    features: FeatureArray, jobs: Sequence[HeadJob], recipe: HeadRecipe
 ) -> Iterator[HeadWeights]:
     """Untrained heads; trials of one split share their standardization."""
     known: dict[bytes, tuple[F32, F32]] = {}

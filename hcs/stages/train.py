@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -23,8 +24,11 @@ from hcs.errors import InputError
 from hcs.io import bank, imageset, runs
 from hcs.io import heads as io_heads
 from hcs.io import tables as io_tables
+from hcs.io.unpacked import UnpackedFeatures, unpack
 from hcs.learn import heads
 from hcs.learn.batches import DEFAULT_BUDGET_BYTES, HeadJob
+from hcs.learn.cpuheads import n_threads
+from hcs.learn.headinputs import FeatureArray
 from hcs.learn.headweights import HeadWeights, predict_heads
 from hcs.learn.history import TrainedHead
 from hcs.learn.predictions import prediction_rows, roles_of
@@ -49,6 +53,7 @@ class GroupJob:
     config: TrainConfig
     unit_id: str
     splits: tuple[int, ...]
+    unpacked: UnpackedFeatures | None = None
 
 
 def run(config: TrainConfig, client: Client | None = None) -> StageResult:
@@ -73,18 +78,12 @@ def _run(config: TrainConfig, client: Client | None, started: float) -> StageRes
     opened = bank.open_bank(config.bank)
     frame = opened.frame
     rows = study_rows(frame, splits, config.bank)
-    _, n_views, n_features = opened.array.shape
     optimizer = config.optimizer
     at_once = optimizer.trials_at_once if isinstance(optimizer, TunedOptimizer) else 1
     # A GPU is quickest with many heads in step; a CPU trains them one by one, and small units lose
     # less to a kill and keep all workers busy to the end.
     usual = _HEADS_IN_STEP if network_resources(client) else _HEADS_ON_CPU
     splits_per_group = max(1, (config.heads_per_group or usual) // at_once)
-    loaded = len(rows) * n_views * n_features * 2
-    # Groups of heads are cut to fit their own budget; the features are read whole, and once more
-    # for the rows of the study.
-    needed = budget.NETWORK_FLOOR_BYTES + DEFAULT_BUDGET_BYTES + 3 * loaded
-    budget.check_budget(STAGE, needed, client, "take fewer views, or avg pooling")
     mark = runs.fingerprint(
         _FORMAT,
         splits_fingerprint(splits),
@@ -95,11 +94,18 @@ def _run(config: TrainConfig, client: Client | None, started: float) -> StageRes
     if not runs.as_path(config.out).exists():
         ledger.clear()
     numbers = [split.index for split in splits.splits]
-    units = []
-    for start in range(0, len(numbers), splits_per_group):
-        part = tuple(numbers[start : start + splits_per_group])
-        unit_id = f"heads-{start:04d}"
-        units.append(Unit(unit_id, runs.fingerprint(mark, part), GroupJob(config, unit_id, part)))
+    parts = [
+        tuple(numbers[start : start + splits_per_group])
+        for start in range(0, len(numbers), splits_per_group)
+    ]
+    marks = {_unit_id(part): runs.fingerprint(mark, part) for part in parts}
+    known = ledger.read_all(marks)
+    owed = any((known[name] or {}).get("fingerprint") != marks[name] for name in marks)
+    unpacked = _unpacked(opened, rows, client, ledger) if owed else None
+    units = [
+        Unit(name := _unit_id(part), marks[name], GroupJob(config, name, part, unpacked))
+        for part in parts
+    ]
     outcome = run_units(
         _train_group,
         units,
@@ -110,14 +116,52 @@ def _run(config: TrainConfig, client: Client | None, started: float) -> StageRes
     )
     made = runs.provenance(STAGE, config, {"bank": opened.fingerprint, "study": mark}, started)
     _collect(config, splits, opened, ledger, units, made)
+    if unpacked is not None:
+        runs.remove(Path(unpacked.path).parent)
     return StageResult(
         stage=STAGE,
         out=config.out,
-        summary=_summary(outcome, splits, len(rows), n_features),
+        summary=_summary(outcome, splits, len(rows), opened.array.shape[2]),
         n_run=outcome.n_run,
         n_skipped=outcome.n_skipped,
         seconds=time.time() - started,
     )
+
+
+def _unit_id(part: tuple[int, ...]) -> str:
+    """Name of the unit of some splits; groups of one run are equally long."""
+    return f"heads-{part[0]:04d}"
+
+
+def _unpacked(
+    opened: imageset.ImageSet,
+    rows: NDArray[np.intp],
+    client: Client | None,
+    ledger: runs.Ledger,
+) -> UnpackedFeatures | None:
+    """Lay the features out on disk where they do not fit in memory; None where they do.
+
+    Groups of heads are cut to fit a budget of their own.
+
+    Raises
+    ------
+    MemoryBudgetError
+        When not even one view of the images fits.
+    """
+    view = len(rows) * opened.array.shape[2] * 2
+    heads_alone = budget.NETWORK_FLOOR_BYTES + DEFAULT_BUDGET_BYTES
+    # Read whole, and once more for the rows of the study.
+    in_memory = heads_alone + 3 * view * opened.array.shape[1]
+    folder = runs.local_path(runs.as_text(ledger.part("features", "")))
+    remedy = "take fewer views, or avg pooling"
+    if folder is None or in_memory <= budget.worker_memory_bytes(client):
+        budget.check_budget(STAGE, in_memory, client, remedy)
+        return None
+    # An epoch's views, the validation images and those to standardize by, for each thread.
+    needed = heads_alone + 2 * view * n_threads()
+    budget.check_budget(STAGE, needed, client, "take avg pooling, or give workers more memory")
+    name = runs.fingerprint(opened.fingerprint, rows.tolist())
+    return unpack(opened, rows, Path(folder) / name)
 
 
 def _summary(
@@ -159,12 +203,15 @@ def study_rows(frame: pd.DataFrame, splits: Splits, where: str) -> NDArray[np.in
 class _Trainer:
     """Trains the heads that tuning asks for, and keeps the best one of every split."""
 
-    def __init__(self, config: TrainConfig, opened: imageset.ImageSet, splits: Splits) -> None:
+    def __init__(self, job: GroupJob, opened: imageset.ImageSet, splits: Splits) -> None:
+        config = job.config
         rows = study_rows(opened.frame, splits, config.bank)
         self.config = config
         self.splits = splits
         self.study = opened.frame.iloc[rows].reset_index(drop=True)
-        self.features = opened.array[...][rows]
+        self.features: FeatureArray = (
+            opened.array[...][rows] if job.unpacked is None else job.unpacked
+        )
         positions = {name: index for index, name in enumerate(splits.classes)}
         names = self.study[splits.group_by].astype(str).map(splits.label_of())
         self.labels = names.map(positions).to_numpy(np.int64)
@@ -236,7 +283,7 @@ def _train_group(job: GroupJob) -> Mapping[str, Any]:
     """Tune and train the heads of some splits; runs on a worker that may hold a GPU."""
     config = job.config
     splits = read_splits(config.splits)
-    trainer = _Trainer(config, bank.open_bank(config.bank), splits)
+    trainer = _Trainer(job, bank.open_bank(config.bank), splits)
     if isinstance(config.optimizer, TunedOptimizer):
         tune(job.splits, config.optimizer, trainer.train, seed=config.seed)
     else:
@@ -246,7 +293,7 @@ def _train_group(job: GroupJob) -> Mapping[str, Any]:
         )
     chosen = [trainer.best[split] for split in job.splits]
     weights = HeadWeights.concatenate([head.weights for head in chosen])
-    probabilities = predict_heads(trainer.features[:, 0], weights)
+    probabilities = predict_heads(trainer.features[np.arange(len(trainer.study)), 0], weights)
     rows = [
         prediction_rows(trainer.study, probabilities[index], splits, split, MODEL)
         for index, split in enumerate(job.splits)

@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 from planted_cohorts import planted
 
+from hcs.compute import budget
 from hcs.domain import tables as t
-from hcs.domain.config import Head, TrainConfig, TunedOptimizer
+from hcs.domain.config import FixedOptimizer, Head, TrainConfig, TunedOptimizer
 from hcs.domain.splits import Splits
+from hcs.errors import MemoryBudgetError
 from hcs.io import bank, imageset, runs
 from hcs.io import heads as io_heads
 from hcs.learn.headweights import HeadWeights, predict_heads
@@ -34,9 +36,9 @@ def written(folder, made, vectors, splits):
     frame = made.frame.assign(
         field_path="x", fingerprint=[f"f{n}" for n in range(len(made.frame))], valid=True
     )
-    vectors = vectors[:, None].astype(np.float16)
+    vectors = vectors.reshape(len(frame), -1, vectors.shape[-1]).astype(np.float16)
     out = folder / "bank.zarr"
-    layout = bank.layout(len(frame), 1, vectors.shape[2], len(frame))
+    layout = bank.layout(*vectors.shape, len(frame))
     treated = {"stack": {}, "weights": "planted", "weights_fingerprint": "0"}
     imageset.prepare(out, layout, frame, treated, runs.Ledger.of(out))
     imageset.write_block(out, bank.FEATURES, 0, vectors)
@@ -91,6 +93,60 @@ def test_heads_of_several_widths_predict_what_stands_in_the_table(config, made):
 
 def test_a_second_run_does_nothing(config):
     assert train.run(config).n_run == 0
+
+
+@pytest.fixture
+def little_memory(monkeypatch):
+    """Leave room for the heads, but not for the features too."""
+    room = budget.NETWORK_FLOOR_BYTES + train.DEFAULT_BUDGET_BYTES + 2**20
+    monkeypatch.setattr(budget, "worker_memory_bytes", lambda _: room)
+    return monkeypatch
+
+
+def long_views(made, folder, n_views=40, length=300):
+    """Write a bank whose views take a few MiB, one of them far less."""
+    rng = np.random.default_rng(1)
+    shape = (len(made.frame), n_views, length)
+    vectors = rng.normal(size=shape).astype(np.float16)
+    vectors[..., : made.cohort.features.shape[1]] += made.cohort.features[:, None]
+    return written(folder, made, vectors, made.splits).model_copy(
+        update={"optimizer": FixedOptimizer(learning_rate=1e-2)}
+    )
+
+
+def test_features_beyond_the_memory_are_read_from_disk(made, tmp_path, little_memory):
+    config = long_views(made, tmp_path)
+    unpacked = []
+    lay_out = train.unpack
+    little_memory.setattr(train, "unpack", lambda *given: unpacked.append(given) or lay_out(*given))
+    train.run(config)
+    (given,) = unpacked
+    assert not given[2].parent.exists(), "removed at the end"
+    little_memory.undo()
+    roomy = config.model_copy(update={"out": str(tmp_path / "roomy")})
+    train.run(roomy)
+    assert len(unpacked) == 1
+    mine, theirs = io_heads.read_heads(config.out), io_heads.read_heads(roomy.out)
+    for array in theirs:
+        np.testing.assert_allclose(mine[array], theirs[array], atol=1e-6)
+    rows = [
+        pd.read_parquet(runs.as_path(each.out) / io_heads.PREDICTIONS) for each in (config, roomy)
+    ]
+    pd.testing.assert_frame_equal(*rows, atol=1e-6)
+
+
+def test_a_finished_run_unpacks_nothing(made, tmp_path, little_memory):
+    config = long_views(made, tmp_path)
+    train.run(config)
+    little_memory.setattr(train, "unpack", None)
+    assert train.run(config).n_run == 0
+
+
+def test_not_even_a_view_fits(made, tmp_path, monkeypatch):
+    config = long_views(made, tmp_path)
+    monkeypatch.setattr(budget, "worker_memory_bytes", lambda _: 2**30)
+    with pytest.raises(MemoryBudgetError, match="avg pooling"):
+        train.run(config)
 
 
 def test_tuning_never_reads_test_clones(made, tmp_path):
