@@ -50,8 +50,14 @@ _MIN_PIXEL_FILL: Final = 0.65
 _NOISE_MARGIN: Final = 2.0
 """The opening picks low values: it loses about this many standard deviations of the noise."""
 
-_SEED_DIAMETERS: Final = 0.45
+_SEED_DIAMETERS: Final = 0.5
 """Centers of two somas lie at least this many diameters apart."""
+
+_BLOB_DIAMETERS: Final = 0.3
+"""Scale of the blobs, in soma diameters. At 0.25 counts were 4 % too high on fields of ``hcs
+simulate``, at 0.33 3 % too low; by distance alone they were 4 % too low (150 fields each)."""
+
+_DISTANCE_POWER: Final = 2
 
 _SUMMIT_DIAMETERS: Final = 1.5
 """Width of the neighborhood whose highest soma a pixel is compared with."""
@@ -127,7 +133,7 @@ def segment_somas(
     summit = ndimage.maximum_filter(opened, round(_SUMMIT_DIAMETERS * diameter), mode="nearest")
     body = opened > np.maximum(level, summit * _SUMMIT_FRACTION)
     restored = opened + _NOISE_MARGIN * noise
-    seeds = _split(body & (restored > _MIN_PIXEL_FILL * coarse), diameter)
+    seeds = _split(body & (restored > _MIN_PIXEL_FILL * coarse), coarse, diameter)
     if not seeds.any():
         return Somas(np.zeros(signal.shape, np.uint16), 0, np.zeros(signal.shape, bool))
     fill = np.bincount(seeds.ravel(), restored.ravel()) / np.maximum(
@@ -163,14 +169,22 @@ def _level(threshold: SomaThreshold, floor: float) -> float:
     return floor
 
 
-def _split(mask: NDArray[np.bool_], diameter: float) -> Labels:
-    """Label a mask, one label for every local maximum of its distance transform."""
+def _split(mask: NDArray[np.bool_], coarse: FloatPlane, diameter: float) -> Labels:
+    """Label a mask, one label for every body in it.
+
+    Bodies are local maxima of the distance to the mask's border times the response to blobs of
+    the soma's size (Lindeberg 1998, doi 10.1023/A:1008045108935). Distance alone misses the
+    smaller of two somas where blur fills the neck between them; brightness alone would cut one
+    soma along its nucleus.
+    """
     exact = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     distance = smooth(exact.astype(np.float32), 1.0)
+    blob = -ndimage.gaussian_laplace(coarse, _BLOB_DIAMETERS * diameter, mode="nearest")
+    body = np.where(mask, np.maximum(blob, 0) * distance**_DISTANCE_POWER, 0)
     window = 2 * max(1, round(diameter * _SEED_DIAMETERS)) + 1
-    summit = ndimage.maximum_filter(distance, window, mode="constant") == distance
-    markers = ndimage.label(summit & mask, np.ones((3, 3)))[0].astype(np.int32)
-    labels: Labels = watershed(-distance, markers, mask=mask)
+    summit = (ndimage.maximum_filter(body, window, mode="constant") == body) & (body > 0)
+    markers = ndimage.label(summit, np.ones((3, 3)))[0].astype(np.int32)
+    labels: Labels = watershed(-blob, markers, mask=mask)
     return labels
 
 
