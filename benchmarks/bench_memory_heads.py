@@ -27,6 +27,7 @@ from hcs.domain import tables as t
 from hcs.domain.config import FixedOptimizer, Head, TrainConfig
 from hcs.domain.splits import Group
 from hcs.io import bank, imageset, runs
+from hcs.io.unpacked import UnpackedFeatures
 from hcs.learn.splits import make_splits
 
 BASE = WORK / "memory_heads"
@@ -81,16 +82,9 @@ def train(options: argparse.Namespace, queue: multiprocessing.Queue[Any]) -> Non
     """Run ``hcs train`` and report its time and its peak memory."""
     from hcs.stages import train as stage
 
-    marks = []
-    lay_out = stage.unpack
-
-    def timed(*given: Any) -> Any:  # noqa: ANN401
-        started = time.perf_counter()
-        made = lay_out(*given)
-        marks.append(time.perf_counter() - started)
-        return made
-
-    stage.unpack = timed
+    laying, reading = [], []
+    stage.unpack = timed(stage.unpack, laying)
+    UnpackedFeatures.__getitem__ = timed(UnpackedFeatures.__getitem__, reading)  # type: ignore[method-assign]
     config = TrainConfig(
         bank=str(BASE / "bank.zarr"), splits=str(BASE / "splits.json"), out=str(BASE / "models"),
         head=Head(), optimizer=FixedOptimizer(), epochs=options.epochs,
@@ -99,7 +93,19 @@ def train(options: argparse.Namespace, queue: multiprocessing.Queue[Any]) -> Non
     stage.run(config)
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    queue.put((seconds, sum(marks), peak))
+    queue.put((seconds, sum(laying), sum(reading), peak))
+
+
+def timed(work: Any, seconds: list[float]) -> Any:  # noqa: ANN401
+    """Note how long each call takes."""
+
+    def wrapped(*given: Any) -> Any:  # noqa: ANN401
+        started = time.perf_counter()
+        made = work(*given)
+        seconds.append(time.perf_counter() - started)
+        return made
+
+    return wrapped
 
 
 def main() -> None:
@@ -115,12 +121,13 @@ def main() -> None:
     queue = context.Queue()
     process = context.Process(target=train, args=(options, queue))
     process.start()
-    seconds, laying_out, peak = queue.get()
+    seconds, laying_out, reading, peak = queue.get()
     process.join()
     n_bytes = 2 * CLONES * options.images * (1 + options.views) * LENGTH * 2
     row = {
         "features GiB": n_bytes / GIB, "peak memory GiB": peak / GIB,
         "s to lay out": laying_out, "heads": options.splits, "epochs": options.epochs,
+        "s to read, all threads": reading,
         "s a head-epoch": (seconds - laying_out) / options.splits / options.epochs,
     }  # fmt: skip
     report("bench_memory_heads", [row], ["drawn features; compiling, loading and scores included"])

@@ -19,6 +19,13 @@ def simulate(
     phenotype_strength: Annotated[
         float | None, typer.Option(min=0, help="Strength of the disease texture.")
     ] = None,
+    clone_variation: Annotated[
+        float | None,
+        typer.Option(min=0, max=3, help="How much clones differ in any class."),
+    ] = None,
+    batch_variation: Annotated[
+        float | None, typer.Option(min=0, max=3, help="How much batches differ.")
+    ] = None,
     image_px: Annotated[int | None, typer.Option(min=32, help="Image side in pixels.")] = None,
     cluster: options.Cluster = "local",
     as_json: options.AsJson = False,
@@ -36,6 +43,8 @@ def simulate(
         "images_per_clone": images_per_clone,
         "batches": batches,
         "phenotype_strength": phenotype_strength,
+        "clone_variation": clone_variation,
+        "batch_variation": batch_variation,
         "image_px": image_px,
     }
 

@@ -36,7 +36,10 @@ def test_rows_of_a_study_read_as_from_the_bank(opened, tmp_path):
     images, views = np.array([4, 0, 2, 2]), np.array([2, 1, 0, 1])
     np.testing.assert_array_equal(made[images, views], expected[images, views])
     np.testing.assert_array_equal(made[images, 0], expected[images, 0])
-    assert not isinstance(made[images, 0], np.memmap)
+    with (tmp_path / "flat" / "features").open("r+b") as file:
+        file.truncate(4 * VIEWS * LENGTH * 2)
+    with pytest.raises(InputError, match="ends before image 4"):
+        made[images, views]
 
 
 def test_a_whole_file_is_kept_and_what_was_left_beside_it_is_swept(opened, tmp_path):
