@@ -22,7 +22,21 @@ Channel = Annotated[
     str | None,
     typer.Option("--channel", help="Channel name; needed when the plate has several."),
 ]
-Plates = Annotated[list[str], typer.Argument(metavar="PLATE…", help="OME-Zarr plates.")]
+_WRITTEN = (".parquet", ".csv", ".html", ".json", ".png")
+
+
+def _plates(given: list[str]) -> list[str]:
+    """Refuse an output among the plates: it is an option, not the last argument."""
+    for path in given:
+        if path.lower().endswith(_WRITTEN):
+            msg = f"{path} is no plate; name what is to be written with --out"
+            raise typer.BadParameter(msg)
+    return given
+
+
+Plates = Annotated[
+    list[str], typer.Argument(metavar="PLATE…", help="OME-Zarr plates.", callback=_plates)
+]
 Weights = Annotated[
     str,
     typer.Option(

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hcs.learn.batches import Rows
 from hcs.learn.gram import Gram
 from hcs.learn.headweights import F32
-
-Rows = NDArray[np.int64]
 
 __all__ = ["ByGram", "FeatureArray", "InMemory", "Inputs", "OnDisk", "Reading"]
 

@@ -45,6 +45,13 @@ def test_every_command_has_help_with_an_example(command):
     assert f"hcs {command}" in result.stdout.split("Example:")[1]
 
 
+@pytest.mark.parametrize("command", ["features", "gallery", "splits", "stack"])
+def test_an_output_among_the_plates_is_named(command):
+    done = call(command, "P1.zarr", "what.parquet")
+    assert done.exit_code == 2
+    assert "what.parquet is no plate" in " ".join(done.stderr.replace("│", "").split())
+
+
 def test_unknown_command_and_option_are_usage_errors():
     assert call("nonsense").exit_code == 2
     assert call("ingest", "--nonsense").exit_code == 2
