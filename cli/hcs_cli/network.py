@@ -115,6 +115,9 @@ def train(
 ) -> None:
     """Train one new head for every split, all of them together.
 
+    Features that do not fit in memory are laid out next to OUT (as much room as they take) and
+    read from there; they are removed at the end.
+
     Example: hcs train bank.zarr splits.json --out models --trials 20 --epochs 64
     """
     from hcs_cli.running import run_stage

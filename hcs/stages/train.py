@@ -66,7 +66,9 @@ def run(config: TrainConfig, client: Client | None = None) -> StageResult:
     Raises
     ------
     NotFoundError, InputError
-        When bank or splits are missing or do not fit together.
+        When bank or splits are missing or do not fit together, or there is no room on the disk.
+    MemoryBudgetError
+        When not even one view of the images fits in memory.
     """
     started = time.time()
     with runs.locked(config.out):
