@@ -64,3 +64,9 @@ def test_one_wide_cluster_does_not_decide():
     y, x = np.mgrid[:600, :600]
     image[np.hypot(y - 500, x - 500) < 50] += 1500
     assert estimate_soma_diameter(image) == pytest.approx(20, rel=0.2)
+
+
+def test_diameters_between_the_scales_are_told_apart():
+    found = [estimate_soma_diameter(_disks(diameter)) for diameter in (20, 21, 22, 23)]
+    assert np.all(np.diff(found) > 0.4), found
+    np.testing.assert_allclose(found, [20, 21, 22, 23], rtol=0.06)
