@@ -71,6 +71,16 @@ class Outcome:
     n_run: int = 0
 
 
+def known_results(fingerprints: Mapping[str, str], ledger: Ledger) -> dict[str, Any]:
+    """Results, by unit, of those units that were finished under these very fingerprints."""
+    known = ledger.read_all(fingerprints)
+    return {
+        unit_id: record["result"]
+        for unit_id, record in known.items()
+        if record is not None and record.get("fingerprint") == fingerprints[unit_id]
+    }
+
+
 def run_units(
     work: Callable[[T], Mapping[str, Any]],
     units: Sequence[Unit[T]],
@@ -104,15 +114,8 @@ def run_units(
     WorkerError
         When a unit fails for a reason that is not hcs's own error.
     """
-    records: dict[str, dict[str, Any]] = {}
-    todo: list[Unit[T]] = []
-    known = ledger.read_all(unit.id for unit in units)
-    for unit in units:
-        record = known[unit.id]
-        if record is not None and record.get("fingerprint") == unit.fingerprint:
-            records[unit.id] = record["result"]
-        else:
-            todo.append(unit)
+    records = known_results({unit.id: unit.fingerprint for unit in units}, ledger)
+    todo = [unit for unit in units if unit.id not in records]
     outcome = Outcome(n_skipped=len(records), n_run=len(todo))
     shown = progress.current()
     shown.begin(label, len(units), outcome.n_skipped)

@@ -41,11 +41,6 @@ class UnpackedFeatures:
         """Half precision."""
         return _DTYPE
 
-    @property
-    def ndim(self) -> int:
-        """Three: images, views, features."""
-        return len(self.shape)
-
     def __len__(self) -> int:
         """Count the images."""
         return self.shape[0]

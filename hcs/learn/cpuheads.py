@@ -25,7 +25,7 @@ from hcs.learn.batches import (
 )
 from hcs.learn.gram import Gram, gram_of, halves_the_work, shares_of_start
 from hcs.learn.headinputs import ByGram, FeatureArray, InMemory, Inputs, OnDisk, fetched
-from hcs.learn.headweights import F32, HeadRecipe, HeadWeights, initial_weights, standardization
+from hcs.learn.headweights import F32, HeadRecipe, HeadWeights, standardization, untrained
 from hcs.learn.history import Keeper, TrainedHead
 
 __all__ = ["CpuTrainer", "Window", "n_threads"]
@@ -156,7 +156,8 @@ class CpuTrainer:
 
     def _train(self, job: HeadJob, images: _Images) -> TrainedHead:
         recipe, gram = self._recipe, images.gram
-        start = _untrained(job, images, self._features.shape[2], recipe)
+        n_features = self._features.shape[2]
+        start = untrained(recipe, n_features, job.split, job.trial, images.standard)
         inputs, kernel = self._inputs(job, images, start.w1[0])
         state = _state(kernel, start, batch_normalization=recipe.head.batch_normalization)
         settings = _settings(job, recipe)
@@ -188,15 +189,6 @@ class CpuTrainer:
 
 def _names_of_images(job: HeadJob) -> tuple[bytes, bytes]:
     return job.train_rows.tobytes(), job.validation_rows.tobytes()
-
-
-def _untrained(job: HeadJob, images: _Images, n_features: int, recipe: HeadRecipe) -> HeadWeights:
-    key = (recipe.seed, job.split, job.trial)
-    start = initial_weights(recipe.head, n_features, recipe.n_classes, key)
-    if images.standard is None:
-        return start
-    mean, scale = images.standard
-    return replace(start, mean=mean[None], scale=scale[None])
 
 
 def _settings(job: HeadJob, recipe: HeadRecipe) -> F32:

@@ -182,12 +182,13 @@ def _keep(draws: Array, first: int, threshold: int, factor: float, keep: Array) 
 
 
 @_compiled
-def _begin(sums: Array, images: Array, starts: Array, share: float) -> None:
+def _begin(sums: Array, images: Array, origin: Array, step: int) -> None:
     """Set sums to 0, or with inner products to the share that is left of the kernel's start."""
+    starts, shares = origin
     sums[:] = _ZERO
     if starts.size:
         for i in range(images.size):
-            sums[i] = share * starts[images[i]]
+            sums[i] = shares[step] * starts[images[i]]
 
 
 @_compiled
@@ -319,9 +320,8 @@ def train_epoch(
     scratch = (hidden, back, scores, slopes, *by_weights, np.empty_like(normal))
     loss, right = 0.0, 0
     buffers = (vectors, np.empty_like(vectors), gradient, products, sums, following)
-    starts, shares = origin
     images, n_images = order[0], order.shape[1]
-    _begin(sums, images[:batch], starts, shares[0] if starts.size else _ZERO)
+    _begin(sums, images[:batch], origin, 0)
     _first_sums(features, order[:, :batch], scale, w1, buffers)
     for step, first in enumerate(range(0, n_images, batch)):
         end, after = min(first + batch, n_images), first + 2 * batch
@@ -332,8 +332,8 @@ def train_epoch(
         lost, found = _step(buffers[4][:n], targets, state, kept[:n], scratch, settings)
         loss += lost
         right += found
-        _begin(buffers[5], images[end:after], starts, shares[step + 1] if starts.size else _ZERO)
-        owners, coming = now[: n if starts.size else 0], order[:, end:after]
+        _begin(buffers[5], images[end:after], origin, step + 1)
+        owners, coming = now[: n if origin[0].size else 0], order[:, end:after]
         _move_blocks(features, owners, coming, scale, state, back[:n], buffers, settings)
         buffers = (buffers[1], buffers[0], gradient, products, buffers[5], buffers[4])
     return loss / n_images, right / n_images
@@ -344,7 +344,6 @@ def evaluate(
     features: Array, order: Array, classes: Array, scale: Array, state: Array, origin: Array
 ) -> tuple[float, float]:
     """Mean cross-entropy and accuracy of one head on some images; see :func:`train_epoch`."""
-    starts, shares = origin
     images = order[0]
     w1, b1, w2, b2, normal = state[0], state[1], state[2], state[3], state[4]
     moments = state[10]
@@ -358,7 +357,7 @@ def evaluate(
         rows = images[first : first + _EVALUATED]
         n = rows.size
         z = sums[:n]
-        _begin(z, rows, starts, shares[-1] if starts.size else _ZERO)
+        _begin(z, rows, origin, -1)
         for start in range(0, n_features, BLOCK):
             stop = min(start + BLOCK, n_features)
             x = vectors[: n * (stop - start)].reshape(n, stop - start)

@@ -40,9 +40,9 @@ from hcs.learn.headweights import (
     F32,
     HeadRecipe,
     HeadWeights,
-    initial_weights,
     predict_heads,
     standardization,
+    untrained,
 )
 from hcs.learn.history import History, Keeper, TrainedHead
 from hcs.learn.lockstep import Options, compiled, inference_weights, initial_state
@@ -224,15 +224,10 @@ def _starts(
     """Untrained heads; trials of one split share their standardization."""
     known: dict[bytes, tuple[F32, F32]] = {}
     for job in jobs:
-        key = (recipe.seed, job.split, job.trial)
-        fresh = initial_weights(recipe.head, features.shape[2], recipe.n_classes, key)
-        if recipe.head.standardize:
-            name = job.train_rows.tobytes()
-            if name not in known:
-                known[name] = standardization(features[job.train_rows, 0])
-            mean, scale = known[name]
-            fresh = replace(fresh, mean=mean[None], scale=scale[None])
-        yield fresh
+        name = job.train_rows.tobytes()
+        if recipe.head.standardize and name not in known:
+            known[name] = standardization(features[job.train_rows, 0])
+        yield untrained(recipe, features.shape[2], job.split, job.trial, known.get(name))
 
 
 def _settings(jobs: Sequence[HeadJob], head: Head, start: HeadWeights) -> dict[str, Tensor]:

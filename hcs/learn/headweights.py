@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
@@ -159,6 +159,21 @@ def initial_weights(
         drawn("output", units, n_classes),
         np.zeros((1, n_classes), np.float32),
     )
+
+
+def untrained(
+    recipe: HeadRecipe, n_features: int, split: int, trial: int, standard: tuple[F32, F32] | None
+) -> HeadWeights:
+    """One head of a split and trial before training, with its standardization where there is one.
+
+    ``standard`` is what :func:`standardization` gives.
+    """
+    key = (recipe.seed, split, trial)
+    start = initial_weights(recipe.head, n_features, recipe.n_classes, key)
+    if standard is None:
+        return start
+    mean, scale = standard
+    return replace(start, mean=mean[None], scale=scale[None])
 
 
 def standardization(vectors: NDArray[np.floating]) -> tuple[F32, F32]:

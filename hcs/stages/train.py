@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hcs.compute import budget
 from hcs.compute.client import network_resources
-from hcs.compute.units import Outcome, Unit, run_units
+from hcs.compute.units import Outcome, Unit, known_results, run_units
 from hcs.domain import tables
 from hcs.domain.config import TrainConfig, TunedOptimizer
 from hcs.domain.results import StageResult
@@ -44,6 +44,8 @@ MODEL: Final = "cnn"
 _FORMAT: Final = 1
 _HEADS_IN_STEP: Final = 64
 _HEADS_ON_CPU: Final = 10
+_UNPACKED: Final = ("features", "")
+"""Part of the ledger that holds features which do not fit in memory."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,7 @@ def _run(config: TrainConfig, client: Client | None, started: float) -> StageRes
         for start in range(0, len(numbers), splits_per_group)
     ]
     marks = {_unit_id(part): runs.fingerprint(mark, part) for part in parts}
-    known = ledger.read_all(marks)
-    owed = any((known[name] or {}).get("fingerprint") != marks[name] for name in marks)
+    owed = len(known_results(marks, ledger)) < len(marks)
     unpacked = _unpacked(opened, rows, client, ledger) if owed else None
     units = [
         Unit(name := _unit_id(part), marks[name], GroupJob(config, name, part, unpacked))
@@ -118,8 +119,7 @@ def _run(config: TrainConfig, client: Client | None, started: float) -> StageRes
     )
     made = runs.provenance(STAGE, config, {"bank": opened.fingerprint, "study": mark}, started)
     _collect(config, splits, opened, ledger, units, made)
-    if unpacked is not None:
-        runs.remove(Path(unpacked.path).parent)
+    runs.remove(ledger.part(*_UNPACKED))
     return StageResult(
         stage=STAGE,
         out=config.out,
@@ -154,7 +154,7 @@ def _unpacked(
     heads_alone = budget.NETWORK_FLOOR_BYTES + DEFAULT_BUDGET_BYTES
     # Read whole, and once more for the rows of the study.
     in_memory = heads_alone + 3 * view * opened.array.shape[1]
-    folder = runs.local_path(runs.as_text(ledger.part("features", "")))
+    folder = runs.local_path(runs.as_text(ledger.part(*_UNPACKED)))
     remedy = "take fewer views, or avg pooling"
     if folder is None or in_memory <= budget.worker_memory_bytes(client):
         budget.check_budget(STAGE, in_memory, client, remedy)

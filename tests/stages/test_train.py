@@ -139,7 +139,10 @@ def test_a_finished_run_unpacks_nothing(made, tmp_path, little_memory):
     config = long_views(made, tmp_path)
     train.run(config)
     little_memory.setattr(train, "unpack", None)
+    left = tmp_path / "models.hcs" / "parts" / "features"
+    left.mkdir()  # of a run that was killed at its very end
     assert train.run(config).n_run == 0
+    assert not left.exists()
 
 
 def test_not_even_a_view_fits(made, tmp_path, monkeypatch):
