@@ -22,13 +22,14 @@ import pandas as pd
 from scipy import ndimage
 
 from benchmarks._table import WORK, report
-from hcs.domain import tables as t
-from hcs.domain.config import Backbone, EmbedConfig
-from hcs.io import imageset, runs
+from hcs.domain import columns as col
+from hcs.domain.config.stages import Backbone, EmbedConfig
+from hcs.io import imageset
 from hcs.io import stack as io_stack
+from hcs.io.runs.ledger import Ledger
 
 if TYPE_CHECKING:
-    from hcs.learn.backbone import Embedder
+    from hcs.learn.network.backbone import Embedder
 
 BASE = WORK / "bank"
 BATCH, VIEWS = 16, 3
@@ -43,12 +44,12 @@ def write_stack(side: int, n_images: int) -> str:
     pixels = np.clip(63 + 40 * smooth / smooth.std(), 0, 255).astype(np.uint8)
     frame = pd.DataFrame(
         {
-            t.PLATE: "P1", t.WELL: "A01", t.SITE: np.arange(n_images), t.CLONE: "C1",
-            t.FINGERPRINT: [f"f{i}" for i in range(n_images)], imageset.VALID: True,
+            col.PLATE: "P1", col.WELL: "A01", col.SITE: np.arange(n_images), col.CLONE: "C1",
+            col.FINGERPRINT: [f"f{i}" for i in range(n_images)], imageset.VALID: True,
         }
     )  # fmt: skip
     imageset.prepare(
-        path, io_stack.layout(n_images, side, 32), frame, {}, runs.Ledger.of(path)
+        path, io_stack.layout(n_images, side, 32), frame, {}, Ledger.of(path)
     )  # fmt: skip
     for start in range(0, n_images, 32):
         imageset.write_block(path, io_stack.IMAGES, start, pixels[start : start + 32])
@@ -67,7 +68,7 @@ def forward_flops(base: Any) -> float:  # noqa: ANN401 -- keras ships no types
 
 def matrix_rate() -> float:
     """Operations per second of a float32 matrix product of 3,072², the best of five."""
-    from hcs.learn.backbone import load_tensorflow
+    from hcs.learn.network.backbone import load_tensorflow
 
     tf = load_tensorflow()
     side = 3072
@@ -89,7 +90,7 @@ def bare(embedder: Embedder, batch: np.ndarray, n_batches: int) -> np.ndarray:
 
 
 def one_size(side: int, rounds: int, weights: str) -> list[dict[str, Any]]:
-    from hcs.learn.backbone import build_base, load_embedder
+    from hcs.learn.network.backbone import build_base, load_embedder
     from hcs.stages import embed
 
     n_images = IMAGES.get(side, 64)

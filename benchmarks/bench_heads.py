@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks._table import report
-from hcs.domain.config import Head
+from hcs.domain.config.stages import Head
 
 TRAIN, VALIDATION = 4500, 1350
 HEAD = Head(hidden_units=256, dropout=0.5, l2=1e-4)
@@ -69,8 +69,8 @@ def memory_mib() -> float:
 def at_once(case: Case, _jit: bool) -> dict[str, float]:
     """Train the heads together; compiling, which is done once in all, is timed apart."""
     os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp()  # compiled anew, as on a new machine
-    from hcs.learn.backbone import load_tensorflow
-    from hcs.learn.heads import HeadJob, stream_heads
+    from hcs.learn.heads.training import HeadJob, stream_heads
+    from hcs.learn.network.backbone import load_tensorflow
 
     load_tensorflow()
     features, labels = data(case)
@@ -95,7 +95,7 @@ def at_once(case: Case, _jit: bool) -> dict[str, float]:
 
 def keras_fits(case: Case, jit: bool) -> dict[str, float]:
     """Fit a few heads one after the other; return the first and the shortest other epoch."""
-    from hcs.learn.backbone import load_tensorflow
+    from hcs.learn.network.backbone import load_tensorflow
 
     load_tensorflow()
     import keras

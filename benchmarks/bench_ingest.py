@@ -43,13 +43,14 @@ import tifffile
 
 from benchmarks._table import RESULTS, WORK, report
 from hcs.compute.client import open_client, worker_environment
-from hcs.domain import ngff, tables
-from hcs.domain.config import IngestConfig, LocalCluster
+from hcs.domain import columns as col
+from hcs.domain import ngff
+from hcs.domain.config.stages import IngestConfig, LocalCluster
 from hcs.domain.plate import Channel
 from hcs.domain.wells import PlateFormat
-from hcs.io import plate, plate_tables, shards
+from hcs.io.plates import plate, plate_tables, shards
 from hcs.ops import intensity
-from hcs.report.plate_picture import draw_plate
+from hcs.report.charts.plate_picture import draw_plate
 from hcs.stages import ingest
 
 ROUNDS = 3
@@ -270,8 +271,8 @@ def bench_overview(notes: list[str]) -> list[dict[str, Any]]:
             path = f"{well.path}/{site}"
             pictures = [(levels[0], pixels), (levels[1], small)]
             plate.write_image(out, path, described, pictures, AXES)
-            key = {tables.PLATE: "overview", tables.WELL: well.name, tables.SITE: site + 1}
-            rows.append({**key, tables.FIELD_PATH: path, tables.FINGERPRINT: path})
+            key = {col.PLATE: "overview", col.WELL: well.name, col.SITE: site + 1}
+            rows.append({**key, col.FIELD_PATH: path, col.FINGERPRINT: path})
         plate.write_well(out, well, [str(site) for site in range(9)])
     plate_tables.write_plate_table(out, plate_tables.IMAGES, pd.DataFrame(rows))
     picture = out.with_suffix(".png")

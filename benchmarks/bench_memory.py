@@ -20,7 +20,7 @@ import tifffile
 
 from benchmarks._table import WORK, report
 from hcs.compute.client import open_client
-from hcs.domain.config import FeaturesConfig, IngestConfig, LocalCluster
+from hcs.domain.config.stages import FeaturesConfig, IngestConfig, LocalCluster
 from hcs.domain.wells import PlateFormat
 from hcs.stages import features, ingest
 

@@ -23,12 +23,13 @@ import numpy as np
 import pandas as pd
 
 from benchmarks._table import WORK, report
-from hcs.domain import tables as t
-from hcs.domain.config import FixedOptimizer, Head, TrainConfig
+from hcs.domain import columns as col
+from hcs.domain.config.stages import FixedOptimizer, Head, TrainConfig
 from hcs.domain.splits import Group
-from hcs.io import bank, imageset, runs
+from hcs.io import bank, imageset
+from hcs.io.runs.ledger import Ledger
 from hcs.io.unpacked import UnpackedFeatures
-from hcs.learn.splits import make_splits
+from hcs.learn.splits.drawing import make_splits
 
 BASE = WORK / "memory_heads"
 CLONES, LENGTH, SHARD = 15, 8 * 8 * 512, 4
@@ -42,19 +43,19 @@ def write_bank(options: argparse.Namespace) -> None:
     label = np.array(["als", "control"])[clone % 2]
     frame = pd.DataFrame(
         {
-            t.PLATE: "P1", t.WELL: "A01", t.SITE: np.arange(n), t.DIAGNOSIS: label,
-            t.CLONE: [f"C{number:02d}" for number in clone],
-            t.FINGERPRINT: [f"f{number}" for number in range(n)], imageset.VALID: True,
+            col.PLATE: "P1", col.WELL: "A01", col.SITE: np.arange(n), col.DIAGNOSIS: label,
+            col.CLONE: [f"C{number:02d}" for number in clone],
+            col.FINGERPRINT: [f"f{number}" for number in range(n)], imageset.VALID: True,
         }
     )  # fmt: skip
     groups = [
-        Group(name=f"C{number:02d}", label=str(part[t.DIAGNOSIS].iloc[0]), n_images=len(part))
+        Group(name=f"C{number:02d}", label=str(part[col.DIAGNOSIS].iloc[0]), n_images=len(part))
         for number, part in frame.groupby(clone)
     ]
     splits = make_splits(
         groups,
-        group_by=t.CLONE,
-        label=t.DIAGNOSIS,
+        group_by=col.CLONE,
+        label=col.DIAGNOSIS,
         positive="als",
         n_splits=options.splits,
         train=10,
@@ -67,7 +68,7 @@ def write_bank(options: argparse.Namespace) -> None:
     out = BASE / "bank.zarr"
     layout = bank.layout(n, 1 + options.views, LENGTH, SHARD)
     treated = {"stack": {}, "weights": "drawn", "weights_fingerprint": "0"}
-    imageset.prepare(out, layout, frame, treated, runs.Ledger.of(out))
+    imageset.prepare(out, layout, frame, treated, Ledger.of(out))
     imageset.write_provenance(out, {"config": {"backbone": {}}})
     rng = np.random.default_rng(0)
     for start in range(0, n, SHARD):

@@ -117,7 +117,7 @@ def _cached(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def _measured(plan: FieldPlan) -> dict[str, Any]:
-    from hcs.domain.config import MorphologyConfig
+    from hcs.domain.config.stages import MorphologyConfig
     from hcs.ops.morphology import measure_field
 
     image, truth = draw_field(plan)

@@ -27,7 +27,8 @@ from zarr.storage import FsspecStore
 
 from benchmarks._table import report
 from hcs.domain import ngff
-from hcs.io import objects, shards
+from hcs.io.files import objects
+from hcs.io.plates import shards
 
 SIDE = 1024
 BUCKET = "bench"

@@ -35,16 +35,17 @@ import psutil
 import tifffile
 
 from benchmarks._table import WORK, report
-from hcs.domain import tables as t
-from hcs.domain.config import Backbone, Head, IngestConfig, LocalCluster, PredictConfig
+from hcs.domain import columns as col
+from hcs.domain.config.stages import Backbone, Head, IngestConfig, LocalCluster, PredictConfig
 from hcs.domain.splits import Group
 from hcs.domain.wells import PlateFormat
 from hcs.io import heads as io_heads
-from hcs.io import runs
-from hcs.learn.headweights import HeadWeights, initial_weights, predict_heads
-from hcs.learn.predictions import rows_of_all_heads
-from hcs.learn.splits import make_splits
-from hcs.learn.weights import resolve_weights
+from hcs.io.files.atomic import remove, write_bytes, write_json
+from hcs.io.files.paths import sidecar
+from hcs.learn.heads.weights import HeadWeights, initial_weights, predict_heads
+from hcs.learn.network.weights import resolve_weights
+from hcs.learn.scores.predictions import rows_of_all_heads
+from hcs.learn.splits.drawing import make_splits
 
 BASE = WORK / "predict"
 ROUNDS = 5
@@ -94,7 +95,7 @@ def write_models(n_heads: int, image_px: int) -> Path:
         for i in range(15)
     ]
     splits = make_splits(
-        groups, group_by=t.CLONE, label=t.DIAGNOSIS, positive="ALS", n_splits=max(n_heads, 8),
+        groups, group_by=col.CLONE, label=col.DIAGNOSIS, positive="ALS", n_splits=max(n_heads, 8),
         train=10, validation=3, test=2, seed=0,
     )  # fmt: skip
     if n_heads < len(splits.splits):
@@ -105,7 +106,7 @@ def write_models(n_heads: int, image_px: int) -> Path:
     stacked = HeadWeights.concatenate(parts)
     names = ("w1", "b1", "w2", "b2")
     io_heads.write_heads(folder, {name: getattr(stacked, name) for name in names})
-    runs.write_bytes(folder / io_heads.SPLITS, splits.to_json().encode())
+    write_bytes(folder / io_heads.SPLITS, splits.to_json().encode())
     base = Backbone(weights="random")
     found = resolve_weights(base)
     manifest = {
@@ -115,7 +116,7 @@ def write_models(n_heads: int, image_px: int) -> Path:
         "weights_fingerprint": found.fingerprint,
         "provenance": {"inputs": {"heads": n_heads}},
     }
-    runs.write_json(folder / io_heads.MANIFEST, manifest)
+    write_json(folder / io_heads.MANIFEST, manifest)
     return folder
 
 
@@ -123,7 +124,7 @@ def write_models(n_heads: int, image_px: int) -> Path:
 
 
 def cost(n_wells: int = 96, side: int = 512, image_px: int = 256) -> None:
-    from hcs.learn.backbone import load_embedder
+    from hcs.learn.network.backbone import load_embedder
     from hcs.stages import predict
     from hcs.stages.stack import images_of, normalized
 
@@ -136,7 +137,7 @@ def cost(n_wells: int = 96, side: int = 512, image_px: int = 256) -> None:
     rows = []
     for number in range(ROUNDS):
         out = BASE / f"cost{number}.parquet"
-        runs.remove(runs.sidecar(out))  # of an earlier start: finished work would be skipped
+        remove(sidecar(out))  # of an earlier start: finished work would be skipped
         started, cpu = time.perf_counter(), time.process_time()
         embedder.features(images)
         bare, bare_cpu = time.perf_counter() - started, time.process_time() - cpu
@@ -163,14 +164,16 @@ def cost(n_wells: int = 96, side: int = 512, image_px: int = 256) -> None:
 
 
 def heads(image_px: int = 256, n_images: int = 64) -> None:
-    from hcs.io import tables as io_tables
-    from hcs.learn.backbone import load_embedder
+    from hcs.io.files import parquet
+    from hcs.learn.network.backbone import load_embedder
     from hcs.stages.splits import read_splits
 
     embedder = load_embedder(Backbone(weights="random"), image_px, 16)
     images = np.random.default_rng(0).integers(0, 255, (n_images, image_px, image_px), np.uint8)
     embedder.features(images[:16])
-    frame = pd.DataFrame({t.PLATE: "P", t.WELL: "A01", t.SITE: range(n_images), t.CLONE: "ALS1"})
+    frame = pd.DataFrame(
+        {col.PLATE: "P", col.WELL: "A01", col.SITE: range(n_images), col.CLONE: "ALS1"}
+    )
     folders = {n: write_models(n, image_px) for n in (1, 55)}
     loaded = {
         n: (HeadWeights(**io_heads.read_heads(path)), read_splits(path / io_heads.SPLITS))
@@ -190,7 +193,7 @@ def heads(image_px: int = 256, n_images: int = 64) -> None:
             started = time.perf_counter()
             scores = predict_heads(features, weights)
             table = rows_of_all_heads(frame, scores, few, "cnn")
-            io_tables.write_table(BASE / "part.parquet", table)
+            parquet.write_table(BASE / "part.parquet", table)
             seconds[n] = time.perf_counter() - started
         more = seconds[55] - seconds[1]
         rows.append(
@@ -241,7 +244,7 @@ def one_memory(models: str, count: int, queue: multiprocessing.Queue[Any]) -> No
     with open_client(LocalCluster(n_workers=2)) as client:
         assert client is not None
         out = str(BASE / f"memory{count}.parquet")
-        runs.remove(runs.sidecar(out))
+        remove(sidecar(out))
         predict.run(PredictConfig(models=models, plates=plates, out=out), client)
         worker = max(client.run(peak_mib).values())
     row = {"plates": count, "images": 6 * count, "worker MiB": worker, "command MiB": peak_mib()}

@@ -26,8 +26,8 @@ import pandas as pd
 from sklearn.metrics import average_precision_score
 
 from benchmarks._table import report
-from hcs.domain import tables as t
-from hcs.domain.screening import (
+from hcs.domain import columns as col
+from hcs.domain.config.screening import (
     BScore,
     EmpiricalCall,
     HitsOptions,
@@ -37,8 +37,8 @@ from hcs.domain.screening import (
 )
 from hcs.domain.wells import PlateFormat
 from hcs.screen.aggregate import well_scores
+from hcs.screen.curves.logistic import fit_curve, log_logistic
 from hcs.screen.hits import call_hits
-from hcs.screen.logistic import fit_curve, log_logistic
 from hcs.screen.replicates import call_compounds
 
 WELLS = PlateFormat.WELLS_384.wells()
@@ -75,14 +75,14 @@ def simulated_screen(
     compounds = np.array([f"C{i}" for i in range(len(WELLS) * max(n_plates // 3, 1))], dtype=object)
     return pd.DataFrame(
         {
-            t.MODEL: "cnn",
-            t.PLATE: np.repeat(plates, len(WELLS)),
-            t.WELL: np.tile(names, n_plates),
-            t.BATCH: np.repeat(np.arange(n_plates) // 20, len(WELLS)),
-            t.PERT_TYPE: kind.astype(object),
-            t.COMPOUND: np.where(kind == "trt", compounds[np.arange(n) % compounds.size], None),
-            t.SCORE: score,
-            t.N_CELLS: np.where(dead, 2.0, rng.poisson(40, n)),
+            col.MODEL: "cnn",
+            col.PLATE: np.repeat(plates, len(WELLS)),
+            col.WELL: np.tile(names, n_plates),
+            col.BATCH: np.repeat(np.arange(n_plates) // 20, len(WELLS)),
+            col.PERT_TYPE: kind.astype(object),
+            col.COMPOUND: np.where(kind == "trt", compounds[np.arange(n) % compounds.size], None),
+            col.SCORE: score,
+            col.N_CELLS: np.where(dead, 2.0, rng.poisson(40, n)),
             "planted": is_hit,
         }
     )
@@ -90,7 +90,7 @@ def simulated_screen(
 
 def speed(choice: str, n_plates: int, queue: multiprocessing.Queue[Any]) -> None:
     images = simulated_screen(0, n_plates).drop(columns="planted")
-    images[t.SCORE] = images[t.SCORE].clip(0.001, 0.999)  # probabilities, for the log-odds
+    images[col.SCORE] = images[col.SCORE].clip(0.001, 0.999)  # probabilities, for the log-odds
     start, start_cpu = time.perf_counter(), time.process_time()
     wells = well_scores(images, CHOICES[choice])
     scored = time.perf_counter()
@@ -132,11 +132,11 @@ def rightness(
     for seed in range(n_screens):
         table = simulated_screen(seed, n_plates, rescue)
         hits, quality, _ = call_hits(table, options)
-        treated = hits[hits[t.PERT_TYPE] == "trt"]
-        living = treated[~treated[t.TOXIC]]
-        precision.append(average_precision_score(living["planted"], -living[t.ROBUST_Z]))
-        power.append(treated.loc[treated["planted"], t.HIT].mean())
-        called = treated[treated[t.HIT]]
+        treated = hits[hits[col.PERT_TYPE] == "trt"]
+        living = treated[~treated[col.TOXIC]]
+        precision.append(average_precision_score(living["planted"], -living[col.ROBUST_Z]))
+        power.append(treated.loc[treated["planted"], col.HIT].mean())
+        called = treated[treated[col.HIT]]
         false.append((~called["planted"]).mean() if len(called) else 0.0)
         before.append((quality[["row_p", "column_p"]] > 0.05).mean().min())
         after.append((quality[["corrected_row_p", "corrected_column_p"]] > 0.05).mean().min())
@@ -158,15 +158,15 @@ def replicates(n_screens: int) -> dict[str, Any]:
     wells, compounds, false = [], [], []
     for seed in range(n_screens):
         table = simulated_screen(seed, 9, rescue=0.0)
-        planted = table[t.COMPOUND].isin([f"C{i}" for i in range(0, 384 * 3, 20)])
-        table.loc[planted, t.SCORE] -= 0.2
+        planted = table[col.COMPOUND].isin([f"C{i}" for i in range(0, 384 * 3, 20)])
+        table.loc[planted, col.SCORE] -= 0.2
         hits, _, _ = call_hits(table, options)
         called = call_compounds(hits, options)
-        names = set(table.loc[planted, t.COMPOUND])
-        is_planted = called[t.COMPOUND].isin(names)
-        wells.append(hits.loc[planted, t.HIT].mean())
-        compounds.append(called.loc[is_planted, t.HIT].mean())
-        false.append((~is_planted[called[t.HIT]]).mean() if called[t.HIT].any() else 0.0)
+        names = set(table.loc[planted, col.COMPOUND])
+        is_planted = called[col.COMPOUND].isin(names)
+        wells.append(hits.loc[planted, col.HIT].mean())
+        compounds.append(called.loc[is_planted, col.HIT].mean())
+        false.append((~is_planted[called[col.HIT]]).mean() if called[col.HIT].any() else 0.0)
     return {
         "statistics": "b-score, 3 replicates by Stouffer",
         "plates": 9,

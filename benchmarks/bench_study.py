@@ -27,8 +27,8 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from benchmarks._table import WORK, report
-from hcs.domain import tables as t
-from hcs.domain.config import (
+from hcs.domain import columns as col
+from hcs.domain.config.stages import (
     Backbone,
     EmbedConfig,
     FixedOptimizer,
@@ -103,10 +103,10 @@ def ours(options: argparse.Namespace) -> dict[str, float]:
 
 def auc_of_heads(splits: Splits) -> list[float]:
     rows = pd.read_parquet(BASE / "models" / io_heads.PREDICTIONS)
-    rows = rows[rows[t.ROLE] == t.Role.TEST.value]
+    rows = rows[rows[col.ROLE] == col.Role.TEST.value]
     return [
-        float(roc_auc_score(part[t.DIAGNOSIS] == splits.positive, part[t.SCORE]))
-        for _, part in sorted(rows.groupby(t.SPLIT))
+        float(roc_auc_score(part[col.DIAGNOSIS] == splits.positive, part[col.SCORE]))
+        for _, part in sorted(rows.groupby(col.SPLIT))
     ]
 
 
@@ -115,17 +115,17 @@ class Recipe:
 
     def __init__(self, options: argparse.Namespace, splits: Splits) -> None:
         from hcs.io.stack import open_stack
-        from hcs.learn.headweights import HeadWeights
+        from hcs.learn.heads.weights import HeadWeights
 
         opened = open_stack(BASE / "stack.zarr")
         self.options, self.splits = options, splits
         self.images = opened.read(0, opened.n_images)[..., None]
-        self.clones = opened.frame[t.CLONE].astype(str)
+        self.clones = opened.frame[col.CLONE].astype(str)
         names = self.clones.map(splits.label_of())
         self.labels = (names == splits.positive).to_numpy(np.int64)
         self.scales = HeadWeights(**io_heads.read_heads(BASE / "models"))
 
-    def rows(self, split: int, role: t.Role) -> np.ndarray:
+    def rows(self, split: int, role: col.Role) -> np.ndarray:
         """Images of a role."""
         return np.flatnonzero(self.clones.map(self.splits.role_of(split)) == role.value)
 
@@ -133,7 +133,7 @@ class Recipe:
         """Build the whole model."""
         import keras
 
-        from hcs.learn.backbone import build_base
+        from hcs.learn.network.backbone import build_base
 
         base = build_base(Backbone(weights=self.options.weights), self.options.px)
         layers = keras.layers
@@ -166,14 +166,14 @@ class Recipe:
         keras.utils.set_random_seed(split)
         started = time.perf_counter()
         model = self.model(split)
-        train, checked = (self.rows(split, role) for role in (t.Role.TRAIN, t.Role.VALIDATION))
+        train, checked = (self.rows(split, role) for role in (col.Role.TRAIN, col.Role.VALIDATION))
         model.fit(
             self.images[train].astype(np.float32), self.labels[train], batch_size=BATCH,
             epochs=self.options.epochs, verbose=0,
             validation_data=(self.images[checked].astype(np.float32), self.labels[checked]),
         )  # fmt: skip
         seconds = time.perf_counter() - started
-        test = self.rows(split, t.Role.TEST)
+        test = self.rows(split, col.Role.TEST)
         scores = model.predict(self.images[test].astype(np.float32), verbose=0)[:, 1]
         keras.backend.clear_session()
         return seconds, float(roc_auc_score(self.labels[test], scores))
@@ -213,9 +213,9 @@ def study(options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[dict[
     shown = sum(
         len(recipe.rows(split.index, role))
         for split in splits.splits
-        for role in (t.Role.TRAIN, t.Role.VALIDATION)
+        for role in (col.Role.TRAIN, col.Role.VALIDATION)
     )
-    trained = sum(len(recipe.rows(split.index, t.Role.TRAIN)) for split in splits.splits)
+    trained = sum(len(recipe.rows(split.index, col.Role.TRAIN)) for split in splits.splits)
     fits = []
     cpu = time.process_time()
     for split in splits.splits:

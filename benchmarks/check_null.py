@@ -25,13 +25,13 @@ import yaml
 from sklearn.metrics import roc_auc_score
 
 from benchmarks._table import WORK, report
-from hcs.domain import tables as t
-from hcs.domain.config import FixedOptimizer, Head
+from hcs.domain import columns as col
+from hcs.domain.config.stages import FixedOptimizer, Head
 from hcs.domain.evaluation import Evaluation, Metric, Unit
 from hcs.domain.splits import Splits
 from hcs.io import bank
-from hcs.learn.heads import HeadJob, stream_heads
-from hcs.learn.headweights import predict_heads
+from hcs.learn.heads.training import HeadJob, stream_heads
+from hcs.learn.heads.weights import predict_heads
 
 BASE = WORK / "null"
 HEAD, OPTIMIZER, BATCH = Head(), FixedOptimizer(), 32
@@ -65,7 +65,7 @@ def leaky_aucs(options: argparse.Namespace) -> list[float]:
     splits = Splits.read_json((BASE / "study" / "splits.json").read_text())
     opened = bank.open_bank(str(BASE / "study" / "bank.zarr"))
     features = opened.array[...]
-    labels = (opened.frame[t.DIAGNOSIS] == splits.positive).to_numpy(np.int64)
+    labels = (opened.frame[col.DIAGNOSIS] == splits.positive).to_numpy(np.int64)
     rng = np.random.default_rng(options.seed)
     share = (splits.counts.validation + splits.counts.test) / options.clones
     tested = [rng.random(len(labels)) < share for _ in range(options.leaky_splits)]

@@ -38,7 +38,7 @@ def cohorts() -> None:
 
 def _measured(preset: str, folder: Path) -> pd.DataFrame:
     """Draw, ingest and measure; one row a field, truth beside features."""
-    from hcs.domain.config import FeaturesConfig, IngestConfig, SimulateConfig
+    from hcs.domain.config.stages import FeaturesConfig, IngestConfig, SimulateConfig
     from hcs.simulate.run import TRUTH_IMAGES
     from hcs.simulate.run import run as simulate
     from hcs.stages import features, ingest

@@ -38,7 +38,7 @@ class _Objects:
 
 def nuclei(data: Path) -> None:
     """Compare nuclei with masks, and with CellProfiler's table where that is the truth."""
-    from hcs.ops.nuclei import segment_nuclei
+    from hcs.ops.somas.nuclei import segment_nuclei
 
     rows = [_against_mask(*given, segment_nuclei(given[1])) for given in _masks(data)]
     rows.append(_against_table(data / "cytotable/tests/data/cellprofiler/ExampleHuman"))
@@ -105,7 +105,7 @@ def _against_mask(
 
 
 def _against_table(folder: Path) -> dict[str, Any]:
-    from hcs.ops.nuclei import segment_nuclei
+    from hcs.ops.somas.nuclei import segment_nuclei
 
     table = pd.read_csv(folder / "Nuclei.csv").filter(regex="^AreaShape")
     table.columns = table.columns.str.removeprefix("AreaShape_")

@@ -19,7 +19,7 @@ _TOLERANCE_PX = 3
 
 def masks(data: Path) -> None:
     """Compare traces with neurite masks: length, share of the mask found, share found in it."""
-    from hcs.domain.config import MorphologyConfig, NoiseLevel
+    from hcs.domain.config.stages import MorphologyConfig, NoiseLevel
     from hcs.ops.morphology import measure_field
 
     pairs = _pairs(data / "deepneurite" / "data" / "PC3")
@@ -81,7 +81,7 @@ def neurons(data: Path) -> None:
     """Draw what is found in a real field of neurons beside the field itself."""
     from PIL import Image
 
-    from hcs.domain.config import MorphologyConfig
+    from hcs.domain.config.stages import MorphologyConfig
     from hcs.ops.morphology import measure_field
     from hcs.ops.overlay import draw_overlay
 

@@ -36,7 +36,7 @@ def speed(n_fields: int, peer: str | None = None) -> None:
     ``peer`` is a Python that has CellProfiler 4.2. Figures are medians over the rounds.
     """
     from hcs.compute.client import open_client
-    from hcs.domain.config import LocalCluster
+    from hcs.domain.config.stages import LocalCluster
 
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as name, open_client(LocalCluster(n_workers=2)) as client:
@@ -81,7 +81,7 @@ def _images() -> list[np.ndarray]:
 
 
 def _plate(folder: Path, images: list[np.ndarray], n_fields: int) -> str:
-    from hcs.domain.config import IngestConfig
+    from hcs.domain.config.stages import IngestConfig
     from hcs.stages import ingest
 
     tiffs = folder / "tiffs"
@@ -106,7 +106,7 @@ class _Stage:
 
     def timed(self, feature_set: str, client: Client | None) -> dict[str, Any]:
         """Run it here or on two workers; a row of the table."""
-        from hcs.domain.config import FeaturesConfig
+        from hcs.domain.config.stages import FeaturesConfig
         from hcs.stages import features
 
         self.n_runs += 1

@@ -38,7 +38,7 @@ class ImageReadError(HcsError, OSError):
     ----------
     reason
         A short code that is the same for all images with the same fault, see
-        :class:`hcs.domain.tables.Reason`.
+        :class:`hcs.domain.columns.Reason`.
     """
 
     def __init__(self, message: str, reason: str = "unreadable") -> None:

@@ -30,7 +30,7 @@ def test_data() -> Path:
 def cluster() -> Iterator[Client]:
     """Real Dask cluster with two worker processes."""
     from hcs.compute.client import open_client
-    from hcs.domain.config import LocalCluster
+    from hcs.domain.config.stages import LocalCluster
 
     with open_client(LocalCluster(n_workers=2)) as client:
         assert client is not None

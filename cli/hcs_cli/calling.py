@@ -219,7 +219,7 @@ def hits(
     }
 
     def stage(_client: Any) -> Any:  # noqa: ANN401
-        from hcs.domain.config import HitsConfig
+        from hcs.domain.config.stages import HitsConfig
         from hcs.stages import hits as stages_hits
 
         settings = _settings(settings_path)

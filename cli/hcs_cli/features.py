@@ -46,7 +46,7 @@ def features(
     from hcs_cli.running import run_stage
 
     def stage(client: Any) -> Any:  # noqa: ANN401
-        from hcs.domain.config import FeaturesConfig
+        from hcs.domain.config.stages import FeaturesConfig
         from hcs.stages import features as stages_features
 
         config = FeaturesConfig.model_validate(

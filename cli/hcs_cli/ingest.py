@@ -95,7 +95,7 @@ def ingest(
     }
 
     def stage(client: Any) -> Any:  # noqa: ANN401
-        from hcs.domain.config import IngestConfig
+        from hcs.domain.config.stages import IngestConfig
         from hcs.stages import ingest as stages_ingest
 
         config = IngestConfig.model_validate(settings)

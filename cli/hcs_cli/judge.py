@@ -28,7 +28,7 @@ def forest(
     from hcs_cli.running import run_stage
 
     def stage(client: Any) -> Any:  # noqa: ANN401
-        from hcs.domain.config import ForestConfig
+        from hcs.domain.config.stages import ForestConfig
         from hcs.stages import forest as stages_forest
 
         settings: dict[str, Any] = {
@@ -57,7 +57,7 @@ def evaluate(
     from hcs_cli.running import run_stage
 
     def stage(_client: Any) -> Any:  # noqa: ANN401
-        from hcs.domain.config import EvaluateConfig
+        from hcs.domain.config.stages import EvaluateConfig
         from hcs.stages import evaluate as stages_evaluate
 
         return stages_evaluate.run(EvaluateConfig(models=tuple(models), out=out, seed=seed))
@@ -77,7 +77,7 @@ def report(
     from hcs_cli.running import run_stage
 
     def stage(_client: Any) -> Any:  # noqa: ANN401
-        from hcs.domain.config import ReportConfig
+        from hcs.domain.config.stages import ReportConfig
         from hcs.report import write_report
 
         return write_report(ReportConfig(study=study, out=out or f"{study}/report.html"))

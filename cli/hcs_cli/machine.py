@@ -20,7 +20,7 @@ def doctor(as_json: options.AsJson = False) -> None:
     from hcs_cli.running import DONE, FAILED, errors_as_exit_codes
 
     with errors_as_exit_codes():
-        from hcs.stages import doctor as stages_doctor
+        from hcs.stages.study import doctor as stages_doctor
 
         checks = stages_doctor.examine()
         if as_json:

@@ -26,7 +26,7 @@ def stack(
     from hcs_cli.running import run_stage
 
     def stage(client: Any) -> Any:  # noqa: ANN401
-        from hcs.domain.config import StackConfig
+        from hcs.domain.config.stages import StackConfig
         from hcs.stages import stack as stages_stack
 
         config = StackConfig(
@@ -69,7 +69,7 @@ def embed(
     from hcs_cli.running import run_stage
 
     def stage(client: Any) -> Any:  # noqa: ANN401
-        from hcs.domain.config import EmbedConfig
+        from hcs.domain.config.stages import EmbedConfig
         from hcs.stages import embed as stages_embed
 
         settings: dict[str, Any] = {
@@ -131,7 +131,7 @@ def train(
         optimizer = {"kind": "tuned", "trials": trials}
 
     def stage(client: Any) -> Any:  # noqa: ANN401
-        from hcs.domain.config import TrainConfig
+        from hcs.domain.config.stages import TrainConfig
         from hcs.stages import train as stages_train
 
         settings: dict[str, Any] = {

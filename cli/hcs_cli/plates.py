@@ -21,7 +21,7 @@ def validate(plate: Plate, as_json: options.AsJson = False) -> None:
     from hcs_cli.running import DONE, FAILED, errors_as_exit_codes
 
     with errors_as_exit_codes():
-        from hcs.io.validate import faults_of
+        from hcs.io.plates.validate import faults_of
 
         faults = faults_of(plate)
         if as_json:
@@ -54,11 +54,11 @@ def info(
     from hcs_cli.running import errors_as_exit_codes
 
     with errors_as_exit_codes():
-        from hcs.io.validate import describe
+        from hcs.io.plates.validate import describe
 
         found = describe(plate)
         if overview is not None:
-            from hcs.report.plate_picture import draw_plate
+            from hcs.report.charts.plate_picture import draw_plate
 
             found |= draw_plate(plate, overview, channel)
         if as_json:

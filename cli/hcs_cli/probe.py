@@ -43,7 +43,7 @@ def probe(
     from hcs_cli.running import run_stage
 
     def stage(client: Any) -> Any:  # noqa: ANN401
-        from hcs.domain.config import Head, ProbeConfig
+        from hcs.domain.config.stages import Head, ProbeConfig
         from hcs.stages import probe as stages_probe
 
         config = ProbeConfig(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from distributed import Client
     from rich.progress import Progress
 
-    from hcs.domain.config import Cluster
+    from hcs.domain.config.stages import Cluster
     from hcs.domain.results import StageResult
 
 DONE, FAILED, USAGE, DONE_WITH_PROBLEMS = 0, 1, 2, 3
@@ -77,7 +77,7 @@ def parse_cluster(text: str) -> Cluster:
     """Turn the value of ``--cluster`` into a configuration."""
     from pydantic import TypeAdapter
 
-    from hcs.domain import config
+    from hcs.domain.config import stages as config
 
     kind, _, count = text.partition(":")
     if kind == "local" and (not count or count.isdigit()):
@@ -133,7 +133,7 @@ def run_stage(
     with errors_as_exit_codes():
         from hcs.compute import progress
         from hcs.compute.client import open_client
-        from hcs.domain.config import InlineCluster
+        from hcs.domain.config.stages import InlineCluster
 
         chosen = parse_cluster(cluster) if isinstance(cluster, str) else cluster
         with progress.listening(ProgressBars()), open_client(chosen or InlineCluster()) as client:

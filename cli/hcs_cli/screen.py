@@ -38,7 +38,7 @@ def predict(
     from hcs_cli.running import run_stage
 
     def stage(client: Any) -> Any:  # noqa: ANN401
-        from hcs.domain.config import PredictConfig, ScoreConfig
+        from hcs.domain.config.stages import PredictConfig, ScoreConfig
 
         if len(plates) == 1 and plates[0].endswith(".parquet"):
             from hcs.stages import score
@@ -76,7 +76,7 @@ def explain(
     from hcs_cli.running import run_stage
 
     def stage(_client: Any) -> Any:  # noqa: ANN401
-        from hcs.domain.config import ExplainConfig
+        from hcs.domain.config.stages import ExplainConfig
         from hcs.stages import explain as stages_explain
 
         return stages_explain.run(
@@ -108,7 +108,7 @@ def export(
     from hcs_cli.running import run_stage
 
     def stage(_client: Any) -> Any:  # noqa: ANN401
-        from hcs.domain.config import ExportConfig
+        from hcs.domain.config.stages import ExportConfig
         from hcs.stages import export as stages_export
 
         return stages_export.run(ExportConfig(models=models, out=out, split=split, weights=weights))

@@ -49,7 +49,7 @@ def simulate(
     }
 
     def stage(client: Any) -> Any:  # noqa: ANN401
-        from hcs.domain.config import SimulateConfig
+        from hcs.domain.config.stages import SimulateConfig
         from hcs.simulate import run as simulation
 
         chosen = {name: value for name, value in given.items() if value is not None}

@@ -33,7 +33,7 @@ def splits(
     from hcs_cli.running import run_stage
 
     def stage(_client: Any) -> Any:  # noqa: ANN401
-        from hcs.domain.config import SplitsConfig
+        from hcs.domain.config.stages import SplitsConfig
         from hcs.stages import splits as stages_splits
 
         return stages_splits.run(

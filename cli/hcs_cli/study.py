@@ -11,7 +11,7 @@ from hcs_cli import options
 
 def with_report(result: Any) -> Any:  # noqa: ANN401
     """Write the report of a study that has just run, and name it in the result."""
-    from hcs.domain.config import ReportConfig
+    from hcs.domain.config.stages import ReportConfig
     from hcs.report import write_report
 
     page = f"{result.out}/report.html"
@@ -37,7 +37,7 @@ def run(
     from hcs_cli.running import errors_as_exit_codes, parse_cluster, run_stage
 
     with errors_as_exit_codes():
-        from hcs.stages import study as stages_study
+        from hcs.stages.study import run as stages_study
 
         config = stages_study.read_study(study)
         if weights is not None:
@@ -71,7 +71,7 @@ def demo(
     from hcs_cli.running import run_stage
 
     def stage(client: Any) -> Any:  # noqa: ANN401
-        from hcs.stages import demo as stages_demo
+        from hcs.stages.study import demo as stages_demo
 
         return with_report(stages_demo.run(out, weights=weights, seed=seed, client=client))
 

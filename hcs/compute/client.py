@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from hcs.compute.budget import GIB, machine_memory_bytes
-from hcs.domain import config
+from hcs.domain.config import stages as config
 from hcs.errors import InputError, MissingExtraError, NotFoundError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def open_client(cluster: config.Cluster) -> Iterator[Client | None]:
     Yields
     ------
     distributed.Client or None
-        None for :class:`~hcs.domain.config.InlineCluster`: work then runs in this process.
+        None for :class:`~hcs.domain.config.stages.InlineCluster`: work then runs in this process.
     """
     if isinstance(cluster, config.InlineCluster):
         yield None

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from hcs.compute import progress
 from hcs.errors import HcsError, WorkerError
-from hcs.io import storage
-from hcs.io.runs import Ledger
+from hcs.io.files import storage
+from hcs.io.runs.ledger import Ledger
 
 if TYPE_CHECKING:
     from distributed import Client, Future

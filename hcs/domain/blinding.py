@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from hcs.domain.network import Seed
+from hcs.domain.config.network import Seed
 from hcs.domain.plate import Frozen, Name, PertType
 
 KEY_FORMAT: Final = "hcs-blind-key/1"

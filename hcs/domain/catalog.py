@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from hcs.domain.catalog_rows import CELLS, IMAGE, Feature
-from hcs.domain.measuring import FeatureSet
+from hcs.domain.config.measuring import FeatureSet
 
 _SHOLL_RADII: Final = range(1, 11)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from hcs.domain import tables
-from hcs.domain.measuring import FeatureSet
+from hcs.domain import columns as col
+from hcs.domain.config.measuring import FeatureSet
 
 Empty = Literal["never", "cells", "neurites"]
 
@@ -43,7 +43,7 @@ class Feature:
 
     def column(self, pixel_size_um: float | None) -> str:
         """Return the name of its column, with the unit."""
-        return tables.with_unit(self.name, self.power, pixel_size_um) if self.power else self.name
+        return col.with_unit(self.name, self.power, pixel_size_um) if self.power else self.name
 
 
 _HARALICK: Final = "10.1109/TSMC.1973.4309314"

@@ -11,9 +11,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
+from hcs.domain.columns import Role
 from hcs.domain.plate import Frozen, Name
 from hcs.domain.readable_json import readable_json
-from hcs.domain.tables import Role
 from hcs.errors import InputError, UnknownNameError
 
 Count = Annotated[int, Field(ge=0)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from hcs.domain import tables
+from hcs.domain import columns as col
 from hcs.domain.plate import Frozen
 
 
@@ -30,7 +30,7 @@ class Problem(Frozen):
 
     stage: str
     file: str
-    reason: tables.Reason
+    reason: col.Reason
     message: str
     plate: str | None = None
     well: str | None = None
@@ -40,14 +40,14 @@ class Problem(Frozen):
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Problem:
         """Build from a row of the problems table; the inverse of :meth:`row`."""
-        site = row.get(tables.SITE)
+        site = row.get(col.SITE)
         return cls(
             stage=str(row["stage"]),
             file=str(row["file"]),
-            reason=tables.Reason(row["reason"]),
+            reason=col.Reason(row["reason"]),
             message=str(row["message"]),
-            plate=row.get(tables.PLATE) or None,
-            well=row.get(tables.WELL) or None,
+            plate=row.get(col.PLATE) or None,
+            well=row.get(col.WELL) or None,
             site=None if site is None else int(site),
             kept=bool(row.get("kept", False)),
         )
@@ -57,9 +57,9 @@ class Problem(Frozen):
         return {
             "stage": self.stage,
             "file": self.file,
-            tables.PLATE: self.plate,
-            tables.WELL: self.well,
-            tables.SITE: self.site,
+            col.PLATE: self.plate,
+            col.WELL: self.well,
+            col.SITE: self.site,
             "reason": self.reason.value,
             "message": self.message,
             "kept": self.kept,

@@ -8,11 +8,11 @@ from typing import Final
 from pydantic import BaseModel
 
 from hcs.domain.blinding import BlindKey, PositionReport
+from hcs.domain.config.studies import StudyConfig
 from hcs.domain.evaluation import Evaluation
 from hcs.domain.probing import Probes
 from hcs.domain.results import Problem, StageResult
 from hcs.domain.splits import Splits
-from hcs.domain.studies import StudyConfig
 
 MODELS: Final[dict[str, type[BaseModel]]] = {
     "study": StudyConfig,

@@ -14,9 +14,9 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import ConfigDict, Field, JsonValue, ValidationError, model_validator
 from pydantic_core import from_json
 
+from hcs.domain.columns import Role
 from hcs.domain.plate import Frozen, Name
 from hcs.domain.readable_json import readable_json
-from hcs.domain.tables import Role
 from hcs.errors import SplitError, UnknownNameError
 
 ROLES: Final = (Role.TRAIN, Role.VALIDATION, Role.TEST)

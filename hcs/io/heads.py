@@ -11,8 +11,9 @@ import zarr.errors
 from numpy.typing import NDArray
 
 from hcs.errors import InputError, NotFoundError
-from hcs.io import runs
-from hcs.io.plate import open_store
+from hcs.io.files.atomic import read_json, replacing
+from hcs.io.files.paths import AnyPath, as_path
+from hcs.io.plates.plate import open_store
 
 HEADS: Final = "heads.zarr"
 MANIFEST: Final = "manifest.json"
@@ -24,21 +25,21 @@ PREDICTIONS: Final = "predictions.parquet"
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def write_part(path: runs.AnyPath, arrays: Arrays) -> None:
+def write_part(path: AnyPath, arrays: Arrays) -> None:
     """Write the arrays of some heads at once (plain arrays, nothing pickled)."""
-    with runs.replacing(path) as temporary, temporary.open("wb") as stream:
+    with replacing(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **dict(arrays))
 
 
-def read_part(path: runs.AnyPath) -> dict[str, NDArray[Any]]:
+def read_part(path: AnyPath) -> dict[str, NDArray[Any]]:
     """Read what :func:`write_part` wrote."""
-    with runs.as_path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+    with as_path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
 
-def write_heads(folder: runs.AnyPath, arrays: Arrays) -> None:
+def write_heads(folder: AnyPath, arrays: Arrays) -> None:
     """Write all heads: every array has the head as its first axis, one chunk a head."""
-    path = runs.as_path(folder) / HEADS
+    path = as_path(folder) / HEADS
     group = zarr.create_group(open_store(path, read_only=False), overwrite=True, zarr_format=3)
     for name, values in arrays.items():
         array = group.create_array(
@@ -51,7 +52,7 @@ def write_heads(folder: runs.AnyPath, arrays: Arrays) -> None:
         array[...] = values
 
 
-def read_heads(folder: runs.AnyPath) -> dict[str, NDArray[Any]]:
+def read_heads(folder: AnyPath) -> dict[str, NDArray[Any]]:
     """Read all heads.
 
     Raises
@@ -59,7 +60,7 @@ def read_heads(folder: runs.AnyPath) -> dict[str, NDArray[Any]]:
     NotFoundError
         When the folder holds none.
     """
-    path = runs.as_path(folder) / HEADS
+    path = as_path(folder) / HEADS
     try:
         group = zarr.open_group(open_store(path, read_only=True), mode="r", zarr_format=3)
     except (zarr.errors.GroupNotFoundError, FileNotFoundError) as error:
@@ -68,9 +69,9 @@ def read_heads(folder: runs.AnyPath) -> dict[str, NDArray[Any]]:
     return {name: np.asarray(array[...]) for name, array in group.arrays()}
 
 
-def read_manifest(folder: runs.AnyPath) -> dict[str, Any]:
+def read_manifest(folder: AnyPath) -> dict[str, Any]:
     """Read how the heads were trained, and how images must be treated for them."""
-    manifest = runs.read_json(runs.as_path(folder) / MANIFEST)
+    manifest = read_json(as_path(folder) / MANIFEST)
     if not isinstance(manifest, dict):
         msg = f"{folder}/{MANIFEST} holds {type(manifest).__name__}; a mapping was expected"
         raise InputError(msg)

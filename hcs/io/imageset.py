@@ -15,11 +15,14 @@ import zarr
 import zarr.errors
 from numpy.typing import NDArray
 
-from hcs.domain import tables
+from hcs.domain import columns as col
 from hcs.errors import InputError, NotFoundError
-from hcs.io import runs
-from hcs.io.plate import open_store
-from hcs.io.shards import CODEC
+from hcs.io.files.atomic import remove
+from hcs.io.files.paths import AnyPath
+from hcs.io.plates.plate import open_store
+from hcs.io.plates.shards import CODEC
+from hcs.io.runs import fingerprints
+from hcs.io.runs.ledger import Ledger
 
 VALID: Final = "valid"
 """False for an image that could not be made; its entry is then empty and nobody uses it."""
@@ -61,11 +64,11 @@ class ArrayLayout:
 
 
 def prepare(
-    out: runs.AnyPath,
+    out: AnyPath,
     layout: ArrayLayout,
     frame: pd.DataFrame,
     settings: Mapping[str, Any],
-    ledger: runs.Ledger,
+    ledger: Ledger,
 ) -> None:
     """Make the array and its coordinates ready; blocks that fit the same layout are kept.
 
@@ -83,12 +86,12 @@ def prepare(
     ledger
         Cleared when the array has to be made anew.
     """
-    header = runs.fingerprint(
+    header = fingerprints.fingerprint(
         layout.name, layout.dims, layout.shape, layout.dtype, layout.images_per_shard, settings
     )
     if _header_of(out) != header:
         ledger.clear()
-        runs.remove(out)
+        remove(out)
         group = zarr.create_group(
             open_store(out, read_only=False), zarr_format=3, attributes={_HEADER: header}
         )
@@ -115,7 +118,7 @@ def _chunks(layout: ArrayLayout) -> tuple[int, ...]:
     return (1, views, *layout.shape[2:])
 
 
-def _header_of(out: runs.AnyPath) -> str | None:
+def _header_of(out: AnyPath) -> str | None:
     try:
         group = zarr.open_group(open_store(out, read_only=True), mode="r", zarr_format=3)
     except (zarr.errors.GroupNotFoundError, FileNotFoundError):
@@ -123,7 +126,7 @@ def _header_of(out: runs.AnyPath) -> str | None:
     return str(group.attrs.get(_HEADER, ""))
 
 
-def _write_coordinates(out: runs.AnyPath, frame: pd.DataFrame) -> None:
+def _write_coordinates(out: AnyPath, frame: pd.DataFrame) -> None:
     coordinates = {}
     for column in frame.columns:
         values = frame[column]
@@ -144,7 +147,7 @@ def _write_coordinates(out: runs.AnyPath, frame: pd.DataFrame) -> None:
     dataset.to_zarr(store, mode="a", zarr_format=3, consolidated=False)
 
 
-def write_block(out: runs.AnyPath, name: str, start: int, block: NDArray[Any]) -> None:
+def write_block(out: AnyPath, name: str, start: int, block: NDArray[Any]) -> None:
     """Write the images from ``start`` on, whole shards only.
 
     Raises
@@ -162,13 +165,13 @@ def write_block(out: runs.AnyPath, name: str, start: int, block: NDArray[Any]) -
     array[start:stop] = block
 
 
-def write_valid(out: runs.AnyPath, valid: NDArray[np.bool_]) -> None:
+def write_valid(out: AnyPath, valid: NDArray[np.bool_]) -> None:
     """Say which entries hold an image."""
     group: Any = zarr.open_group(open_store(out, read_only=False), mode="r+", zarr_format=3)
     group[VALID][...] = valid
 
 
-def write_provenance(out: runs.AnyPath, provenance: Mapping[str, Any]) -> None:
+def write_provenance(out: AnyPath, provenance: Mapping[str, Any]) -> None:
     """Keep the provenance in the store's attributes."""
     group = zarr.open_group(open_store(out, read_only=False), mode="r+", zarr_format=3)
     group.attrs[_PROVENANCE] = dict(provenance)
@@ -226,7 +229,7 @@ class ImageSet:
             columns[str(variable.attrs[_COLUMN])] = values
         frame = pd.DataFrame(columns)
         # The order in which a store lists its arrays is the file system's; ours is the same always.
-        known = (*tables.IMAGE_KEY, *tables.WELL_METADATA)
+        known = (*col.IMAGE_KEY, *col.WELL_METADATA)
         first = [name for name in known if name in frame.columns]
         return frame[first + sorted(name for name in frame.columns if name not in first)]
 
@@ -243,8 +246,8 @@ class ImageSet:
     @cached_property
     def fingerprint(self) -> str:
         """Fingerprint of everything in it: settings and the images it was made from."""
-        marks = self.frame[tables.FINGERPRINT].tolist()
-        return runs.fingerprint(self._group.attrs.get(_HEADER), marks, self.settings)
+        marks = self.frame[col.FINGERPRINT].tolist()
+        return fingerprints.fingerprint(self._group.attrs.get(_HEADER), marks, self.settings)
 
     @property
     def n_images(self) -> int:

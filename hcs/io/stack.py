@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from hcs.io.files.paths import AnyPath
 from hcs.io.imageset import ArrayLayout, ImageSet
-from hcs.io.runs import AnyPath
 
 IMAGES: Final = "images"
 """Name of the array. It cannot be ``image``, because that is the name of its first dimension."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.inspection import permutation_importance
 
-from hcs.domain.measuring import FeatureSet
+from hcs.domain.config.measuring import FeatureSet
 from hcs.errors import InputError, StaleError, UnknownNameError
 from hcs.learn.counters import raw_words
 from hcs.ops.morphology import CLASSIC_COLUMNS, CLASSIC_COLUMNS_PX

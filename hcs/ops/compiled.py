@@ -26,7 +26,7 @@ def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
 def ridge_strength(
     padded: NDArray[np.float32], alpha: float, scale: float
 ) -> NDArray[np.float32]:  # pragma: no cover - runs compiled
-    """Strength of ridges at every inner pixel; see :func:`hcs.ops.ridges.find_ridges`.
+    """Strength of ridges at every inner pixel; see :func:`hcs.ops.neurites.ridges.find_ridges`.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def ridge_centers(
     reach: float,
     max_slope: float,
 ) -> NDArray[np.intp]:  # pragma: no cover - runs compiled
-    """Pixels above a level in which the top of the ridge lies; see ``hcs.ops.ridges``.
+    """Pixels above a level in which the top of the ridge lies; see ``hcs.ops.neurites.ridges``.
 
     Parameters
     ----------

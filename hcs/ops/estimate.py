@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from hcs.domain.config import NoiseLevel
+from hcs.domain.config.stages import NoiseLevel
 from hcs.ops.filters import FloatPlane, estimate_background
 from hcs.ops.intensity import downsample_mean
+from hcs.ops.neurites.ridges import find_centers, find_ridges
 from hcs.ops.quality import estimate_noise
-from hcs.ops.ridges import find_centers, find_ridges
 
 _FWHM_SIGMAS: Final = 2.3548
 """Full width at half maximum of a Gaussian, in standard deviations."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from hcs.domain.tables import Reason
+from hcs.domain.columns import Reason
 from hcs.errors import ImageReadError, InputError
 
 Plane = NDArray[Any]

@@ -7,12 +7,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hcs.domain.config import FixedLevel, Marker, Otsu
-from hcs.ops.cells import CellColumns
+from hcs.domain.config.stages import FixedLevel, Marker, Otsu
 from hcs.ops.filters import estimate_background
 from hcs.ops.intensity import plane_statistics
 from hcs.ops.scales import Scales
-from hcs.ops.segment import Somas
+from hcs.ops.somas.cells import CellColumns
+from hcs.ops.somas.segment import Somas
 
 _MAD_TO_SIGMA: Final = 1.4826
 _MIN_CELLS: Final = 8

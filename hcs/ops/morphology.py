@@ -9,20 +9,20 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hcs.domain.config import MorphologyConfig
-from hcs.domain.tables import N_CELLS, with_unit
+from hcs.domain.columns import N_CELLS, with_unit
+from hcs.domain.config.stages import MorphologyConfig
 from hcs.ops import quality
-from hcs.ops.arbors import Along, arbor_columns
-from hcs.ops.cells import CellColumns, soma_columns
 from hcs.ops.filters import FloatPlane, estimate_background
 from hcs.ops.intensity import PlaneStatistics, plane_statistics
 from hcs.ops.markers import marker_columns, marker_features
-from hcs.ops.neurites import UNASSIGNED, Neurites, trace_neurites
-from hcs.ops.nuclei import segment_nuclei
-from hcs.ops.ridges import find_centers, find_ridges
+from hcs.ops.neurites.arbors import Along, arbor_columns
+from hcs.ops.neurites.ridges import find_centers, find_ridges
+from hcs.ops.neurites.tracing import UNASSIGNED, Neurites, trace_neurites
 from hcs.ops.scales import Scales, with_estimates
-from hcs.ops.seeding import seeded_somas
-from hcs.ops.segment import LabelPlane, Somas, segment_somas
+from hcs.ops.somas.cells import CellColumns, soma_columns
+from hcs.ops.somas.nuclei import segment_nuclei
+from hcs.ops.somas.seeding import seeded_somas
+from hcs.ops.somas.segment import LabelPlane, Somas, segment_somas
 from hcs.ops.summaries import full_features
 
 MEAN_SOMA_AREA: Final = "Image_Soma_MeanArea"

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from hcs.domain.config import MorphologyConfig
+from hcs.domain.config.stages import MorphologyConfig
 from hcs.ops.estimate import estimate_neurite_width, estimate_soma_diameter
 
 _SIGMA_WIDTHS: Final = 0.42

@@ -7,12 +7,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hcs.domain.tables import with_unit
-from hcs.ops.arbors import Along, beading_of_branches, end_points
-from hcs.ops.cells import CellColumns
+from hcs.domain.columns import with_unit
 from hcs.ops.filters import FloatPlane
-from hcs.ops.neurites import Neurites
+from hcs.ops.neurites.arbors import Along, beading_of_branches, end_points
+from hcs.ops.neurites.tracing import Neurites
 from hcs.ops.scales import Scales
+from hcs.ops.somas.cells import CellColumns
 from hcs.ops.texture import texture
 
 PERCENTILES: Final = (1, 10, 90, 99)

@@ -9,14 +9,15 @@ from typing import Final
 import pandas as pd
 from scipy import stats
 
-from hcs.domain import tables
+from hcs.domain import columns as col
 from hcs.ops import morphology
-from hcs.report import curves, measured, style, wording
+from hcs.report import measured, wording
 from hcs.report.blocks import Block, Chart, Charts, Column, Note, Paragraph, Section, Table
+from hcs.report.charts import curves, style
 from hcs.report.study import Absent, Study
 
 _STEMS: Final = (
-    tables.N_CELLS,
+    col.N_CELLS,
     morphology.MEAN_SOMA_AREA,
     morphology.TOTAL_LENGTH,
     morphology.LENGTH_PER_CELL,
@@ -36,7 +37,7 @@ def class_features(study: Study) -> Section:
         why = f"features.parquet names no {wording.noun(study.label)} or holds no known feature."
         return Section("features", title, (Note("missing", why),))
     if isinstance(study.cohort, pd.DataFrame):
-        features = features[features[tables.PLATE].isin(study.cohort[tables.PLATE])]
+        features = features[features[col.PLATE].isin(study.cohort[col.PLATE])]
     found = {column: group_means(features, column, study) for column in columns}
     return Section("features", title, tuple(_blocks(found, study)))
 

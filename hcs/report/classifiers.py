@@ -17,7 +17,7 @@ from hcs.domain.evaluation import (
     Unit,
 )
 from hcs.errors import UnknownNameError
-from hcs.report import curves, style, wording
+from hcs.report import wording
 from hcs.report.blocks import (
     Block,
     Chart,
@@ -29,6 +29,7 @@ from hcs.report.blocks import (
     Table,
     Text,
 )
+from hcs.report.charts import curves, style
 from hcs.report.overview import interval_of
 from hcs.report.study import Absent, Study
 

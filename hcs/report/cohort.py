@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hcs.domain import tables
+from hcs.domain import columns as col
 from hcs.domain.evaluation import Association
 from hcs.errors import HcsError
 from hcs.io.imageset import VALID, ImageSet
-from hcs.io.plate import PlateReader
-from hcs.report import style, wording
+from hcs.io.plates.plate import PlateReader
+from hcs.report import wording
 from hcs.report.blocks import Block, Column, Gallery, Note, Paragraph, Picture, Section, Table
+from hcs.report.charts import style
 from hcs.report.study import Absent, Study
 
 _PICTURES_PER_CLASS: Final = 6
@@ -47,7 +48,7 @@ def cohort(study: Study) -> Section:
 def _class_table(images: pd.DataFrame, study: Study) -> Table:
     counted = [
         column
-        for column in (study.group_by, tables.DONOR, tables.BATCH, tables.PLATE)
+        for column in (study.group_by, col.DONOR, col.BATCH, col.PLATE)
         if column in images and images[column].notna().any()
     ]
     columns = [wording.noun(study.label), *(wording.plural(wording.noun(c)) for c in counted)]
@@ -55,7 +56,7 @@ def _class_table(images: pd.DataFrame, study: Study) -> Table:
     labels = images[study.label].astype(str)
     everything = [(name, images[labels == name]) for name in study.classes]
     for name, part in [*everything, ("all", images)]:
-        wells = len(part.drop_duplicates(list(tables.WELL_KEY)))
+        wells = len(part.drop_duplicates(list(col.WELL_KEY)))
         numbers = [*(part[column].nunique() for column in counted), wells, len(part)]
         rows.append((name, *(f"{n:,}" for n in numbers)))
     titles = [Column(wording.capital(columns[0]))]
@@ -88,7 +89,7 @@ def _plate_row(reader: PlateReader, study: Study) -> tuple[str, ...]:
         reader.name,
         study.use_of(reader.name),
         wells,
-        f"{reader.images[tables.WELL].nunique():,}",
+        f"{reader.images[col.WELL].nunique():,}",
         f"{len(reader.images):,}",
         channels,
         wording.trimmed(size) if size is not None else "not stated",
@@ -168,7 +169,7 @@ def _galleries(stack: ImageSet, study: Study) -> Iterator[Block]:
         return
     usable = frame[frame[VALID].astype(bool)]
     if isinstance(study.cohort, pd.DataFrame):
-        usable = usable[usable[tables.PLATE].isin(study.cohort[tables.PLATE])]
+        usable = usable[usable[col.PLATE].isin(study.cohort[col.PLATE])]
     colors = style.class_colors(study.classes, study.positive)
     for name in study.classes[:_MAX_CLASSES]:
         chosen = _spread(usable[usable[study.label].astype(str) == name], study.group_by)
@@ -196,7 +197,7 @@ def _picture(stack: ImageSet, index: int, frame: pd.DataFrame, group_by: str) ->
     pixels = stack.read(index, index + 1)[0]
     step = -(-pixels.shape[0] // _THUMBNAIL_PX)
     row = frame.loc[index]
-    parts = [row.get(group_by), f"{row[tables.PLATE]} {row[tables.WELL]}"]
+    parts = [row.get(group_by), f"{row[col.PLATE]} {row[col.WELL]}"]
     label = " · ".join(str(part) for part in parts if not wording.is_missing(part))
     return Picture(png_address(pixels[::step, ::step]), label)
 

@@ -14,10 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from hcs.domain import tables
+from hcs.domain import columns as col
 from hcs.errors import InputError
-from hcs.io import runs
-from hcs.io.plate import PlateReader
+from hcs.io.files.atomic import write_bytes
+from hcs.io.files.paths import AnyPath, as_path
+from hcs.io.plates.plate import PlateReader
 from hcs.ops.overlay import draw_overlay
 
 _CAPTION_PX: Final = 22
@@ -37,7 +38,7 @@ class Tile:
 
 def write_gallery(
     plates: Sequence[str],
-    out: runs.AnyPath,
+    out: AnyPath,
     *,
     channel: str | None = None,
     n_fields: int = 12,
@@ -72,7 +73,7 @@ def write_gallery(
     InputError
         When ``out`` has another ending, or the plates hold no fields.
     """
-    target = runs.as_path(out)
+    target = as_path(out)
     if target.suffix not in {".png", ".html"}:
         msg = f"{out}: a gallery is a .png or a .html file"
         raise InputError(msg)
@@ -88,7 +89,7 @@ def write_gallery(
         for _, row in fields.iloc[chosen].iterrows()
     ]
     data = _as_png(tiles) if target.suffix == ".png" else _as_html(tiles).encode()
-    runs.write_bytes(target, data)
+    write_bytes(target, data)
     return [tile.caption for tile in tiles]
 
 
@@ -103,7 +104,7 @@ def _tile(
     tile_px: int,
     rng: np.random.Generator,
 ) -> Tile:
-    path = str(row[tables.FIELD_PATH])
+    path = str(row[col.FIELD_PATH])
     image = reader.read_plane(path, reader.channel_index(channel))
     labels = {
         name: reader.read_label(path, name)
@@ -120,9 +121,9 @@ def _tile(
         labels.get("neurites", nothing)[window],
         None if nuclei is None else nuclei[window],
     )
-    parts = [str(row[name]) for name in (tables.PLATE, tables.WELL)]
-    parts.append(f"field {row[tables.SITE]}")
-    parts += [str(row[name]) for name in (tables.CLONE, tables.DIAGNOSIS) if _known(row.get(name))]
+    parts = [str(row[name]) for name in (col.PLATE, col.WELL)]
+    parts.append(f"field {row[col.SITE]}")
+    parts += [str(row[name]) for name in (col.CLONE, col.DIAGNOSIS) if _known(row.get(name))]
     if "soma" in labels:
         parts.append(f"{int(soma.max(initial=0))} cells in the field")
     else:

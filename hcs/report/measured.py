@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from hcs.io import tables as io_tables
+from hcs.io.files import parquet
 from hcs.report import wording
 from hcs.report.blocks import Block, Column, Paragraph, Table
 from hcs.report.study import Study
@@ -61,7 +61,7 @@ def what_differs(study: Study) -> Iterator[Block]:
 
 def _table(study: Study, file: str) -> pd.DataFrame | None:
     path = study.path / file
-    return io_tables.read_table(path) if path.exists() else None
+    return parquet.read_table(path) if path.exists() else None
 
 
 def _tests(tests: pd.DataFrame, units: str) -> Table:

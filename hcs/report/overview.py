@@ -8,9 +8,9 @@ from typing import Final
 import pandas as pd
 from markupsafe import Markup
 
-from hcs.domain import tables
+from hcs.domain import columns as col
+from hcs.domain.config.studies import StudyConfig
 from hcs.domain.evaluation import Comparison, Evaluation, Interval, Metric, ModelEvaluation, Unit
-from hcs.domain.studies import StudyConfig
 from hcs.report import wording
 from hcs.report.blocks import (
     Block,
@@ -90,7 +90,7 @@ def _data_warnings(study: Study) -> Iterator[str]:
         yield f"{wording.counted(len(problems), 'problem')} in the data{tail}: see Problems."
     quality = study.quality
     if isinstance(quality, pd.DataFrame) and "passed" in quality:
-        failed = quality.loc[~quality["passed"].astype(bool), tables.PLATE].astype(str).unique()
+        failed = quality.loc[~quality["passed"].astype(bool), col.PLATE].astype(str).unique()
         if len(failed):
             names = wording.listed([*failed[:8], *(["…"] if len(failed) > 8 else [])])
             yield f"{wording.counted(len(failed), 'plate')} broke a stated limit: {names}."
@@ -142,9 +142,9 @@ def _facts(study: Study) -> Iterator[Fact]:
             f"{groups:,}", wording.plural(wording.noun(study.group_by)), f"{len(cohort):,} images"
         )
     if isinstance(study.hits, pd.DataFrame):
-        plates = study.hits[tables.PLATE].nunique()
-        hits = study.hits[study.hits[tables.HIT].fillna(value=False).astype(bool)]
-        n = len(hits.drop_duplicates(list(tables.WELL_KEY)))
+        plates = study.hits[col.PLATE].nunique()
+        hits = study.hits[study.hits[col.HIT].fillna(value=False).astype(bool)]
+        n = len(hits.drop_duplicates(list(col.WELL_KEY)))
         yield Fact(f"{n:,}", "hit wells", f"on {wording.counted(plates, 'screened plate')}")
 
 
@@ -284,8 +284,8 @@ def _cannot_mean(study: Study, evaluation: Evaluation, group: str) -> Iterator[s
             f"{names}, not of the class."
         )
     cohort = study.cohort
-    if not isinstance(cohort, Absent) and tables.BATCH in cohort:
-        batches = cohort[tables.BATCH].nunique()
+    if not isinstance(cohort, Absent) and col.BATCH in cohort:
+        batches = cohort[col.BATCH].nunique()
         if batches < 2:
             yield "One batch (or none stated): nothing shows that it would hold in another batch."
     yield "A classifier that works does not say what it looked at, and is no diagnostic test."
@@ -306,15 +306,15 @@ def _groups_per_class(evaluation: Evaluation) -> str:
 
 
 def _screen_sentence(hits: pd.DataFrame) -> Text:
-    found = hits[hits[tables.HIT].fillna(value=False).astype(bool)]
-    wells = len(found.drop_duplicates(list(tables.WELL_KEY)))
-    plates = wording.counted(hits[tables.PLATE].nunique(), "plate")
+    found = hits[hits[col.HIT].fillna(value=False).astype(bool)]
+    wells = len(found.drop_duplicates(list(col.WELL_KEY)))
+    plates = wording.counted(hits[col.PLATE].nunique(), "plate")
     if wells == 0:
         return f"The screen of {plates} has no hit under the chosen limits."
     what = wording.strong(wording.counted(wells, "hit well"))
     names = []
-    if tables.COMPOUND in found:
-        names = [str(name) for name in found[tables.COMPOUND].dropna().unique()]
+    if col.COMPOUND in found:
+        names = [str(name) for name in found[col.COMPOUND].dropna().unique()]
     tail = ""
     if names:
         more = [f"{len(names) - 6} more"] if len(names) > 6 else []

@@ -18,9 +18,10 @@ from markupsafe import Markup
 from upath import UPath
 
 import hcs
-from hcs.domain.config import ReportConfig
+from hcs.domain.config.stages import ReportConfig
 from hcs.domain.results import StageResult
-from hcs.io import runs
+from hcs.io.files.atomic import write_bytes
+from hcs.io.files.paths import AnyPath, as_path
 from hcs.report import (
     class_features,
     classifiers,
@@ -64,7 +65,7 @@ def write_report(config: ReportConfig) -> StageResult:
     study = open_study(config.study)
     sections = sections_of(study, config.out)
     html = render(study.name, sections)
-    runs.write_bytes(config.out, html.encode())
+    write_bytes(config.out, html.encode())
     n_pages = _write_screen_pages(study, config.out)
     missing = sum(
         isinstance(block, Note) and block.level == "missing"
@@ -93,20 +94,20 @@ def _write_screen_pages(study: Study, out: str) -> int:
         return 0
     folder = screen_folder(out)
     index = render(study.name, screen_pages.screen_sections(study, pages), "Screen")
-    runs.write_bytes(folder / screen_pages.INDEX, index.encode())
+    write_bytes(folder / screen_pages.INDEX, index.encode())
     for page in pages:
         html = render(page.plate, screen_pages.plate_sections(study, page), "Screened plate")
-        runs.write_bytes(folder / page.file, html.encode())
+        write_bytes(folder / page.file, html.encode())
     return len(pages)
 
 
-def screen_folder(out: runs.AnyPath) -> UPath:
+def screen_folder(out: AnyPath) -> UPath:
     """Folder of a report's pages on screened plates: ``report.html`` → ``report_screen``."""
-    path = runs.as_path(out)
+    path = as_path(out)
     return path.parent / f"{path.stem}_screen"
 
 
-def sections_of(study: Study, out: runs.AnyPath = "report.html") -> list[Section]:
+def sections_of(study: Study, out: AnyPath = "report.html") -> list[Section]:
     """All sections of a study's page, in order; `out` is where it will lie."""
     folder = screen_folder(out).name + "/"
     if screen_pages.stands_alone(study):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from hcs.domain.probing import Outcome, Probes
-from hcs.report import probe_charts, wording
+from hcs.report import wording
 from hcs.report.blocks import (
     Block,
     Chart,
@@ -19,6 +19,7 @@ from hcs.report.blocks import (
     Table,
     Text,
 )
+from hcs.report.charts import probe_charts
 from hcs.report.study import Absent, Study
 
 OUTCOMES: Final = {

@@ -8,7 +8,7 @@ from typing import Final
 
 import pandas as pd
 
-from hcs.domain import tables
+from hcs.domain import columns as col
 from hcs.report import wording
 from hcs.report.blocks import (
     Block,
@@ -101,7 +101,7 @@ def problems(study: Study) -> Section:
 
 
 def _details(table: pd.DataFrame) -> Iterator[Block]:
-    names = ("stage", tables.PLATE, tables.WELL, tables.SITE, "file", "reason", "message")
+    names = ("stage", col.PLATE, col.WELL, col.SITE, "file", "reason", "message")
     titles = (*(Column(wording.capital(_PROBLEM_TITLES.get(n, n))) for n in names), Column("Kept"))
     rows = tuple(
         (*(wording.text(row[name]) for name in names), "yes" if row["kept"] else "no")
@@ -112,7 +112,7 @@ def _details(table: pd.DataFrame) -> Iterator[Block]:
         yield Note("info", f"The first {_MAX_PROBLEMS} are shown; all: problems.parquet.")
 
 
-_PROBLEM_TITLES: Final = {tables.PLATE: "plate", tables.WELL: "well", tables.SITE: "field"}
+_PROBLEM_TITLES: Final = {col.PLATE: "plate", col.WELL: "well", col.SITE: "field"}
 
 
 # ── provenance ──────────────────────────────────────────────────────────────────────────────────

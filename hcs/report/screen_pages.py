@@ -11,9 +11,9 @@ from urllib.parse import quote
 import pandas as pd
 from markupsafe import Markup
 
-from hcs.domain import tables
+from hcs.domain import columns as col
 from hcs.domain.wells import PlateFormat
-from hcs.report import plate_maps, records, screen_words, screens, wording
+from hcs.report import records, screen_words, screens, wording
 from hcs.report.blocks import (
     Block,
     Bullets,
@@ -30,6 +30,7 @@ from hcs.report.blocks import (
     Text,
     Warnings,
 )
+from hcs.report.charts import plate_maps
 from hcs.report.overview import warnings_of
 from hcs.report.study import Absent, Study
 
@@ -51,7 +52,7 @@ def plate_pages(study: Study) -> tuple[PlatePage, ...]:
     """List the pages of the plates, in order; none without hits."""
     if isinstance(study.hits, Absent):
         return ()
-    names = sorted(study.hits[tables.PLATE].astype(str).unique())
+    names = sorted(study.hits[col.PLATE].astype(str).unique())
     taken: set[str] = {INDEX}
     pages = []
     for name in names[:MAX_PLATES]:
@@ -79,12 +80,12 @@ def plate_sections(study: Study, page: PlatePage) -> list[Section]:
     """Return what the page of one plate shows: words, maps, hits."""
     if isinstance(study.hits, Absent):
         return [Section("plate", page.plate, (Note("missing", study.hits.why),))]
-    wells = study.hits[study.hits[tables.PLATE].astype(str) == page.plate]
+    wells = study.hits[study.hits[col.PLATE].astype(str) == page.plate]
     formats = {reader.name: reader.plate_format for reader in study.plates}
     plate_format = formats.get(page.plate) or plate_maps.plate_format_of(wells)
     back = Markup('<a href="{}">All plates of the screen</a>').format(INDEX)
     sections = [Section("words", "What this plate says", (Paragraph(back), *_words(study, wells)))]
-    for model, part in wells.groupby(tables.MODEL, sort=True):
+    for model, part in wells.groupby(col.MODEL, sort=True):
         title = wording.capital(wording.model_title(str(model)))
         blocks = (_maps(part, plate_format), *screens.hit_blocks(part))
         sections.append(Section(f"maps-{len(sections)}", f"Maps and hits: {title}", blocks))
@@ -93,15 +94,15 @@ def plate_sections(study: Study, page: PlatePage) -> list[Section]:
 
 def _words(study: Study, wells: pd.DataFrame) -> list[Block]:
     blocks: list[Block] = []
-    several = wells[tables.MODEL].nunique() > 1
-    for model, part in wells.groupby(tables.MODEL, sort=True):
+    several = wells[col.MODEL].nunique() > 1
+    for model, part in wells.groupby(col.MODEL, sort=True):
         if several:
             blocks.append(Heading(wording.capital(wording.model_title(str(model)))))
-        hits = int(part[tables.HIT].fillna(value=False).astype(bool).sum())
+        hits = int(part[col.HIT].fillna(value=False).astype(bool).sum())
         said: list[Text] = [
             wording.strong(f"{wording.counted(hits, 'hit')} among {len(part)} wells.")
         ]
-        plate = str(part[tables.PLATE].iloc[0])
+        plate = str(part[col.PLATE].iloc[0])
         said += screen_words.of_plate(_quality_of(study, str(model), plate), part)
         blocks.append(Bullets(tuple(said)))
     return blocks
@@ -111,21 +112,21 @@ def _quality_of(study: Study, model: str, plate: str) -> dict[str, object]:
     table = study.quality
     if isinstance(table, Absent):
         return {}
-    chosen = table[table[tables.PLATE].astype(str) == plate]
-    if tables.MODEL in chosen:
-        chosen = chosen[chosen[tables.MODEL] == model]
+    chosen = table[table[col.PLATE].astype(str) == plate]
+    if col.MODEL in chosen:
+        chosen = chosen[chosen[col.MODEL] == model]
     return {} if chosen.empty else {str(k): v for k, v in chosen.iloc[0].to_dict().items()}
 
 
 def _maps(wells: pd.DataFrame, plate_format: PlateFormat) -> Charts:
     """Raw, corrected, score and count side by side."""
-    is_odds = tables.LOG_ODDS in wells
+    is_odds = col.LOG_ODDS in wells
     corrected = "Corrected (log-odds)" if is_odds else "Corrected"
     shown: list[tuple[str, plate_maps.Scale]] = [("As measured", plate_maps.score_scale(wells))]
-    if tables.CORRECTED in wells:
-        shown.append((corrected, plate_maps.value_scale(wells, tables.CORRECTED)))
+    if col.CORRECTED in wells:
+        shown.append((corrected, plate_maps.value_scale(wells, col.CORRECTED)))
     shown.append(("Robust z", plate_maps.z_scale(wells)))
-    if tables.N_CELLS in wells and wells[tables.N_CELLS].notna().any():
+    if col.N_CELLS in wells and wells[col.N_CELLS].notna().any():
         shown.append(("Cells per image", plate_maps.count_scale(wells)))
     charts = tuple(
         Chart(plate_maps.plate_figure(wells, plate_format, scale), title) for title, scale in shown
@@ -161,15 +162,15 @@ def _overview(study: Study) -> Section:
     if isinstance(table, Absent):
         return Section("screen", "The screen", (Note("missing", table.why),))
     warnings = tuple(warnings_of(study))
-    hit = table[tables.HIT].fillna(value=False).astype(bool)
+    hit = table[col.HIT].fillna(value=False).astype(bool)
     facts = [
-        Fact(f"{table[tables.PLATE].nunique():,}", "plates"),
-        Fact(f"{len(table.drop_duplicates(list(tables.WELL_KEY))):,}", "wells"),
+        Fact(f"{table[col.PLATE].nunique():,}", "plates"),
+        Fact(f"{len(table.drop_duplicates(list(col.WELL_KEY))):,}", "wells"),
         Fact(f"{int(hit.sum()):,}", "hit wells"),
     ]
     if not isinstance(study.compounds, Absent):
-        called = study.compounds[study.compounds[tables.HIT].astype(bool)]
-        facts.append(Fact(f"{called[tables.COMPOUND].nunique():,}", "compounds with hits"))
+        called = study.compounds[study.compounds[col.HIT].astype(bool)]
+        facts.append(Fact(f"{called[col.COMPOUND].nunique():,}", "compounds with hits"))
     if not isinstance(study.quality, Absent) and "z_prime" in study.quality:
         z = study.quality["z_prime"].dropna()
         if len(z):
@@ -196,7 +197,7 @@ def _screen_words(study: Study, table: pd.DataFrame) -> list[str]:
             said.append("No plate has enough positive and negative controls for a Z′.")
     confounded = [
         str(plate)
-        for plate, wells in table.groupby(tables.PLATE, sort=True)
+        for plate, wells in table.groupby(col.PLATE, sort=True)
         if any("cannot be told" in text for text in screen_words.confounding(_one_model(wells)))
     ]
     if confounded:
@@ -209,7 +210,7 @@ def _screen_words(study: Study, table: pd.DataFrame) -> list[str]:
 
 
 def _one_model(wells: pd.DataFrame) -> pd.DataFrame:
-    kept: pd.DataFrame = wells[wells[tables.MODEL] == wells[tables.MODEL].iloc[0]]
+    kept: pd.DataFrame = wells[wells[col.MODEL] == wells[col.MODEL].iloc[0]]
     return kept
 
 
@@ -217,12 +218,12 @@ def _plates(study: Study, pages: Sequence[PlatePage], folder: str) -> Section:
     title = "Plates"
     if isinstance(study.hits, Absent) or isinstance(study.quality, Absent):
         return Section("plates", title, (Note("missing", "There is no table of plate quality."),))
-    several = study.quality.get(tables.MODEL, pd.Series(dtype=str)).nunique() > 1
+    several = study.quality.get(col.MODEL, pd.Series(dtype=str)).nunique() > 1
     listed = _LISTED if several else _LISTED[1:]
     files = {page.plate: folder + quote(page.file) for page in pages}
     rows = []
     for row in study.quality.to_dict(orient="records"):
-        plate = str(row[tables.PLATE])
+        plate = str(row[col.PLATE])
         name: Text = plate
         if plate in files:
             name = Markup('<a href="{}">{}</a>').format(files[plate], plate)
@@ -233,7 +234,7 @@ def _plates(study: Study, pages: Sequence[PlatePage], folder: str) -> Section:
         *(Column(title, numeric, hint) for title, numeric, hint, _ in listed),
     )
     blocks: list[Block] = [Table(columns, tuple(rows), "Each plate has a page of its own.")]
-    left = study.hits[tables.PLATE].nunique() - len(pages)
+    left = study.hits[col.PLATE].nunique() - len(pages)
     if left > 0:
         text = f"{wording.counted(left, 'more plate')} without a page: see hits.parquet."
         blocks.append(Note("info", text))
@@ -242,7 +243,7 @@ def _plates(study: Study, pages: Sequence[PlatePage], folder: str) -> Section:
 
 _Row = dict[str, object]
 _LISTED: Final[tuple[tuple[str, bool, str, Callable[[_Row], str]], ...]] = (
-    ("Classifier", False, "", lambda row: wording.model_title(str(row.get(tables.MODEL, "")))),
+    ("Classifier", False, "", lambda row: wording.model_title(str(row.get(col.MODEL, "")))),
     ("Hits", True, "", lambda row: wording.text(row.get("n_hits"))),
     ("Z′", True, "gap between the controls", lambda row: wording.number(row.get("z_prime"))),
     ("SSMD", True, "of the controls", lambda row: wording.number(row.get("ssmd_controls"))),

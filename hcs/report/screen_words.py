@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from hcs.domain import tables
+from hcs.domain import columns as col
 from hcs.domain.plate import PertType
 from hcs.domain.wells import Well
 from hcs.report import wording
@@ -112,8 +112,8 @@ def confounding(wells: pd.DataFrame) -> Iterator[str]:
     """
     content = _contents(wells)
     for axis, plural, place in (
-        ("column", "columns", wells[tables.WELL].map(lambda name: Well.parse(str(name)).column)),
-        ("row", "rows", wells[tables.WELL].map(lambda name: Well.parse(str(name)).row)),
+        ("column", "columns", wells[col.WELL].map(lambda name: Well.parse(str(name)).column)),
+        ("row", "rows", wells[col.WELL].map(lambda name: Well.parse(str(name)).row)),
     ):
         known = content.notna()
         per_line = content[known].groupby(place[known]).nunique()
@@ -131,22 +131,22 @@ def confounding(wells: pd.DataFrame) -> Iterator[str]:
 def _contents(wells: pd.DataFrame) -> pd.Series:
     """Say what every well holds: its compound and concentration, else its kind."""
     nothing = pd.Series(None, wells.index, dtype=object)
-    kind = wells.get(tables.PERT_TYPE, nothing).astype(object)
+    kind = wells.get(col.PERT_TYPE, nothing).astype(object)
     controls = kind.where(kind.isin([PertType.NEGCON.value, PertType.POSCON.value]))
-    compound = wells.get(tables.COMPOUND, nothing).astype(object)
+    compound = wells.get(col.COMPOUND, nothing).astype(object)
     named = compound.where(compound.notna(), controls)
-    if tables.CONCENTRATION_UM in wells:
-        dose = wells[tables.CONCENTRATION_UM]
+    if col.CONCENTRATION_UM in wells:
+        dose = wells[col.CONCENTRATION_UM]
         named = named.where(dose.isna(), named.astype(str) + " " + dose.astype(str))
     return named.where(kind != PertType.EMPTY.value)
 
 
 def _where_controls_stand(wells: pd.DataFrame) -> Iterator[str]:
-    if tables.PERT_TYPE not in wells:
+    if col.PERT_TYPE not in wells:
         return
-    columns = wells[tables.WELL].map(lambda name: Well.parse(str(name)).column + 1)
-    controls = wells[tables.PERT_TYPE].isin([PertType.NEGCON.value, PertType.POSCON.value])
-    treated = wells[tables.PERT_TYPE] == PertType.TREATMENT.value
+    columns = wells[col.WELL].map(lambda name: Well.parse(str(name)).column + 1)
+    controls = wells[col.PERT_TYPE].isin([PertType.NEGCON.value, PertType.POSCON.value])
+    treated = wells[col.PERT_TYPE] == PertType.TREATMENT.value
     of_controls, of_treated = set(columns[controls]), set(columns[treated])
     if of_controls and of_treated and not of_controls & of_treated:
         names = wording.listed([str(column) for column in sorted(of_controls)])
@@ -158,11 +158,11 @@ def _where_controls_stand(wells: pd.DataFrame) -> Iterator[str]:
 
 
 def _flagged(wells: pd.DataFrame) -> Iterator[str]:
-    if tables.USABLE not in wells:
+    if col.USABLE not in wells:
         return
-    flagged = wells[~wells[tables.USABLE].astype(bool)]
+    flagged = wells[~wells[col.USABLE].astype(bool)]
     if len(flagged):
-        counts = flagged[tables.FLAGS].astype(str).str.split("|").explode().value_counts()
+        counts = flagged[col.FLAGS].astype(str).str.split("|").explode().value_counts()
         why = wording.listed(
             [f"{n} {str(reason).replace('-', ' ')}" for reason, n in counts.items()]
         )
@@ -170,9 +170,9 @@ def _flagged(wells: pd.DataFrame) -> Iterator[str]:
             f"{wording.capital(wording.counted(len(flagged), 'well'))} flagged ({why}): neither "
             "control nor hit."
         )
-    if tables.TOXIC in wells and tables.PERT_TYPE in wells:
-        treated = wells[tables.PERT_TYPE] == PertType.TREATMENT.value
-        n = int((wells[tables.TOXIC].astype(bool) & treated).sum())
+    if col.TOXIC in wells and col.PERT_TYPE in wells:
+        treated = wells[col.PERT_TYPE] == PertType.TREATMENT.value
+        n = int((wells[col.TOXIC].astype(bool) & treated).sum())
         if n:
             lost = wording.counted(n, "treated well")
             yield f"{wording.capital(lost)} lost too many cells to be a hit (toxic)."

@@ -8,9 +8,9 @@ from typing import Final
 import pandas as pd
 from markupsafe import Markup
 
-from hcs.domain import tables
+from hcs.domain import columns as col
 from hcs.domain.wells import PlateFormat
-from hcs.report import dose_curves, plate_maps, wording
+from hcs.report import wording
 from hcs.report.blocks import (
     Block,
     Chart,
@@ -23,6 +23,7 @@ from hcs.report.blocks import (
     Section,
     Table,
 )
+from hcs.report.charts import dose_curves, plate_maps
 from hcs.report.study import Absent, Study
 
 _MAX_PLATES: Final = 24
@@ -52,7 +53,7 @@ def plates(study: Study, pages: str = "") -> Section:
         link = Markup('<a href="{}">the pages of the screen</a>').format(pages)
         text = Markup("Every plate has a page of its own, with words and more maps: see {}.")
         blocks.append(Paragraph(text.format(link)))
-    by_plate = list(hits.groupby([tables.MODEL, tables.PLATE], sort=True))
+    by_plate = list(hits.groupby([col.MODEL, col.PLATE], sort=True))
     formats = {reader.name: reader for reader in study.plates}
     for (model, plate), wells in by_plate[:_MAX_PLATES]:
         reader = formats.get(str(plate))
@@ -72,7 +73,7 @@ def _maps(wells: pd.DataFrame, plate_format: PlateFormat) -> Charts:
         ("Score", plate_maps.score_scale(wells)),
         ("Robust z", plate_maps.z_scale(wells)),
     ]
-    if tables.N_CELLS in wells and wells[tables.N_CELLS].notna().any():
+    if col.N_CELLS in wells and wells[col.N_CELLS].notna().any():
         shown.append(("Cells per image", plate_maps.count_scale(wells)))
     charts = tuple(
         Chart(plate_maps.plate_figure(wells, plate_format, scale), title) for title, scale in shown
@@ -93,8 +94,8 @@ def hits(study: Study) -> Section:
 
 def hit_blocks(table: pd.DataFrame) -> list[Block]:
     """Return the hits among some wells, and the wells that something spoke against."""
-    called = table[table[tables.HIT].fillna(value=False).astype(bool)]
-    called = called.reindex(called[tables.ROBUST_Z].abs().sort_values(ascending=False).index)
+    called = table[table[col.HIT].fillna(value=False).astype(bool)]
+    called = called.reindex(called[col.ROBUST_Z].abs().sort_values(ascending=False).index)
     blocks: list[Block] = []
     if called.empty:
         blocks.append(Note("info", "No well is a hit under the chosen limits."))
@@ -104,7 +105,7 @@ def hit_blocks(table: pd.DataFrame) -> list[Block]:
             blocks.append(
                 Note("info", f"The strongest {_MAX_HITS} of {len(called):,} hits; all: hits.csv.")
             )
-    blocked = table[(table[tables.REASONS].fillna("") != "") & ~table.index.isin(called.index)]
+    blocked = table[(table[col.REASONS].fillna("") != "") & ~table.index.isin(called.index)]
     if len(blocked):
         note = f"{wording.counted(len(blocked), 'well')} beyond the limits, but no hit"
         blocks.append(Folded(note, (_hit_table(blocked.head(_MAX_HITS)),)))
@@ -119,20 +120,20 @@ def compounds(study: Study) -> Section | None:
     table = study.compounds
     if isinstance(table, Absent) or not (table["n_replicates"] > 1).any():
         return None
-    called = table[table[tables.HIT].astype(bool)]
-    called = called.reindex(called[tables.ROBUST_Z].abs().sort_values(ascending=False).index)
+    called = table[table[col.HIT].astype(bool)]
+    called = called.reindex(called[col.ROBUST_Z].abs().sort_values(ascending=False).index)
     if called.empty:
         text = "No compound is a hit over its replicates under the chosen limits."
         return Section("compounds", "Compounds", (Note("info", text),))
     layout = [
-        ("Compound", tables.COMPOUND, wording.text, False),
-        ("µM", tables.CONCENTRATION_UM, wording.trimmed, True),
-        ("Replicates", tables.N_REPLICATES, wording.text, True),
-        ("Robust z", tables.ROBUST_Z, wording.number, True),
-        ("SSMD", tables.SSMD, wording.number, True),
-        ("Strength", tables.SSMD_CLASS, wording.text, False),
-        ("Adjusted p", tables.Q_VALUE, wording.p_value, True),
-        ("Rescue", tables.RESCUE, wording.number, True),
+        ("Compound", col.COMPOUND, wording.text, False),
+        ("µM", col.CONCENTRATION_UM, wording.trimmed, True),
+        ("Replicates", col.N_REPLICATES, wording.text, True),
+        ("Robust z", col.ROBUST_Z, wording.number, True),
+        ("SSMD", col.SSMD, wording.number, True),
+        ("Strength", col.SSMD_CLASS, wording.text, False),
+        ("Adjusted p", col.Q_VALUE, wording.p_value, True),
+        ("Rescue", col.RESCUE, wording.number, True),
     ]
     kept = [entry for entry in layout if entry[1] in called and called[entry[1]].notna().any()]
     rows = tuple(
@@ -147,20 +148,20 @@ def compounds(study: Study) -> Section | None:
 
 
 def _hit_table(called: pd.DataFrame) -> Table:
-    several_models = called[tables.MODEL].nunique() > 1
+    several_models = called[col.MODEL].nunique() > 1
     layout = [
-        ("Classifier", tables.MODEL, wording.model_title, False) if several_models else None,
-        ("Plate", tables.PLATE, wording.text, False),
-        ("Well", tables.WELL, wording.text, False),
-        ("Compound", tables.COMPOUND, wording.text, False),
-        ("µM", tables.CONCENTRATION_UM, wording.trimmed, True),
-        ("Score", tables.SCORE, _score, True),
-        ("Robust z", tables.ROBUST_Z, wording.number, True),
-        ("SSMD", tables.SSMD, wording.number, True),
-        ("Adjusted p", tables.Q_VALUE, wording.p_value, True),
-        ("Rescue", tables.RESCUE, wording.number, True),
-        ("Cells", tables.CELL_FRACTION, wording.percent, True),
-        ("Reasons", tables.REASONS, wording.text, False),
+        ("Classifier", col.MODEL, wording.model_title, False) if several_models else None,
+        ("Plate", col.PLATE, wording.text, False),
+        ("Well", col.WELL, wording.text, False),
+        ("Compound", col.COMPOUND, wording.text, False),
+        ("µM", col.CONCENTRATION_UM, wording.trimmed, True),
+        ("Score", col.SCORE, _score, True),
+        ("Robust z", col.ROBUST_Z, wording.number, True),
+        ("SSMD", col.SSMD, wording.number, True),
+        ("Adjusted p", col.Q_VALUE, wording.p_value, True),
+        ("Rescue", col.RESCUE, wording.number, True),
+        ("Cells", col.CELL_FRACTION, wording.percent, True),
+        ("Reasons", col.REASONS, wording.text, False),
     ]
     kept = [
         entry
@@ -183,10 +184,10 @@ def _score(value: object) -> str:
 
 
 _HINTS: Final = {
-    tables.ROBUST_Z: "(well − median of negative controls) / (1.4826 × MAD)",
-    tables.SSMD: "strictly standardized mean difference against the negative controls",
-    tables.Q_VALUE: "Benjamini and Hochberg over the treated wells",
-    tables.CELL_FRACTION: "cells, as a share of the median of the negative controls",
+    col.ROBUST_Z: "(well − median of negative controls) / (1.4826 × MAD)",
+    col.SSMD: "strictly standardized mean difference against the negative controls",
+    col.Q_VALUE: "Benjamini and Hochberg over the treated wells",
+    col.CELL_FRACTION: "cells, as a share of the median of the negative controls",
 }
 
 
@@ -211,7 +212,7 @@ def quality(study: Study) -> Section:
         ),
     )
     batches = study.batches
-    if not isinstance(batches, Absent) and batches[tables.BATCH].nunique() > 1:
+    if not isinstance(batches, Absent) and batches[col.BATCH].nunique() > 1:
         caption = "One row a batch: its plates' controls together, after normalization."
         blocks = (*blocks, _quality_table(batches, (*_OF_BATCH, *_CONTROLS), caption))
     return Section("quality", title, blocks)
@@ -225,8 +226,8 @@ def _quality_table(table: pd.DataFrame, layout: _Layout, caption: str) -> Table:
         for entry in named
         if not table[entry[1]].isin(["", None]).all() and not table[entry[1]].isna().all()
     ]
-    if table.get(tables.MODEL, pd.Series(dtype=str)).nunique() == 1:
-        kept = [entry for entry in kept if entry[1] != tables.MODEL]
+    if table.get(col.MODEL, pd.Series(dtype=str)).nunique() == 1:
+        kept = [entry for entry in kept if entry[1] != col.MODEL]
     titles = tuple(Column(name, numeric, hint) for name, _, numeric, _, hint in kept)
     rows = tuple(
         tuple(write(row[column]) for _, column, _, write, _ in kept)
@@ -247,8 +248,8 @@ _Layout = tuple[tuple[str, str, bool, Callable[[object], str], str], ...]
 """Title, column, whether a number, how it is written, and what it means."""
 
 _NAMES: Final[_Layout] = (
-    ("Classifier", tables.MODEL, False, _model, ""),
-    ("Plate", tables.PLATE, False, wording.text, ""),
+    ("Classifier", col.MODEL, False, _model, ""),
+    ("Plate", col.PLATE, False, wording.text, ""),
 )
 
 _CONTROLS: Final[_Layout] = (
@@ -262,7 +263,7 @@ _CONTROLS: Final[_Layout] = (
 )
 
 _OF_BATCH: Final[_Layout] = (
-    ("Batch", tables.BATCH, False, wording.text, ""),
+    ("Batch", col.BATCH, False, wording.text, ""),
     ("Plates", "n_plates", True, wording.text, ""),
 )
 
@@ -289,7 +290,7 @@ def doses(study: Study) -> Section:
     fits = None if isinstance(study.doses, Absent) else study.doses
     effect = dose_curves.effect_column(table, fits)
     blocks: list[Block] = []
-    for model, wells in table.groupby(tables.MODEL, sort=True):
+    for model, wells in table.groupby(col.MODEL, sort=True):
         blocks += _curves(str(model), wells, effect, dose_curves.fits_of(fits, str(model)))
     if not blocks:
         why = f"No compound was given in {dose_curves.MIN_DOSES} or more concentrations."

@@ -12,18 +12,19 @@ import pandas as pd
 from pydantic import JsonValue, TypeAdapter
 from upath import UPath
 
-from hcs.domain import tables
+from hcs.domain import columns as col
+from hcs.domain.config.studies import StudyConfig
 from hcs.domain.evaluation import Evaluation
 from hcs.domain.plate import Frozen
 from hcs.domain.probing import Probes
 from hcs.domain.splits import Splits
-from hcs.domain.studies import StudyConfig
 from hcs.errors import HcsError, InputError, NotFoundError
-from hcs.io import runs
-from hcs.io import tables as io_tables
 from hcs.io.bank import open_bank
+from hcs.io.files import parquet
+from hcs.io.files.atomic import read_json
+from hcs.io.files.paths import SIDECAR_SUFFIX, AnyPath, as_path
 from hcs.io.imageset import ImageSet
-from hcs.io.plate import PlateReader
+from hcs.io.plates.plate import PlateReader
 from hcs.io.stack import open_stack
 
 log = logging.getLogger(__name__)
@@ -36,17 +37,17 @@ _UNREADABLE: Final = (HcsError, OSError, ValueError, KeyError, TypeError)
 HISTORY_COLUMNS: Final = ("split", "epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 
 DOSE_COLUMNS: Final = (
-    tables.MODEL, tables.COMPOUND, "response", "status", "message", "at_zero", "at_infinity",
+    col.MODEL, col.COMPOUND, "response", "status", "message", "at_zero", "at_infinity",
     "ec50_um", "ec50_um_low", "ec50_um_high", "hill",
 )  # fmt: skip
 
 HIT_COLUMNS: Final = (
-    *tables.WELL_KEY,
-    tables.MODEL,
-    tables.SCORE,
-    tables.ROBUST_Z,
-    tables.HIT,
-    tables.REASONS,
+    *col.WELL_KEY,
+    col.MODEL,
+    col.SCORE,
+    col.ROBUST_Z,
+    col.HIT,
+    col.REASONS,
 )
 
 
@@ -129,7 +130,7 @@ class Study:
         """``cohort`` or ``screen`` for every plate that the study file or the hits name."""
         roles: dict[str, str] = {}
         if isinstance(self.hits, pd.DataFrame):
-            roles.update(dict.fromkeys(self.hits[tables.PLATE].astype(str), "screen"))
+            roles.update(dict.fromkeys(self.hits[col.PLATE].astype(str), "screen"))
         if isinstance(self.config, StudyConfig):
             roles.update({plate.name: plate.role for plate in self.config.plates})
         return roles
@@ -139,7 +140,7 @@ class Study:
         if plate in self.roles:
             return self.roles[plate]
         cohort = self.cohort
-        trained = isinstance(cohort, pd.DataFrame) and plate in set(cohort[tables.PLATE])
+        trained = isinstance(cohort, pd.DataFrame) and plate in set(cohort[col.PLATE])
         return "cohort" if trained else "not used"
 
     @property
@@ -165,9 +166,9 @@ class Study:
         images = self.images
         if isinstance(images, Absent):
             return images
-        if not {self.group_by, self.label, tables.PLATE} <= set(images.columns):
+        if not {self.group_by, self.label, col.PLATE} <= set(images.columns):
             return Absent("plates", f"The plates name no {self.group_by} and {self.label}.")
-        roles = images[tables.PLATE].astype(str).map(dict(self.roles)).fillna("cohort")
+        roles = images[col.PLATE].astype(str).map(dict(self.roles)).fillna("cohort")
         known = images[self.group_by].notna() & images[self.label].notna()
         if not isinstance(self.splits, Absent):
             known &= images[self.label].astype(str).isin(self.splits.classes)
@@ -181,7 +182,7 @@ class Study:
     @cached_property
     def features(self) -> pd.DataFrame | Absent:
         """One row an image with what was measured on it."""
-        return self._piece("features.parquet", "hcs features", io_tables.read_table)
+        return self._piece("features.parquet", "hcs features", parquet.read_table)
 
     @cached_property
     def splits(self) -> Splits | Absent:
@@ -208,7 +209,7 @@ class Study:
         return self._piece(
             "models/history.parquet",
             "hcs train",
-            lambda path: io_tables.read_table(path, columns=HISTORY_COLUMNS),
+            lambda path: parquet.read_table(path, columns=HISTORY_COLUMNS),
         )
 
     @cached_property
@@ -231,7 +232,7 @@ class Study:
         return self._piece(
             "hits.parquet",
             "hcs hits",
-            lambda path: io_tables.read_table(path, columns=HIT_COLUMNS),
+            lambda path: parquet.read_table(path, columns=HIT_COLUMNS),
         )
 
     @cached_property
@@ -240,7 +241,7 @@ class Study:
         return self._piece(
             "plate_quality.parquet",
             "hcs hits",
-            lambda path: io_tables.read_table(path, columns=(tables.PLATE,)),
+            lambda path: parquet.read_table(path, columns=(col.PLATE,)),
         )
 
     @cached_property
@@ -249,7 +250,7 @@ class Study:
         return self._piece(
             "dose_fits.parquet",
             "hcs hits",
-            lambda path: io_tables.read_table(path, columns=DOSE_COLUMNS),
+            lambda path: parquet.read_table(path, columns=DOSE_COLUMNS),
         )
 
     @cached_property
@@ -258,13 +259,13 @@ class Study:
         return self._piece(
             "compounds.parquet",
             "hcs hits",
-            lambda path: io_tables.read_table(path, columns=(tables.COMPOUND, tables.HIT)),
+            lambda path: parquet.read_table(path, columns=(col.COMPOUND, col.HIT)),
         )
 
     @cached_property
     def batches(self) -> pd.DataFrame | Absent:
         """One row a batch of screened plates."""
-        return self._piece("batch_quality.parquet", "hcs hits", io_tables.read_table)
+        return self._piece("batch_quality.parquet", "hcs hits", parquet.read_table)
 
     @cached_property
     def problems(self) -> pd.DataFrame | Absent:
@@ -272,17 +273,17 @@ class Study:
         found = self._piece(
             "problems.parquet",
             "hcs run",
-            lambda path: io_tables.read_table(path, columns=tables.PROBLEM_COLUMNS),
+            lambda path: parquet.read_table(path, columns=col.PROBLEM_COLUMNS),
         )
         if not isinstance(found, Absent) or (self.path / "problems.parquet").exists():
             return found
-        frames = [io_tables.read_table(path) for path in self._sidecar_problems()]
+        frames = [parquet.read_table(path) for path in self._sidecar_problems()]
         return pd.concat(frames, ignore_index=True) if frames else found
 
     def _sidecar_problems(self) -> Iterator[UPath]:
         for folder in (self.path, self.path / "plates"):
             if folder.is_dir():
-                for sidecar in sorted(folder.glob("*" + runs.SIDECAR_SUFFIX)):
+                for sidecar in sorted(folder.glob("*" + SIDECAR_SUFFIX)):
                     if (sidecar / "problems.parquet").exists():
                         yield sidecar / "problems.parquet"
 
@@ -298,13 +299,13 @@ class Study:
     def group_by(self) -> str:
         """Column of the group that splits keep together."""
         source = self.evaluation if isinstance(self.splits, Absent) else self.splits
-        return tables.CLONE if isinstance(source, Absent) else source.group_by
+        return col.CLONE if isinstance(source, Absent) else source.group_by
 
     @property
     def label(self) -> str:
         """Column of the class."""
         source = self.evaluation if isinstance(self.splits, Absent) else self.splits
-        return tables.DIAGNOSIS if isinstance(source, Absent) else source.label
+        return col.DIAGNOSIS if isinstance(source, Absent) else source.label
 
     @property
     def positive(self) -> str | None:
@@ -327,7 +328,7 @@ class Study:
         """Provenance of every output that has one, in the order of the stages."""
         found = [record for reader in self.plates for record in _plate_records(reader)]
         for file in ("features.parquet", "predictions.parquet", "hits.parquet"):
-            found += self._record(file, io_tables.read_provenance)
+            found += self._record(file, parquet.read_provenance)
         for file in ("models/manifest.json", "forest/manifest.json"):
             found += self._record(file, _json_provenance)
         found += [
@@ -348,7 +349,7 @@ class Study:
         return [Record(file, found)] if not isinstance(found, Absent) and found else []
 
 
-def open_study(path: runs.AnyPath) -> Study:
+def open_study(path: AnyPath) -> Study:
     """Open a study folder.
 
     Raises
@@ -356,7 +357,7 @@ def open_study(path: runs.AnyPath) -> Study:
     NotFoundError
         When there is no such folder.
     """
-    folder = runs.as_path(path)
+    folder = as_path(path)
     if not folder.is_dir():
         msg = f"study folder {folder} does not exist; hcs run study.yaml makes one"
         raise NotFoundError(msg)
@@ -376,9 +377,9 @@ def _opened(images: ImageSet) -> ImageSet:
 
 
 def _plate_records(reader: PlateReader) -> list[Record]:
-    file = f"plates/{runs.as_path(reader.path).name}"
+    file = f"plates/{as_path(reader.path).name}"
     try:
-        described = runs.read_json(runs.as_path(reader.path) / "zarr.json")
+        described = read_json(as_path(reader.path) / "zarr.json")
     except HcsError:  # a plate of another OME-Zarr version, used in place
         return []
     attributes = described.get("attributes", {}) if isinstance(described, dict) else {}
@@ -387,7 +388,7 @@ def _plate_records(reader: PlateReader) -> list[Record]:
 
 
 def _json_provenance(path: UPath) -> dict[str, JsonValue]:
-    content = runs.read_json(path)
+    content = read_json(path)
     if not isinstance(content, dict):
         msg = f"{path} holds no mapping"
         raise InputError(msg)

@@ -9,28 +9,28 @@ from typing import Final
 import pandas as pd
 from markupsafe import Markup
 
-from hcs.domain import tables
+from hcs.domain import columns as col
 from hcs.ops import morphology
 
 NONE: Final = "–"
 """Stands where a number is not defined."""
 
 _NOUNS: Final = {
-    tables.PLATE: "plate",
-    tables.WELL: "well",
-    tables.CLONE: "clone",
-    tables.DONOR: "donor",
-    tables.DIAGNOSIS: "diagnosis",
-    tables.BATCH: "batch",
-    tables.COMPOUND: "compound",
-    tables.CONCENTRATION_UM: "concentration (µM)",
-    tables.PERT_TYPE: "kind of well",
+    col.PLATE: "plate",
+    col.WELL: "well",
+    col.CLONE: "clone",
+    col.DONOR: "donor",
+    col.DIAGNOSIS: "diagnosis",
+    col.BATCH: "batch",
+    col.COMPOUND: "compound",
+    col.CONCENTRATION_UM: "concentration (µM)",
+    col.PERT_TYPE: "kind of well",
 }
 
 _MODELS: Final = {"cnn": "image network", "forest": "random forest"}
 
 _FEATURES: Final = {
-    tables.N_CELLS: "cells per image",
+    col.N_CELLS: "cells per image",
     morphology.MEAN_SOMA_AREA: "mean soma area",
     morphology.TOTAL_LENGTH: "total neurite length per image",
     morphology.LENGTH_PER_CELL: "neurite length per cell",

@@ -8,9 +8,9 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from hcs.domain import tables
-from hcs.domain.screening import Aggregation, HitsOptions, Limit, TrimmedMeanOfImages
-from hcs.domain.tables import Reason, Role
+from hcs.domain import columns as col
+from hcs.domain.columns import Reason, Role
+from hcs.domain.config.screening import Aggregation, HitsOptions, Limit, TrimmedMeanOfImages
 from hcs.domain.wells import Well
 from hcs.errors import InputError, UnknownNameError
 from hcs.screen import groups
@@ -63,11 +63,11 @@ def well_scores(predictions: pd.DataFrame, options: HitsOptions | None = None) -
     doi 10.1214/ss/1177013825.
     """
     options = options or HitsOptions()
-    _require(predictions, (tables.SCORE, *tables.WELL_KEY))
-    keys = [k for k in (tables.MODEL, *tables.WELL_KEY) if k in predictions]
+    _require(predictions, (col.SCORE, *col.WELL_KEY))
+    keys = [k for k in (col.MODEL, *col.WELL_KEY) if k in predictions]
     well = _codes(predictions, keys)
     n_wells = int(well.max(initial=-1)) + 1
-    score = predictions[tables.SCORE].to_numpy(np.float64)
+    score = predictions[col.SCORE].to_numpy(np.float64)
     unflagged = _unflagged(predictions)
     unseen = _unseen(predictions)
 
@@ -76,26 +76,26 @@ def well_scores(predictions: pd.DataFrame, options: HitsOptions | None = None) -
     counted = np.where(eligible & (unseen | ~has_unseen[well]), well, -1)
 
     wells = _well_rows(predictions, well, n_wells)
-    wells[tables.SCORE], wells[tables.SCORE_SPREAD], wells[tables.N_SPLITS_USED] = _over_splits(
-        score, counted, _column_codes(predictions, tables.SPLIT), n_wells, options.aggregation
+    wells[col.SCORE], wells[col.SCORE_SPREAD], wells[col.N_SPLITS_USED] = _over_splits(
+        score, counted, _column_codes(predictions, col.SPLIT), n_wells, options.aggregation
     )
     if _takes_log_odds(predictions, options):
-        wells[tables.LOG_ODDS], _, _ = _over_splits(
+        wells[col.LOG_ODDS], _, _ = _over_splits(
             log_odds(score),
             counted,
-            _column_codes(predictions, tables.SPLIT),
+            _column_codes(predictions, col.SPLIT),
             n_wells,
             options.aggregation,
         )
-    wells[tables.N_SPLITS] = groups.count_distinct(
-        well, _column_codes(predictions, tables.SPLIT), n_wells
+    wells[col.N_SPLITS] = groups.count_distinct(
+        well, _column_codes(predictions, col.SPLIT), n_wells
     )
-    sites = _column_codes(predictions, tables.SITE, rows_differ=True)
-    wells[tables.N_IMAGES] = groups.count_distinct(counted, sites, n_wells)
-    wells[tables.OUT_OF_FOLD] = has_unseen
-    if tables.N_CELLS in predictions:
-        cells = predictions[tables.N_CELLS].to_numpy(np.float64, na_value=np.nan)
-        wells[tables.N_CELLS] = groups.group_mean(cells, well, n_wells)
+    sites = _column_codes(predictions, col.SITE, rows_differ=True)
+    wells[col.N_IMAGES] = groups.count_distinct(counted, sites, n_wells)
+    wells[col.OUT_OF_FOLD] = has_unseen
+    if col.N_CELLS in predictions:
+        cells = predictions[col.N_CELLS].to_numpy(np.float64, na_value=np.nan)
+        wells[col.N_CELLS] = groups.group_mean(cells, well, n_wells)
     had_flags = np.bincount(well[~unflagged], minlength=n_wells) > 0
     return _with_flags(wells, had_flags, options)
 
@@ -103,8 +103,8 @@ def well_scores(predictions: pd.DataFrame, options: HitsOptions | None = None) -
 def _takes_log_odds(predictions: pd.DataFrame, options: HitsOptions) -> bool:
     if options.scale != "auto":
         return options.scale == "log-odds"
-    models = set(predictions[tables.MODEL].unique()) if tables.MODEL in predictions else set()
-    return bool(models) and models <= set(tables.CLASSIFIERS) and not options.divides
+    models = set(predictions[col.MODEL].unique()) if col.MODEL in predictions else set()
+    return bool(models) and models <= set(col.CLASSIFIERS) and not options.divides
 
 
 def log_odds(probability: Floats) -> Floats:
@@ -156,19 +156,19 @@ def well_values(
     InputError
         When `column` is not numeric, or well names cannot be read.
     """
-    _require(table, (column, *tables.WELL_KEY))
+    _require(table, (column, *col.WELL_KEY))
     try:
         values = pd.to_numeric(table[column]).to_numpy(np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:
         msg = f"column {column!r} is not numeric: {error}"
         raise InputError(msg) from error
     kept = [c for c in table if str(c).startswith("Metadata_")]
-    kept += [c for c in (tables.N_CELLS, tables.FLAGS) if c in table]
-    named = {str(name): Well.parse(str(name)).name for name in table[tables.WELL].unique()}
+    kept += [c for c in (col.N_CELLS, col.FLAGS) if c in table]
+    named = {str(name): Well.parse(str(name)).name for name in table[col.WELL].unique()}
     images = table[kept].copy()
-    images[tables.WELL] = table[tables.WELL].astype(str).map(named)
-    images[tables.MODEL] = column
-    images[tables.SCORE] = values
+    images[col.WELL] = table[col.WELL].astype(str).map(named)
+    images[col.MODEL] = column
+    images[col.SCORE] = values
     return well_scores(images, options)
 
 
@@ -214,15 +214,15 @@ def _require(table: pd.DataFrame, names: tuple[str, ...]) -> None:
 
 def _unseen(predictions: pd.DataFrame) -> Flags:
     """Rows whose head never trained or tuned on the image's clone."""
-    if tables.ROLE not in predictions:
+    if col.ROLE not in predictions:
         return np.ones(len(predictions), dtype=bool)
-    return (~predictions[tables.ROLE].astype("string").isin(_SEEN_ROLES)).to_numpy(bool)
+    return (~predictions[col.ROLE].astype("string").isin(_SEEN_ROLES)).to_numpy(bool)
 
 
 def _unflagged(predictions: pd.DataFrame) -> Flags:
-    if tables.FLAGS not in predictions:
+    if col.FLAGS not in predictions:
         return np.ones(len(predictions), dtype=bool)
-    return (predictions[tables.FLAGS].fillna("").astype(str).str.strip() == "").to_numpy(bool)
+    return (predictions[col.FLAGS].fillna("").astype(str).str.strip() == "").to_numpy(bool)
 
 
 def _codes(table: pd.DataFrame, keys: list[str]) -> Codes:
@@ -264,28 +264,28 @@ def _well_rows(predictions: pd.DataFrame, well: Codes, n_wells: int) -> pd.DataF
     """Keys and metadata of every well, taken from its first row."""
     first = np.full(n_wells, len(predictions), dtype=np.intp)
     np.minimum.at(first, well, np.arange(len(predictions)))
-    metadata = [c for c in predictions if str(c).startswith("Metadata_") and c != tables.SITE]
-    keys = [k for k in (tables.MODEL, *tables.WELL_KEY) if k in predictions]
+    metadata = [c for c in predictions if str(c).startswith("Metadata_") and c != col.SITE]
+    keys = [k for k in (col.MODEL, *col.WELL_KEY) if k in predictions]
     columns = [*keys, *(c for c in metadata if c not in keys)]
     rows = predictions[columns].iloc[first].reset_index(drop=True)
-    if tables.MODEL not in rows:
-        rows.insert(0, tables.MODEL, "score")
+    if col.MODEL not in rows:
+        rows.insert(0, col.MODEL, "score")
     return rows
 
 
 def _with_flags(wells: pd.DataFrame, had_flags: Flags, options: HitsOptions) -> pd.DataFrame:
     """Add ``usable`` and ``flags``."""
-    missing = ~np.isfinite(wells[tables.SCORE].to_numpy(np.float64))
+    missing = ~np.isfinite(wells[col.SCORE].to_numpy(np.float64))
     faults: list[tuple[Reason, Flags]] = [
         (Reason.FAILED_QUALITY, missing & had_flags),
         (Reason.NOT_FINITE, missing & ~had_flags),
-        (Reason.TOO_FEW_IMAGES, (wells[tables.N_IMAGES] < options.min_images).to_numpy(bool)),
+        (Reason.TOO_FEW_IMAGES, (wells[col.N_IMAGES] < options.min_images).to_numpy(bool)),
     ]
-    if tables.N_CELLS in wells:
+    if col.N_CELLS in wells:
         # An unknown count is no proof of too few cells: NaN compares false.
-        few = (wells[tables.N_CELLS] < options.min_cells).to_numpy(bool)
+        few = (wells[col.N_CELLS] < options.min_cells).to_numpy(bool)
         faults.append((Reason.TOO_FEW_CELLS, few))
     flags = np.full(len(wells), "", dtype=object)
     for reason, wrong in faults:
         flags[wrong] = [f"{old}|{reason.value}" if old else reason.value for old in flags[wrong]]
-    return wells.assign(**{tables.USABLE: flags == "", tables.FLAGS: flags})
+    return wells.assign(**{col.USABLE: flags == "", col.FLAGS: flags})

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from hcs.domain import tables
-from hcs.domain.screening import HitsOptions
-from hcs.domain.tables import Reason
+from hcs.domain import columns as col
+from hcs.domain.columns import Reason
+from hcs.domain.config.screening import HitsOptions
 from hcs.screen import groups
 from hcs.screen.groups import Codes, Flags, GroupStats
 from hcs.screen.plates import Screen
 
 Problem = dict[str, object]
-"""One row of ``problems.parquet``; the keys are ``hcs.domain.tables.PROBLEM_COLUMNS``."""
+"""One row of ``problems.parquet``; the keys are ``hcs.domain.columns.PROBLEM_COLUMNS``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def control_problems(screen: Screen, options: HitsOptions) -> list[Problem]:
     Returns
     -------
     list of dict
-        One row a plate and fault, keys as ``hcs.domain.tables.PROBLEM_COLUMNS``: too few usable
+        One row a plate and fault, keys as ``hcs.domain.columns.PROBLEM_COLUMNS``: too few usable
         negative controls (unless statistics against samples were asked for), too few positive
         controls (rescue and Z' are then missing; said only where the screen has any, as many
         screens have none by design), or no spread between negative controls.
@@ -128,10 +128,10 @@ def plate_problem(plate: pd.Series, reason: Reason, message: str) -> Problem:
     return {
         "stage": "hits",
         "file": None,
-        tables.PLATE: plate[tables.PLATE],
-        tables.WELL: None,
-        tables.SITE: None,
+        col.PLATE: plate[col.PLATE],
+        col.WELL: None,
+        col.SITE: None,
         "reason": reason.value,
-        "message": f"model {plate[tables.MODEL]}: {message}",
+        "message": f"model {plate[col.MODEL]}: {message}",
         "kept": True,
     }

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hcs.domain import tables
-from hcs.domain.screening import EmpiricalCall, HitsOptions, RobustZCall, SsmdCall
-from hcs.domain.tables import Reason
+from hcs.domain import columns as col
+from hcs.domain.columns import Reason
+from hcs.domain.config.screening import EmpiricalCall, HitsOptions, RobustZCall, SsmdCall
 from hcs.screen import effects
 from hcs.screen.controls import (
     ControlStats,
@@ -20,8 +20,8 @@ from hcs.screen.controls import (
     plate_problem,
     usable_stats,
 )
+from hcs.screen.curves.growth import growth_rate_inhibition
 from hcs.screen.groups import Flags, Floats, divide
-from hcs.screen.growth import growth_rate_inhibition
 from hcs.screen.normalize import normalize, z_score
 from hcs.screen.plates import Screen, read_wells
 from hcs.screen.quality import apply_limits, compound_codes, plate_quality, replicate_correlation
@@ -89,16 +89,16 @@ def call_hits(
 
     hits = _laid_out(wells, corrected, scaled, controls, found)
     beyond = _beyond(found, options)
-    hits[tables.HIT] = beyond & found.tested
-    hits[tables.REASONS] = _reasons(scaled, found, beyond, options)
-    if tables.CELLS_AT_ZERO in wells:
-        hits[tables.GR] = _growth(raw, wells, options)
+    hits[col.HIT] = beyond & found.tested
+    hits[col.REASONS] = _reasons(scaled, found, beyond, options)
+    if col.CELLS_AT_ZERO in wells:
+        hits[col.GR] = _growth(raw, wells, options)
 
     quality = plate_quality(raw, corrected, options)
     quality["replicate_correlation"] = replicate_correlation(scaled, compound_codes(wells))
-    quality["n_hits"] = np.bincount(raw.plate[hits[tables.HIT]], minlength=raw.n_plates)
+    quality["n_hits"] = np.bincount(raw.plate[hits[col.HIT]], minlength=raw.n_plates)
     quality, failed = apply_limits(quality, options.limits)
-    hits[tables.PLATE_PASSED] = quality["passed"].to_numpy(bool)[raw.plate]
+    hits[col.PLATE_PASSED] = quality["passed"].to_numpy(bool)[raw.plate]
     _say_which_plates_failed(hits, quality["failed_limits"].to_numpy(object)[raw.plate])
     problems = control_problems(corrected, options) + _resolution_problems(scaled, found, options)
     return hits, quality, problems + failed
@@ -113,16 +113,16 @@ def _laid_out(
 ) -> pd.DataFrame:
     """Put the statistics beside the wells, in the order in which a reader wants them."""
     hits = wells.reset_index(drop=True)
-    hits[tables.CORRECTED], hits[tables.NORMALIZED] = corrected.value, scaled.value
-    hits[tables.ROBUST_Z], hits[tables.SSMD] = found.robust_z, found.ssmd
-    hits[tables.SSMD_CLASS] = effects.ssmd_class(found.ssmd)
-    hits[tables.P_VALUE], hits[tables.Q_VALUE] = found.p_value, found.q_value
-    hits[tables.P_EMPIRICAL], hits[tables.Q_EMPIRICAL] = found.p_empirical, found.q_empirical
+    hits[col.CORRECTED], hits[col.NORMALIZED] = corrected.value, scaled.value
+    hits[col.ROBUST_Z], hits[col.SSMD] = found.robust_z, found.ssmd
+    hits[col.SSMD_CLASS] = effects.ssmd_class(found.ssmd)
+    hits[col.P_VALUE], hits[col.Q_VALUE] = found.p_value, found.q_value
+    hits[col.P_EMPIRICAL], hits[col.Q_EMPIRICAL] = found.p_empirical, found.q_empirical
     placed = (scaled.value, controls.negcon, controls.poscon, controls.group)
-    hits[tables.RESCUE] = rescue_score(*placed)
-    hits[tables.RESCUE_LOW], hits[tables.RESCUE_HIGH] = rescue_interval(*placed)
-    hits[tables.CELL_FRACTION], hits[tables.TOXIC] = found.cell_fraction, found.toxic
-    hits[tables.DIRECTION] = found.direction.astype(np.int8)
+    hits[col.RESCUE] = rescue_score(*placed)
+    hits[col.RESCUE_LOW], hits[col.RESCUE_HIGH] = rescue_interval(*placed)
+    hits[col.CELL_FRACTION], hits[col.TOXIC] = found.cell_fraction, found.toxic
+    hits[col.DIRECTION] = found.direction.astype(np.int8)
     return hits
 
 
@@ -130,19 +130,19 @@ def _growth(screen: Screen, wells: pd.DataFrame, options: HitsOptions) -> Floats
     """Growth-rate inhibition of every well against the plate's negative controls."""
     counted = screen.with_value(screen.cells)
     controls = usable_stats(counted, screen.is_negcon, options.min_controls)
-    at_zero = wells[tables.CELLS_AT_ZERO].to_numpy(np.float64, na_value=np.nan)
+    at_zero = wells[col.CELLS_AT_ZERO].to_numpy(np.float64, na_value=np.nan)
     return growth_rate_inhibition(screen.cells, controls.median[screen.plate], at_zero)
 
 
 def _say_which_plates_failed(hits: pd.DataFrame, failed: NDArray[np.object_]) -> None:
     """Add to the reasons of a hit that its plate is beyond a stated limit."""
-    doubtful = (hits[tables.HIT] & ~hits[tables.PLATE_PASSED]).to_numpy(bool)
-    words = hits[tables.REASONS].to_numpy(object, copy=True)
+    doubtful = (hits[col.HIT] & ~hits[col.PLATE_PASSED]).to_numpy(bool)
+    words = hits[col.REASONS].to_numpy(object, copy=True)
     words[doubtful] = [
         f"{text}; doubtful, its plate failed: {why}"
         for text, why in zip(words[doubtful], failed[doubtful], strict=True)
     ]
-    hits[tables.REASONS] = words
+    hits[col.REASONS] = words
 
 
 def _statistics(screen: Screen, controls: ControlStats, options: HitsOptions) -> _Statistics:
@@ -177,7 +177,7 @@ def _direction(screen: Screen, controls: ControlStats, options: HitsOptions) -> 
     if options.direction != "auto":
         return np.full(screen.value.shape, stated[options.direction])
     toward = np.sign(controls.poscon.median - controls.negcon.median)[controls.group]
-    lower = screen.plates[tables.MODEL].isin(tables.CLASSIFIERS).to_numpy(bool)[screen.plate]
+    lower = screen.plates[col.MODEL].isin(col.CLASSIFIERS).to_numpy(bool)[screen.plate]
     return np.where(np.isfinite(toward), toward, np.where(lower, -1.0, 0.0))
 
 
@@ -239,7 +239,7 @@ def _resolution_problems(screen: Screen, found: _Statistics, options: HitsOption
                 f"over {p.size} wells none reaches {options.fdr:g}: call by robust z instead"
             )
             plate = screen.plates.iloc[int(screen.plate[screen.model == model][0])]
-            problems.append(plate_problem(plate, Reason.NO_CONTROLS, text) | {tables.PLATE: None})
+            problems.append(plate_problem(plate, Reason.NO_CONTROLS, text) | {col.PLATE: None})
     return problems
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hcs.domain.screening import (
+from hcs.domain.config.screening import (
     BScore,
     HitsOptions,
     NoNormalization,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from hcs.domain import tables
+from hcs.domain import columns as col
 from hcs.domain.plate import PertType
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import InputError, UnknownNameError
@@ -142,7 +142,7 @@ class Screen:
         sizes = np.array([plate_format.value for plate_format in formats])
         fits = (last[0][:, None] < sizes[:, 0]) & (last[1][:, None] < sizes[:, 1])
         if not fits.any(axis=1).all():
-            beyond = self.plates[tables.PLATE].to_numpy()[~fits.any(axis=1)]
+            beyond = self.plates[col.PLATE].to_numpy()[~fits.any(axis=1)]
             msg = f"plates {sorted(map(str, beyond))} have wells outside every format up to 1536"
             raise InputError(msg)
         return fits.argmax(axis=1).astype(np.intp), formats
@@ -170,22 +170,22 @@ def read_wells(wells: pd.DataFrame) -> Screen:
     InputError
         When a well stands twice on a plate, or a well name cannot be read.
     """
-    for name in (tables.SCORE, *tables.WELL_KEY):
+    for name in (col.SCORE, *col.WELL_KEY):
         if name not in wells:
             raise UnknownNameError("column", name, "the table of wells", list(wells.columns))
-    model = _factorize(wells, tables.MODEL)
-    plate, first = _nested(model, _factorize(wells, tables.PLATE))
-    batch, _ = _nested(model, _factorize(wells, tables.BATCH))
-    row, column = _positions(wells[tables.WELL])
+    model = _factorize(wells, col.MODEL)
+    plate, first = _nested(model, _factorize(wells, col.PLATE))
+    batch, _ = _nested(model, _factorize(wells, col.BATCH))
+    row, column = _positions(wells[col.WELL])
     _refuse_twice(wells, plate, row, column)
-    score = wells[tables.SCORE].to_numpy(np.float64, na_value=np.nan)
+    score = wells[col.SCORE].to_numpy(np.float64, na_value=np.nan)
     value = score
-    if tables.LOG_ODDS in wells:
-        value = wells[tables.LOG_ODDS].to_numpy(np.float64, na_value=np.nan)
+    if col.LOG_ODDS in wells:
+        value = wells[col.LOG_ODDS].to_numpy(np.float64, na_value=np.nan)
     kind = _pert_type(wells)
     usable = np.isfinite(value)
-    if tables.USABLE in wells:
-        usable &= wells[tables.USABLE].to_numpy(bool)
+    if col.USABLE in wells:
+        usable &= wells[col.USABLE].to_numpy(bool)
     return Screen(
         value=value,
         score=score,
@@ -231,7 +231,7 @@ def _refuse_twice(wells: pd.DataFrame, plate: Codes, row: Codes, column: Codes) 
     position = (plate * (int(row.max(initial=0)) + 1) + row) * (int(column.max(initial=0)) + 1)
     _, counts = np.unique(position + column, return_counts=True)
     if (counts > 1).any():
-        keys = [k for k in (tables.MODEL, *tables.WELL_KEY) if k in wells]
+        keys = [k for k in (col.MODEL, *col.WELL_KEY) if k in wells]
         twice = wells[wells.duplicated(keys)][keys].head(5).astype(str).agg(" ".join, axis=1)
         msg = f"{int((counts - 1).sum())} wells stand more than once, such as {list(twice)}"
         raise InputError(msg)
@@ -239,9 +239,9 @@ def _refuse_twice(wells: pd.DataFrame, plate: Codes, row: Codes, column: Codes) 
 
 def _pert_type(wells: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
     """Kind of every well; unknown and missing kinds are treatments."""
-    if tables.PERT_TYPE not in wells:
+    if col.PERT_TYPE not in wells:
         return np.full(len(wells), PertType.TREATMENT.value, dtype=object)
-    codes, unique = pd.factorize(wells[tables.PERT_TYPE])
+    codes, unique = pd.factorize(wells[col.PERT_TYPE])
     known = {PertType.NEGCON.value, PertType.POSCON.value, PertType.EMPTY.value}
     texts = [str(name).strip().lower() for name in unique]
     kinds = [name if name in known else PertType.TREATMENT.value for name in texts]
@@ -250,14 +250,14 @@ def _pert_type(wells: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.object
 
 
 def _cells(wells: pd.DataFrame) -> Floats:
-    if tables.N_CELLS not in wells:
+    if col.N_CELLS not in wells:
         return np.full(len(wells), np.nan)
-    return wells[tables.N_CELLS].to_numpy(np.float64, na_value=np.nan)
+    return wells[col.N_CELLS].to_numpy(np.float64, na_value=np.nan)
 
 
 def _plate_rows(wells: pd.DataFrame, first: Codes) -> pd.DataFrame:
-    columns = [c for c in (tables.MODEL, tables.PLATE, tables.BATCH) if c in wells]
+    columns = [c for c in (col.MODEL, col.PLATE, col.BATCH) if c in wells]
     rows = wells[columns].iloc[first].reset_index(drop=True)
-    if tables.MODEL not in rows:
-        rows.insert(0, tables.MODEL, "score")
+    if col.MODEL not in rows:
+        rows.insert(0, col.MODEL, "score")
     return rows

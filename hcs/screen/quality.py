@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from hcs.domain import tables
-from hcs.domain.screening import HitsOptions, QualityLimits
-from hcs.domain.tables import Reason
+from hcs.domain import columns as col
+from hcs.domain.columns import Reason
+from hcs.domain.config.screening import HitsOptions, QualityLimits
 from hcs.screen import effects, groups
 from hcs.screen.controls import Problem, plate_problem, usable_stats
 from hcs.screen.groups import Floats
@@ -85,13 +85,13 @@ def batch_quality(hits: pd.DataFrame, options: HitsOptions) -> pd.DataFrame:
         ``robust_z_prime``, ``ssmd_controls``, ``signal_window``. Wells without a batch form one
         of their own.
     """
-    normalized = hits.drop(columns=tables.LOG_ODDS, errors="ignore")
-    screen = read_wells(normalized.assign(**{tables.SCORE: hits[tables.NORMALIZED]}))
+    normalized = hits.drop(columns=col.LOG_ODDS, errors="ignore")
+    screen = read_wells(normalized.assign(**{col.SCORE: hits[col.NORMALIZED]}))
     least = options.min_controls
     negcon = usable_stats(screen, screen.is_negcon, least, "batch")
     poscon = usable_stats(screen, screen.is_poscon, least, "batch")
     first = np.unique(screen.batch, return_index=True)[1]
-    columns = [c for c in (tables.MODEL, tables.BATCH) if c in screen.plates]
+    columns = [c for c in (col.MODEL, col.BATCH) if c in screen.plates]
     quality = screen.plates[columns].iloc[screen.plate[first]].reset_index(drop=True)
     quality["n_plates"] = groups.count_distinct(screen.batch, screen.plate, screen.n_batches)
     quality["n_negcon"], quality["n_poscon"] = negcon.count, poscon.count
@@ -111,12 +111,12 @@ def _separation(negcon: groups.GroupStats, poscon: groups.GroupStats) -> dict[st
 
 def compound_codes(wells: pd.DataFrame) -> groups.Codes:
     """Give a number to each compound × concentration; −1 where a well has no compound."""
-    if tables.COMPOUND not in wells:
+    if col.COMPOUND not in wells:
         return np.full(len(wells), -1, dtype=np.intp)
-    compound = pd.factorize(wells[tables.COMPOUND])[0].astype(np.intp)
-    if tables.CONCENTRATION_UM not in wells:
+    compound = pd.factorize(wells[col.COMPOUND])[0].astype(np.intp)
+    if col.CONCENTRATION_UM not in wells:
         return compound
-    dose = pd.factorize(wells[tables.CONCENTRATION_UM], use_na_sentinel=False)[0].astype(np.intp)
+    dose = pd.factorize(wells[col.CONCENTRATION_UM], use_na_sentinel=False)[0].astype(np.intp)
     pair = compound * (int(dose.max(initial=0)) + 1) + dose
     codes = pd.factorize(pair)[0].astype(np.intp)
     return np.where(compound >= 0, codes, -1)

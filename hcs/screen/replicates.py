@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
 
-from hcs.domain import tables
-from hcs.domain.screening import EmpiricalCall, HitsOptions, RobustZCall, SsmdCall
+from hcs.domain import columns as col
+from hcs.domain.config.screening import EmpiricalCall, HitsOptions, RobustZCall, SsmdCall
 from hcs.errors import UnknownNameError
 from hcs.screen import effects, groups
 from hcs.screen.groups import Codes, Flags, Floats
@@ -100,10 +100,10 @@ def call_compounds(hits: pd.DataFrame, options: HitsOptions | None = None) -> pd
         When the table has no ``Metadata_Compound``.
     """
     options = options or HitsOptions()
-    if tables.COMPOUND not in hits:
-        raise UnknownNameError("column", tables.COMPOUND, "the table of hits", list(hits.columns))
+    if col.COMPOUND not in hits:
+        raise UnknownNameError("column", col.COMPOUND, "the table of hits", list(hits.columns))
     treated = hits[_is_replicate(hits)].reset_index(drop=True)
-    model = pd.factorize(treated[tables.MODEL])[0].astype(np.intp)
+    model = pd.factorize(treated[col.MODEL])[0].astype(np.intp)
     codes = compound_codes(treated)
     pairs, compound = np.unique(
         model * (int(codes.max(initial=0)) + 1) + codes, return_inverse=True
@@ -111,35 +111,35 @@ def call_compounds(hits: pd.DataFrame, options: HitsOptions | None = None) -> pd
     compound, n_compounds = compound.astype(np.intp), pairs.size
     first = np.full(n_compounds, len(treated), dtype=np.intp)
     np.minimum.at(first, compound, np.arange(len(treated)))
-    keys = (tables.MODEL, tables.COMPOUND, tables.CONCENTRATION_UM)
+    keys = (col.MODEL, col.COMPOUND, col.CONCENTRATION_UM)
     kept = [column for column in keys if column in treated]
     result = treated[kept].iloc[first].reset_index(drop=True)
     # A dead well lies far from its controls: counted with the others, it would make a hit.
-    toxic = treated[tables.TOXIC].to_numpy(bool)
+    toxic = treated[col.TOXIC].to_numpy(bool)
     _add_statistics(result, treated, np.where(toxic, -1, compound), options)
     n_wells = np.bincount(compound, minlength=n_compounds)
     result["n_toxic"] = np.bincount(compound[toxic], minlength=n_compounds)
-    result[tables.CELL_FRACTION] = groups.group_median(
-        treated[tables.CELL_FRACTION].to_numpy(np.float64), compound, n_compounds
+    result[col.CELL_FRACTION] = groups.group_median(
+        treated[col.CELL_FRACTION].to_numpy(np.float64), compound, n_compounds
     )
-    result[tables.TOXIC] = 2 * result["n_toxic"] >= np.maximum(n_wells, 1)
+    result[col.TOXIC] = 2 * result["n_toxic"] >= np.maximum(n_wells, 1)
     family = model[first]
-    tested = ~result[tables.TOXIC].to_numpy(bool)
-    for p, q in ((tables.P_VALUE, tables.Q_VALUE), (tables.P_EMPIRICAL, tables.Q_EMPIRICAL)):
+    tested = ~result[col.TOXIC].to_numpy(bool)
+    for p, q in ((col.P_VALUE, col.Q_VALUE), (col.P_EMPIRICAL, col.Q_EMPIRICAL)):
         result[q] = adjust(result[p].to_numpy(np.float64), family, tested)
-    result[tables.HIT] = _is_hit(result, options) & tested
-    result[tables.REASONS] = [
-        _reason(result.iloc[row]) if hit else "" for row, hit in enumerate(result[tables.HIT])
+    result[col.HIT] = _is_hit(result, options) & tested
+    result[col.REASONS] = [
+        _reason(result.iloc[row]) if hit else "" for row, hit in enumerate(result[col.HIT])
     ]
     return result
 
 
 def _is_replicate(hits: pd.DataFrame) -> Flags:
-    kept = hits[tables.COMPOUND].notna().to_numpy(bool, copy=True)
-    if tables.USABLE in hits:
-        kept &= hits[tables.USABLE].to_numpy(bool)
-    if tables.PERT_TYPE in hits:
-        kept &= ~hits[tables.PERT_TYPE].isin(["negcon", "poscon", "empty"]).to_numpy(bool)
+    kept = hits[col.COMPOUND].notna().to_numpy(bool, copy=True)
+    if col.USABLE in hits:
+        kept &= hits[col.USABLE].to_numpy(bool)
+    if col.PERT_TYPE in hits:
+        kept &= ~hits[col.PERT_TYPE].isin(["negcon", "poscon", "empty"]).to_numpy(bool)
     return kept
 
 
@@ -152,38 +152,37 @@ def _add_statistics(
         return treated[name].to_numpy(np.float64)
 
     living = compound >= 0
-    z = groups.summarize(column(tables.ROBUST_Z), compound, n)
-    single = groups.group_median(column(tables.SSMD), compound, n)
+    z = groups.summarize(column(col.ROBUST_Z), compound, n)
+    single = groups.group_median(column(col.SSMD), compound, n)
     replicated = effects.ssmd_of_replicates(z.mean, z.sd, z.count.astype(np.float64))
-    result[tables.N_REPLICATES] = np.bincount(compound[living], minlength=n)
-    plate = pd.factorize(treated[tables.PLATE])[0].astype(np.intp)
+    result[col.N_REPLICATES] = np.bincount(compound[living], minlength=n)
+    plate = pd.factorize(treated[col.PLATE])[0].astype(np.intp)
     result["n_plates"] = groups.count_distinct(compound, plate, n)
-    result[tables.SCORE] = groups.group_median(column(tables.SCORE), compound, n)
-    result[tables.ROBUST_Z] = combine(column(tables.ROBUST_Z), compound, n, options.replicates)
-    result[tables.SSMD] = np.where(z.count >= 2, replicated, single)
-    result[tables.SSMD_CLASS] = effects.ssmd_class(result[tables.SSMD].to_numpy(np.float64))
-    direction = np.sign(groups.group_mean(column(tables.DIRECTION), compound, n))
-    for name in (tables.P_VALUE, tables.P_EMPIRICAL):
+    result[col.SCORE] = groups.group_median(column(col.SCORE), compound, n)
+    result[col.ROBUST_Z] = combine(column(col.ROBUST_Z), compound, n, options.replicates)
+    result[col.SSMD] = np.where(z.count >= 2, replicated, single)
+    result[col.SSMD_CLASS] = effects.ssmd_class(result[col.SSMD].to_numpy(np.float64))
+    direction = np.sign(groups.group_mean(column(col.DIRECTION), compound, n))
+    for name in (col.P_VALUE, col.P_EMPIRICAL):
         result[name] = _signed_stouffer(
-            column(name), column(tables.ROBUST_Z), column(tables.DIRECTION), compound, n
+            column(name), column(col.ROBUST_Z), column(col.DIRECTION), compound, n
         )
     _add_rescue(result, treated, compound)
-    result[tables.DIRECTION] = np.nan_to_num(direction).astype(np.int8)
+    result[col.DIRECTION] = np.nan_to_num(direction).astype(np.int8)
 
 
 def _add_rescue(result: pd.DataFrame, treated: pd.DataFrame, compound: Codes) -> None:
     """Mean rescue with a 95 % interval: Student's over replicates, Fieller's of a single well."""
     n = len(result)
     low, middle, high = (
-        treated[name].to_numpy(np.float64)
-        for name in (tables.RESCUE_LOW, tables.RESCUE, tables.RESCUE_HIGH)
+        treated[name].to_numpy(np.float64) for name in (col.RESCUE_LOW, col.RESCUE, col.RESCUE_HIGH)
     )
     stats = groups.summarize(middle, compound, n)
     count = stats.count.astype(np.float64)
     margin = t.ppf(0.975, np.maximum(count - 1, 1)) * stats.sd / np.sqrt(np.maximum(count, 1))
     alone = count < 2
-    result[tables.RESCUE] = stats.mean
-    for name, sign, of_well in ((tables.RESCUE_LOW, -1, low), (tables.RESCUE_HIGH, 1, high)):
+    result[col.RESCUE] = stats.mean
+    for name, sign, of_well in ((col.RESCUE_LOW, -1, low), (col.RESCUE_HIGH, 1, high)):
         single = groups.group_mean(of_well, compound, n)
         result[name] = np.where(alone, single, stats.mean + sign * margin)
 
@@ -199,27 +198,27 @@ def _signed_stouffer(p: Floats, z: Floats, direction: Floats, compound: Codes, n
 
 
 def _is_hit(result: pd.DataFrame, options: HitsOptions) -> Flags:
-    direction = result[tables.DIRECTION].to_numpy(np.float64)
+    direction = result[col.DIRECTION].to_numpy(np.float64)
 
     def toward(name: str) -> Floats:
         return oriented(result[name].to_numpy(np.float64), direction)
 
     match options.call:
         case RobustZCall():
-            hit = toward(tables.ROBUST_Z) >= options.robust_z_threshold
-            hit &= result[tables.Q_VALUE].to_numpy(np.float64) <= options.fdr
+            hit = toward(col.ROBUST_Z) >= options.robust_z_threshold
+            hit &= result[col.Q_VALUE].to_numpy(np.float64) <= options.fdr
         case SsmdCall():
-            hit = toward(tables.SSMD) >= options.call.min_ssmd
+            hit = toward(col.SSMD) >= options.call.min_ssmd
         case EmpiricalCall():
-            hit = result[tables.Q_EMPIRICAL].to_numpy(np.float64) <= options.fdr
+            hit = result[col.Q_EMPIRICAL].to_numpy(np.float64) <= options.fdr
     return np.asarray(hit, dtype=bool)
 
 
 def _reason(row: pd.Series) -> str:
     return (
-        f"{row[tables.N_REPLICATES]} replicates on {row['n_plates']} plates: robust z "
-        f"{row[tables.ROBUST_Z]:+.1f}, SSMD {row[tables.SSMD]:+.2f} ({row[tables.SSMD_CLASS]}), "
-        f"adjusted p {row[tables.Q_VALUE]:.2g}"
+        f"{row[col.N_REPLICATES]} replicates on {row['n_plates']} plates: robust z "
+        f"{row[col.ROBUST_Z]:+.1f}, SSMD {row[col.SSMD]:+.2f} ({row[col.SSMD_CLASS]}), "
+        f"adjusted p {row[col.Q_VALUE]:.2g}"
     )
 
 

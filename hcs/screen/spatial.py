@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hcs.domain.screening import (
+from hcs.domain.config.screening import (
     BScore,
     HitsOptions,
     Loess,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from hcs.domain.config import SimulateConfig
+from hcs.domain.config.stages import SimulateConfig
 from hcs.domain.wells import PlateFormat
 from hcs.simulate.draws import generator
 from hcs.simulate.plans import (

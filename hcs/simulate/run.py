@@ -12,12 +12,17 @@ import pandas as pd
 import tifffile
 
 from hcs.compute.units import Unit, run_units
-from hcs.domain import tables
-from hcs.domain.config import SimulateConfig
+from hcs.domain import columns as col
+from hcs.domain.config.stages import SimulateConfig
 from hcs.domain.results import StageResult
 from hcs.errors import InputError
-from hcs.io import runs
-from hcs.io import tables as io_tables
+from hcs.io.files import parquet
+from hcs.io.files.atomic import remove, replacing, write_bytes, write_json
+from hcs.io.files.paths import as_path
+from hcs.io.runs.fingerprints import fingerprint
+from hcs.io.runs.ledger import Ledger
+from hcs.io.runs.locks import locked
+from hcs.io.runs.provenance import provenance
 from hcs.simulate import cohort, screen, truth
 from hcs.simulate.fields import FieldJob, render_field
 from hcs.simulate.plans import PlatePlan, SimulatedClone, WellPlan
@@ -74,7 +79,7 @@ def run(config: SimulateConfig, client: Client | None = None) -> StageResult:
     """
     started = time.time()
     _check_out(config.out)
-    with runs.locked(config.out):
+    with locked(config.out):
         return _run(config, client, started)
 
 
@@ -106,7 +111,7 @@ def draw_well(task: WellTask) -> dict[str, Any]:
     for job in task.jobs:
         pixels, found = render_field(job)
         per_cm = _CM_UM / job.pixel_size_um
-        with runs.replacing(runs.as_path(task.folder) / file_name(job)) as temporary:
+        with replacing(as_path(task.folder) / file_name(job)) as temporary:
             tifffile.imwrite(
                 temporary,
                 pixels,
@@ -117,9 +122,9 @@ def draw_well(task: WellTask) -> dict[str, Any]:
                 metadata=None,
             )
         key: dict[str, str | int] = {
-            tables.PLATE: job.plate,
-            tables.WELL: job.well,
-            tables.SITE: job.site,
+            col.PLATE: job.plate,
+            col.WELL: job.well,
+            col.SITE: job.site,
         }
         image, somas = truth.field_rows(key, found, job.pixel_size_um)
         images.append(image)
@@ -128,7 +133,7 @@ def draw_well(task: WellTask) -> dict[str, Any]:
 
 
 def _check_out(out: str) -> None:
-    folder = runs.as_path(out)
+    folder = as_path(out)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / RECORD).exists():
         msg = f"{out} is not empty and holds no simulation; choose another folder"
         raise InputError(msg)
@@ -136,22 +141,22 @@ def _check_out(out: str) -> None:
 
 def _run(config: SimulateConfig, client: Client | None, started: float) -> StageResult:
     plates = plan(config)
-    out = runs.as_path(config.out)
-    made = runs.provenance(STAGE, config, {}, started)
-    runs.write_json(out / RECORD, made)
+    out = as_path(config.out)
+    made = provenance(STAGE, config, {}, started)
+    write_json(out / RECORD, made)
     units = [unit for plate in plates for unit in _units(config, plate)]
-    ledger = runs.Ledger.of(config.out)
+    ledger = Ledger.of(config.out)
     _remove_others(config.out, units)
     _forget_lost(units, ledger)
     outcome = run_units(draw_well, units, ledger=ledger, client=client, label="simulate")
-    runs.write_bytes(out / PLATEMAP, truth.platemap(plates))
+    write_bytes(out / PLATEMAP, truth.platemap(plates))
     for name, frame in _tables(config, plates, outcome.results).items():
-        io_tables.write_table(out / name, frame, made)
+        parquet.write_table(out / name, frame, made)
     study = study_yaml(config, plates)
     if study is None:
-        runs.remove(out / STUDY)
+        remove(out / STUDY)
     else:
-        runs.write_bytes(out / STUDY, study)
+        write_bytes(out / STUDY, study)
     return StageResult(
         stage=STAGE,
         out=config.out,
@@ -163,11 +168,11 @@ def _run(config: SimulateConfig, client: Client | None, started: float) -> Stage
 
 
 def _units(config: SimulateConfig, plate: PlatePlan) -> list[Unit[WellTask]]:
-    folder = str(runs.as_path(config.out) / plate.name)
+    folder = str(as_path(config.out) / plate.name)
     units = []
     for item in plate.wells:
         jobs = tuple(_job(config, plate, item, site + 1) for site in range(item.n_sites))
-        mark = runs.fingerprint(_FORMAT, [asdict(job) for job in jobs])
+        mark = fingerprint(_FORMAT, [asdict(job) for job in jobs])
         units.append(Unit(f"{plate.name}/{item.well.name}", mark, WellTask(folder, jobs)))
     return units
 
@@ -196,14 +201,14 @@ def _job(config: SimulateConfig, plate: PlatePlan, item: WellPlan, site: int) ->
 
 
 def _paths(unit: Unit[WellTask]) -> Iterable[str]:
-    folder = runs.as_path(unit.payload.folder)
+    folder = as_path(unit.payload.folder)
     return (str(folder / file_name(job)) for job in unit.payload.jobs)
 
 
-def _forget_lost(units: Sequence[Unit[WellTask]], ledger: runs.Ledger) -> None:
+def _forget_lost(units: Sequence[Unit[WellTask]], ledger: Ledger) -> None:
     """Mark wells as stale whose images were deleted since they were drawn."""
     for unit in units:
-        lost = not all(runs.as_path(path).exists() for path in _paths(unit))
+        lost = not all(as_path(path).exists() for path in _paths(unit))
         if lost and ledger.read(unit.id) is not None:
             ledger.write(unit.id, "", {}, 0.0)
 
@@ -211,10 +216,10 @@ def _forget_lost(units: Sequence[Unit[WellTask]], ledger: runs.Ledger) -> None:
 def _remove_others(out: str, units: Sequence[Unit[WellTask]]) -> None:
     """Remove images of an earlier simulation here that this one does not have."""
     wanted = {path for unit in units for path in _paths(unit)}
-    for image in runs.as_path(out).glob("[PS][0-9][0-9]*/* - *(fld * wv Blue - FITC).tif"):
+    for image in as_path(out).glob("[PS][0-9][0-9]*/* - *(fld * wv Blue - FITC).tif"):
         if str(image) not in wanted:
             log.info("removing %s of an earlier simulation", image)
-            runs.remove(image)
+            remove(image)
 
 
 def _tables(
@@ -222,8 +227,8 @@ def _tables(
 ) -> dict[str, pd.DataFrame]:
     wells = truth.wells_frame(plates)
     images = pd.DataFrame([row for result in results for row in result["images"]])
-    planted = wells.drop(columns=[tables.COMPOUND, tables.CONCENTRATION_UM])
-    images = images.merge(planted, on=list(tables.WELL_KEY), validate="m:1")
+    planted = wells.drop(columns=[col.COMPOUND, col.CONCENTRATION_UM])
+    images = images.merge(planted, on=list(col.WELL_KEY), validate="m:1")
     screens = [plate for plate in plates if plate.role == "screen"]
     groups = range(-(-len(screens) // config.screen_replicates))
     compounds = [item for group in groups for item in screen.draw_compounds(config, group)]
@@ -253,5 +258,5 @@ def _summary(
         "images": sum(item.n_sites for item in wells),
     }
     if has_study:
-        shown["study"] = str(runs.as_path(config.out) / STUDY)
+        shown["study"] = str(as_path(config.out) / STUDY)
     return shown

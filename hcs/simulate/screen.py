@@ -8,7 +8,7 @@ from typing import Final, Literal
 import numpy as np
 from scipy import special
 
-from hcs.domain.config import SimulateConfig
+from hcs.domain.config.stages import SimulateConfig
 from hcs.domain.plate import PertType
 from hcs.domain.wells import PlateFormat, Well
 from hcs.simulate.draws import generator

@@ -7,8 +7,8 @@ from typing import Final
 
 import yaml
 
-from hcs.domain.config import InCellLayout, SimulateConfig
-from hcs.domain.studies import StudyConfig, StudyEmbed, StudyPlate, StudySplits, StudyStack
+from hcs.domain.config.stages import InCellLayout, SimulateConfig
+from hcs.domain.config.studies import StudyConfig, StudyEmbed, StudyPlate, StudySplits, StudyStack
 from hcs.simulate.plans import ALS, PlatePlan
 
 _STUDY_CLONES: Final = 15

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from hcs.domain import tables
+from hcs.domain import columns as col
 from hcs.simulate.neurons import FieldTruth
 from hcs.simulate.plans import PlatePlan, SimulatedClone, WellPlan
 from hcs.simulate.screen import Compound
@@ -88,13 +88,13 @@ def wells_frame(plates: Sequence[PlatePlan]) -> pd.DataFrame:
     """One row a well: what was planted there."""
     rows = [
         {
-            tables.PLATE: plate.name,
-            tables.WELL: plan.well.name,
-            tables.CLONE: None if plan.clone is None else plan.clone.name,
-            tables.DIAGNOSIS: None if plan.clone is None else plan.clone.diagnosis,
-            tables.PERT_TYPE: None if plan.pert_type is None else plan.pert_type.value,
-            tables.COMPOUND: plan.compound,
-            tables.CONCENTRATION_UM: plan.concentration_um,
+            col.PLATE: plate.name,
+            col.WELL: plan.well.name,
+            col.CLONE: None if plan.clone is None else plan.clone.name,
+            col.DIAGNOSIS: None if plan.clone is None else plan.clone.diagnosis,
+            col.PERT_TYPE: None if plan.pert_type is None else plan.pert_type.value,
+            col.COMPOUND: plan.compound,
+            col.CONCENTRATION_UM: plan.concentration_um,
             "disease": plan.condition.disease,
             RESCUE: plan.rescue,
             "survival": plan.condition.survival,
@@ -107,7 +107,7 @@ def wells_frame(plates: Sequence[PlatePlan]) -> pd.DataFrame:
     ]
     frame = pd.DataFrame(rows)
     frame[IS_HIT] = frame[IS_HIT].astype("boolean")
-    for name in (RESCUE, tables.CONCENTRATION_UM):
+    for name in (RESCUE, col.CONCENTRATION_UM):
         frame[name] = frame[name].astype("Float64")
     return frame
 
@@ -116,9 +116,9 @@ def clones_frame(clones: Iterable[SimulatedClone]) -> pd.DataFrame:
     """One row a clone: diagnosis, covariates and strength of the phenotype."""
     rows = [
         {
-            tables.CLONE: clone.name,
-            tables.DONOR: clone.donor,
-            tables.DIAGNOSIS: clone.diagnosis,
+            col.CLONE: clone.name,
+            col.DONOR: clone.donor,
+            col.DIAGNOSIS: clone.diagnosis,
             **{name: getattr(clone, name) for name in _COVARIATES},
             "disease": clone.disease,
         }
@@ -131,9 +131,9 @@ def compounds_frame(compounds: Iterable[Compound]) -> pd.DataFrame:
     """One row a compound: kind, largest rescue, EC50, slope, toxicity, whether it is a hit."""
     columns = ("kind", "max_rescue", "ec50_um", "hill", "max_kill")
     rows = [
-        {tables.COMPOUND: item.name, **{name: getattr(item, name) for name in columns}}
+        {col.COMPOUND: item.name, **{name: getattr(item, name) for name in columns}}
         for item in compounds
     ]
-    frame = pd.DataFrame(rows, columns=[tables.COMPOUND, *columns])
+    frame = pd.DataFrame(rows, columns=[col.COMPOUND, *columns])
     frame[IS_HIT] = frame["kind"].isin(["rescuing", "partial"]) & (frame["max_rescue"] >= 0.5)
     return frame

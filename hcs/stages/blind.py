@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import pandas as pd
 
-from hcs.domain import tables
+from hcs.design import blinding, layout_bias, placement
+from hcs.domain import columns as col
 from hcs.domain.blinding import (
     BlindConfig,
     BlindedPlate,
@@ -26,9 +27,13 @@ from hcs.domain.plate import PlateMap
 from hcs.domain.results import StageResult
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import Fault, FaultsError, InputError, UnknownNameError
-from hcs.io import clonetable, keyfile, plate, plate_tables, platemap, runs
-from hcs.io import tables as io_tables
-from hcs.screen import blinding, layout_bias, placement
+from hcs.io.files import parquet
+from hcs.io.files.atomic import write_bytes
+from hcs.io.files.paths import as_path
+from hcs.io.plates import plate, plate_tables
+from hcs.io.runs.locks import locked
+from hcs.io.sheets import clones as clonetable
+from hcs.io.sheets import keyfile, platemap
 
 STAGE: Final = "blind"
 CODE: Final = "Metadata_BlindCode"
@@ -36,13 +41,13 @@ CODE: Final = "Metadata_BlindCode"
 
 _NO_PLATE: Final = "the plate"
 _IDENTITY: Final = {
-    "clone": tables.CLONE,
-    "donor": tables.DONOR,
-    "diagnosis": tables.DIAGNOSIS,
-    "batch": tables.BATCH,
-    "pert_type": tables.PERT_TYPE,
-    "compound": tables.COMPOUND,
-    "concentration_um": tables.CONCENTRATION_UM,
+    "clone": col.CLONE,
+    "donor": col.DONOR,
+    "diagnosis": col.DIAGNOSIS,
+    "batch": col.BATCH,
+    "pert_type": col.PERT_TYPE,
+    "compound": col.COMPOUND,
+    "concentration_um": col.CONCENTRATION_UM,
 }
 
 
@@ -63,8 +68,8 @@ def run(config: BlindConfig) -> StageResult:
     """
     started = time.time()
     entries = clonetable.read_clonetable(config.clones)
-    with runs.locked(config.key):
-        old = runs.as_path(config.key).exists()
+    with locked(config.key):
+        old = as_path(config.key).exists()
         key = keyfile.read_key(config.key) if old else _new_key()
         key, faults = blinding.add_clones(key, entries, config.clones)
         if faults:
@@ -74,7 +79,7 @@ def run(config: BlindConfig) -> StageResult:
         text = _map_text(config, key, layouts)
         _refuse_to_replace(config.out, text)
         keyfile.write_key(config.key, key)  # first: a map without its key is lost
-    runs.write_bytes(config.out, text)
+    write_bytes(config.out, text)
     return StageResult(
         stage=STAGE,
         out=config.out,
@@ -144,7 +149,7 @@ def _map_text(config: BlindConfig, key: BlindKey, layouts: Sequence[BlindedPlate
 
 
 def _refuse_to_replace(out: str, text: bytes) -> None:
-    file = runs.as_path(out)
+    file = as_path(out)
     if file.exists() and file.read_bytes() != text:
         msg = f"{out} holds another plate map, which may be pipetted already: choose another --out"
         raise InputError(msg)
@@ -212,10 +217,10 @@ def reveal(config: RevealConfig) -> StageResult:
     """
     started = time.time()
     key = keyfile.read_key(config.key)
-    kind = "plate" if runs.as_path(config.blinded).is_dir() else Path(config.blinded).suffix.lower()
+    kind = "plate" if as_path(config.blinded).is_dir() else Path(config.blinded).suffix.lower()
     if kind == "plate":
         out = config.blinded
-        with runs.locked(out):
+        with locked(out):
             frame = _revealed(config, key, plate.PlateReader(out).well_table, whole=True)
             plate_tables.write_plate_table(out, plate_tables.WELLS, frame)
     else:
@@ -224,20 +229,20 @@ def reveal(config: RevealConfig) -> StageResult:
             raise InputError(msg)
         out = config.out
         if kind == ".parquet":
-            table = io_tables.read_table(config.blinded, columns=(tables.WELL, tables.CLONE))
+            table = parquet.read_table(config.blinded, columns=(col.WELL, col.CLONE))
             frame = _revealed(config, key, table, whole=False)
-            io_tables.write_table(out, frame, io_tables.read_provenance(config.blinded))
+            parquet.write_table(out, frame, parquet.read_provenance(config.blinded))
         else:
             table = platemap.to_frame(platemap.read_platemap(config.blinded))
             frame = _revealed(config, key, table, whole=True)
-            runs.write_bytes(out, frame.to_csv(index=False, lineterminator="\n").encode())
+            write_bytes(out, frame.to_csv(index=False, lineterminator="\n").encode())
     return StageResult(
         stage=f"{STAGE} reveal",
         out=out,
         summary={
             "rows": len(frame),
-            "clones": int(frame[tables.CLONE].nunique()),
-            "diagnoses": ", ".join(sorted(map(str, frame[tables.DIAGNOSIS].dropna().unique()))),
+            "clones": int(frame[col.CLONE].nunique()),
+            "diagnoses": ", ".join(sorted(map(str, frame[col.DIAGNOSIS].dropna().unique()))),
         },
         n_run=1,
         seconds=time.time() - started,
@@ -252,15 +257,15 @@ def _revealed(
     if CODE in frame.columns:
         msg = f"{config.blinded} is revealed already: it has the column {CODE}"
         raise InputError(msg)
-    if tables.CLONE not in frame.columns:
+    if col.CLONE not in frame.columns:
         msg = f"{config.blinded} has no column for the clone, so no codes"
         raise InputError(msg)
-    for name in (tables.PLATE, tables.DIAGNOSIS):
+    for name in (col.PLATE, col.DIAGNOSIS):
         if name not in frame.columns:
             frame[name] = None
-    codes = [None if pd.isna(code) else str(code) for code in frame[tables.CLONE]]
-    plates = [None if pd.isna(name) else str(name) for name in frame[tables.PLATE]]
-    wells = list(zip(plates, frame[tables.WELL].astype(str), codes, strict=True))
+    codes = [None if pd.isna(code) else str(code) for code in frame[col.CLONE]]
+    plates = [None if pd.isna(name) else str(name) for name in frame[col.PLATE]]
+    wells = list(zip(plates, frame[col.WELL].astype(str), codes, strict=True))
     faults = blinding.reveal_faults(key, wells, config.blinded, whole=whole)
     if faults:
         raise FaultsError(f"{config.blinded} and key file {config.key}", faults)

@@ -15,14 +15,18 @@ from hcs.compute import budget
 from hcs.compute.ahead import ahead
 from hcs.compute.client import network_resources
 from hcs.compute.units import Unit, run_units
-from hcs.domain import tables
-from hcs.domain.config import Augmentation, Backbone, EmbedConfig
+from hcs.domain import columns as col
+from hcs.domain.config.stages import Augmentation, Backbone, EmbedConfig
 from hcs.domain.results import StageResult
 from hcs.errors import InputError
-from hcs.io import bank, imageset, runs
+from hcs.io import bank, imageset
+from hcs.io.runs.fingerprints import fingerprint
+from hcs.io.runs.ledger import Ledger
+from hcs.io.runs.locks import locked
+from hcs.io.runs.provenance import provenance
 from hcs.io.stack import open_stack
-from hcs.learn import augment, backbone
-from hcs.learn.weights import resolve_weights
+from hcs.learn.network import augment, backbone
+from hcs.learn.network.weights import resolve_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +78,7 @@ def run(config: EmbedConfig, client: Client | None = None) -> StageResult:
         When the weights are absent or do not fit; said before anything starts.
     """
     started = time.time()
-    with runs.locked(config.out):
+    with locked(config.out):
         return _run(config, client, started)
 
 
@@ -110,7 +114,7 @@ def _run(config: EmbedConfig, client: Client | None, started: float) -> StageRes
     needed = budget.NETWORK_FLOOR_BYTES + pictures * 64 * 4 * 2 + per_unit * image_px**2
     needed += per_shard * n_views * n_features * 4
     budget.check_budget(STAGE, needed, client, "lower batch_images or give workers more memory")
-    ledger = runs.Ledger.of(config.out)
+    ledger = Ledger.of(config.out)
     imageset.prepare(config.out, layout, frame, settings, ledger)
     outcome = run_units(
         _embed_block,
@@ -120,7 +124,7 @@ def _run(config: EmbedConfig, client: Client | None, started: float) -> StageRes
         label="embed",
         resources=network_resources(client),
     )
-    made = runs.provenance(STAGE, config, {"stack": stack.fingerprint}, started)
+    made = provenance(STAGE, config, {"stack": stack.fingerprint}, started)
     imageset.write_provenance(config.out, made)
     return StageResult(
         stage=STAGE,
@@ -156,8 +160,8 @@ def _units(
     settings: Mapping[str, Any],
     frame: pd.DataFrame,
 ) -> list[Unit[BlockJob]]:
-    ids = [image_id(*key) for key in zip(*(frame[name] for name in tables.IMAGE_KEY), strict=True)]
-    marks = frame[tables.FINGERPRINT].tolist()
+    ids = [image_id(*key) for key in zip(*(frame[name] for name in col.IMAGE_KEY), strict=True)]
+    marks = frame[col.FINGERPRINT].tolist()
     per_unit = images_per_unit(len(ids), config.views + 1, per_shard)
     units = []
     for start in range(0, len(ids), per_unit):
@@ -176,7 +180,7 @@ def _units(
             batch_images=config.batch_images,
             seed=config.seed,
         )
-        mark = runs.fingerprint(_FORMAT, settings, ids[start:stop], marks[start:stop])
+        mark = fingerprint(_FORMAT, settings, ids[start:stop], marks[start:stop])
         units.append(Unit(f"{start:08d}", mark, job))
     return units
 

@@ -7,15 +7,19 @@ from typing import Final
 
 import pandas as pd
 
-from hcs.domain import tables
-from hcs.domain.config import EvaluateConfig
+from hcs.domain import columns as col
+from hcs.domain.config.stages import EvaluateConfig
 from hcs.domain.evaluation import Association, Evaluation, Metric, Unit
 from hcs.domain.results import StageResult
 from hcs.domain.splits import Splits
 from hcs.errors import StaleError
-from hcs.io import heads, runs
-from hcs.io import tables as io_tables
-from hcs.learn import metrics, probes
+from hcs.io import heads
+from hcs.io.files import parquet
+from hcs.io.files.atomic import write_bytes
+from hcs.io.files.paths import as_path
+from hcs.io.runs.provenance import provenance
+from hcs.learn.probes import positions as probes
+from hcs.learn.scores import metrics
 from hcs.stages.splits import read_splits, splits_fingerprint
 
 STAGE: Final = "evaluate"
@@ -34,7 +38,7 @@ def run(config: EvaluateConfig) -> StageResult:
     started = time.time()
     splits = _shared_splits(config)
     frames = [
-        io_tables.read_table(runs.as_path(folder) / heads.PREDICTIONS, what="predictions")
+        parquet.read_table(as_path(folder) / heads.PREDICTIONS, what="predictions")
         for folder in config.models
     ]
     predictions = pd.concat(frames, ignore_index=True)
@@ -42,10 +46,10 @@ def run(config: EvaluateConfig) -> StageResult:
     associations = positions(frames[0], splits)
     warnings = (*judged.warnings, *probes.confounding_warnings(associations))
     inputs = {folder: splits_fingerprint(splits) for folder in config.models}
-    made = runs.provenance(STAGE, config, inputs, started)
+    made = provenance(STAGE, config, inputs, started)
     found = {"warnings": warnings, "associations": associations, "provenance": made}
     judged = judged.model_copy(update=found)
-    runs.write_bytes(config.out, judged.to_json().encode())
+    write_bytes(config.out, judged.to_json().encode())
     return StageResult(
         stage=STAGE,
         out=config.out,
@@ -72,7 +76,7 @@ def summary_of(judged: Evaluation) -> dict[str, str | int | float]:
 
 
 def _shared_splits(config: EvaluateConfig) -> Splits:
-    read = {folder: read_splits(runs.as_path(folder) / heads.SPLITS) for folder in config.models}
+    read = {folder: read_splits(as_path(folder) / heads.SPLITS) for folder in config.models}
     marks = {folder: splits_fingerprint(splits) for folder, splits in read.items()}
     if len(set(marks.values())) > 1:
         msg = f"the models were not trained on the same splits: {marks}"
@@ -82,7 +86,7 @@ def _shared_splits(config: EvaluateConfig) -> Splits:
 
 def positions(predictions: pd.DataFrame, splits: Splits) -> tuple[Association, ...]:
     """How far the class follows row, column, plate and batch, on the images of the study."""
-    first = predictions[predictions[tables.SPLIT] == predictions[tables.SPLIT].iloc[0]]
+    first = predictions[predictions[col.SPLIT] == predictions[col.SPLIT].iloc[0]]
     # Where the splits are made by well, every well was assigned its class by itself.
-    group_by = None if splits.group_by == tables.WELL else splits.group_by
+    group_by = None if splits.group_by == col.WELL else splits.group_by
     return probes.plate_position_association(first, splits.label, group_by=group_by)

@@ -10,16 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.io import imsave
 
-from hcs.domain import tables
-from hcs.domain.config import ExplainConfig
+from hcs.domain import columns as col
+from hcs.domain.config.stages import ExplainConfig
 from hcs.domain.results import Problem, StageResult
 from hcs.domain.splits import Splits
 from hcs.domain.wells import Well
 from hcs.errors import ImageReadError, UnknownNameError
 from hcs.io import heads as io_heads
-from hcs.io import runs
-from hcs.learn import heads, saliency
-from hcs.learn.headweights import HeadWeights
+from hcs.io.files.paths import as_path
+from hcs.learn.heads import training as heads
+from hcs.learn.heads.weights import HeadWeights
+from hcs.learn.network import saliency
 from hcs.stages.predict import trained_backbone
 from hcs.stages.splits import read_splits
 from hcs.stages.stack import ImageJob, images_of, normalized
@@ -67,13 +68,13 @@ def run(config: ExplainConfig) -> StageResult:
     """
     started = time.time()
     model, manifest = trained_model(config.models, config.split, config.weights)
-    splits = read_splits(runs.as_path(config.models) / io_heads.SPLITS)
+    splits = read_splits(as_path(config.models) / io_heads.SPLITS)
     treated = manifest["images"]
     frame, jobs, problems = images_of((config.plate,), treated["channel"], STAGE)
     well = Well.parse(config.well).name
     chosen = [job for job in jobs if job.well == well]
     if not chosen:
-        raise UnknownNameError("well", well, config.plate, sorted(set(frame[tables.WELL])))
+        raise UnknownNameError("well", well, config.plate, sorted(set(frame[col.WELL])))
     pictures, read, faults = _pictures(chosen, treated)
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -116,7 +117,7 @@ def _pictures(
                 Problem(
                     stage=STAGE,
                     file=job.field_path,
-                    reason=tables.Reason(error.reason),
+                    reason=col.Reason(error.reason),
                     message=str(error),
                     plate=job.plate,
                     well=job.well,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from hcs.domain.config import ExportConfig
+from hcs.domain.config.stages import ExportConfig
 from hcs.domain.results import StageResult
 from hcs.errors import InputError
-from hcs.io import runs
+from hcs.io.files.atomic import replacing
 from hcs.stages.explain import trained_model
 
 STAGE: Final = "export"
@@ -31,7 +31,7 @@ def run(config: ExportConfig) -> StageResult:
         msg = f"{config.out} must end in .keras, the format that Keras reads safely"
         raise InputError(msg)
     model, manifest = trained_model(config.models, config.split, config.weights)
-    with runs.replacing(config.out) as temporary:
+    with replacing(config.out) as temporary:
         named = temporary.with_suffix(".keras")
         try:
             model.save(named)

@@ -14,15 +14,21 @@ from upath import UPath
 
 from hcs.compute import budget
 from hcs.compute.units import Unit, run_units
-from hcs.domain import ngff, tables
-from hcs.domain.config import FeaturesConfig
+from hcs.domain import columns as col
+from hcs.domain import ngff
+from hcs.domain.config.stages import FeaturesConfig
 from hcs.domain.results import Problem, StageResult
 from hcs.errors import ImageReadError, InputError
-from hcs.io import plate, plate_tables, runs
-from hcs.io import tables as io_tables
-from hcs.io.plate import PlateReader
+from hcs.io.files import parquet
+from hcs.io.files.paths import AnyPath, as_path
+from hcs.io.plates import plate, plate_tables
+from hcs.io.plates.plate import PlateReader
+from hcs.io.runs.fingerprints import fingerprint
+from hcs.io.runs.ledger import Ledger
+from hcs.io.runs.locks import locked
+from hcs.io.runs.provenance import provenance
 from hcs.ops import morphology
-from hcs.stages.measuring import PlatePlan, plan_plate
+from hcs.stages.work.measuring import PlatePlan, plan_plate
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -74,20 +80,20 @@ def run(config: FeaturesConfig, client: Client | None = None) -> StageResult:
         others do not.
     """
     started = time.time()
-    with runs.locked(config.out):
+    with locked(config.out):
         return _run(config, client, started)
 
 
-def cells_path(out: runs.AnyPath) -> UPath:
+def cells_path(out: AnyPath) -> UPath:
     """Return where the table of single cells lies."""
-    path = runs.as_path(out)
+    path = as_path(out)
     return path.parent / f"{path.stem}_cells.parquet"
 
 
 def _run(config: FeaturesConfig, client: Client | None, started: float) -> StageResult:
     readers = [PlateReader(path) for path in config.plates]
     _check_pixel_sizes(readers)
-    ledger = runs.Ledger.of(config.out)
+    ledger = Ledger.of(config.out)
     _check_budget(readers, config, client)
     plans = {reader.name: plan_plate(config, reader) for reader in readers}
     units = [unit for reader in readers for unit in _units(config, reader, plans[reader.name])]
@@ -99,25 +105,25 @@ def _run(config: FeaturesConfig, client: Client | None, started: float) -> Stage
         msg = f"no image of {', '.join(config.plates)} could be measured"
         raise InputError(msg)
     metadata = pd.concat([_metadata(reader) for reader in readers], ignore_index=True)
-    images = metadata.merge(images, on=list(tables.IMAGE_KEY), how="inner", validate="1:1")
-    cells = metadata.merge(cells, on=list(tables.IMAGE_KEY), how="inner")
+    images = metadata.merge(images, on=list(col.IMAGE_KEY), how="inner", validate="1:1")
+    cells = metadata.merge(cells, on=list(col.IMAGE_KEY), how="inner")
     inputs = {unit.id: unit.fingerprint for unit in units}
-    inputs = {"wells": runs.fingerprint(inputs)}
+    inputs = {"wells": fingerprint(inputs)}
     measured_with = {reader.name: plans[reader.name].record(reader) for reader in readers}
-    made = {**runs.provenance(STAGE, config, inputs, started), "measured_with": measured_with}
-    io_tables.write_table(config.out, images, made)
-    io_tables.write_table(cells_path(config.out), cells, made)
+    made = {**provenance(STAGE, config, inputs, started), "measured_with": measured_with}
+    parquet.write_table(config.out, images, made)
+    parquet.write_table(cells_path(config.out), cells, made)
     for reader in readers:
-        rows = images[images[tables.PLATE] == reader.name].reset_index(drop=True)
+        rows = images[images[col.PLATE] == reader.name].reset_index(drop=True)
         plate_tables.write_plate_table(reader.path, STAGE, rows)
         plate.write_provenance(reader.path, STAGE, made)
-    io_tables.write_problems(config.out, [problem.row() for problem in problems])
+    parquet.write_problems(config.out, [problem.row() for problem in problems])
     return StageResult(
         stage=STAGE,
         out=config.out,
         summary={
             "images": len(images),
-            "cells": int(images[tables.N_CELLS].sum()),
+            "cells": int(images[col.N_CELLS].sum()),
             "features": sum(name.startswith("Image_") for name in images.columns),
             **_told(measured_with),
         },
@@ -160,7 +166,7 @@ def _check_budget(
     largest = 0
     for reader in readers:
         channel = reader.channel_index(config.channel)
-        first = str(reader.images[tables.FIELD_PATH].iloc[0])
+        first = str(reader.images[col.FIELD_PATH].iloc[0])
         largest = max(largest, reader.read_plane(first, channel).size * 2)
     needed = budget.WORKER_FLOOR_BYTES + _COPIES * largest
     budget.check_budget(STAGE, needed, client, "give workers more memory or fewer threads")
@@ -169,10 +175,10 @@ def _check_budget(
 def _units(config: FeaturesConfig, reader: PlateReader, plan: PlatePlan) -> list[Unit[WellTask]]:
     pixel_size_um = reader.pixel_size_um
     units = []
-    for well, images in reader.images.groupby(tables.WELL, sort=True):
+    for well, images in reader.images.groupby(col.WELL, sort=True):
         fields = tuple(
             FieldTask(int(site), str(path))
-            for site, path in zip(images[tables.SITE], images[tables.FIELD_PATH], strict=True)
+            for site, path in zip(images[col.SITE], images[col.FIELD_PATH], strict=True)
         )
         unit_id = f"{reader.name}-{well}"
         task = WellTask(
@@ -187,13 +193,13 @@ def _units(config: FeaturesConfig, reader: PlateReader, plan: PlatePlan) -> list
             write_labels=config.write_labels,
             strict=config.strict,
         )
-        mark = runs.fingerprint(
+        mark = fingerprint(
             _FORMAT,
             plan,
             config.write_labels,
             pixel_size_um,
             fields,
-            images[tables.FINGERPRINT].tolist(),
+            images[col.FINGERPRINT].tolist(),
         )
         units.append(Unit(unit_id, mark, task))
     return units
@@ -204,8 +210,8 @@ def _metadata(reader: PlateReader) -> pd.DataFrame:
     return images[[name for name in images.columns if name.startswith("Metadata_")]]
 
 
-def _joined(ledger: runs.Ledger, units: Sequence[Unit[WellTask]], suffix: str) -> pd.DataFrame:
-    frames = [io_tables.read_table(ledger.part(unit.id, suffix)) for unit in units]
+def _joined(ledger: Ledger, units: Sequence[Unit[WellTask]], suffix: str) -> pd.DataFrame:
+    frames = [parquet.read_table(ledger.part(unit.id, suffix)) for unit in units]
     kept = [frame for frame in frames if not frame.empty] or frames[:1]
     return pd.concat(kept, ignore_index=True)
 
@@ -217,7 +223,7 @@ def _measure_well(task: WellTask) -> Mapping[str, Any]:
     cells: list[pd.DataFrame] = []
     problems: list[dict[str, Any]] = []
     for field in task.fields:
-        key = {tables.PLATE: task.plate, tables.WELL: task.well, tables.SITE: field.site}
+        key = {col.PLATE: task.plate, col.WELL: task.well, col.SITE: field.site}
         try:
             found = _measure(reader, field, task)
         except ImageReadError as error:
@@ -232,11 +238,11 @@ def _measure_well(task: WellTask) -> Mapping[str, Any]:
             _write_labels(task, field, labels)
         images.append({**key, **found.features})
         cells.append(pd.DataFrame({**key, **found.cells}, index=range(int(found.soma.max()))))
-    ledger = runs.Ledger.of(task.out)
-    image_rows = pd.DataFrame(images, columns=None if images else list(tables.IMAGE_KEY))
-    cell_rows = pd.concat(cells) if cells else pd.DataFrame(columns=list(tables.IMAGE_KEY))
-    io_tables.write_table(ledger.part(task.unit_id, ".images.parquet"), image_rows)
-    io_tables.write_table(ledger.part(task.unit_id, ".cells.parquet"), cell_rows)
+    ledger = Ledger.of(task.out)
+    image_rows = pd.DataFrame(images, columns=None if images else list(col.IMAGE_KEY))
+    cell_rows = pd.concat(cells) if cells else pd.DataFrame(columns=list(col.IMAGE_KEY))
+    parquet.write_table(ledger.part(task.unit_id, ".images.parquet"), image_rows)
+    parquet.write_table(ledger.part(task.unit_id, ".cells.parquet"), cell_rows)
     return {"n_images": len(images), "problems": problems}
 
 
@@ -274,7 +280,7 @@ def _problem(task: WellTask, field: FieldTask, error: ImageReadError) -> Problem
     return Problem(
         stage=STAGE,
         file=field.field_path,
-        reason=tables.Reason(error.reason),
+        reason=col.Reason(error.reason),
         message=str(error),
         plate=task.plate,
         well=task.well,

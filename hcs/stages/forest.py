@@ -11,16 +11,23 @@ import numpy as np
 import pandas as pd
 
 from hcs.compute.units import Unit, run_units
-from hcs.domain import tables
-from hcs.domain.config import ForestConfig
+from hcs.domain import columns as col
+from hcs.domain.columns import Role
+from hcs.domain.config.stages import ForestConfig
 from hcs.domain.results import StageResult
 from hcs.domain.splits import Splits
-from hcs.domain.tables import Role
 from hcs.errors import InputError
-from hcs.io import heads, runs
-from hcs.io import tables as io_tables
-from hcs.learn import forest, group_tests
-from hcs.learn.predictions import prediction_rows, roles_of
+from hcs.io import heads
+from hcs.io.files import parquet
+from hcs.io.files.atomic import write_bytes, write_json
+from hcs.io.files.paths import as_path
+from hcs.io.runs.fingerprints import fingerprint
+from hcs.io.runs.ledger import Ledger
+from hcs.io.runs.locks import locked
+from hcs.io.runs.provenance import provenance
+from hcs.learn import forest
+from hcs.learn.scores import group_tests
+from hcs.learn.scores.predictions import prediction_rows, roles_of
 from hcs.stages.splits import read_splits, splits_fingerprint
 
 if TYPE_CHECKING:
@@ -62,38 +69,38 @@ def run(config: ForestConfig, client: Client | None = None) -> StageResult:
         When features or splits are missing or do not fit together.
     """
     started = time.time()
-    with runs.locked(config.out):
+    with locked(config.out):
         return _run(config, client, started)
 
 
 def _run(config: ForestConfig, client: Client | None, started: float) -> StageResult:
     splits = read_splits(config.splits)
-    images = io_tables.read_table(config.features, columns=tables.IMAGE_KEY, what="features")
+    images = parquet.read_table(config.features, columns=col.IMAGE_KEY, what="features")
     study = study_images(images, splits, config.features)
     columns = forest.select_features(study, config.feature_set)
-    mark = runs.fingerprint(
+    mark = fingerprint(
         _FORMAT,
         splits_fingerprint(splits),
-        runs.fingerprint(pd.util.hash_pandas_object(study[list(columns)]).tolist()),
+        fingerprint(pd.util.hash_pandas_object(study[list(columns)]).tolist()),
         config.model_dump(exclude={"features", "splits", "out"}),
     )
-    ledger = runs.Ledger.of(config.out)
+    ledger = Ledger.of(config.out)
     units = [
         Unit(f"split-{split.index:04d}", mark, SplitJob(config, split.index, tuple(columns)))
         for split in splits.splits
     ]
-    if not runs.as_path(config.out).exists():
+    if not as_path(config.out).exists():
         ledger.clear()
     outcome = run_units(_train_split, units, ledger=ledger, client=client, label="forest")
-    out = runs.as_path(config.out)
-    parts = [io_tables.read_table(ledger.part(unit.id, ".predictions.parquet")) for unit in units]
-    made = runs.provenance(STAGE, config, {"study": mark}, started)
-    io_tables.write_table(out / heads.PREDICTIONS, pd.concat(parts, ignore_index=True), made)
-    runs.write_bytes(out / heads.SPLITS, splits.to_json().encode())
+    out = as_path(config.out)
+    parts = [parquet.read_table(ledger.part(unit.id, ".predictions.parquet")) for unit in units]
+    made = provenance(STAGE, config, {"study": mark}, started)
+    parquet.write_table(out / heads.PREDICTIONS, pd.concat(parts, ignore_index=True), made)
+    write_bytes(out / heads.SPLITS, splits.to_json().encode())
     importance = _importance(outcome.results, columns)
-    io_tables.write_table(out / IMPORTANCE, importance, made)
+    parquet.write_table(out / IMPORTANCE, importance, made)
     compared = compare(study, splits, columns)
-    io_tables.write_table(out / GROUPS, compared, made)
+    parquet.write_table(out / GROUPS, compared, made)
     manifest = {
         "features": list(columns),
         "importance": {
@@ -104,7 +111,7 @@ def _run(config: ForestConfig, client: Client | None, started: float) -> StageRe
         "positive": splits.positive,
         "provenance": made,
     }
-    runs.write_json(out / heads.MANIFEST, manifest)
+    write_json(out / heads.MANIFEST, manifest)
     return StageResult(
         stage=STAGE,
         out=config.out,
@@ -186,7 +193,7 @@ def _train_split(job: SplitJob) -> Mapping[str, Any]:
     """Train the forest of one split and score all images of the study; runs on a worker."""
     config = job.config
     splits = read_splits(config.splits)
-    images = io_tables.read_table(config.features, columns=tables.IMAGE_KEY, what="features")
+    images = parquet.read_table(config.features, columns=col.IMAGE_KEY, what="features")
     study = study_images(images, splits, config.features)
     features = study[list(job.columns)].astype(np.float64)
     labels = study[splits.group_by].astype(str).map(splits.label_of()).to_numpy()
@@ -203,10 +210,10 @@ def _train_split(job: SplitJob) -> Mapping[str, Any]:
     order = [trained.classes_.tolist().index(name) for name in splits.classes]
     probabilities = trained.predict_proba(features)[:, order].astype(np.float32)
     rows = prediction_rows(study, probabilities, splits, job.split, MODEL)
-    ledger = runs.Ledger.of(config.out)
+    ledger = Ledger.of(config.out)
     unit_id = f"split-{job.split:04d}"
-    runs.write_bytes(runs.as_path(config.out) / f"{unit_id}.skops", forest.dump_forest(trained))
-    io_tables.write_table(ledger.part(unit_id, ".predictions.parquet"), rows)
+    write_bytes(as_path(config.out) / f"{unit_id}.skops", forest.dump_forest(trained))
+    parquet.write_table(ledger.part(unit_id, ".predictions.parquet"), rows)
     falls = np.full(len(job.columns), np.nan)
     if config.importance_repeats:
         found = forest.forest_importance(

@@ -11,17 +11,20 @@ from typing import Final
 import pandas as pd
 from upath import UPath
 
-from hcs.domain import tables
-from hcs.domain.config import HitsConfig, ScoresOfImages, ValuesTable
+from hcs.domain import columns as col
+from hcs.domain.config.stages import HitsConfig, ScoresOfImages, ValuesTable
 from hcs.domain.results import Problem, StageResult
 from hcs.errors import InputError
-from hcs.io import runs
-from hcs.io import tables as io_tables
-from hcs.io import values as io_values
+from hcs.io.files import parquet
+from hcs.io.files.atomic import remove
+from hcs.io.files.paths import as_path
+from hcs.io.runs.fingerprints import file_stamp
+from hcs.io.runs.provenance import provenance
+from hcs.io.sheets import values as io_values
 from hcs.screen import aggregate
 from hcs.screen import hits as screen_hits
-from hcs.screen.dose import fit_doses
-from hcs.screen.growth import fit_growths
+from hcs.screen.curves.dose import fit_doses
+from hcs.screen.curves.growth import fit_growths
 from hcs.screen.quality import batch_quality
 from hcs.screen.replicates import call_compounds
 
@@ -62,17 +65,17 @@ def run(config: HitsConfig) -> StageResult:
     wells, inputs, problems = _wells(config)
     screened = screen(wells, config)
     problems += screened.problems
-    made = runs.provenance(STAGE, config, inputs, started)
-    out = runs.as_path(config.out)
-    io_tables.write_both(out, screened.hits, made)
+    made = provenance(STAGE, config, inputs, started)
+    out = as_path(config.out)
+    parquet.write_both(out, screened.hits, made)
     for name in (PLATES, BATCHES, COMPOUNDS, DOSES):
         file = beside(config.out, name)
         if name in screened.others:
-            io_tables.write_both(file, screened.others[name], made)
+            parquet.write_both(file, screened.others[name], made)
         else:  # of an earlier run with other settings: it would pass for this one's
-            runs.remove(file)
-            runs.remove(file.with_suffix(".csv"))
-    io_tables.write_problems(config.out, [problem.row() for problem in problems])
+            remove(file)
+            remove(file.with_suffix(".csv"))
+    parquet.write_problems(config.out, [problem.row() for problem in problems])
     return StageResult(
         stage=STAGE,
         out=config.out,
@@ -85,7 +88,7 @@ def run(config: HitsConfig) -> StageResult:
 
 def beside(out: str, name: str) -> UPath:
     """Path of another table of the same screen."""
-    path = runs.as_path(out)
+    path = as_path(out)
     prefix = "" if path.stem == "hits" else f"{path.stem}_"
     return path.parent / f"{prefix}{name}.parquet"
 
@@ -94,15 +97,15 @@ def screen(wells: pd.DataFrame, config: HitsConfig) -> Screened:
     """Put wells through all statistics that apply to them."""
     called, quality, rows = screen_hits.call_hits(wells, config)
     others = {PLATES: quality}
-    if tables.BATCH in called and called[tables.BATCH].notna().any():
+    if col.BATCH in called and called[col.BATCH].notna().any():
         others[BATCHES] = batch_quality(called, config)
-    if tables.COMPOUND in called and called[tables.COMPOUND].notna().any():
+    if col.COMPOUND in called and called[col.COMPOUND].notna().any():
         others[COMPOUNDS] = call_compounds(called, config)
-        if tables.CONCENTRATION_UM in called:
+        if col.CONCENTRATION_UM in called:
             doses = fit_doses(called, config.dose)
             growth = fit_growths(called)
             if len(growth):
-                doses = doses.merge(growth, on=[tables.MODEL, tables.COMPOUND], how="left")
+                doses = doses.merge(growth, on=[col.MODEL, col.COMPOUND], how="left")
             if len(doses):
                 others[DOSES] = doses
     return Screened(called, others, tuple(Problem.from_row(row) for row in rows))
@@ -133,8 +136,8 @@ def _wells(config: HitsConfig) -> tuple[pd.DataFrame, dict[str, str], list[Probl
 
 
 def _stamp(path: str) -> str:
-    file = runs.as_path(path)
-    return runs.file_stamp(file) if file.exists() else ""
+    file = as_path(path)
+    return file_stamp(file) if file.exists() else ""
 
 
 def _unmapped(found: io_values.Values, source: ValuesTable) -> list[Problem]:
@@ -143,7 +146,7 @@ def _unmapped(found: io_values.Values, source: ValuesTable) -> list[Problem]:
         Problem(
             stage=STAGE,
             file=name,
-            reason=tables.Reason.NOT_IN_MAP,
+            reason=col.Reason.NOT_IN_MAP,
             message=f"{source.platemap} says nothing of the well: neither control nor hit",
             plate=plate,
             well=well,
@@ -155,20 +158,20 @@ def _unmapped(found: io_values.Values, source: ValuesTable) -> list[Problem]:
 
 def _well_scores(source: ScoresOfImages, config: HitsConfig) -> tuple[pd.DataFrame, list[Problem]]:
     """One row a well and model; image scores are read a few plates at a time."""
-    needed = (*tables.IMAGE_KEY, tables.MODEL, tables.SPLIT, tables.SCORE)
+    needed = (*col.IMAGE_KEY, col.MODEL, col.SPLIT, col.SCORE)
     measured = _measured(source, config)
     wells = []
     problems: list[Problem] = []
     for images in _by_plates(source.path, needed):
         if measured is not None:
-            images = images.merge(measured, on=list(tables.IMAGE_KEY), how="left")  # noqa: PLW2901
+            images = images.merge(measured, on=list(col.IMAGE_KEY), how="left")  # noqa: PLW2901
         images, named = _judged(images, config)  # noqa: PLW2901
         problems += named
         wells.append(aggregate.well_scores(images, config))
     if not wells:
         msg = f"{source.path} has no rows: nothing was scored"
         raise InputError(msg)
-    keys = [tables.MODEL, *tables.WELL_KEY]
+    keys = [col.MODEL, *col.WELL_KEY]
     found = pd.concat(wells, ignore_index=True).sort_values(keys, ignore_index=True)
     return found, problems
 
@@ -180,8 +183,8 @@ def _measured(source: ScoresOfImages, config: HitsConfig) -> pd.DataFrame | None
             msg = f"limits on {list(config.image_limits)} need --features"
             raise InputError(msg)
         return None
-    wanted = list(dict.fromkeys([*tables.IMAGE_KEY, tables.N_CELLS, *config.image_limits]))
-    return io_tables.read_table(source.features, columns=wanted, what="features")[wanted]
+    wanted = list(dict.fromkeys([*col.IMAGE_KEY, col.N_CELLS, *config.image_limits]))
+    return parquet.read_table(source.features, columns=wanted, what="features")[wanted]
 
 
 def _judged(images: pd.DataFrame, config: HitsConfig) -> tuple[pd.DataFrame, list[Problem]]:
@@ -189,19 +192,19 @@ def _judged(images: pd.DataFrame, config: HitsConfig) -> tuple[pd.DataFrame, lis
     if not config.image_limits:
         return images, []
     words = aggregate.beyond_limits(images, config.image_limits)
-    before = images.get(tables.FLAGS, pd.Series("", index=images.index)).fillna("").astype(str)
-    flagged = images.assign(**{tables.FLAGS: (before + "|" + words).str.strip("|")})
-    key = [name for name in tables.IMAGE_KEY if name in images]
+    before = images.get(col.FLAGS, pd.Series("", index=images.index)).fillna("").astype(str)
+    flagged = images.assign(**{col.FLAGS: (before + "|" + words).str.strip("|")})
+    key = [name for name in col.IMAGE_KEY if name in images]
     named = flagged.assign(words=words)[words != ""].drop_duplicates(key)
     problems = [
         Problem(
             stage=STAGE,
-            file=f"{row[tables.PLATE]} {row[tables.WELL]}",
-            reason=tables.Reason.FAILED_QUALITY,
+            file=f"{row[col.PLATE]} {row[col.WELL]}",
+            reason=col.Reason.FAILED_QUALITY,
             message=f"the image does not count: {row['words']}",
-            plate=str(row[tables.PLATE]),
-            well=str(row[tables.WELL]),
-            site=int(row[tables.SITE]) if tables.SITE in key else None,
+            plate=str(row[col.PLATE]),
+            well=str(row[col.WELL]),
+            site=int(row[col.SITE]) if col.SITE in key else None,
         )
         for row in named.to_dict(orient="records")
     ]
@@ -212,8 +215,8 @@ def _by_plates(path: str, needed: tuple[str, ...]) -> Iterator[pd.DataFrame]:
     """Whole plates, a few at a time: the file has the plates one after the other."""
     done: set[str] = set()
     waiting = pd.DataFrame()
-    for part in io_tables.row_groups(path, columns=needed, what="predictions"):
-        here = set(part[tables.PLATE])
+    for part in parquet.row_groups(path, columns=needed, what="predictions"):
+        here = set(part[col.PLATE])
         if again := here & done:
             msg = (
                 f"predictions {path} come back to plate {min(again)!r} after other plates: "
@@ -221,9 +224,9 @@ def _by_plates(path: str, needed: tuple[str, ...]) -> Iterator[pd.DataFrame]:
             )
             raise InputError(msg)
         if len(waiting):
-            goes_on = waiting[tables.PLATE].isin(here)
+            goes_on = waiting[col.PLATE].isin(here)
             if not goes_on.all():
-                done |= set(waiting.loc[~goes_on, tables.PLATE])
+                done |= set(waiting.loc[~goes_on, col.PLATE])
                 yield waiting[~goes_on].reset_index(drop=True)
             part = pd.concat([waiting[goes_on], part], ignore_index=True)  # noqa: PLW2901
         waiting = part
@@ -237,20 +240,20 @@ def _by_plates(path: str, needed: tuple[str, ...]) -> Iterator[pd.DataFrame]:
 def _summary(screened: Screened) -> dict[str, str | int | float]:
     hits, plates = screened.hits, screened.others[PLATES]
     shown: dict[str, str | int | float] = {
-        "plates": int(hits[tables.PLATE].nunique()),
+        "plates": int(hits[col.PLATE].nunique()),
         "wells": len(hits),
-        "flagged wells": int((~hits[tables.USABLE]).sum()),
-        "hits": int(hits[tables.HIT].sum()),
+        "flagged wells": int((~hits[col.USABLE]).sum()),
+        "hits": int(hits[col.HIT].sum()),
     }
     values = plates["z_prime"].dropna()
     if len(values):
         shown["Z'"] = _listed([f"{value:.2f}" for value in values], 10)
     if not plates["passed"].all():
-        failed = plates.loc[~plates["passed"], tables.PLATE]
+        failed = plates.loc[~plates["passed"], col.PLATE]
         shown["plates beyond a limit"] = f"{len(failed)}: {_listed(failed.astype(str), 10)}"
     compounds = screened.others.get(COMPOUNDS)
     if compounds is not None:
-        found = compounds.loc[compounds[tables.HIT], tables.COMPOUND].astype(str).unique()
+        found = compounds.loc[compounds[col.HIT], col.COMPOUND].astype(str).unique()
         shown["compounds with hits"] = _listed(found, 20) or "none"
     doses = screened.others.get(DOSES)
     if doses is not None:

@@ -12,17 +12,25 @@ import pandas as pd
 
 from hcs.compute import budget
 from hcs.compute.units import Outcome, Unit, run_units
-from hcs.domain import ngff, tables
-from hcs.domain.config import IngestConfig
+from hcs.domain import columns as col
+from hcs.domain import ngff
+from hcs.domain.config.stages import IngestConfig
 from hcs.domain.plate import PlateMap, SourcePlate
 from hcs.domain.results import Problem, StageResult
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import Fault, FaultsError, InputError
-from hcs.io import layouts, plate, plate_tables, platemap, runs, storage
-from hcs.io import tables as io_tables
-from hcs.io.sources import OME_ZARR
-from hcs.stages import ingest_jobs, ingest_verify
-from hcs.stages.ingest_wells import STAGE, WellJob, write_well
+from hcs.io import layouts
+from hcs.io.files import parquet, storage
+from hcs.io.files.paths import as_path
+from hcs.io.images.sources import OME_ZARR
+from hcs.io.plates import plate, plate_tables
+from hcs.io.runs.fingerprints import file_stamp, fingerprint
+from hcs.io.runs.ledger import Ledger
+from hcs.io.runs.locks import locked
+from hcs.io.runs.provenance import provenance
+from hcs.io.sheets import platemap
+from hcs.stages.work import ingest_jobs, ingest_verify
+from hcs.stages.work.ingest_wells import STAGE, WellJob, write_well
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -56,7 +64,7 @@ def run(config: IngestConfig, client: Client | None = None) -> StageResult:
         When there is no source, no layout fits, or nothing can be read at all.
     """
     started = time.time()
-    with runs.locked(config.out):
+    with locked(config.out):
         return _run(config, client, started)
 
 
@@ -126,7 +134,7 @@ def _plan(config: IngestConfig) -> _Plan:
     scanned = _scan(config)
     wells_map = mapped.of_plate(scanned.plate.name) if mapped else PlateMap(rows=())
     source = _sized(config, scanned.plate, wells_map)
-    in_place = runs.as_path(config.source) == runs.as_path(config.out)
+    in_place = as_path(config.source) == as_path(config.out)
     if in_place:
         _check_in_place(config, source)
     expected = ingest_jobs.expected_of(config, source)
@@ -145,7 +153,7 @@ def _run(config: IngestConfig, client: Client | None, started: float) -> StageRe
         first = "; ".join(problem.message for problem in found[:3])
         msg = f"no image of {config.source} could be read: {first}"
         raise InputError(msg)
-    kept_wells = sorted({Well.parse(row[tables.WELL]) for row in rows})
+    kept_wells = sorted({Well.parse(row[col.WELL]) for row in rows})
     problems = [
         *(Problem.from_row(row) for row in plan.scanned.problems),
         *found,
@@ -178,8 +186,8 @@ def _run(config: IngestConfig, client: Client | None, started: float) -> StageRe
 
 def _write(config: IngestConfig, plan: _Plan, client: Client | None) -> Outcome:
     """Write the wells that are missing or changed."""
-    ledger = runs.Ledger.of(config.out)
-    if not runs.as_path(config.out).exists():
+    ledger = Ledger.of(config.out)
+    if not as_path(config.out).exists():
         ledger.clear()
     if not plan.in_place:
         storage.sweep_plate(config.out)
@@ -189,7 +197,7 @@ def _write(config: IngestConfig, plan: _Plan, client: Client | None) -> Outcome:
     units = [
         Unit(
             job.well.name,
-            runs.fingerprint(
+            fingerprint(
                 ingest_jobs.FORMAT, [(field.path, field.fingerprint) for field in job.fields]
             ),
             job,
@@ -238,7 +246,7 @@ def _extras(
     if config.projection != "keep":
         extras["z-stacks"] = f"projected ({config.projection})"
     if config.verify:
-        bad = sum(item.reason is tables.Reason.CHECKSUM for item in problems)
+        bad = sum(item.reason is col.Reason.CHECKSUM for item in problems)
         extras["verified"] = f"{bad} fields differ" if bad else "all pixels as in the source"
     if source.positions:
         extras["stage positions"] = f"of {len(source.positions)} fields"
@@ -278,7 +286,7 @@ def _map_problems(
         Problem(
             stage=STAGE,
             file=mapped.source,
-            reason=tables.Reason.NO_IMAGES,
+            reason=col.Reason.NO_IMAGES,
             message=f"the plate map describes well {well.name}, but it has no images",
             plate=source.name,
             well=well.name,
@@ -289,7 +297,7 @@ def _map_problems(
         Problem(
             stage=STAGE,
             file=mapped.source,
-            reason=tables.Reason.NOT_IN_MAP,
+            reason=col.Reason.NOT_IN_MAP,
             message=f"well {well.name} has images, but the plate map does not describe it",
             plate=source.name,
             well=well.name,
@@ -307,19 +315,19 @@ def _finish(
     problems: Sequence[Problem],
     started: float,
 ) -> None:
-    inputs = {"source": runs.fingerprint([row[tables.FINGERPRINT] for row in rows])}
+    inputs = {"source": fingerprint([row[col.FINGERPRINT] for row in rows])}
     if config.platemap:
-        inputs["platemap"] = runs.file_stamp(runs.as_path(config.platemap))
+        inputs["platemap"] = file_stamp(as_path(config.platemap))
     if config.barcodes:
-        inputs["barcodes"] = runs.file_stamp(runs.as_path(config.barcodes))
-    images = pd.DataFrame(list(rows)).sort_values(list(tables.IMAGE_KEY), ignore_index=True)
+        inputs["barcodes"] = file_stamp(as_path(config.barcodes))
+    images = pd.DataFrame(list(rows)).sort_values(list(col.IMAGE_KEY), ignore_index=True)
     plate_tables.write_plate_table(config.out, plate_tables.IMAGES, images)
     plate_tables.write_plate_table(config.out, plate_tables.WELLS, _wells(config, plan))
     if plan.source.flat_fields:
         profiles = [item.model_dump(mode="json") for item in plan.source.flat_fields]
         plate.write_note(config.out, plate.FLAT_FIELDS, profiles)
-    plate.write_provenance(config.out, STAGE, runs.provenance(STAGE, config, inputs, started))
-    io_tables.write_problems(config.out, [problem.row() for problem in problems])
+    plate.write_provenance(config.out, STAGE, provenance(STAGE, config, inputs, started))
+    parquet.write_problems(config.out, [problem.row() for problem in problems])
 
 
 def _wells(config: IngestConfig, plan: _Plan) -> pd.DataFrame:
@@ -328,5 +336,5 @@ def _wells(config: IngestConfig, plan: _Plan) -> pd.DataFrame:
         wells = plate.PlateReader(config.source).well_table.copy()
     else:
         wells = platemap.to_frame(plan.wells_map)
-    wells[tables.PLATE] = plan.source.name
+    wells[col.PLATE] = plan.source.name
     return wells

@@ -16,18 +16,22 @@ from hcs.compute import budget
 from hcs.compute.ahead import ahead
 from hcs.compute.client import network_resources
 from hcs.compute.units import Unit, run_units
-from hcs.domain import tables
-from hcs.domain.config import Backbone, PredictConfig
+from hcs.domain import columns as col
+from hcs.domain.config.stages import Backbone, PredictConfig
 from hcs.domain.results import Problem, StageResult
 from hcs.domain.splits import Splits
 from hcs.errors import ImageReadError, WeightsError
 from hcs.io import heads as io_heads
-from hcs.io import runs
-from hcs.io import tables as io_tables
-from hcs.learn import backbone
-from hcs.learn.headweights import HeadWeights, predict_heads
-from hcs.learn.predictions import rows_of_all_heads
-from hcs.learn.weights import resolve_weights
+from hcs.io.files import parquet
+from hcs.io.files.paths import as_path
+from hcs.io.runs.fingerprints import fingerprint
+from hcs.io.runs.ledger import Ledger
+from hcs.io.runs.locks import locked
+from hcs.io.runs.provenance import provenance
+from hcs.learn.heads.weights import HeadWeights, predict_heads
+from hcs.learn.network import backbone
+from hcs.learn.network.weights import resolve_weights
+from hcs.learn.scores.predictions import rows_of_all_heads
 from hcs.stages.splits import read_splits
 from hcs.stages.stack import ImageJob, images_of, normalized, refuse_nothing
 
@@ -70,7 +74,7 @@ def run(config: PredictConfig, client: Client | None = None) -> StageResult:
         When the base's weights are absent, or are not those of training.
     """
     started = time.time()
-    with runs.locked(config.out):
+    with locked(config.out):
         return _run(config, client, started)
 
 
@@ -105,13 +109,13 @@ def _run(config: PredictConfig, client: Client | None, started: float) -> StageR
     pictures = config.batch_images * image_px**2 * 64 * 4 * 2
     needed = budget.NETWORK_FLOOR_BYTES + pictures + _IMAGES_PER_UNIT * image_px**2
     budget.check_budget(STAGE, needed, client, "lower batch_images or give workers more memory")
-    mark = runs.fingerprint(
+    mark = fingerprint(
         _FORMAT,
         manifest["weights_fingerprint"],
         manifest["provenance"]["inputs"],
         treated,
     )
-    ledger = runs.Ledger.of(config.out)
+    ledger = Ledger.of(config.out)
     units = []
     for start in range(0, len(jobs), _IMAGES_PER_UNIT):
         part = tuple(jobs[start : start + _IMAGES_PER_UNIT])
@@ -128,8 +132,8 @@ def _run(config: PredictConfig, client: Client | None, started: float) -> StageR
             models_mark=mark,
         )
         places = [(item.plate, item.field_path, item.channel) for item in part]
-        marks = rows[tables.FINGERPRINT].tolist()
-        units.append(Unit(unit_id, runs.fingerprint(mark, places, marks), job))
+        marks = rows[col.FINGERPRINT].tolist()
+        units.append(Unit(unit_id, fingerprint(mark, places, marks), job))
     outcome = run_units(
         _score_block,
         units,
@@ -139,20 +143,20 @@ def _run(config: PredictConfig, client: Client | None, started: float) -> StageR
         resources=network_resources(client),
     )
     problems += [Problem(**item) for result in outcome.results for item in result["problems"]]
-    made = runs.provenance(STAGE, config, {"models": mark}, started)
-    n_rows = io_tables.join_tables(
+    made = provenance(STAGE, config, {"models": mark}, started)
+    n_rows = parquet.join_tables(
         [ledger.part(unit.id, ".parquet") for unit in units], config.out, made
     )
     if n_rows == 0:
         refuse_nothing([], problems, config.plates, config.out)
-    io_tables.write_problems(config.out, [problem.row() for problem in problems])
+    parquet.write_problems(config.out, [problem.row() for problem in problems])
     return StageResult(
         stage=STAGE,
         out=config.out,
         summary={
             "plates": len(config.plates),
             "images": len(jobs),
-            "heads": len(read_splits(runs.as_path(config.models) / io_heads.SPLITS).splits),
+            "heads": len(read_splits(as_path(config.models) / io_heads.SPLITS).splits),
         },
         n_run=outcome.n_run,
         n_skipped=outcome.n_skipped,
@@ -176,7 +180,7 @@ def _score_block(job: BlockJob) -> Mapping[str, Any]:
     probabilities = predict_heads(np.concatenate(vectors), trained.heads)
     metadata = job.metadata[good].reset_index(drop=True)
     rows = rows_of_all_heads(metadata, probabilities, trained.splits, MODEL)
-    io_tables.write_table(runs.Ledger.of(job.config.out).part(job.unit_id, ".parquet"), rows)
+    parquet.write_table(Ledger.of(job.config.out).part(job.unit_id, ".parquet"), rows)
     return {"problems": problems}
 
 
@@ -204,7 +208,7 @@ def _pictures(job: BlockJob, images: Sequence[ImageJob]) -> tuple[NDArray[np.uin
             fault = Problem(
                 stage=STAGE,
                 file=image.field_path,
-                reason=tables.Reason(error.reason),
+                reason=col.Reason(error.reason),
                 message=str(error),
                 plate=image.plate,
                 well=image.well,
@@ -228,4 +232,4 @@ def _trained(models: str, mark: str) -> _Trained:
     """Read the heads once a process and state of the models; `mark` is their fingerprint."""
     del mark
     heads = HeadWeights(**io_heads.read_heads(models))
-    return _Trained(heads, read_splits(runs.as_path(models) / io_heads.SPLITS))
+    return _Trained(heads, read_splits(as_path(models) / io_heads.SPLITS))

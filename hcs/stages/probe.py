@@ -12,24 +12,25 @@ import pandas as pd
 from hcs.compute import budget
 from hcs.compute.client import network_resources
 from hcs.compute.units import Unit, run_units
-from hcs.domain import tables
-from hcs.domain.config import ProbeConfig
+from hcs.domain import columns as col
+from hcs.domain.config.stages import ProbeConfig
 from hcs.domain.probing import HeldOutBatch, Probes, ProbeSettings, VariableProbe
 from hcs.domain.results import StageResult
 from hcs.domain.splits import Splits
-from hcs.io import bank, heads, imageset, runs
-from hcs.io import tables as io_tables
-from hcs.learn import (
-    covariates,
-    intensity_baseline,
-    learning_curve,
-    permutation,
-    probes,
-    verdict,
-)
-from hcs.learn.batches import DEFAULT_BUDGET_BYTES
-from hcs.stages import probe_work
-from hcs.stages.probe_inputs import (
+from hcs.io import bank, heads, imageset
+from hcs.io.files import parquet
+from hcs.io.files.atomic import write_bytes
+from hcs.io.files.paths import as_path
+from hcs.io.runs.fingerprints import fingerprint
+from hcs.io.runs.ledger import Ledger
+from hcs.io.runs.locks import locked
+from hcs.io.runs.provenance import provenance
+from hcs.learn.heads.batches import DEFAULT_BUDGET_BYTES
+from hcs.learn.probes import covariates, intensity_baseline, learning_curve, permutation, verdict
+from hcs.learn.probes import positions as probes
+from hcs.stages.splits import read_splits, splits_fingerprint
+from hcs.stages.work import probe_work
+from hcs.stages.work.probe_inputs import (
     VARIABLES,
     IntensityTable,
     cohort_of,
@@ -37,7 +38,6 @@ from hcs.stages.probe_inputs import (
     model_auc,
     study_frame,
 )
-from hcs.stages.splits import read_splits, splits_fingerprint
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -59,7 +59,7 @@ def run(config: ProbeConfig, client: Client | None = None) -> StageResult:
         When the models were not trained on these splits.
     """
     started = time.time()
-    with runs.locked(config.out):
+    with locked(config.out):
         return _run(config, client, started)
 
 
@@ -70,16 +70,16 @@ def _run(config: ProbeConfig, client: Client | None, started: float) -> StageRes
     config = config.model_copy(update={"epochs": probe_work.epochs(config, frame, splits)})
     intensity = intensity_table(config, splits)
     _check_budget(config, opened, client)
-    ledger = runs.Ledger.of(config.out)
-    if not runs.as_path(config.out).exists() and ledger.read(probe_work.VECTORS) is None:
+    ledger = Ledger.of(config.out)
+    if not as_path(config.out).exists() and ledger.read(probe_work.VECTORS) is None:
         ledger.clear()
     if intensity.columns:
-        io_tables.write_table(
+        parquet.write_table(
             probe_work.part(config, probe_work.INTENSITY, ".parquet"), intensity.images
         )
     named = sorted(str(name) for name in frame.columns if str(name).startswith("Metadata_"))
     metadata = pd.util.hash_pandas_object(frame[named].astype(str), index=False).tolist()
-    mark = runs.fingerprint(
+    mark = fingerprint(
         _FORMAT, splits_fingerprint(splits), opened.fingerprint, metadata, config.seed
     )
     groups = _units(config, splits, frame, (mark, intensity))
@@ -97,10 +97,10 @@ def _run(config: ProbeConfig, client: Client | None, started: float) -> StageRes
         results.update(zip((unit.id for unit in units), outcome.results, strict=True))
         n_run, n_skipped = n_run + outcome.n_run, n_skipped + outcome.n_skipped
     inputs = {"bank": opened.fingerprint, "splits": splits_fingerprint(splits)}
-    made = runs.provenance(STAGE, config, inputs, started)
+    made = provenance(STAGE, config, inputs, started)
     found = _collected(config, splits, frame, intensity, results)
     found = found.model_copy(update={"provenance": made})
-    runs.write_bytes(config.out, found.to_json().encode())
+    write_bytes(config.out, found.to_json().encode())
     return StageResult(
         stage=STAGE,
         out=config.out,
@@ -136,8 +136,8 @@ def _units(
 ) -> dict[str, list[Unit[probe_work.ProbeJob]]]:
     """All units by what they need: first the vectors, which all others read."""
     mark, intensity = marks
-    short = runs.fingerprint(mark, config.max_features)
-    recipe = runs.fingerprint(
+    short = fingerprint(mark, config.max_features)
+    recipe = fingerprint(
         short, config.head, config.learning_rate, config.momentum, config.epochs, config.batch_size
     )
 
@@ -145,7 +145,7 @@ def _units(
         kind: str, name: str, item: tuple[Any, ...], *settings: object
     ) -> Unit[probe_work.ProbeJob]:
         return Unit(
-            name, runs.fingerprint(kind, item, *settings), probe_work.ProbeJob(config, kind, item)
+            name, fingerprint(kind, item, *settings), probe_work.ProbeJob(config, kind, item)
         )
 
     step = config.permutations_per_unit
@@ -211,7 +211,7 @@ def _collected(
         associations=probes.plate_position_association(
             frame,
             splits.label,
-            group_by=None if splits.group_by == tables.WELL else splits.group_by,
+            group_by=None if splits.group_by == col.WELL else splits.group_by,
             seed=config.seed,
         ),
         variables=tuple(VariableProbe.model_validate(dict(found)) for found in of("variable")),
@@ -260,7 +260,7 @@ def _judged(config: ProbeConfig, splits: Splits, findings: verdict.Findings) -> 
 
 def _predictions(config: ProbeConfig) -> pd.DataFrame | None:
     frames = [
-        io_tables.read_table(runs.as_path(folder) / heads.PREDICTIONS, what="predictions")
+        parquet.read_table(as_path(folder) / heads.PREDICTIONS, what="predictions")
         for folder in config.models
     ]
     return pd.concat(frames, ignore_index=True) if frames else None

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from hcs.domain import tables
-from hcs.domain.config import ScoreConfig
+from hcs.domain import columns as col
+from hcs.domain.config.stages import ScoreConfig
 from hcs.domain.results import StageResult
 from hcs.errors import NotFoundError
-from hcs.io import heads, runs
-from hcs.io import tables as io_tables
+from hcs.io import heads
+from hcs.io.files import parquet
+from hcs.io.files.paths import as_path
+from hcs.io.runs.fingerprints import file_stamp
+from hcs.io.runs.locks import locked
+from hcs.io.runs.provenance import provenance
 from hcs.learn import forest
-from hcs.learn.predictions import prediction_rows
+from hcs.learn.scores.predictions import prediction_rows
 from hcs.stages.forest import MODEL
 from hcs.stages.splits import read_splits
 
@@ -41,10 +45,10 @@ def run(config: ScoreConfig, client: Client | None = None) -> StageResult:
         When a file is no forest saved by skops.
     """
     started = time.time()
-    with runs.locked(config.out):
-        folder = runs.as_path(config.models)
+    with locked(config.out):
+        folder = as_path(config.models)
         splits = read_splits(str(folder / heads.SPLITS))
-        images = io_tables.read_table(config.features, columns=tables.IMAGE_KEY, what="features")
+        images = parquet.read_table(config.features, columns=col.IMAGE_KEY, what="features")
         parts = []
         for split in splits.splits:
             file = folder / f"split-{split.index:04d}.skops"
@@ -58,9 +62,9 @@ def run(config: ScoreConfig, client: Client | None = None) -> StageResult:
             order = [trained.classes_.tolist().index(name) for name in splits.classes]
             scores = forest.predict_table(trained, numbers)[:, order].astype(np.float32)
             parts.append(prediction_rows(images, scores, splits, split.index, MODEL))
-        inputs = {"features": runs.file_stamp(runs.as_path(config.features))}
-        made = runs.provenance(STAGE, config, inputs, started)
-        io_tables.write_table(config.out, pd.concat(parts, ignore_index=True), made)
+        inputs = {"features": file_stamp(as_path(config.features))}
+        made = provenance(STAGE, config, inputs, started)
+        parquet.write_table(config.out, pd.concat(parts, ignore_index=True), made)
     return StageResult(
         stage=STAGE,
         out=config.out,

@@ -7,13 +7,16 @@ from typing import Final
 
 import pandas as pd
 
-from hcs.domain.config import SplitsConfig
+from hcs.domain.config.stages import SplitsConfig
 from hcs.domain.results import StageResult
 from hcs.domain.splits import Splits
 from hcs.errors import InputError, NotFoundError, SplitError
-from hcs.io import runs
-from hcs.io.plate import PlateReader
-from hcs.learn import splits as learn_splits
+from hcs.io.files.atomic import write_bytes
+from hcs.io.files.paths import AnyPath, as_path
+from hcs.io.plates.plate import PlateReader
+from hcs.io.runs.fingerprints import fingerprint
+from hcs.io.runs.provenance import provenance
+from hcs.learn.splits import drawing as learn_splits
 
 STAGE: Final = "splits"
 
@@ -51,11 +54,11 @@ def run(config: SplitsConfig) -> StageResult:
         test=config.test,
         seed=config.seed,
     )
-    inputs = {reader.name: runs.fingerprint(groups) for reader in readers}
-    made = runs.provenance(STAGE, config, inputs, started)
+    inputs = {reader.name: fingerprint(groups) for reader in readers}
+    made = provenance(STAGE, config, inputs, started)
     drawn = drawn.model_copy(update={"provenance": made})
     if not _already_there(config.out, drawn):
-        runs.write_bytes(config.out, drawn.to_json().encode())
+        write_bytes(config.out, drawn.to_json().encode())
     return StageResult(
         stage=STAGE,
         out=config.out,
@@ -74,7 +77,7 @@ def run(config: SplitsConfig) -> StageResult:
 
 def _already_there(out: str, drawn: Splits) -> bool:
     """Whether the file holds these very splits: it then keeps its first provenance."""
-    if not runs.as_path(out).exists():
+    if not as_path(out).exists():
         return False
     try:
         found = read_splits(out)
@@ -85,12 +88,12 @@ def _already_there(out: str, drawn: Splits) -> bool:
 
 def splits_fingerprint(splits: Splits) -> str:
     """Fingerprint of the splits themselves, whenever they were drawn."""
-    return runs.fingerprint(splits.model_dump(mode="json", exclude={"provenance"}))
+    return fingerprint(splits.model_dump(mode="json", exclude={"provenance"}))
 
 
-def read_splits(path: runs.AnyPath) -> Splits:
+def read_splits(path: AnyPath) -> Splits:
     """Read ``splits.json``; a leak in it is an error."""
-    file = runs.as_path(path)
+    file = as_path(path)
     if not file.exists():
         msg = f"splits file {file} does not exist; make it with: hcs splits PLATE… --out {file}"
         raise NotFoundError(msg)

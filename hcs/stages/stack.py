@@ -14,14 +14,19 @@ from numpy.typing import NDArray
 
 from hcs.compute import budget
 from hcs.compute.units import Unit, run_units
-from hcs.domain import tables
-from hcs.domain.config import StackConfig
+from hcs.domain import columns as col
+from hcs.domain.config.stages import StackConfig
 from hcs.domain.results import Problem, StageResult
 from hcs.errors import ImageReadError, InputError
-from hcs.io import imageset, runs
+from hcs.io import imageset
 from hcs.io import stack as io_stack
-from hcs.io import tables as io_tables
-from hcs.io.plate import PlateReader
+from hcs.io.files import parquet
+from hcs.io.files.paths import as_path
+from hcs.io.plates.plate import PlateReader
+from hcs.io.runs.fingerprints import file_stamp, fingerprint
+from hcs.io.runs.ledger import Ledger
+from hcs.io.runs.locks import locked
+from hcs.io.runs.provenance import provenance
 from hcs.ops import intensity
 
 if TYPE_CHECKING:
@@ -71,7 +76,7 @@ def run(config: StackConfig, client: Client | None = None) -> StageResult:
         When a plate, or the channel in it, does not exist, or no image is left.
     """
     started = time.time()
-    with runs.locked(config.out):
+    with locked(config.out):
         return _run(config, client, started)
 
 
@@ -114,10 +119,10 @@ def images_of(
         jobs += [
             ImageJob(path, str(plate), str(well), int(site), str(field), index)
             for plate, well, site, field in zip(
-                kept[tables.PLATE],
-                kept[tables.WELL],
-                kept[tables.SITE],
-                kept[tables.FIELD_PATH],
+                kept[col.PLATE],
+                kept[col.WELL],
+                kept[col.SITE],
+                kept[col.FIELD_PATH],
                 strict=True,
             )
         ]
@@ -136,7 +141,7 @@ def refuse_nothing(
     """
     if jobs:
         return
-    io_tables.write_problems(out, [problem.row() for problem in problems])
+    parquet.write_problems(out, [problem.row() for problem in problems])
     reasons = "; ".join(sorted({problem.message for problem in problems})) or "they hold no images"
     msg = f"no image of {', '.join(plates)} can be normalized: {reasons}"
     raise InputError(msg)
@@ -144,33 +149,33 @@ def refuse_nothing(
 
 def _coordinates(images: pd.DataFrame) -> pd.DataFrame:
     named = [name for name in images.columns if name.startswith("Metadata_")]
-    return images[[*named, tables.FIELD_PATH, tables.FINGERPRINT]]
+    return images[[*named, col.FIELD_PATH, col.FINGERPRINT]]
 
 
-def _unusable(images: pd.DataFrame, channel: str) -> dict[int, tables.Reason]:
+def _unusable(images: pd.DataFrame, channel: str) -> dict[int, col.Reason]:
     """Images that cannot be normalised, by the statistics that ingest measured."""
     columns = [f"Image_Intensity_{kind}Intensity_{channel}" for kind in ("Min", "Median", "Max")]
     if not set(columns) <= set(images.columns):
         return {}
     low, median, high = (images[name].to_numpy() for name in columns)
-    found = {int(i): tables.Reason.ZERO_MEDIAN for i in np.flatnonzero(median == 0)}
-    found.update({int(i): tables.Reason.CONSTANT for i in np.flatnonzero(low == high)})
+    found = {int(i): col.Reason.ZERO_MEDIAN for i in np.flatnonzero(median == 0)}
+    found.update({int(i): col.Reason.CONSTANT for i in np.flatnonzero(low == high)})
     return found
 
 
-def _problem(row: pd.Series[Any], reason: tables.Reason, channel: str, stage: str) -> Problem:
+def _problem(row: pd.Series[Any], reason: col.Reason, channel: str, stage: str) -> Problem:
     what = {
-        tables.Reason.ZERO_MEDIAN: "the median is 0, so it cannot be scaled to the median level",
-        tables.Reason.CONSTANT: "every pixel has the same value",
+        col.Reason.ZERO_MEDIAN: "the median is 0, so it cannot be scaled to the median level",
+        col.Reason.CONSTANT: "every pixel has the same value",
     }
     return Problem(
         stage=stage,
-        file=str(row[tables.FIELD_PATH]),
+        file=str(row[col.FIELD_PATH]),
         reason=reason,
         message=f"channel {channel}: {what[reason]}; the image is left out",
-        plate=str(row[tables.PLATE]),
-        well=str(row[tables.WELL]),
-        site=int(row[tables.SITE]),
+        plate=str(row[col.PLATE]),
+        well=str(row[col.WELL]),
+        site=int(row[col.SITE]),
     )
 
 
@@ -182,8 +187,8 @@ def _reader(path: str, stamp: str) -> PlateReader:
 
 
 def _stamp(path: str) -> str:
-    described = runs.as_path(path) / "zarr.json"
-    return runs.file_stamp(described) if described.exists() else ""
+    described = as_path(path) / "zarr.json"
+    return file_stamp(described) if described.exists() else ""
 
 
 def normalized(job: ImageJob, image_px: int, median_level: float) -> NDArray[np.uint8]:
@@ -216,9 +221,9 @@ def _run(config: StackConfig, client: Client | None, started: float) -> StageRes
         "median_level": config.median_level,
     }
     _check_budget(config, jobs, client)
-    ledger = runs.Ledger.of(config.out)
+    ledger = Ledger.of(config.out)
     imageset.prepare(config.out, layout, frame, settings, ledger)
-    marks = frame[tables.FINGERPRINT].tolist()
+    marks = frame[col.FINGERPRINT].tolist()
     units = []
     for start in range(0, len(jobs), per_shard):
         block = BlockJob(
@@ -230,7 +235,7 @@ def _run(config: StackConfig, client: Client | None, started: float) -> StageRes
             strict=config.strict,
         )
         places = [(item.plate, item.field_path, item.channel) for item in block.images]
-        mark = runs.fingerprint(_FORMAT, settings, places, marks[start : start + per_shard])
+        mark = fingerprint(_FORMAT, settings, places, marks[start : start + per_shard])
         units.append(Unit(f"{start:08d}", mark, block))
     outcome = run_units(_write_block, units, ledger=ledger, client=client, label="stack")
     valid = np.ones(len(jobs), dtype=bool)
@@ -238,9 +243,9 @@ def _run(config: StackConfig, client: Client | None, started: float) -> StageRes
         valid[result["failed"]] = False
         problems += [Problem(**item) for item in result["problems"]]
     imageset.write_valid(config.out, valid)
-    inputs = {path: runs.fingerprint(marks) for path in config.plates}
-    imageset.write_provenance(config.out, runs.provenance(STAGE, config, inputs, started))
-    io_tables.write_problems(config.out, [problem.row() for problem in problems])
+    inputs = {path: fingerprint(marks) for path in config.plates}
+    imageset.write_provenance(config.out, provenance(STAGE, config, inputs, started))
+    parquet.write_problems(config.out, [problem.row() for problem in problems])
     return StageResult(
         stage=STAGE,
         out=config.out,
@@ -279,7 +284,7 @@ def _write_block(job: BlockJob) -> Mapping[str, Any]:
             fault = Problem(
                 stage=STAGE,
                 file=image.field_path,
-                reason=tables.Reason(error.reason),
+                reason=col.Reason(error.reason),
                 message=str(error),
                 plate=image.plate,
                 well=image.well,

@@ -15,24 +15,30 @@ from numpy.typing import NDArray
 from hcs.compute import budget
 from hcs.compute.client import network_resources
 from hcs.compute.units import Outcome, Unit, known_results, run_units
-from hcs.domain import tables
-from hcs.domain.config import TrainConfig, TunedOptimizer
+from hcs.domain import columns as col
+from hcs.domain.columns import Role
+from hcs.domain.config.stages import TrainConfig, TunedOptimizer
 from hcs.domain.results import StageResult
 from hcs.domain.splits import Splits
-from hcs.domain.tables import Role
 from hcs.errors import InputError
-from hcs.io import bank, imageset, runs
+from hcs.io import bank, imageset
 from hcs.io import heads as io_heads
-from hcs.io import tables as io_tables
+from hcs.io.files import parquet
+from hcs.io.files.atomic import remove, write_bytes, write_json
+from hcs.io.files.paths import as_path, as_text, local_path
+from hcs.io.runs.fingerprints import fingerprint
+from hcs.io.runs.ledger import Ledger
+from hcs.io.runs.locks import locked
+from hcs.io.runs.provenance import provenance
 from hcs.io.unpacked import UnpackedFeatures, unpack
-from hcs.learn import heads
-from hcs.learn.batches import DEFAULT_BUDGET_BYTES, HeadJob
-from hcs.learn.cpuheads import n_threads
-from hcs.learn.headinputs import FeatureArray
-from hcs.learn.headweights import HeadWeights, predict_heads
-from hcs.learn.history import TrainedHead
-from hcs.learn.predictions import prediction_rows, roles_of
-from hcs.learn.tuning import Trial, tune
+from hcs.learn.heads import training as heads
+from hcs.learn.heads.batches import DEFAULT_BUDGET_BYTES, HeadJob
+from hcs.learn.heads.cpu import n_threads
+from hcs.learn.heads.history import TrainedHead
+from hcs.learn.heads.inputs import FeatureArray
+from hcs.learn.heads.tuning import Trial, tune
+from hcs.learn.heads.weights import HeadWeights, predict_heads
+from hcs.learn.scores.predictions import prediction_rows, roles_of
 from hcs.stages.splits import read_splits, splits_fingerprint
 
 if TYPE_CHECKING:
@@ -73,7 +79,7 @@ def run(config: TrainConfig, client: Client | None = None) -> StageResult:
         When not even one view of the images fits in memory.
     """
     started = time.time()
-    with runs.locked(config.out):
+    with locked(config.out):
         return _run(config, client, started)
 
 
@@ -88,21 +94,21 @@ def _run(config: TrainConfig, client: Client | None, started: float) -> StageRes
     # less to a kill and keep all workers busy to the end.
     usual = _HEADS_IN_STEP if network_resources(client) else _HEADS_ON_CPU
     splits_per_group = max(1, (config.heads_per_group or usual) // at_once)
-    mark = runs.fingerprint(
+    mark = fingerprint(
         _FORMAT,
         splits_fingerprint(splits),
         opened.fingerprint,
         config.model_dump(exclude={"bank", "splits", "out"}),
     )
-    ledger = runs.Ledger.of(config.out)
-    if not runs.as_path(config.out).exists():
+    ledger = Ledger.of(config.out)
+    if not as_path(config.out).exists():
         ledger.clear()
     numbers = [split.index for split in splits.splits]
     parts = [
         tuple(numbers[start : start + splits_per_group])
         for start in range(0, len(numbers), splits_per_group)
     ]
-    marks = {_unit_id(part): runs.fingerprint(mark, part) for part in parts}
+    marks = {_unit_id(part): fingerprint(mark, part) for part in parts}
     owed = len(known_results(marks, ledger)) < len(marks)
     unpacked = _unpacked(opened, rows, client, ledger) if owed else None
     units = [
@@ -117,9 +123,9 @@ def _run(config: TrainConfig, client: Client | None, started: float) -> StageRes
         label="train",
         resources=network_resources(client),
     )
-    made = runs.provenance(STAGE, config, {"bank": opened.fingerprint, "study": mark}, started)
+    made = provenance(STAGE, config, {"bank": opened.fingerprint, "study": mark}, started)
     _collect(config, splits, opened, ledger, units, made)
-    runs.remove(ledger.part(*_UNPACKED))
+    remove(ledger.part(*_UNPACKED))
     return StageResult(
         stage=STAGE,
         out=config.out,
@@ -139,7 +145,7 @@ def _unpacked(
     opened: imageset.ImageSet,
     rows: NDArray[np.intp],
     client: Client | None,
-    ledger: runs.Ledger,
+    ledger: Ledger,
 ) -> UnpackedFeatures | None:
     """Lay the features out on disk where they do not fit in memory; None where they do.
 
@@ -154,7 +160,7 @@ def _unpacked(
     heads_alone = budget.NETWORK_FLOOR_BYTES + DEFAULT_BUDGET_BYTES
     # Read whole, and once more for the rows of the study.
     in_memory = heads_alone + 3 * view * opened.array.shape[1]
-    folder = runs.local_path(runs.as_text(ledger.part(*_UNPACKED)))
+    folder = local_path(as_text(ledger.part(*_UNPACKED)))
     remedy = "take fewer views, or avg pooling"
     if folder is None or in_memory <= budget.worker_memory_bytes(client):
         budget.check_budget(STAGE, in_memory, client, remedy)
@@ -162,7 +168,7 @@ def _unpacked(
     # An epoch's views, the validation images and those to standardize by, for each thread.
     needed = heads_alone + 2 * view * n_threads()
     budget.check_budget(STAGE, needed, client, "take avg pooling, or give workers more memory")
-    name = runs.fingerprint(opened.fingerprint, rows.tolist())
+    name = fingerprint(opened.fingerprint, rows.tolist())
     return unpack(opened, rows, Path(folder) / name)
 
 
@@ -170,7 +176,7 @@ def _summary(
     outcome: Outcome, splits: Splits, n_images: int, n_features: int
 ) -> dict[str, str | int | float]:
     rows = [row for result in outcome.results for row in result["chosen"]]
-    diverged = [row[tables.SPLIT] for row in rows if row["diverged"]]
+    diverged = [row[col.SPLIT] for row in rows if row["diverged"]]
     shown: dict[str, str | int | float] = {
         "heads": len(splits.splits),
         "images": n_images,
@@ -264,7 +270,7 @@ class _Trainer:
         job, usual = head.job, self.config.head
         self.trials.append(
             {
-                tables.SPLIT: job.split,
+                col.SPLIT: job.split,
                 "trial": job.trial,
                 "learning_rate": job.learning_rate,
                 "momentum": job.momentum,
@@ -300,14 +306,14 @@ def _train_group(job: GroupJob) -> Mapping[str, Any]:
         prediction_rows(trainer.study, probabilities[index], splits, split, MODEL)
         for index, split in enumerate(job.splits)
     ]
-    ledger = runs.Ledger.of(config.out)
+    ledger = Ledger.of(config.out)
     io_heads.write_part(ledger.part(job.unit_id, ".npz"), _arrays(weights))
-    io_tables.write_table(
+    parquet.write_table(
         ledger.part(job.unit_id, ".predictions.parquet"), pd.concat(rows, ignore_index=True)
     )
     history = pd.concat([_history(head) for head in chosen], ignore_index=True)
-    io_tables.write_table(ledger.part(job.unit_id, ".history.parquet"), history)
-    asked = {(row[tables.SPLIT], row["trial"]): row for row in trainer.trials}
+    parquet.write_table(ledger.part(job.unit_id, ".history.parquet"), history)
+    asked = {(row[col.SPLIT], row["trial"]): row for row in trainer.trials}
     return {
         "chosen": [
             {**asked[head.job.split, head.job.trial], "epoch": head.kept_epoch} for head in chosen
@@ -324,7 +330,7 @@ def _history(head: TrainedHead) -> pd.DataFrame:
     found = head.history
     return pd.DataFrame(
         {
-            tables.SPLIT: np.int32(head.job.split),
+            col.SPLIT: np.int32(head.job.split),
             "epoch": np.arange(len(found.loss), dtype=np.int32),
             "loss": found.loss,
             "accuracy": found.accuracy,
@@ -338,24 +344,24 @@ def _collect(
     config: TrainConfig,
     splits: Splits,
     opened: imageset.ImageSet,
-    ledger: runs.Ledger,
+    ledger: Ledger,
     units: Sequence[Unit[GroupJob]],
     made: Mapping[str, Any],
 ) -> None:
-    out = runs.as_path(config.out)
+    out = as_path(config.out)
     parts = [HeadWeights(**io_heads.read_part(ledger.part(unit.id, ".npz"))) for unit in units]
     io_heads.write_heads(out, _arrays(HeadWeights.concatenate(parts)))
     for suffix, name in (
         (".predictions.parquet", io_heads.PREDICTIONS),
         (".history.parquet", io_heads.HISTORY),
     ):
-        frames = [io_tables.read_table(ledger.part(unit.id, suffix)) for unit in units]
-        io_tables.write_table(out / name, pd.concat(frames, ignore_index=True), made)
+        frames = [parquet.read_table(ledger.part(unit.id, suffix)) for unit in units]
+        parquet.write_table(out / name, pd.concat(frames, ignore_index=True), made)
     records = [(ledger.read(unit.id) or {})["result"] for unit in units]
     trials = [row for record in records for row in record["trials"]]
     if isinstance(config.optimizer, TunedOptimizer):
-        io_tables.write_table(out / io_heads.TRIALS, pd.DataFrame(trials), made)
-    runs.write_bytes(out / io_heads.SPLITS, splits.to_json().encode())
+        parquet.write_table(out / io_heads.TRIALS, pd.DataFrame(trials), made)
+    write_bytes(out / io_heads.SPLITS, splits.to_json().encode())
     settings = opened.settings
     manifest = {
         "images": settings["stack"],
@@ -370,4 +376,4 @@ def _collect(
         "hyperparameters": [row for record in records for row in record["chosen"]],
         "provenance": made,
     }
-    runs.write_json(out / io_heads.MANIFEST, manifest)
+    write_json(out / io_heads.MANIFEST, manifest)

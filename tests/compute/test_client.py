@@ -19,7 +19,7 @@ from hcs.compute.client import (
     open_client,
     worker_environment,
 )
-from hcs.domain.config import ExistingCluster, GpuCluster, InlineCluster, LocalCluster
+from hcs.domain.config.stages import ExistingCluster, GpuCluster, InlineCluster, LocalCluster
 from hcs.errors import MemoryBudgetError, NotFoundError
 
 

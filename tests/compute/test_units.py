@@ -12,7 +12,7 @@ import pytest
 from hcs.compute import progress
 from hcs.compute.units import Unit, _attempt, _UnitError, run_units
 from hcs.errors import ImageReadError, WorkerError
-from hcs.io.runs import Ledger
+from hcs.io.runs.ledger import Ledger
 
 
 def _double(payload: int) -> dict[str, int]:

@@ -7,9 +7,9 @@ import json
 import pytest
 from pydantic import ValidationError
 
+from hcs.domain.columns import Role
 from hcs.domain.readable_json import readable_json
 from hcs.domain.splits import Group, Proof, RoleCounts, Split, Splits, leaks
-from hcs.domain.tables import Role
 from hcs.errors import SplitError, UnknownNameError
 
 GROUPS = tuple(

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from hcs.domain.splits import Group
-from hcs.learn.probe_heads import Cohort, HeadScore
-from hcs.learn.splits import make_splits
+from hcs.learn.probes.heads import Cohort, HeadScore
+from hcs.learn.splits.drawing import make_splits
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import pytest
 import tifffile
 from small_plates import field
 
-from hcs.domain.config import AutoLayout
+from hcs.domain.config.stages import AutoLayout
 from hcs.errors import HcsError
 from hcs.io import layouts
-from hcs.io.platemap import read_platemap
+from hcs.io.sheets.platemap import read_platemap
 
 LAUGHS = """<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "haha">{entities}]>
 <{root}><Layer>&{last};</Layer></{root}>"""

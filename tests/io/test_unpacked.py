@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hcs.domain import tables as t
+from hcs.domain import columns as col
 from hcs.errors import InputError
-from hcs.io import bank, imageset, runs
+from hcs.io import bank, imageset
+from hcs.io.runs.ledger import Ledger
 from hcs.io.unpacked import unpack
 
 N, VIEWS, LENGTH = 10, 3, 7
@@ -21,8 +22,8 @@ N, VIEWS, LENGTH = 10, 3, 7
 def opened(tmp_path):
     features = np.random.default_rng(0).normal(size=(N, VIEWS, LENGTH)).astype(np.float16)
     out = tmp_path / "bank.zarr"
-    frame = pd.DataFrame({t.SITE: np.arange(N), t.FINGERPRINT: [f"f{i}" for i in range(N)]})
-    imageset.prepare(out, bank.layout(N, VIEWS, LENGTH, 4), frame, {}, runs.Ledger.of(out))
+    frame = pd.DataFrame({col.SITE: np.arange(N), col.FINGERPRINT: [f"f{i}" for i in range(N)]})
+    imageset.prepare(out, bank.layout(N, VIEWS, LENGTH, 4), frame, {}, Ledger.of(out))
     for start in range(0, N, 4):
         imageset.write_block(out, bank.FEATURES, start, features[start : start + 4])
     return bank.open_bank(out)

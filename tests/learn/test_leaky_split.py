@@ -7,8 +7,8 @@ import pytest
 from planted_cohorts import planted
 from sklearn.metrics import roc_auc_score
 
-from hcs.domain.config import Head
-from hcs.learn.heads import HeadJob, predict_heads, train_heads
+from hcs.domain.config.stages import Head
+from hcs.learn.heads.training import HeadJob, predict_heads, train_heads
 
 # Keras copies TensorFlow variables in a way that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

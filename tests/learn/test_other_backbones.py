@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hcs.domain.config import Backbone
+from hcs.domain.config.stages import Backbone
 from hcs.errors import InputError
-from hcs.learn.backbone import Embedder, build_base, feature_count
+from hcs.learn.network.backbone import Embedder, build_base, feature_count
 
 # Keras copies TensorFlow variables in a way that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from hcs.domain.config import MorphologyConfig
+from hcs.domain.config.stages import MorphologyConfig
 from hcs.ops.estimate import estimate_neurite_width, estimate_soma_diameter
 from hcs.ops.scales import with_estimates
 

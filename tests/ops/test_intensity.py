@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hcs.domain.tables import Reason
+from hcs.domain.columns import Reason
 from hcs.errors import ImageReadError, InputError
 from hcs.ops.intensity import (
     downsample_mean,

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from hcs.domain import catalog
-from hcs.domain.config import FixedLevel, MorphologyConfig, NeuriteLevel, NoiseLevel, Otsu
+from hcs.domain.config.stages import FixedLevel, MorphologyConfig, NeuriteLevel, NoiseLevel, Otsu
 from hcs.errors import ImageReadError
 from hcs.ops.morphology import CLASSIC_COLUMNS, CLASSIC_COLUMNS_PX, measure_field
-from hcs.ops.neurites import UNASSIGNED
+from hcs.ops.neurites.tracing import UNASSIGNED
 
 sys.path.insert(0, str(Path(__file__).parent))
 from drawing import Drawing, draw

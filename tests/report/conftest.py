@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hcs.domain import ngff, tables
-from hcs.domain.config import ReportConfig
+from hcs.domain import columns as col
+from hcs.domain import ngff
+from hcs.domain.columns import Role
+from hcs.domain.config.stages import ReportConfig
+from hcs.domain.config.studies import StudyConfig, StudyPlate
 from hcs.domain.evaluation import (
     Association,
     CalibrationBin,
@@ -40,13 +43,14 @@ from hcs.domain.probing import (
     VariableProbe,
 )
 from hcs.domain.splits import Group, Proof, RoleCounts, Split, Splits
-from hcs.domain.studies import StudyConfig, StudyPlate
-from hcs.domain.tables import Role
 from hcs.domain.wells import PlateFormat, Well
-from hcs.io import bank, imageset, plate, plate_tables, runs, stack
-from hcs.io import tables as io_tables
+from hcs.io import bank, imageset, stack
+from hcs.io.files import parquet
+from hcs.io.files.atomic import write_json
+from hcs.io.plates import plate, plate_tables
+from hcs.io.runs.ledger import Ledger
 from hcs.report import write_report
-from hcs.screen.dose import fit_doses
+from hcs.screen.curves.dose import fit_doses
 from hcs.screen.hits import call_hits
 from hcs.screen.replicates import call_compounds
 
@@ -122,15 +126,15 @@ class Builder:
                 well = next(wells)
                 rows += [
                     {
-                        tables.PLATE: "cohort1",
-                        tables.WELL: well.name,
-                        tables.SITE: site,
-                        tables.CLONE: name,
-                        tables.DONOR: f"donor {name}",
-                        tables.DIAGNOSIS: label,
-                        tables.BATCH: f"batch {names.index(name) % 2}",
-                        tables.FIELD_PATH: f"{well.path}/{site}",
-                        tables.FINGERPRINT: f"{well.name}{site}",
+                        col.PLATE: "cohort1",
+                        col.WELL: well.name,
+                        col.SITE: site,
+                        col.CLONE: name,
+                        col.DONOR: f"donor {name}",
+                        col.DIAGNOSIS: label,
+                        col.BATCH: f"batch {names.index(name) % 2}",
+                        col.FIELD_PATH: f"{well.path}/{site}",
+                        col.FINGERPRINT: f"{well.name}{site}",
                     }
                     for site in range(2)
                 ]
@@ -139,7 +143,7 @@ class Builder:
     def cohort_plate(self) -> None:
         out = self.folder / "plates" / "cohort1.zarr"
         images = self._images()
-        wells = sorted({Well.parse(name) for name in images[tables.WELL]})
+        wells = sorted({Well.parse(name) for name in images[col.WELL]})
         rows = PlateFormat.WELLS_24.row_names
         attributes = ngff.plate_attributes("cohort1", PlateFormat.WELLS_24, wells, 2)
         plate.create_plate(out, attributes, rows)
@@ -156,10 +160,10 @@ class Builder:
         )
         pictures = [(level, pixels) for level in levels]
         plate.write_image(out, f"{wells[0].path}/0", described, pictures, ngff.axis_names(1, 1))
-        keys = [*tables.IMAGE_KEY, tables.FIELD_PATH, tables.FINGERPRINT]
+        keys = [*col.IMAGE_KEY, col.FIELD_PATH, col.FINGERPRINT]
         plate_tables.write_plate_table(out, "images", images[keys])
-        on_wells = [tables.WELL, tables.CLONE, tables.DONOR, tables.DIAGNOSIS, tables.BATCH]
-        described_wells = images[on_wells].drop_duplicates(tables.WELL)
+        on_wells = [col.WELL, col.CLONE, col.DONOR, col.DIAGNOSIS, col.BATCH]
+        described_wells = images[on_wells].drop_duplicates(col.WELL)
         plate_tables.write_plate_table(out, "wells", described_wells.reset_index(drop=True))
         plate.write_provenance(out, "ingest", provenance("ingest"))
 
@@ -167,12 +171,12 @@ class Builder:
 
     def features(self) -> None:
         images, rng = self._images(), self.rng
-        images[tables.N_CELLS] = rng.poisson(9, len(images))
+        images[col.N_CELLS] = rng.poisson(9, len(images))
         images["Image_Soma_MeanArea_um2"] = rng.normal(151, 9, len(images))
         images["Image_Neurite_TotalLength_um"] = rng.normal(2150, 160, len(images))
         images["Image_Neurite_LengthPerCell_um"] = rng.normal(240, 30, len(images))
-        kept = images.drop(columns=[tables.FIELD_PATH, tables.FINGERPRINT])
-        io_tables.write_table(self.folder / "features.parquet", kept, provenance("features"))
+        kept = images.drop(columns=[col.FIELD_PATH, col.FINGERPRINT])
+        parquet.write_table(self.folder / "features.parquet", kept, provenance("features"))
 
     def _splits(self) -> Splits:
         groups = tuple(
@@ -192,8 +196,8 @@ class Builder:
                 )
             )
         return Splits(
-            group_by=tables.CLONE,
-            label=tables.DIAGNOSIS,
+            group_by=col.CLONE,
+            label=col.DIAGNOSIS,
             classes=tuple(sorted(self.clones)),
             positive="ALS",
             seed=17,
@@ -213,7 +217,7 @@ class Builder:
         out = self.folder / "stack.zarr"
         settings = {"channel": None, "image_px": 64, "median_level": 63.0}
         layout = stack.layout(len(frame), 64, 8)
-        imageset.prepare(out, layout, frame, settings, runs.Ledger.of(out))
+        imageset.prepare(out, layout, frame, settings, Ledger.of(out))
         for start in range(0, len(frame), 8):
             n = min(8, len(frame) - start)
             block = self.rng.integers(20, 200, (n, 64, 64), dtype=np.uint8)
@@ -226,7 +230,7 @@ class Builder:
         out = self.folder / "bank.zarr"
         settings = {"weights": "random (seed 0)", "weights_fingerprint": "abc123"}
         layout = bank.layout(len(frame), 1, 4, 8)
-        imageset.prepare(out, layout, frame, settings, runs.Ledger.of(out))
+        imageset.prepare(out, layout, frame, settings, Ledger.of(out))
         imageset.write_provenance(out, provenance("embed"))
 
     def history(self) -> None:
@@ -244,9 +248,9 @@ class Builder:
             }
             frames.append(pd.DataFrame(columns))
         table = pd.concat(frames, ignore_index=True)
-        io_tables.write_table(self.folder / "models" / "history.parquet", table)
+        parquet.write_table(self.folder / "models" / "history.parquet", table)
         manifest = {"provenance": provenance("train")}
-        runs.write_json(self.folder / "models" / "manifest.json", manifest)
+        write_json(self.folder / "models" / "manifest.json", manifest)
 
     def judged(self) -> Evaluation:
         cnn_over_forest = Comparison(
@@ -274,8 +278,8 @@ class Builder:
             sentence="Every column holds wells of one class only.",
         )
         return Evaluation(
-            group_by=tables.CLONE,
-            label=tables.DIAGNOSIS,
+            group_by=col.CLONE,
+            label=col.DIAGNOSIS,
             classes=tuple(sorted(self.clones)),
             positive="ALS",
             warnings=("Only 6 clones a class.",),
@@ -381,7 +385,7 @@ class Builder:
             sentence="Only 1 of 200 shuffles does as well.",
         )
         batch = VariableProbe(
-            variable=tables.BATCH,
+            variable=col.BATCH,
             n_images=24,
             n_groups=12,
             n_levels=2,
@@ -446,8 +450,8 @@ class Builder:
             sentence="Passage: no association.",
         )
         probes = Probes(
-            group_by=tables.CLONE,
-            label=tables.DIAGNOSIS,
+            group_by=col.CLONE,
+            label=col.DIAGNOSIS,
             classes=("ALS", "control"),
             positive="ALS",
             groups_per_class=(6, 6),
@@ -496,37 +500,37 @@ class Builder:
                 kind = "empty"
             rows.append(
                 {
-                    tables.MODEL: "cnn",
-                    tables.PLATE: self.screen_plate,
-                    tables.WELL: well.name,
-                    tables.PERT_TYPE: kind,
-                    tables.COMPOUND: compound,
-                    tables.CONCENTRATION_UM: dose,
-                    tables.SCORE: float(np.clip(rng.normal(center, 0.04), 0, 1)),
-                    tables.SCORE_SPREAD: 0.02,
-                    tables.N_IMAGES: 2,
-                    tables.N_CELLS: float(rng.poisson(18)) / 2,
-                    tables.USABLE: well.name != "C05",
-                    tables.FLAGS: "" if well.name != "C05" else "too-few-cells",
+                    col.MODEL: "cnn",
+                    col.PLATE: self.screen_plate,
+                    col.WELL: well.name,
+                    col.PERT_TYPE: kind,
+                    col.COMPOUND: compound,
+                    col.CONCENTRATION_UM: dose,
+                    col.SCORE: float(np.clip(rng.normal(center, 0.04), 0, 1)),
+                    col.SCORE_SPREAD: 0.02,
+                    col.N_IMAGES: 2,
+                    col.N_CELLS: float(rng.poisson(18)) / 2,
+                    col.USABLE: well.name != "C05",
+                    col.FLAGS: "" if well.name != "C05" else "too-few-cells",
                 }
             )
         return pd.DataFrame(rows)
 
     def hits(self) -> None:
         called, quality, _ = call_hits(self.wells())
-        io_tables.write_table(self.folder / "hits.parquet", called, provenance("hits"))
-        io_tables.write_table(self.folder / "plate_quality.parquet", quality)
-        io_tables.write_table(self.folder / "compounds.parquet", call_compounds(called))
-        io_tables.write_table(self.folder / "dose_fits.parquet", fit_doses(called))
+        parquet.write_table(self.folder / "hits.parquet", called, provenance("hits"))
+        parquet.write_table(self.folder / "plate_quality.parquet", quality)
+        parquet.write_table(self.folder / "compounds.parquet", call_compounds(called))
+        parquet.write_table(self.folder / "dose_fits.parquet", fit_doses(called))
 
     def problems(self) -> None:
         rows = [
             {
                 "stage": "ingest",
                 "file": "A - 01(fld 1 wv Blue).tif",
-                tables.PLATE: "cohort1",
-                tables.WELL: "A01",
-                tables.SITE: 1,
+                col.PLATE: "cohort1",
+                col.WELL: "A01",
+                col.SITE: 1,
                 "reason": "truncated",
                 "message": "file ends after 1,024 of 8,192 bytes",
                 "kept": False,
@@ -534,16 +538,16 @@ class Builder:
             {
                 "stage": "ingest",
                 "file": "",
-                tables.PLATE: "cohort1",
-                tables.WELL: "D06",
-                tables.SITE: None,
+                col.PLATE: "cohort1",
+                col.WELL: "D06",
+                col.SITE: None,
                 "reason": "no-images",
                 "message": "the plate map names this well",
                 "kept": True,
             },
         ]
-        frame = io_tables.problems_frame(rows)
-        io_tables.write_table(self.folder / "problems.parquet", frame)
+        frame = parquet.problems_frame(rows)
+        parquet.write_table(self.folder / "problems.parquet", frame)
 
     def planted(self) -> None:
         rows = [

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hcs.domain.config import ReportConfig
+from hcs.domain.config.stages import ReportConfig
 from hcs.report import write_report
 
 TIMEOUT_S = 240

@@ -10,7 +10,7 @@ import tifffile
 from PIL import Image
 from small_plates import field, name_of
 
-from hcs.domain.config import FeaturesConfig, IngestConfig
+from hcs.domain.config.stages import FeaturesConfig, IngestConfig
 from hcs.errors import InputError
 from hcs.ops.overlay import draw_overlay, outlines
 from hcs.report.gallery import write_gallery

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from hcs.io import tables as io_tables
-from hcs.learn.group_tests import compare_groups
+from hcs.io.files import parquet
+from hcs.learn.scores.group_tests import compare_groups
 from hcs.report import measured
 from hcs.report.blocks import Paragraph, Table
 from hcs.report.study import open_study
@@ -27,7 +27,7 @@ def test_scales_and_light_of_each_plate(builder):
         {"Metadata_Plate": ["P01"], "Metadata_Well": ["A01"], "Metadata_Site": [0]}
     )
     made = {"stage": "features", "software": "hcs", "measured_with": WITH}
-    io_tables.write_table(builder.folder / "features.parquet", frame, made)
+    parquet.write_table(builder.folder / "features.parquet", frame, made)
     (said,) = measured.how_measured(open_study(builder.folder))
     assert isinstance(said, Paragraph)
     assert "soma diameter 14.1 µm and neurite width 2 µm" in str(said.text)
@@ -48,11 +48,11 @@ def test_tests_and_importance_of_the_forest(builder):
     tests = compare_groups(means, list(means.columns[1:]), "class", "ALS")
     folder = builder.folder / "forest"
     folder.mkdir(exist_ok=True)
-    io_tables.write_table(folder / "groups.parquet", tests)
+    parquet.write_table(folder / "groups.parquet", tests)
     importance = pd.DataFrame(
         {"feature": ["Image_Neurite_Beading"], "importance_mean": [0.2], "importance_sd": [0.05]}
     )
-    io_tables.write_table(folder / "importance.parquet", importance)
+    parquet.write_table(folder / "importance.parquet", importance)
     first, second = measured.what_differs(open_study(builder.folder))
     assert isinstance(first, Table)
     assert "eading" in str(first.rows[0][0])

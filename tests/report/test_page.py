@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hcs.domain.config import ReportConfig
+from hcs.domain.config.stages import ReportConfig
 from hcs.errors import NotFoundError
 from hcs.report import write_report
 from hcs.report.page import sections_of

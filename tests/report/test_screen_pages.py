@@ -12,11 +12,11 @@ import tifffile
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
-from hcs.domain import tables as t
-from hcs.domain.config import HitsConfig, ReportConfig, ValuesTable
+from hcs.domain import columns as col
+from hcs.domain.config.stages import HitsConfig, ReportConfig, ValuesTable
 from hcs.domain.wells import PlateFormat
 from hcs.report import write_report
-from hcs.report.dose_curves import fit_words
+from hcs.report.charts.dose_curves import fit_words
 from hcs.report.screen_words import confounding, of_plate
 from hcs.stages import hits as stage
 
@@ -128,15 +128,15 @@ def test_an_open_end_of_an_interval_is_a_question_mark():
 
 
 def wells_of(**columns):
-    return pd.DataFrame({t.WELL: [well.name for well in WELLS], **columns})
+    return pd.DataFrame({col.WELL: [well.name for well in WELLS], **columns})
 
 
 def test_treatment_that_fills_columns_is_said_to_be_confounded():
-    wells = wells_of(**{t.COMPOUND: [f"K{well.column % 4}" for well in WELLS]})
+    wells = wells_of(**{col.COMPOUND: [f"K{well.column % 4}" for well in WELLS]})
     (sentence,) = confounding(wells)
     assert "each of the 12 columns holds one treatment only (4 treatments)" in sentence
     assert "cannot be told from" in sentence
-    rows = wells_of(**{t.COMPOUND: [f"K{well.row % 2}" for well in WELLS]})
+    rows = wells_of(**{col.COMPOUND: [f"K{well.row % 2}" for well in WELLS]})
     assert "each of the 8 rows" in next(confounding(rows))
 
 
@@ -150,12 +150,12 @@ def test_treatment_that_fills_columns_is_said_to_be_confounded():
     ],
 )
 def test_nothing_is_said_where_nothing_is_confounded(contents):
-    assert list(confounding(wells_of(**{t.COMPOUND: contents}))) == []
+    assert list(confounding(wells_of(**{col.COMPOUND: contents}))) == []
 
 
 def test_controls_in_columns_of_their_own_are_named():
     kind = ["negcon" if well.column in {0, 11} else "trt" for well in WELLS]
-    (sentence,) = confounding(wells_of(**{t.PERT_TYPE: kind}))
+    (sentence,) = confounding(wells_of(**{col.PERT_TYPE: kind}))
     assert sentence.startswith("All controls stand in columns 1 and 12")
 
 
@@ -203,15 +203,15 @@ def test_a_real_plate_whose_treatments_fill_columns_is_said_to_be_confounded(tes
         )
     )
     hits = pd.read_parquet(tmp_path / "hits.parquet")
-    by_treatment = hits.groupby(t.COMPOUND)[t.SCORE].mean()
+    by_treatment = hits.groupby(col.COMPOUND)[col.SCORE].mean()
     assert by_treatment.idxmax() == "pre2i"
-    columns = hits[t.WELL].str[1:]
-    assert hits.groupby(columns)[t.COMPOUND].nunique().eq(1).all()
+    columns = hits[col.WELL].str[1:]
+    assert hits.groupby(columns)[col.COMPOUND].nunique().eq(1).all()
     assert (
-        hits.groupby(columns)[t.SCORE]
+        hits.groupby(columns)[col.SCORE]
         .mean()
         .nlargest(3)
-        .index.isin(columns[hits[t.COMPOUND].eq("pre2i")])
+        .index.isin(columns[hits[col.COMPOUND].eq("pre2i")])
         .sum()
         >= 2
     )

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hcs.domain import tables as t
-from hcs.domain.screening import (
+from hcs.domain import columns as col
+from hcs.domain.config.screening import (
     HitsOptions,
     MedianOfImages,
     PercentOfControl,
@@ -21,13 +21,13 @@ def long_table(scores, roles, well="A01", **extra):
     """One row an image × split: scores and roles are lists of lists, a list a split."""
     rows = [
         {
-            t.MODEL: "cnn",
-            t.SPLIT: split,
-            t.ROLE: roles[split],
-            t.PLATE: "P1",
-            t.WELL: well,
-            t.SITE: site,
-            t.SCORE: score,
+            col.MODEL: "cnn",
+            col.SPLIT: split,
+            col.ROLE: roles[split],
+            col.PLATE: "P1",
+            col.WELL: well,
+            col.SITE: site,
+            col.SCORE: score,
             **extra,
         }
         for split, of_split in enumerate(scores)
@@ -40,12 +40,12 @@ def test_worked_example_of_mean_and_spread():
     table = long_table([[0.2, 0.4], [0.6, 0.8]], ["new", "new"])
     row = well_scores(table).iloc[0]
     # Splits' own means are 0.3 and 0.7: mean 0.5, SD (n − 1) 0.4 / √2.
-    assert row[t.SCORE] == pytest.approx(0.5)
-    assert row[t.SCORE_SPREAD] == pytest.approx(0.4 / np.sqrt(2))
-    assert (row[t.N_IMAGES], row[t.N_SPLITS_USED], row[t.N_SPLITS]) == (2, 2, 2)
-    assert row[t.OUT_OF_FOLD]
-    assert row[t.USABLE]
-    assert row[t.FLAGS] == ""
+    assert row[col.SCORE] == pytest.approx(0.5)
+    assert row[col.SCORE_SPREAD] == pytest.approx(0.4 / np.sqrt(2))
+    assert (row[col.N_IMAGES], row[col.N_SPLITS_USED], row[col.N_SPLITS]) == (2, 2, 2)
+    assert row[col.OUT_OF_FOLD]
+    assert row[col.USABLE]
+    assert row[col.FLAGS] == ""
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_worked_example_of_mean_and_spread():
 def test_other_aggregations(aggregation, expected):
     table = long_table([[0.1, 0.2, 0.2, 0.2, 0.9]], ["new"])
     options = HitsOptions(aggregation=aggregation)
-    assert well_scores(table, options)[t.SCORE].iloc[0] == pytest.approx(expected)
+    assert well_scores(table, options)[col.SCORE].iloc[0] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -73,26 +73,26 @@ def test_other_aggregations(aggregation, expected):
 )
 def test_out_of_fold_rule(roles, score, n_used, out_of_fold):
     row = well_scores(long_table([[0.1, 0.1], [0.9, 0.9]], roles)).iloc[0]
-    assert row[t.SCORE] == pytest.approx(score)
-    assert (row[t.N_SPLITS_USED], row[t.N_SPLITS]) == (n_used, 2)
-    assert row[t.OUT_OF_FOLD] == out_of_fold
+    assert row[col.SCORE] == pytest.approx(score)
+    assert (row[col.N_SPLITS_USED], row[col.N_SPLITS]) == (n_used, 2)
+    assert row[col.OUT_OF_FOLD] == out_of_fold
     if n_used == 1:
-        assert np.isnan(row[t.SCORE_SPREAD])
+        assert np.isnan(row[col.SCORE_SPREAD])
 
 
 def test_the_rule_holds_well_by_well():
-    seen = long_table([[0.1], [0.3]], ["train", "train"], well="A01", **{t.CLONE: "c1"})
-    partly = long_table([[0.5], [0.7]], ["train", "test"], well="A02", **{t.CLONE: "c2"})
-    wells = well_scores(pd.concat([partly, seen])).set_index(t.WELL)
-    assert wells.loc["A01", t.SCORE] == pytest.approx(0.2)
-    assert wells.loc["A02", t.SCORE] == pytest.approx(0.7)
-    assert wells[t.OUT_OF_FOLD].to_dict() == {"A01": False, "A02": True}
-    assert wells[t.CLONE].to_dict() == {"A01": "c1", "A02": "c2"}
+    seen = long_table([[0.1], [0.3]], ["train", "train"], well="A01", **{col.CLONE: "c1"})
+    partly = long_table([[0.5], [0.7]], ["train", "test"], well="A02", **{col.CLONE: "c2"})
+    wells = well_scores(pd.concat([partly, seen])).set_index(col.WELL)
+    assert wells.loc["A01", col.SCORE] == pytest.approx(0.2)
+    assert wells.loc["A02", col.SCORE] == pytest.approx(0.7)
+    assert wells[col.OUT_OF_FOLD].to_dict() == {"A01": False, "A02": True}
+    assert wells[col.CLONE].to_dict() == {"A01": "c1", "A02": "c2"}
 
 
 def test_missing_scores_do_not_count():
     row = well_scores(long_table([[0.2, np.nan]], ["new"])).iloc[0]
-    assert (row[t.SCORE], row[t.N_IMAGES]) == (0.2, 1)
+    assert (row[col.SCORE], row[col.N_IMAGES]) == (0.2, 1)
 
 
 @pytest.mark.parametrize(
@@ -107,12 +107,12 @@ def test_missing_scores_do_not_count():
     ],
 )
 def test_flags(cells, scores, flags):
-    table = long_table([scores], ["new"], **{t.N_CELLS: cells})
+    table = long_table([scores], ["new"], **{col.N_CELLS: cells})
     row = well_scores(table, HitsOptions(min_images=2, min_cells=5)).iloc[0]
-    assert row[t.FLAGS] == flags
-    assert row[t.USABLE] == (flags == "")
+    assert row[col.FLAGS] == flags
+    assert row[col.USABLE] == (flags == "")
     if np.isfinite(scores[0]):
-        assert np.isfinite(row[t.SCORE])
+        assert np.isfinite(row[col.SCORE])
 
 
 def test_models_stay_apart_and_rows_are_sorted():
@@ -124,7 +124,7 @@ def test_models_stay_apart_and_rows_are_sorted():
         ]
     )
     wells = well_scores(table)
-    assert wells[[t.MODEL, t.WELL, t.SCORE]].to_numpy().tolist() == [
+    assert wells[[col.MODEL, col.WELL, col.SCORE]].to_numpy().tolist() == [
         ["cnn", "A01", 0.1],
         ["cnn", "B01", 0.2],
         ["forest", "B01", 0.9],
@@ -138,46 +138,46 @@ def test_categorical_keys_and_shuffled_rows_change_nothing():
     )
     expected = well_scores(table)
     shuffled = table.sample(frac=1, random_state=1)
-    for column in (t.PLATE, t.WELL, t.ROLE, t.MODEL):
+    for column in (col.PLATE, col.WELL, col.ROLE, col.MODEL):
         shuffled[column] = shuffled[column].astype("category")
     found = well_scores(shuffled)
-    for column in (t.SCORE, t.SCORE_SPREAD):
+    for column in (col.SCORE, col.SCORE_SPREAD):
         assert np.allclose(found[column], expected[column])
-    assert found[t.WELL].tolist() == expected[t.WELL].tolist()
+    assert found[col.WELL].tolist() == expected[col.WELL].tolist()
 
 
 def test_an_empty_table_gives_no_wells():
     table = long_table([[0.5]], ["new"]).iloc[:0]
     wells = well_scores(table)
     assert len(wells) == 0
-    assert t.USABLE in wells
+    assert col.USABLE in wells
 
 
 def test_a_missing_column_is_named():
     with pytest.raises(UnknownNameError, match="no column 'score'; the table has"):
-        well_scores(pd.DataFrame({t.PLATE: ["P"], t.WELL: ["A01"]}))
+        well_scores(pd.DataFrame({col.PLATE: ["P"], col.WELL: ["A01"]}))
 
 
 def test_any_column_goes_the_same_way():
     table = pd.DataFrame(
         {
-            t.PLATE: "P1",
-            t.WELL: ["a1", "A - 2", "A03"],
-            t.PERT_TYPE: ["negcon", "trt", "trt"],
+            col.PLATE: "P1",
+            col.WELL: ["a1", "A - 2", "A03"],
+            col.PERT_TYPE: ["negcon", "trt", "trt"],
             "Luminescence": ["10", 20, 30.5],
-            t.FLAGS: ["", None, "contaminated"],
+            col.FLAGS: ["", None, "contaminated"],
         }
     )
     wells = well_values(table, "Luminescence")
-    assert wells[t.MODEL].unique().tolist() == ["Luminescence"]
-    assert wells[t.WELL].tolist() == ["A01", "A02", "A03"]
-    assert wells[t.SCORE].tolist()[:2] == [10.0, 20.0]
-    assert wells[t.FLAGS].tolist() == ["", "", "failed-quality|too-few-images"]
-    assert wells[t.PERT_TYPE].tolist() == ["negcon", "trt", "trt"]
+    assert wells[col.MODEL].unique().tolist() == ["Luminescence"]
+    assert wells[col.WELL].tolist() == ["A01", "A02", "A03"]
+    assert wells[col.SCORE].tolist()[:2] == [10.0, 20.0]
+    assert wells[col.FLAGS].tolist() == ["", "", "failed-quality|too-few-images"]
+    assert wells[col.PERT_TYPE].tolist() == ["negcon", "trt", "trt"]
 
 
 def test_a_column_of_words_is_refused():
-    table = pd.DataFrame({t.PLATE: ["P"], t.WELL: ["A01"], "note": ["good"]})
+    table = pd.DataFrame({col.PLATE: ["P"], col.WELL: ["A01"], "note": ["good"]})
     with pytest.raises(InputError, match="column 'note' is not numeric"):
         well_values(table, "note")
 
@@ -195,21 +195,21 @@ def test_log_odds_by_hand():
 def test_a_classifier_is_measured_in_mean_log_odds_and_shown_in_probabilities():
     rows = pd.DataFrame(
         {
-            t.MODEL: "cnn",
-            t.PLATE: "P1",
-            t.WELL: "A01",
-            t.SITE: [1, 2, 1, 2],
-            t.SPLIT: [0, 0, 1, 1],
-            t.SCORE: [0.9, 0.5, 0.99, 0.8],
+            col.MODEL: "cnn",
+            col.PLATE: "P1",
+            col.WELL: "A01",
+            col.SITE: [1, 2, 1, 2],
+            col.SPLIT: [0, 0, 1, 1],
+            col.SCORE: [0.9, 0.5, 0.99, 0.8],
         }
     )
     wells = well_scores(rows)
-    assert wells[t.SCORE].tolist() == pytest.approx([0.7975])
+    assert wells[col.SCORE].tolist() == pytest.approx([0.7975])
     odds = [np.log(9), 0.0, np.log(99), np.log(4)]
-    assert wells[t.LOG_ODDS].tolist() == pytest.approx([np.mean(odds)])
-    assert t.LOG_ODDS not in well_scores(rows, HitsOptions(scale="score"))
-    assert t.LOG_ODDS not in well_scores(rows, HitsOptions(normalization=PercentOfControl()))
-    assert t.LOG_ODDS not in well_scores(rows.assign(**{t.MODEL: "Luminescence"}))
+    assert wells[col.LOG_ODDS].tolist() == pytest.approx([np.mean(odds)])
+    assert col.LOG_ODDS not in well_scores(rows, HitsOptions(scale="score"))
+    assert col.LOG_ODDS not in well_scores(rows, HitsOptions(normalization=PercentOfControl()))
+    assert col.LOG_ODDS not in well_scores(rows.assign(**{col.MODEL: "Luminescence"}))
 
 
 def test_saturated_controls_do_not_make_every_moderate_well_a_hit():
@@ -223,21 +223,21 @@ def test_saturated_controls_do_not_make_every_moderate_well_a_hit():
             odds = rng.normal(np.where(kinds == "poscon", -3, 7), 2)
             rows = pd.DataFrame(
                 {
-                    t.MODEL: "cnn",
-                    t.PLATE: "P1",
-                    t.WELL: [well.name for well in PlateFormat.WELLS_96.wells()],
-                    t.PERT_TYPE: kinds,
-                    t.SCORE: 1 / (1 + np.exp(-odds)),
+                    col.MODEL: "cnn",
+                    col.PLATE: "P1",
+                    col.WELL: [well.name for well in PlateFormat.WELLS_96.wells()],
+                    col.PERT_TYPE: kinds,
+                    col.SCORE: 1 / (1 + np.exp(-odds)),
                 }
             )
             options = HitsOptions(scale=scale)
-            called.append(call_hits(well_scores(rows, options), options)[0][t.HIT].sum())
+            called.append(call_hits(well_scores(rows, options), options)[0][col.HIT].sum())
         false[scale] = np.mean(called)
     assert false["score"] > 1
     assert false["log-odds"] <= 0.1
 
 
 def test_log_odds_of_no_probabilities_are_refused():
-    rows = pd.DataFrame({t.PLATE: ["P1"], t.WELL: ["A01"], t.SCORE: [12.0]})
+    rows = pd.DataFrame({col.PLATE: ["P1"], col.WELL: ["A01"], col.SCORE: [12.0]})
     with pytest.raises(InputError, match=r"scores run from 12 to 12: choose scale 'score'"):
         well_scores(rows, HitsOptions(scale="log-odds"))

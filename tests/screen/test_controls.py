@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hcs.domain import tables as t
-from hcs.domain.screening import HitsOptions
+from hcs.domain import columns as col
+from hcs.domain.config.screening import HitsOptions
 from hcs.screen.controls import control_problems, control_stats
 from hcs.screen.plates import read_wells
 
@@ -14,11 +14,11 @@ def plate(name, negcon=(), poscon=(), samples=(0.5, 0.6, 0.7, 0.8), **columns):
     values = [*negcon, *poscon, *samples]
     kinds = ["negcon"] * len(negcon) + ["poscon"] * len(poscon) + ["trt"] * len(samples)
     wells = [f"A{i + 1:02d}" for i in range(len(values))]
-    data = {t.PLATE: name, t.WELL: wells, t.SCORE: values, t.PERT_TYPE: kinds} | columns
+    data = {col.PLATE: name, col.WELL: wells, col.SCORE: values, col.PERT_TYPE: kinds} | columns
     return pd.DataFrame(data)
 
 
-GOOD = plate("good", negcon=(0.9, 1.0, 1.1), poscon=(0.0, 0.1, 0.2), **{t.BATCH: "b1"})
+GOOD = plate("good", negcon=(0.9, 1.0, 1.1), poscon=(0.0, 0.1, 0.2), **{col.BATCH: "b1"})
 
 
 def test_statistics_of_each_plate():
@@ -31,7 +31,7 @@ def test_statistics_of_each_plate():
 
 
 def test_a_batch_pools_its_plates():
-    table = pd.concat([GOOD, plate("poor", negcon=(1.0, 2.0), **{t.BATCH: "b1"})])
+    table = pd.concat([GOOD, plate("poor", negcon=(1.0, 2.0), **{col.BATCH: "b1"})])
     stats = control_stats(read_wells(table), HitsOptions(), "batch")
     assert stats.negcon.count.tolist() == [5]
     assert stats.negcon.mean[0] == pytest.approx(1.2)
@@ -45,8 +45,8 @@ def test_samples_are_the_reference_only_when_asked_for():
 
 
 def test_flagged_and_missing_controls_do_not_count():
-    table = GOOD.assign(**{t.USABLE: [False] + [True] * 9})
-    table.loc[1, t.SCORE] = np.nan
+    table = GOOD.assign(**{col.USABLE: [False] + [True] * 9})
+    table.loc[1, col.SCORE] = np.nan
     stats = control_stats(read_wells(table), HitsOptions(min_controls=2), "plate")
     assert stats.negcon.count.tolist() == [1]
 
@@ -86,6 +86,6 @@ def test_problems_name_the_plate_and_the_reason(table, options, expected):
     problems = control_problems(read_wells(table), HitsOptions(**options))
     assert len(problems) == len(expected)
     for problem, (reason, message) in zip(problems, expected, strict=True):
-        assert tuple(problem) == t.PROBLEM_COLUMNS
-        assert (problem[t.PLATE], problem["reason"]) == ("P", reason)
+        assert tuple(problem) == col.PROBLEM_COLUMNS
+        assert (problem[col.PLATE], problem["reason"]) == ("P", reason)
         assert message in problem["message"]

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score
 
-from hcs.domain import tables as t
-from hcs.domain.screening import (
+from hcs.domain import columns as col
+from hcs.domain.config.screening import (
     BScore,
     EmpiricalCall,
     HitsOptions,
@@ -39,13 +39,13 @@ def simulated_screen(seed, n_plates=10, rescue=1.0, hit_share=0.05, gradient=1.0
     score += np.repeat(rng.normal(0, 0.05, n_plates), len(WELLS))
     return pd.DataFrame(
         {
-            t.MODEL: "cnn",
-            t.PLATE: np.repeat([f"P{i:02d}" for i in range(n_plates)], len(WELLS)),
-            t.WELL: np.tile([well.name for well in WELLS], n_plates),
-            t.PERT_TYPE: kind,
-            t.COMPOUND: np.where(kind == "trt", [f"C{i % len(WELLS)}" for i in range(n)], None),
-            t.SCORE: score,
-            t.N_CELLS: np.where(dead, 2.0, rng.poisson(40, n)),
+            col.MODEL: "cnn",
+            col.PLATE: np.repeat([f"P{i:02d}" for i in range(n_plates)], len(WELLS)),
+            col.WELL: np.tile([well.name for well in WELLS], n_plates),
+            col.PERT_TYPE: kind,
+            col.COMPOUND: np.where(kind == "trt", [f"C{i % len(WELLS)}" for i in range(n)], None),
+            col.SCORE: score,
+            col.N_CELLS: np.where(dead, 2.0, rng.poisson(40, n)),
             "planted": is_hit,
             "dead": dead,
         }
@@ -62,14 +62,14 @@ def simulated_screen(seed, n_plates=10, rescue=1.0, hit_share=0.05, gradient=1.0
 )
 def test_a_simulated_screen(options, hit_share):
     hits, quality, problems = call_hits(simulated_screen(11, hit_share=hit_share), options)
-    treated = hits[hits[t.PERT_TYPE] == "trt"]
-    living = treated[~treated[t.TOXIC]]
-    assert average_precision_score(living["planted"], -living[t.ROBUST_Z]) >= 0.95
-    assert treated.loc[treated["planted"], t.HIT].mean() >= 0.9
-    assert (~treated.loc[treated[t.HIT], "planted"]).mean() <= 0.05
+    treated = hits[hits[col.PERT_TYPE] == "trt"]
+    living = treated[~treated[col.TOXIC]]
+    assert average_precision_score(living["planted"], -living[col.ROBUST_Z]) >= 0.95
+    assert treated.loc[treated["planted"], col.HIT].mean() >= 0.9
+    assert (~treated.loc[treated[col.HIT], "planted"]).mean() <= 0.05
     # The dead wells look like rescues; their cell count gives them away.
-    assert treated.loc[treated["dead"], t.TOXIC].all()
-    assert not treated.loc[treated["dead"], t.HIT].any()
+    assert treated.loc[treated["dead"], col.TOXIC].all()
+    assert not treated.loc[treated["dead"], col.HIT].any()
     # The gradient was there, and is gone.
     assert (quality["row_p"] < 0.05).all()
     assert (quality[["corrected_row_p", "corrected_column_p"]] > 0.05).mean().min() >= 0.9
@@ -81,7 +81,7 @@ def test_false_discoveries_stay_within_the_nominal_rate_over_screens():
     for seed in range(40):
         table = simulated_screen(seed, n_plates=2, rescue=0.6, gradient=0, dead_share=0)
         hits, _, _ = call_hits(table, HitsOptions(robust_z_threshold=0.001))
-        called = hits[hits[t.HIT]]
+        called = hits[hits[col.HIT]]
         shares.append((~called["planted"]).mean() if len(called) else 0.0)
     assert np.mean(shares) <= 0.05
 
@@ -91,8 +91,8 @@ def test_correction_does_not_spoil_the_ranks_of_true_hits():
     precision = {}
     for name, options in {"raw": HitsOptions(), "corrected": HitsOptions(spatial=Loess())}.items():
         hits = call_hits(table, options)[0]
-        treated = hits[(hits[t.PERT_TYPE] == "trt") & ~hits[t.TOXIC]]
-        precision[name] = average_precision_score(treated["planted"], -treated[t.ROBUST_Z])
+        treated = hits[(hits[col.PERT_TYPE] == "trt") & ~hits[col.TOXIC]]
+        precision[name] = average_precision_score(treated["planted"], -treated[col.ROBUST_Z])
     assert precision["corrected"] >= precision["raw"]
 
 
@@ -102,14 +102,14 @@ def small_plate(samples=(0.9, 0.2), cells=None, **columns):
     values = [*negcon, *poscon, *samples]
     kinds = ["negcon"] * 6 + ["poscon"] * 4 + ["trt"] * len(samples)
     data = {
-        t.MODEL: "cnn",
-        t.PLATE: "P1",
-        t.WELL: [well.name for well in PlateFormat.WELLS_96.wells()][: len(values)],
-        t.PERT_TYPE: kinds,
-        t.SCORE: values,
+        col.MODEL: "cnn",
+        col.PLATE: "P1",
+        col.WELL: [well.name for well in PlateFormat.WELLS_96.wells()][: len(values)],
+        col.PERT_TYPE: kinds,
+        col.SCORE: values,
     }
     if cells is not None:
-        data[t.N_CELLS] = [40.0] * 10 + list(cells)
+        data[col.N_CELLS] = [40.0] * 10 + list(cells)
     return pd.DataFrame(data | columns)
 
 
@@ -121,13 +121,13 @@ def test_numbers_of_one_plate_by_hand():
     )
     row = hits.iloc[10]
     mad = 1.4826 * 0.02  # deviations 0.05 0.02 0 0 0.02 0.05
-    assert row[t.ROBUST_Z] == pytest.approx((0.55 - 0.9) / mad)
-    assert row[t.SSMD] == pytest.approx((0.55 - 0.9) / mad / np.sqrt(2))
-    assert row[t.SSMD_CLASS] == "extremely strong"
-    assert row[t.RESCUE] == pytest.approx((0.9 - 0.55) / 0.7)
-    assert row[t.RESCUE_LOW] < 0.5 < row[t.RESCUE_HIGH]
-    assert row[t.HIT]
-    assert "robust z -11.8 (limit 3), adjusted p" in row[t.REASONS]
+    assert row[col.ROBUST_Z] == pytest.approx((0.55 - 0.9) / mad)
+    assert row[col.SSMD] == pytest.approx((0.55 - 0.9) / mad / np.sqrt(2))
+    assert row[col.SSMD_CLASS] == "extremely strong"
+    assert row[col.RESCUE] == pytest.approx((0.9 - 0.55) / 0.7)
+    assert row[col.RESCUE_LOW] < 0.5 < row[col.RESCUE_HIGH]
+    assert row[col.HIT]
+    assert "robust z -11.8 (limit 3), adjusted p" in row[col.REASONS]
     expected = 1 - 3 * (negcon.std(ddof=1) + poscon.std(ddof=1)) / 0.7
     assert quality["z_prime"].iloc[0] == pytest.approx(expected)
     assert quality[["n_negcon", "n_poscon", "n_sample", "n_hits"]].iloc[0].tolist() == [6, 4, 2, 2]
@@ -136,22 +136,26 @@ def test_numbers_of_one_plate_by_hand():
 
 def test_controls_are_never_hits_and_rescue_runs_from_0_to_1():
     hits, _, _ = call_hits(small_plate())
-    assert not hits.loc[hits[t.PERT_TYPE] != "trt", t.HIT].any()
-    assert hits.loc[hits[t.PERT_TYPE] == "negcon", t.RESCUE].mean() == pytest.approx(0, abs=1e-9)
-    assert hits.loc[hits[t.PERT_TYPE] == "poscon", t.RESCUE].mean() == pytest.approx(1)
+    assert not hits.loc[hits[col.PERT_TYPE] != "trt", col.HIT].any()
+    assert hits.loc[hits[col.PERT_TYPE] == "negcon", col.RESCUE].mean() == pytest.approx(
+        0, abs=1e-9
+    )
+    assert hits.loc[hits[col.PERT_TYPE] == "poscon", col.RESCUE].mean() == pytest.approx(1)
 
 
 def test_a_toxic_well_is_no_hit_and_says_so():
     hits, _, _ = call_hits(small_plate(samples=(0.2, 0.2), cells=(10, 38)))
-    assert hits[t.HIT].tolist()[10:] == [False, True]
-    assert hits[t.TOXIC].tolist()[10:] == [True, False]
-    assert "not a hit: 25% of the negative controls' cells (limit 50%)" in hits[t.REASONS].iloc[10]
+    assert hits[col.HIT].tolist()[10:] == [False, True]
+    assert hits[col.TOXIC].tolist()[10:] == [True, False]
+    assert (
+        "not a hit: 25% of the negative controls' cells (limit 50%)" in hits[col.REASONS].iloc[10]
+    )
 
 
 def test_a_flagged_well_is_no_hit_and_says_so():
-    table = small_plate(samples=(0.2, 0.2), **{t.USABLE: [True] * 10 + [False, True]})
+    table = small_plate(samples=(0.2, 0.2), **{col.USABLE: [True] * 10 + [False, True]})
     hits, _, _ = call_hits(table)
-    assert hits[t.HIT].tolist()[10:] == [False, True]
+    assert hits[col.HIT].tolist()[10:] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +169,7 @@ def test_a_flagged_well_is_no_hit_and_says_so():
 )
 def test_direction(direction, expected):
     hits, _, _ = call_hits(small_plate(samples=(0.2, 1.5)), HitsOptions(direction=direction))
-    assert hits[t.HIT].tolist()[10:] == expected
+    assert hits[col.HIT].tolist()[10:] == expected
 
 
 @pytest.mark.parametrize(
@@ -177,16 +181,16 @@ def test_direction(direction, expected):
 )
 def test_direction_without_positive_controls(model, expected):
     table = small_plate(samples=(0.2, 1.5)).assign(model=model)
-    table = table[table[t.PERT_TYPE] != "poscon"]
+    table = table[table[col.PERT_TYPE] != "poscon"]
     hits, _, _ = call_hits(table)
-    assert hits[t.HIT].tolist()[6:] == expected
-    assert hits[t.RESCUE].isna().all()
+    assert hits[col.HIT].tolist()[6:] == expected
+    assert hits[col.RESCUE].isna().all()
 
 
 def test_ssmd_call():
     hits, _, _ = call_hits(small_plate(samples=(0.8, 0.2)), HitsOptions(call=SsmdCall(min_ssmd=3)))
-    assert hits[t.HIT].tolist()[10:] == [False, True]
-    assert hits[t.REASONS].iloc[11].startswith("SSMD -16.69 (limit 3)")
+    assert hits[col.HIT].tolist()[10:] == [False, True]
+    assert hits[col.REASONS].iloc[11].startswith("SSMD -16.69 (limit 3)")
 
 
 DEGENERATE = [
@@ -215,8 +219,8 @@ DEGENERATE = [
 @pytest.mark.parametrize(("table", "reason"), DEGENERATE)
 def test_degenerate_plates_have_no_hits_and_are_named(table, reason, options):
     hits, quality, problems = call_hits(table, options)
-    assert not hits[t.HIT].any()
-    assert hits[t.ROBUST_Z].isna().all()
+    assert not hits[col.HIT].any()
+    assert hits[col.ROBUST_Z].isna().all()
     assert len(quality) == 1
     assert reason in {problem["reason"] for problem in problems}
 
@@ -225,11 +229,11 @@ def test_a_bad_plate_leaves_the_others_alone():
     bad = small_plate().assign(Metadata_Plate="P2", Metadata_pert_type="trt")
     alone, _, _ = call_hits(small_plate())
     both, quality, problems = call_hits(pd.concat([bad, small_plate()]))
-    good = both[both[t.PLATE] == "P1"].reset_index(drop=True)
-    columns = [t.ROBUST_Z, t.RESCUE, t.P_VALUE, t.HIT]
+    good = both[both[col.PLATE] == "P1"].reset_index(drop=True)
+    columns = [col.ROBUST_Z, col.RESCUE, col.P_VALUE, col.HIT]
     pd.testing.assert_frame_equal(good[columns], alone[columns])
-    assert [problem[t.PLATE] for problem in problems if "negcon" in problem["message"]] == ["P2"]
-    assert quality[t.PLATE].tolist() == ["P2", "P1"]
+    assert [problem[col.PLATE] for problem in problems if "negcon" in problem["message"]] == ["P2"]
+    assert quality[col.PLATE].tolist() == ["P2", "P1"]
 
 
 def test_statistics_against_samples_when_asked_for():
@@ -237,23 +241,27 @@ def test_statistics_against_samples_when_asked_for():
     values = rng.normal(0, 1, 96)
     values[40] = 9
     table = pd.DataFrame(
-        {t.PLATE: "P1", t.WELL: [w.name for w in PlateFormat.WELLS_96.wells()], t.SCORE: values}
+        {
+            col.PLATE: "P1",
+            col.WELL: [w.name for w in PlateFormat.WELLS_96.wells()],
+            col.SCORE: values,
+        }
     )
     hits, _, problems = call_hits(table, HitsOptions(reference="samples", direction="both"))
-    assert np.flatnonzero(hits[t.HIT]).tolist() == [40]
+    assert np.flatnonzero(hits[col.HIT]).tolist() == [40]
     assert problems == []
 
 
 def test_an_empty_table():
     hits, quality, problems = call_hits(small_plate().iloc[:0])
     assert len(hits) == len(quality) == 0
-    assert {t.HIT, t.REASONS, t.ROBUST_Z} <= set(hits)
+    assert {col.HIT, col.REASONS, col.ROBUST_Z} <= set(hits)
     assert problems == []
 
 
 def test_an_empirical_p_that_cannot_reach_the_rate_is_said():
     hits, _, problems = call_hits(small_plate(samples=[0.2] * 3), HitsOptions(call=EmpiricalCall()))
-    assert not hits[t.HIT].any()
+    assert not hits[col.HIT].any()
     assert len(problems) == 1
     assert "with 6 negative controls no empirical p is below 0.143" in problems[0]["message"]
 
@@ -272,19 +280,19 @@ def test_replicate_correlation():
     rng = np.random.default_rng(14)
     effect = rng.normal(size=384)
     table = simulated_screen(15, n_plates=4, gradient=0, hit_share=0, dead_share=0)
-    treated = (table[t.PERT_TYPE] == "trt").to_numpy()
-    table.loc[treated, t.SCORE] += np.tile(effect, 4)[treated]
-    stranger = table[t.PLATE] == "P03"
-    table.loc[stranger, t.SCORE] = rng.normal(0.8, 0.06, int(stranger.sum()))
+    treated = (table[col.PERT_TYPE] == "trt").to_numpy()
+    table.loc[treated, col.SCORE] += np.tile(effect, 4)[treated]
+    stranger = table[col.PLATE] == "P03"
+    table.loc[stranger, col.SCORE] = rng.normal(0.8, 0.06, int(stranger.sum()))
     found = call_hits(table)[1]["replicate_correlation"]
     assert (found[:3] > 0.9).all()
     assert abs(found[3]) < 0.2
 
 
 def test_two_shared_compounds_are_too_few_for_a_correlation():
-    table = small_plate(samples=(0.5, 0.6), **{t.COMPOUND: [None] * 10 + ["a", "b"]})
+    table = small_plate(samples=(0.5, 0.6), **{col.COMPOUND: [None] * 10 + ["a", "b"]})
     both = pd.concat([table, table.assign(Metadata_Plate="P2")])
     assert call_hits(both)[1]["replicate_correlation"].isna().all()
-    three = small_plate(samples=(0.5, 0.6, 0.9), **{t.COMPOUND: [None] * 10 + ["a", "b", "c"]})
+    three = small_plate(samples=(0.5, 0.6, 0.9), **{col.COMPOUND: [None] * 10 + ["a", "b", "c"]})
     both = pd.concat([three, three.assign(Metadata_Plate="P2")])
     assert call_hits(both)[1]["replicate_correlation"].tolist() == pytest.approx([1, 1])

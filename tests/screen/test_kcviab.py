@@ -8,8 +8,8 @@ numbers below were worked out with sort and awk from the raw files, without this
 import pandas as pd
 import pytest
 
-from hcs.domain import tables as t
-from hcs.domain.screening import HitsOptions, PlateMedian
+from hcs.domain import columns as col
+from hcs.domain.config.screening import HitsOptions, PlateMedian
 from hcs.screen.aggregate import well_values
 from hcs.screen.hits import call_hits
 from hcs.screen.quality import batch_quality
@@ -37,19 +37,19 @@ def raw(test_data):
     tables_of_plates = []
     for row in pd.read_csv(folder / "Platelist.txt", sep="\t").itertuples():
         plate = pd.read_csv(folder / row.Filename, sep="\t", header=None, usecols=[1, 2])
-        plate.columns = [t.WELL, "Luminescence"]
-        plate[t.PLATE] = row.Filename.removesuffix(".txt")
-        plate[t.BATCH] = f"replicate {row.Replicate}"
-        plate[t.COMPOUND] = [f"{row.Plate} {well}" for well in plate[t.WELL]]
-        plate[t.FLAGS] = [
+        plate.columns = [col.WELL, "Luminescence"]
+        plate[col.PLATE] = row.Filename.removesuffix(".txt")
+        plate[col.BATCH] = f"replicate {row.Replicate}"
+        plate[col.COMPOUND] = [f"{row.Plate} {well}" for well in plate[col.WELL]]
+        plate[col.FLAGS] = [
             "Contamination" if (row.Plate, row.Replicate, well) in flagged else ""
-            for well in plate[t.WELL]
+            for well in plate[col.WELL]
         ]
         tables_of_plates.append(plate)
     table = pd.concat(tables_of_plates, ignore_index=True)
     # Plateconf.txt: * sample, A0[1-2] other, B01 neg, B02 pos; the last line that fits counts.
-    content = table[t.WELL].map({"A01": "other", "A02": "other", "B01": "neg", "B02": "pos"})
-    table[t.PERT_TYPE] = content.fillna("sample").map(CONTENT)
+    content = table[col.WELL].map({"A01": "other", "A02": "other", "B01": "neg", "B02": "pos"})
+    table[col.PERT_TYPE] = content.fillna("sample").map(CONTENT)
     return table
 
 
@@ -63,13 +63,13 @@ def scored(raw):
         min_controls=2,
     )
     hits, quality, problems = call_hits(well_values(raw, "Luminescence"), options)
-    return hits.set_index([t.PLATE, t.WELL]), quality.set_index(t.PLATE), problems
+    return hits.set_index([col.PLATE, col.WELL]), quality.set_index(col.PLATE), problems
 
 
 def test_flags_and_controls(scored):
     hits, quality, _ = scored
-    assert (~hits[t.USABLE]).sum() == 144  # rows A of six plates, as the screen log says
-    assert hits.loc[~hits[t.USABLE]].index.get_level_values(t.WELL).str.startswith("A").all()
+    assert (~hits[col.USABLE]).sum() == 144  # rows A of six plates, as the screen log says
+    assert hits.loc[~hits[col.USABLE]].index.get_level_values(col.WELL).str.startswith("A").all()
     assert quality[["n_negcon", "n_poscon", "n_sample"]].drop_duplicates().to_numpy().tolist() == [
         [1, 1, 358]
     ]
@@ -79,13 +79,13 @@ def test_normalized_values_and_scores_of_one_plate(scored):
     hits, _, _ = scored
     for well, (normalized, z) in FT01_1.items():
         row = hits.loc[("FT01-G01", well)]
-        assert row[t.NORMALIZED] == pytest.approx(normalized, abs=1e-6)
-        assert -row[t.ROBUST_Z] == pytest.approx(z, rel=1e-5, abs=1e-4)
+        assert row[col.NORMALIZED] == pytest.approx(normalized, abs=1e-6)
+        assert -row[col.ROBUST_Z] == pytest.approx(z, rel=1e-5, abs=1e-4)
 
 
 def test_mean_score_of_the_replicates(scored):
     hits, _, _ = scored
-    z = -hits[t.ROBUST_Z].unstack(t.PLATE)
+    z = -hits[col.ROBUST_Z].unstack(col.PLATE)
     mean = z[["FT01-G01", "FT01-G02"]].mean(axis=1).sort_values(ascending=False)
     assert mean.index[:3].tolist() == ["B02", "H09", "L24"]
     assert mean.iloc[:3].tolist() == pytest.approx([13.7171, 11.9197, 9.808], abs=2e-3)
@@ -93,24 +93,24 @@ def test_mean_score_of_the_replicates(scored):
 
 def test_the_strongest_knockdowns_are_hits(scored):
     hits, _, problems = scored
-    called = hits[hits[t.HIT]]
+    called = hits[hits[col.HIT]]
     assert {"H09", "L24"} <= set(called.loc["FT01-G01"].index)
-    assert (called[t.PERT_TYPE] == "trt").all()
+    assert (called[col.PERT_TYPE] == "trt").all()
     assert 10 < len(called) < 150
     assert problems == []
 
 
 def test_against_its_single_control_a_plate_has_no_statistics(raw):
     hits, _, problems = call_hits(well_values(raw, "Luminescence"))
-    assert hits[t.ROBUST_Z].isna().all()
-    assert not hits[t.HIT].any()
-    named = {problem[t.PLATE] for problem in problems}
-    assert named == set(raw[t.PLATE])
+    assert hits[col.ROBUST_Z].isna().all()
+    assert not hits[col.HIT].any()
+    named = {problem[col.PLATE] for problem in problems}
+    assert named == set(raw[col.PLATE])
 
 
 def test_z_prime_of_a_replicate_over_its_three_plates(scored):
     hits, _, _ = scored
-    batches = batch_quality(hits.reset_index(), HitsOptions()).set_index(t.BATCH)
+    batches = batch_quality(hits.reset_index(), HitsOptions()).set_index(col.BATCH)
     assert batches[["n_plates", "n_negcon", "n_poscon"]].to_numpy().tolist() == [[3, 3, 3]] * 2
     # From the same table by awk: medians 1.077344 and 0.119403, median absolute deviations
     # 0.011613 and 0.000876 (robust Z' as cellHTS2's getZfactor).

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hcs.domain import tables as t
-from hcs.domain.screening import (
+from hcs.domain import columns as col
+from hcs.domain.config.screening import (
     BScore,
     HitsOptions,
     NoNormalization,
@@ -26,7 +26,7 @@ KINDS = ["negcon"] * 3 + ["poscon"] * 3 + ["trt"] * 4
 def wells(values=VALUES, kinds=KINDS, plate="P1"):
     names = [f"A{i + 1:02d}" for i in range(len(values))]
     return pd.DataFrame(
-        {t.PLATE: plate, t.BATCH: "b", t.WELL: names, t.SCORE: values, t.PERT_TYPE: kinds}
+        {col.PLATE: plate, col.BATCH: "b", col.WELL: names, col.SCORE: values, col.PERT_TYPE: kinds}
     )
 
 
@@ -94,7 +94,7 @@ def test_without_controls_or_spread_all_is_missing(how, table):
 def test_b_score_is_the_residual_over_its_mad():
     # [[1, 2], [3, 8]]: row medians 1.5 and 5.5, then column medians ∓1.5, leave residuals of ±1.
     table = pd.DataFrame(
-        {t.PLATE: "P1", t.WELL: ["A01", "A02", "B01", "B02"], t.SCORE: [1.0, 2.0, 3.0, 8.0]}
+        {col.PLATE: "P1", col.WELL: ["A01", "A02", "B01", "B02"], col.SCORE: [1.0, 2.0, 3.0, 8.0]}
     )
     found = normalized(table, normalization=BScore())
     assert found * 1.4826 == pytest.approx([1, -1, -1, 1])
@@ -104,5 +104,5 @@ def test_b_score_without_spread_is_missing():
     # R's ?medpolish example: more than half of its residuals are 0, and so is their MAD.
     deaths = [14, 15, 14, 7, 4, 7, 8, 2, 10, 15, 9, 10, 0, 2, 0]
     names = [f"{row}{column:02d}" for row in "ABCDE" for column in (1, 2, 3)]
-    table = pd.DataFrame({t.PLATE: "P1", t.WELL: names, t.SCORE: np.array(deaths, float)})
+    table = pd.DataFrame({col.PLATE: "P1", col.WELL: names, col.SCORE: np.array(deaths, float)})
     assert np.isnan(normalized(table, normalization=BScore())).all()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from hcs.domain import tables as t
+from hcs.domain import columns as col
 from hcs.domain.wells import PlateFormat
 from hcs.screen.plates import read_wells
 from hcs.screen.positions import kruskal_wallis, position_tests
@@ -39,7 +39,7 @@ def test_a_known_example():
 
 def plate(values, kinds="trt", name="P1"):
     wells = [well.name for well in PlateFormat.WELLS_96.wells()]
-    columns = {t.PLATE: name, t.WELL: wells, t.SCORE: np.ravel(values), t.PERT_TYPE: kinds}
+    columns = {col.PLATE: name, col.WELL: wells, col.SCORE: np.ravel(values), col.PERT_TYPE: kinds}
     return pd.DataFrame(columns)
 
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from hcs.domain import tables as t
-from hcs.domain.screening import HitsOptions, SsmdCall
+from hcs.domain import columns as col
+from hcs.domain.config.screening import HitsOptions, SsmdCall
 from hcs.domain.wells import PlateFormat
 from hcs.errors import UnknownNameError
 from hcs.screen.effects import ssmd_of_replicates
@@ -52,8 +52,8 @@ def screen(seed, n_plates=3, shift=0.0, n_moved=8, sd=0.1):
         score = rng.normal(0.8, sd, 96) - 0.5 * (kinds == "poscon")
         score -= shift * ((kinds == "trt") & (number < n_moved))
         compound = np.where(kinds == "trt", [f"C{k:02d}" for k in number], None)
-        columns = {t.PLATE: f"P{plate}", t.WELL: wells, t.PERT_TYPE: kinds, t.SCORE: score}
-        extra = {t.MODEL: "cnn", t.COMPOUND: compound, t.CONCENTRATION_UM: 1.0}
+        columns = {col.PLATE: f"P{plate}", col.WELL: wells, col.PERT_TYPE: kinds, col.SCORE: score}
+        extra = {col.MODEL: "cnn", col.COMPOUND: compound, col.CONCENTRATION_UM: 1.0}
         tables.append(pd.DataFrame(columns | extra))
     return pd.concat(tables, ignore_index=True)
 
@@ -63,7 +63,7 @@ def test_p_is_uniform_without_an_effect(direction):
     options = HitsOptions(direction=direction)
     p = np.concatenate(
         [
-            call_compounds(call_hits(screen(seed), options)[0], options)[t.P_VALUE]
+            call_compounds(call_hits(screen(seed), options)[0], options)[col.P_VALUE]
             for seed in range(25)
         ]
     )
@@ -76,85 +76,85 @@ def test_replicates_find_what_single_wells_miss():
     hits = call_hits(table, options)[0]
     compounds = call_compounds(hits, options)
     assert len(compounds) == 80
-    assert (compounds[[t.N_REPLICATES, "n_plates"]] == 4).all(axis=None)
-    found = set(compounds.loc[compounds[t.HIT], t.COMPOUND])
+    assert (compounds[[col.N_REPLICATES, "n_plates"]] == 4).all(axis=None)
+    found = set(compounds.loc[compounds[col.HIT], col.COMPOUND])
     moved = {f"C{k:02d}" for k in range(8)}
     assert len(found & moved) >= 7
     assert len(found - moved) <= 1
-    assert hits[hits[t.HIT]].groupby(t.COMPOUND).size().reindex(sorted(moved)).isna().any()
-    reason = compounds.loc[compounds[t.HIT], t.REASONS].iloc[0]
+    assert hits[hits[col.HIT]].groupby(col.COMPOUND).size().reindex(sorted(moved)).isna().any()
+    reason = compounds.loc[compounds[col.HIT], col.REASONS].iloc[0]
     assert reason.startswith("4 replicates on 4 plates: robust z -")
 
 
 def test_ssmd_of_the_replicates():
     hits = call_hits(screen(2))[0]
-    compounds = call_compounds(hits, HitsOptions(call=SsmdCall())).set_index(t.COMPOUND)
-    z = hits.loc[hits[t.COMPOUND] == "C05", t.ROBUST_Z]
+    compounds = call_compounds(hits, HitsOptions(call=SsmdCall())).set_index(col.COMPOUND)
+    z = hits.loc[hits[col.COMPOUND] == "C05", col.ROBUST_Z]
     expected = ssmd_of_replicates(np.array([z.mean()]), np.array([z.std(ddof=1)]), np.array([3.0]))
-    assert compounds.loc["C05", t.SSMD] == pytest.approx(expected[0])
+    assert compounds.loc["C05", col.SSMD] == pytest.approx(expected[0])
 
 
 def test_a_single_well_stands_for_itself():
     hits = call_hits(screen(3, n_plates=1, shift=0.8))[0]
-    compounds = call_compounds(hits).set_index(t.COMPOUND)
-    wells = hits.dropna(subset=t.COMPOUND).set_index(t.COMPOUND)
-    for column in (t.ROBUST_Z, t.SSMD, t.P_VALUE, t.Q_VALUE, t.RESCUE):
+    compounds = call_compounds(hits).set_index(col.COMPOUND)
+    wells = hits.dropna(subset=col.COMPOUND).set_index(col.COMPOUND)
+    for column in (col.ROBUST_Z, col.SSMD, col.P_VALUE, col.Q_VALUE, col.RESCUE):
         assert np.allclose(compounds[column], wells[column].loc[compounds.index])
-    assert compounds[t.HIT].equals(wells[t.HIT].loc[compounds.index])
+    assert compounds[col.HIT].equals(wells[col.HIT].loc[compounds.index])
 
 
 def test_toxic_compounds_are_no_hits():
     table = screen(4, shift=0.8)
-    table[t.N_CELLS] = np.where(table[t.COMPOUND] == "C00", 4.0, 40.0)
-    compounds = call_compounds(call_hits(table)[0]).set_index(t.COMPOUND)
-    assert compounds.loc["C00", t.TOXIC]
-    assert not compounds.loc["C00", t.HIT]
-    assert compounds.loc["C01", t.HIT]
+    table[col.N_CELLS] = np.where(table[col.COMPOUND] == "C00", 4.0, 40.0)
+    compounds = call_compounds(call_hits(table)[0]).set_index(col.COMPOUND)
+    assert compounds.loc["C00", col.TOXIC]
+    assert not compounds.loc["C00", col.HIT]
+    assert compounds.loc["C01", col.HIT]
 
 
 def test_one_dead_well_does_not_make_a_compound_a_hit():
     table = screen(7, n_plates=3)
-    dead = (table[t.COMPOUND] == "C20") & (table[t.PLATE] == "P1")
-    table.loc[table[t.COMPOUND] == "C20", t.SCORE] = 0.8  # as the negative controls
-    table.loc[dead, t.SCORE] = -1.0
-    table[t.N_CELLS] = np.where(dead, 1.0, 40.0)
+    dead = (table[col.COMPOUND] == "C20") & (table[col.PLATE] == "P1")
+    table.loc[table[col.COMPOUND] == "C20", col.SCORE] = 0.8  # as the negative controls
+    table.loc[dead, col.SCORE] = -1.0
+    table[col.N_CELLS] = np.where(dead, 1.0, 40.0)
     hits = call_hits(table)[0]
-    row = call_compounds(hits).set_index(t.COMPOUND).loc["C20"]
-    living = hits[(hits[t.COMPOUND] == "C20") & ~hits[t.TOXIC]]
-    assert (row[t.N_REPLICATES], row["n_plates"], row["n_toxic"]) == (2, 2, 1)
-    assert row[t.ROBUST_Z] == pytest.approx(living[t.ROBUST_Z].mean())
-    assert row[t.P_VALUE] == pytest.approx(
-        stats.combine_pvalues(living[t.P_VALUE], "stouffer").pvalue
+    row = call_compounds(hits).set_index(col.COMPOUND).loc["C20"]
+    living = hits[(hits[col.COMPOUND] == "C20") & ~hits[col.TOXIC]]
+    assert (row[col.N_REPLICATES], row["n_plates"], row["n_toxic"]) == (2, 2, 1)
+    assert row[col.ROBUST_Z] == pytest.approx(living[col.ROBUST_Z].mean())
+    assert row[col.P_VALUE] == pytest.approx(
+        stats.combine_pvalues(living[col.P_VALUE], "stouffer").pvalue
     )
-    assert not row[t.TOXIC]
-    assert not row[t.HIT]
+    assert not row[col.TOXIC]
+    assert not row[col.HIT]
 
 
 def test_models_and_concentrations_stay_apart():
     table = screen(5, n_plates=2)
-    table.loc[table[t.PLATE] == "P1", t.CONCENTRATION_UM] = 10.0
+    table.loc[table[col.PLATE] == "P1", col.CONCENTRATION_UM] = 10.0
     both = pd.concat([table, table.assign(model="forest")])
     assert len(call_compounds(call_hits(both)[0])) == 320
 
 
 def test_no_compounds():
     hits = call_hits(screen(6))[0]
-    assert len(call_compounds(hits.assign(**{t.COMPOUND: None}))) == 0
+    assert len(call_compounds(hits.assign(**{col.COMPOUND: None}))) == 0
     with pytest.raises(UnknownNameError, match="no column 'Metadata_Compound'"):
-        call_compounds(hits.drop(columns=t.COMPOUND))
+        call_compounds(hits.drop(columns=col.COMPOUND))
 
 
 def test_rescue_of_replicates_has_students_interval_and_a_single_well_its_own():
     hits, _, _ = call_hits(screen(5, shift=0.3))
-    found = call_compounds(hits).set_index(t.COMPOUND)
-    values = hits.loc[hits[t.COMPOUND] == "C03", t.RESCUE]
+    found = call_compounds(hits).set_index(col.COMPOUND)
+    values = hits.loc[hits[col.COMPOUND] == "C03", col.RESCUE]
     low, high = stats.t.interval(0.95, 2, values.mean(), stats.sem(values))
     row = found.loc["C03"]
-    assert row[[t.RESCUE_LOW, t.RESCUE, t.RESCUE_HIGH]].tolist() == pytest.approx(
+    assert row[[col.RESCUE_LOW, col.RESCUE, col.RESCUE_HIGH]].tolist() == pytest.approx(
         [low, values.mean(), high]
     )
-    one = hits[hits[t.PLATE] == "P0"]
-    alone = call_compounds(one).set_index(t.COMPOUND).loc["C03"]
-    columns = [t.RESCUE_LOW, t.RESCUE, t.RESCUE_HIGH]
-    expected = one.loc[one[t.COMPOUND] == "C03", columns].iloc[0]
+    one = hits[hits[col.PLATE] == "P0"]
+    alone = call_compounds(one).set_index(col.COMPOUND).loc["C03"]
+    columns = [col.RESCUE_LOW, col.RESCUE, col.RESCUE_HIGH]
+    expected = one.loc[one[col.COMPOUND] == "C03", columns].iloc[0]
     assert alone[columns].tolist() == pytest.approx(expected.tolist())

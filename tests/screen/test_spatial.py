@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hcs.domain import tables as t
-from hcs.domain.screening import (
+from hcs.domain import columns as col
+from hcs.domain.config.screening import (
     BScore,
     HitsOptions,
     Loess,
@@ -102,13 +102,13 @@ def screen_of(values, kinds=None, plate_format=PlateFormat.WELLS_384):
     """One plate from a matrix of values and a matrix of what the wells hold."""
     frame = pd.DataFrame(
         {
-            t.PLATE: "P1",
-            t.WELL: [well.name for well in plate_format.wells()],
-            t.SCORE: np.asarray(values).ravel(),
+            col.PLATE: "P1",
+            col.WELL: [well.name for well in plate_format.wells()],
+            col.SCORE: np.asarray(values).ravel(),
         }
     )
     if kinds is not None:
-        frame[t.PERT_TYPE] = np.asarray(kinds).ravel()
+        frame[col.PERT_TYPE] = np.asarray(kinds).ravel()
     return read_wells(frame)
 
 

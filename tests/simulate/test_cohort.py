@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hcs.domain.config import SimulateConfig
+from hcs.domain.config.stages import SimulateConfig
 from hcs.simulate.cohort import draw_clones, plan_cohort
 from hcs.simulate.draws import generator
 from hcs.simulate.plans import ALS, CONTROL, severity

@@ -9,11 +9,12 @@ import tifffile
 import yaml
 from pydantic import ValidationError
 
-from hcs.domain import tables
-from hcs.domain.config import InCellLayout, SimulateConfig
-from hcs.domain.studies import StudyConfig
+from hcs.domain import columns as col
+from hcs.domain.config.stages import InCellLayout, SimulateConfig
+from hcs.domain.config.studies import StudyConfig
 from hcs.errors import InputError
-from hcs.io import layouts, platemap
+from hcs.io import layouts
+from hcs.io.sheets import platemap
 from hcs.simulate.run import run
 from hcs.simulate.studyfile import split_counts
 
@@ -82,11 +83,11 @@ def test_truth_has_one_row_an_image_and_one_a_cell(cohort):
     cells = pd.read_parquet(out / "truth_cells.parquet")
 
     assert len(images) == 24
-    assert not images.duplicated(list(tables.IMAGE_KEY)).any()
+    assert not images.duplicated(list(col.IMAGE_KEY)).any()
     assert len(cells) == images["n_cells"].sum()
     assert np.allclose(images["total_neurite_length_um"], 0.65 * images["total_neurite_length_px"])
-    means = cells.groupby(list(tables.IMAGE_KEY))["soma_area_px2"].mean()
-    known = images.set_index(list(tables.IMAGE_KEY))["mean_soma_area_px2"].dropna()
+    means = cells.groupby(list(col.IMAGE_KEY))["soma_area_px2"].mean()
+    known = images.set_index(list(col.IMAGE_KEY))["mean_soma_area_px2"].dropna()
     assert np.allclose(means.reindex(known.index), known)
 
 
@@ -154,12 +155,12 @@ def test_demo_adds_a_screen_and_its_truth(tmp_path):
     compounds = pd.read_parquet(out / "truth_compounds.parquet")
 
     assert result.summary["plates"] == 2
-    treated = wells[wells[tables.PERT_TYPE] == "trt"]
+    treated = wells[wells[col.PERT_TYPE] == "trt"]
     assert len(treated) == 15
     assert treated["is_hit"].notna().all()
-    assert set(treated[tables.COMPOUND]) == set(compounds[tables.COMPOUND])
+    assert set(treated[col.COMPOUND]) == set(compounds[col.COMPOUND])
     images = pd.read_parquet(out / "truth_images.parquet")
-    empty = images[images[tables.PERT_TYPE] == "empty"]
+    empty = images[images[col.PERT_TYPE] == "empty"]
     assert (empty["n_cells"] == 0).all()
     study = StudyConfig.model_validate(yaml.safe_load((out / "study.yaml").read_text()))
     assert [plate.role for plate in study.plates] == ["cohort", "screen"]
@@ -178,7 +179,7 @@ def test_truth_features_do_not_tell_the_diagnosis(tmp_path):
     out = tmp_path / "cohort"
     run(config(out, clones_per_class=16, clone_variation=0.0, batch_variation=0.0, image_px=64))
     images = pd.read_parquet(out / "truth_images.parquet")
-    by_clone = images.groupby([tables.DIAGNOSIS, tables.CLONE])[
+    by_clone = images.groupby([col.DIAGNOSIS, col.CLONE])[
         ["n_cells", "total_neurite_length_px", "mean_soma_area_px2"]
     ].mean()
     control, sick = by_clone.loc["control"], by_clone.loc["ALS"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hcs.domain.config import SimulateConfig
+from hcs.domain.config.stages import SimulateConfig
 from hcs.domain.plate import PertType
 from hcs.simulate.plans import ALS, CONTROL
 from hcs.simulate.screen import LAYOUTS, Compound, draw_compounds, plan_screen

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from small_plates import field, name_of
 from typer.testing import CliRunner
 
-from hcs.domain import tables
+from hcs.design.blinding import code_of, new_secret
+from hcs.domain import columns as col
 from hcs.domain.blinding import BlindConfig, PositionConfig, RevealConfig
-from hcs.domain.config import IngestConfig
+from hcs.domain.config.stages import IngestConfig
 from hcs.errors import FaultsError, InputError, NotFoundError, UnknownNameError
-from hcs.io.plate import PlateReader
-from hcs.io.platemap import read_platemap
-from hcs.screen.blinding import code_of, new_secret
+from hcs.io.plates.plate import PlateReader
+from hcs.io.sheets.platemap import read_platemap
 from hcs.stages import blind, ingest
 from hcs_cli.app import app
 
@@ -226,21 +226,21 @@ def test_a_blinded_plate_is_ingested_and_revealed(clones, tmp_path):
     )  # fmt: skip
     assert made.problems == ()
     table = PlateReader(out).well_table
-    assert table[tables.DIAGNOSIS].isna().all()
-    assert table[tables.PERT_TYPE].value_counts().to_dict() == {"negcon": 2, "poscon": 2}
+    assert table[col.DIAGNOSIS].isna().all()
+    assert table[col.PERT_TYPE].value_counts().to_dict() == {"negcon": 2, "poscon": 2}
     parquet = tmp_path / "features.parquet"
     PlateReader(out).images.to_parquet(parquet)
     done = CliRunner().invoke(app, ["blind", "reveal", out, "--key", config.key])
     assert done.exit_code == 0, done.output
     images_now = PlateReader(out).images
-    assert set(images_now[tables.DIAGNOSIS]) == {"ALS", "control"}
-    assert images_now[tables.CLONE].nunique() == 5
+    assert set(images_now[col.DIAGNOSIS]) == {"ALS", "control"}
+    assert images_now[col.CLONE].nunique() == 5
     with pytest.raises(InputError, match="revealed already"):
         blind.reveal(RevealConfig(blinded=out, key=config.key))
     named = str(tmp_path / "named.parquet")
     blind.reveal(RevealConfig(blinded=str(parquet), key=config.key, out=named))
-    both = pd.read_parquet(named).sort_values([tables.WELL])[tables.CLONE].tolist()
-    assert both == images_now.sort_values([tables.WELL])[tables.CLONE].tolist()
+    both = pd.read_parquet(named).sort_values([col.WELL])[col.CLONE].tolist()
+    assert both == images_now.sort_values([col.WELL])[col.CLONE].tolist()
 
 
 def test_position_of_anyones_plate_map(tmp_path):

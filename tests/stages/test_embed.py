@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hcs.domain import tables as t
-from hcs.domain.config import Augmentation, Backbone, EmbedConfig
+from hcs.domain import columns as col
+from hcs.domain.config.stages import Augmentation, Backbone, EmbedConfig
 from hcs.errors import InputError
-from hcs.io import imageset, runs
+from hcs.io import imageset
 from hcs.io import stack as io_stack
 from hcs.io.bank import open_bank
-from hcs.learn import augment
-from hcs.learn.backbone import load_embedder
+from hcs.io.runs.ledger import Ledger
+from hcs.learn.network import augment
+from hcs.learn.network.backbone import load_embedder
 from hcs.stages import embed
 
 PX, VIEWS, N = 32, 2, 11
@@ -26,12 +27,12 @@ def stack(tmp_path):
     images = np.random.default_rng(0).integers(0, 255, (N, PX, PX), dtype=np.uint8)
     frame = pd.DataFrame(
         {
-            t.PLATE: "P1", t.WELL: [f"A{i + 1:02d}" for i in range(N)], t.SITE: 0,
-            t.CLONE: "C1", t.FINGERPRINT: [f"f{i}" for i in range(N)], imageset.VALID: True,
+            col.PLATE: "P1", col.WELL: [f"A{i + 1:02d}" for i in range(N)], col.SITE: 0,
+            col.CLONE: "C1", col.FINGERPRINT: [f"f{i}" for i in range(N)], imageset.VALID: True,
         }
     )  # fmt: skip
     path = tmp_path / "stack.zarr"
-    imageset.prepare(path, io_stack.layout(N, PX, 4), frame, {}, runs.Ledger.of(path))
+    imageset.prepare(path, io_stack.layout(N, PX, 4), frame, {}, Ledger.of(path))
     for start in range(0, N, 4):
         imageset.write_block(path, io_stack.IMAGES, start, images[start : start + 4])
     return path, images

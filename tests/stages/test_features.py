@@ -8,12 +8,12 @@ import pytest
 import tifffile
 from small_plates import name_of
 
-from hcs.domain import tables
-from hcs.domain.config import FeaturesConfig, IngestConfig
+from hcs.domain import columns as col
+from hcs.domain.config.stages import FeaturesConfig, IngestConfig
 from hcs.errors import InputError
-from hcs.io.plate import PlateReader
-from hcs.io.tables import read_provenance
-from hcs.io.validate import faults_of
+from hcs.io.files.parquet import read_provenance
+from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.validate import faults_of
 from hcs.stages import features, ingest
 
 
@@ -43,9 +43,9 @@ def test_images_cells_and_labels(plate, tmp_path, cluster):
     assert result.problems == ()
     images = pd.read_parquet(result.out)
     assert len(images) == 24
-    assert set(images[tables.N_CELLS]) == {2.0}
+    assert set(images[col.N_CELLS]) == {2.0}
     assert images["Image_Soma_MeanArea_um2"].between(70, 150).all()
-    assert images[tables.CLONE].notna().all()
+    assert images[col.CLONE].notna().all()
     cells = pd.read_parquet(features.cells_path(result.out))
     assert len(cells) == 48
     reader = PlateReader(plate)
@@ -96,5 +96,5 @@ def test_a_constant_image_gets_zeros_not_a_crash(source, tmp_path):
     ingest.run(IngestConfig(source=str(source.images), out=out, plate_name="P3"))
     images = pd.read_parquet(features.run(config_of(out, tmp_path)).out)
     row = images.query("Metadata_Well == 'A01' and Metadata_Site == 1").iloc[0]
-    assert row[tables.N_CELLS] == 0
+    assert row[col.N_CELLS] == 0
     assert row["Image_Neurite_TotalLength_px"] == 0

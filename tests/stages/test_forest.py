@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from planted_cohorts import planted
 
-from hcs.domain import tables
-from hcs.domain.config import ForestConfig, ScoreConfig
+from hcs.domain import columns as col
+from hcs.domain.config.stages import ForestConfig, ScoreConfig
 from hcs.errors import StaleError
 from hcs.stages import forest, score
 
@@ -88,7 +88,7 @@ def test_new_tables_are_scored_as_the_study_was(study, finished, tmp_path, clust
     there = pd.read_parquet(score.run(config, cluster).out)
     pd.testing.assert_frame_equal(here, there)
     of_study = pd.read_parquet(study / "forest" / "predictions.parquet")
-    keys = [tables.SPLIT, *tables.IMAGE_KEY]
+    keys = [col.SPLIT, *col.IMAGE_KEY]
     pd.testing.assert_frame_equal(
         here.sort_values(keys, ignore_index=True), of_study.sort_values(keys, ignore_index=True)
     )

@@ -13,7 +13,7 @@ import pytest
 from distributed import get_task_stream
 
 from hcs.compute.client import open_client
-from hcs.domain.config import (
+from hcs.domain.config.stages import (
     Backbone,
     EmbedConfig,
     GpuCluster,

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from hcs.domain import tables as t
+from hcs.domain import columns as col
 from hcs.domain.wells import PlateFormat
 from hcs_cli.app import app
 
@@ -69,10 +69,10 @@ def test_a_whole_plate_agrees_with_values_worked_out_by_hand(kcviab):
     out, _, folder = kcviab
     normalized, z = by_hand(folder)
     hits = pd.read_parquet(out / "hits.parquet")
-    plate = hits[(hits[t.PLATE] == "FT01-G01") & hits[t.USABLE]].set_index(t.WELL)
+    plate = hits[(hits[col.PLATE] == "FT01-G01") & hits[col.USABLE]].set_index(col.WELL)
     assert set(plate.index) == set(normalized)
     assert len(normalized) == 360
-    expected = pd.DataFrame({t.NORMALIZED: normalized, t.ROBUST_Z: z})
+    expected = pd.DataFrame({col.NORMALIZED: normalized, col.ROBUST_Z: z})
     pd.testing.assert_frame_equal(
         plate.loc[expected.index, list(expected)], expected, check_names=False, rtol=1e-9
     )
@@ -82,12 +82,12 @@ def test_controls_flags_and_replicates_of_the_real_screen(kcviab):
     out, summary, _ = kcviab
     assert (summary["plates"], summary["wells"], summary["flagged wells"]) == (6, 2304, 144)
     hits = pd.read_parquet(out / "hits.parquet")
-    kinds = hits.groupby(t.WELL)[t.PERT_TYPE].unique().map(lambda found: found[0])
+    kinds = hits.groupby(col.WELL)[col.PERT_TYPE].unique().map(lambda found: found[0])
     assert kinds[["A01", "A02", "B01", "B02", "C05"]].tolist() == [
         "empty", "empty", "negcon", "poscon", "trt",
     ]  # fmt: skip
-    assert hits.loc[hits[t.WELL] == "B03", "Metadata_GeneID"].notna().all()
-    compounds = pd.read_csv(out / "compounds.csv").set_index(t.COMPOUND)
+    assert hits.loc[hits[col.WELL] == "B03", "Metadata_GeneID"].notna().all()
+    compounds = pd.read_csv(out / "compounds.csv").set_index(col.COMPOUND)
     assert compounds.loc[compounds["hit"], "n_plates"].eq(2).all()
     assert compounds.loc[["1 H09", "1 L24"], "hit"].all()
     batches = pd.read_parquet(out / "batch_quality.parquet")
@@ -138,21 +138,21 @@ def test_a_csv_of_a_reader_gives_hits_compounds_and_curves(tmp_path):
     )  # fmt: skip
     assert code == 0
     hits = pd.read_parquet(tmp_path / "hits.parquet")
-    assert hits.groupby(t.PERT_TYPE)[t.NORMALIZED].mean().round(6)[
+    assert hits.groupby(col.PERT_TYPE)[col.NORMALIZED].mean().round(6)[
         ["negcon", "poscon"]
     ].tolist() == [
         0,
         100,
     ]
-    assert set(hits.loc[hits[t.HIT], t.COMPOUND]) == {"K0"}
-    doses = pd.read_parquet(tmp_path / "dose_fits.parquet").set_index(t.COMPOUND)
+    assert set(hits.loc[hits[col.HIT], col.COMPOUND]) == {"K0"}
+    doses = pd.read_parquet(tmp_path / "dose_fits.parquet").set_index(col.COMPOUND)
     assert doses.loc["K0", "status"] == "fitted"
     assert doses.loc["K0", "ec50_um"] == pytest.approx(0.3, rel=0.25)
     assert doses.loc["K0", "ec50_um_low"] < 0.3 < doses.loc["K0", "ec50_um_high"]
     assert (doses.drop("K0")["status"] == "flat").mean() >= 0.7  # 5 % by chance, 9 compounds
     assert result["summary"]["concentration curves"].endswith("of 10")
     csv = pd.read_csv(tmp_path / "hits.csv")
-    assert csv[t.WELL].tolist() == hits[t.WELL].tolist()
+    assert csv[col.WELL].tolist() == hits[col.WELL].tolist()
 
 
 def test_which_column_must_be_said_where_there_are_several(tmp_path):
@@ -175,7 +175,7 @@ def test_several_columns_go_through_each_on_its_own(tmp_path):
     )  # fmt: skip
     assert code in {0, 3}
     hits = pd.read_parquet(tmp_path / "two.parquet")
-    assert hits[t.MODEL].value_counts().to_dict() == {"Signal": 96, "Other": 96}
+    assert hits[col.MODEL].value_counts().to_dict() == {"Signal": 96, "Other": 96}
     assert (tmp_path / "two_plate_quality.parquet").exists()
 
 
@@ -189,29 +189,34 @@ def test_a_plate_map_says_what_the_wells_hold_and_the_wells_that_it_leaves_out_a
     )  # fmt: skip
     assert code == 3
     assert [p["well"] for p in result["problems"]] == WELLS[-2:]
-    hits = pd.read_parquet(tmp_path / "hits.parquet").set_index(t.WELL)
-    assert hits.loc[WELLS[-2:], t.PERT_TYPE].tolist() == ["empty", "empty"]
-    assert hits.loc[WELLS[0], t.PERT_TYPE] == "negcon"
+    hits = pd.read_parquet(tmp_path / "hits.parquet").set_index(col.WELL)
+    assert hits.loc[WELLS[-2:], col.PERT_TYPE].tolist() == ["empty", "empty"]
+    assert hits.loc[WELLS[0], col.PERT_TYPE] == "negcon"
 
 
 def test_any_feature_column_of_a_parquet_table_goes_through(tmp_path):
     table = reader_table().rename(
-        columns={"Plate": t.PLATE, "Well": t.WELL, "pert_type": t.PERT_TYPE, "Signal": "Soma_Area"}
+        columns={
+            "Plate": col.PLATE,
+            "Well": col.WELL,
+            "pert_type": col.PERT_TYPE,
+            "Signal": "Soma_Area",
+        }
     )
     two_sites = pd.concat([table.assign(Metadata_Site=site) for site in (1, 2)])
-    two_sites[t.N_CELLS] = 40.0
-    two_sites.loc[two_sites[t.WELL] == WELLS[16], t.N_CELLS] = 3.0
+    two_sites[col.N_CELLS] = 40.0
+    two_sites.loc[two_sites[col.WELL] == WELLS[16], col.N_CELLS] = 3.0
     two_sites.to_parquet(tmp_path / "features.parquet")
     code, _ = call(
         "--values", tmp_path / "features.parquet", "--column", "Soma_Area", "--min-cells", 10,
         "--out", tmp_path / "hits.parquet",
     )  # fmt: skip
     assert code == 0
-    hits = pd.read_parquet(tmp_path / "hits.parquet").set_index(t.WELL)
-    assert hits[t.N_IMAGES].eq(2).all()
-    assert hits.loc[WELLS[16], t.FLAGS] == "too-few-cells"
-    assert not hits.loc[WELLS[16], t.USABLE]
-    assert hits[t.USABLE].sum() == 95
+    hits = pd.read_parquet(tmp_path / "hits.parquet").set_index(col.WELL)
+    assert hits[col.N_IMAGES].eq(2).all()
+    assert hits.loc[WELLS[16], col.FLAGS] == "too-few-cells"
+    assert not hits.loc[WELLS[16], col.USABLE]
+    assert hits[col.USABLE].sum() == 95
 
 
 def test_growth_rate_metrics_where_counts_at_time_zero_exist(tmp_path):
@@ -230,8 +235,8 @@ def test_growth_rate_metrics_where_counts_at_time_zero_exist(tmp_path):
     )  # fmt: skip
     assert code == 0
     hits = pd.read_parquet(tmp_path / "hits.parquet")
-    assert hits.loc[acting, t.GR].to_numpy() == pytest.approx(gr, abs=1e-3)
-    doses = pd.read_parquet(tmp_path / "dose_fits.parquet").set_index(t.COMPOUND)
+    assert hits.loc[acting, col.GR].to_numpy() == pytest.approx(gr, abs=1e-3)
+    doses = pd.read_parquet(tmp_path / "dose_fits.parquet").set_index(col.COMPOUND)
     assert doses.loc["K0", "gr_status"] == "fitted"
     assert doses.loc["K0", "gr50_um"] == pytest.approx(0.3, rel=0.02)
     assert doses.loc["K0", "gr_hill"] == pytest.approx(1.5, rel=0.05)
@@ -253,8 +258,8 @@ def test_a_plate_beyond_a_stated_limit_is_marked_everywhere(tmp_path):
     assert result["problems"][0]["reason"] == "failed-quality"
     assert not pd.read_csv(tmp_path / "plate_quality.csv")["passed"].any()
     hits = pd.read_parquet(tmp_path / "hits.parquet")
-    assert not hits[t.PLATE_PASSED].any()
-    assert hits.loc[hits[t.HIT], t.REASONS].str.contains("its plate failed: z_prime").all()
+    assert not hits[col.PLATE_PASSED].any()
+    assert hits.loc[hits[col.HIT], col.REASONS].str.contains("its plate failed: z_prime").all()
 
 
 def test_settings_come_from_a_study_file_and_options_come_first(tmp_path):
@@ -266,7 +271,7 @@ def test_settings_come_from_a_study_file_and_options_come_first(tmp_path):
         "--settings", tmp_path / "study.yaml", "--correct", "loess", "--min-ssmd", 3,
         "--out", tmp_path / "hits.parquet",
     )  # fmt: skip
-    from hcs.io.tables import read_provenance
+    from hcs.io.files.parquet import read_provenance
 
     used = read_provenance(tmp_path / "hits.parquet")["config"]
     assert used["spatial"] == {"kind": "loess", "span": 0.8, "robust_iterations": 3}
@@ -296,23 +301,27 @@ def image_scores(tmp_path):
     table = reader_table()
     rows = [
         {
-            t.MODEL: "cnn",
-            t.SPLIT: split,
-            t.PLATE: "P1",
-            t.WELL: row["Well"],
-            t.SITE: site,
-            t.PERT_TYPE: row["pert_type"],
-            t.SCORE: float(np.clip(row["Signal"] / 120, 0, 1)),
+            col.MODEL: "cnn",
+            col.SPLIT: split,
+            col.PLATE: "P1",
+            col.WELL: row["Well"],
+            col.SITE: site,
+            col.PERT_TYPE: row["pert_type"],
+            col.SCORE: float(np.clip(row["Signal"] / 120, 0, 1)),
         }
         for row in table.to_dict(orient="records")
         for split in (0, 1)
         for site in (1, 2)
     ]
     scores = pd.DataFrame(rows)
-    features = scores[list(t.IMAGE_KEY)].drop_duplicates().assign(**{t.N_CELLS: 30.0, "Focus": 5.0})
-    blurred = features[t.WELL].eq("B06") | (features[t.WELL].eq("B05") & features[t.SITE].eq(2))
+    features = (
+        scores[list(col.IMAGE_KEY)].drop_duplicates().assign(**{col.N_CELLS: 30.0, "Focus": 5.0})
+    )
+    blurred = features[col.WELL].eq("B06") | (
+        features[col.WELL].eq("B05") & features[col.SITE].eq(2)
+    )
     features.loc[blurred, "Focus"] = 0.5
-    scores.loc[(scores[t.WELL] == "B05") & (scores[t.SITE] == 2), t.SCORE] = 0.0
+    scores.loc[(scores[col.WELL] == "B05") & (scores[col.SITE] == 2), col.SCORE] = 0.0
     scores.to_parquet(tmp_path / "predictions.parquet")
     features.to_parquet(tmp_path / "features.parquet")
     return tmp_path
@@ -330,13 +339,13 @@ def test_images_beyond_a_limit_are_named_and_do_not_count(tmp_path):
         (well, site, "failed-quality", "the image does not count: Focus 0.5 < 2")
         for well, site in (("B05", 2), ("B06", 1), ("B06", 2))
     ]
-    hits = pd.read_parquet(folder / "hits.parquet").set_index(t.WELL)
-    assert hits.loc["B05", t.N_IMAGES] == 1
-    assert hits.loc["B05", t.SCORE] > 0.5
-    assert hits.loc["B05", t.USABLE]
-    assert hits.loc["B06", t.FLAGS].split("|")[0] == "failed-quality"
-    assert not hits.loc["B06", t.USABLE]
-    assert not hits.loc["B06", t.HIT]
+    hits = pd.read_parquet(folder / "hits.parquet").set_index(col.WELL)
+    assert hits.loc["B05", col.N_IMAGES] == 1
+    assert hits.loc["B05", col.SCORE] > 0.5
+    assert hits.loc["B05", col.USABLE]
+    assert hits.loc["B06", col.FLAGS].split("|")[0] == "failed-quality"
+    assert not hits.loc["B06", col.USABLE]
+    assert not hits.loc["B06", col.HIT]
 
 
 def test_limits_need_their_column(tmp_path):

@@ -13,14 +13,14 @@ import tifffile
 from small_plates import field, name_of
 from typer.testing import CliRunner
 
-from hcs.domain import tables
-from hcs.domain.config import IngestConfig
-from hcs.domain.tables import Reason
+from hcs.domain import columns as col
+from hcs.domain.columns import Reason
+from hcs.domain.config.stages import IngestConfig
 from hcs.errors import FaultsError, ImageReadError, LockedError, NotFoundError
-from hcs.io import runs
-from hcs.io.plate import PlateReader
-from hcs.io.tables import read_problems
-from hcs.io.validate import faults_of
+from hcs.io.files.parquet import read_problems
+from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.validate import faults_of
+from hcs.io.runs.locks import locked
 from hcs.stages import ingest
 from hcs_cli.app import app
 
@@ -50,7 +50,7 @@ def test_pixels_and_metadata_arrive_as_acquired(source, tmp_path, cluster):
     assert reader.pixel_size_um == pytest.approx(0.65)
     assert len(reader.images) == 24
     row = reader.images.query("Metadata_Well == 'B03' and Metadata_Site == 2").iloc[0]
-    assert (row[tables.CLONE], row[tables.DIAGNOSIS], row[tables.FIELD_PATH]) == (
+    assert (row[col.CLONE], row[col.DIAGNOSIS], row[col.FIELD_PATH]) == (
         "C06",
         "control",
         "B/3/1",
@@ -136,7 +136,7 @@ def test_a_missing_field_shifts_nobody(source, tmp_path):
     (source.images / name_of("A", 1, 1)).unlink()
     result = ingest.run(config_of(source, tmp_path))
     images = PlateReader(result.out).images
-    paths = images[images[tables.WELL] == "A01"][[tables.SITE, tables.FIELD_PATH]]
+    paths = images[images[col.WELL] == "A01"][[col.SITE, col.FIELD_PATH]]
     assert paths.to_numpy().tolist() == [[2, "A/1/1"]]
 
 
@@ -171,7 +171,7 @@ def test_one_bad_image_is_named_and_the_rest_goes_on(source, tmp_path, reason):
     assert bad.name in problem.file
     assert len(PlateReader(result.out).images) == 23
     listed = read_problems(result.out)
-    assert listed[["reason", tables.WELL]].to_numpy().tolist() == [[reason, "B02"]]
+    assert listed[["reason", col.WELL]].to_numpy().tolist() == [[reason, "B02"]]
     assert faults_of(result.out) == []
 
 
@@ -226,7 +226,7 @@ def test_all_faults_of_a_plate_in_one_run_of_the_command(source, tmp_path):
         (Reason.NOT_IN_MAP, "C04"),
     }  # fmt: skip
     listed = read_problems(out)
-    assert set(zip(listed["reason"], listed[tables.WELL], strict=True)) == named
+    assert set(zip(listed["reason"], listed[col.WELL], strict=True)) == named
     shown = done.stderr.replace("\n", " ")
     assert all(reason in shown and well in shown for reason, well in named)
     assert len(PlateReader(out).images) == 20
@@ -248,7 +248,7 @@ def test_an_incomplete_field_is_left_out_never_filled(source, tmp_path):
     assert len(left_out) == 22
     assert all("UV - DAPI" in item.message for item in left_out)
     images = PlateReader(result.out).images
-    assert images[tables.WELL].unique().tolist() == ["A01"]
+    assert images[col.WELL].unique().tolist() == ["A01"]
     assert PlateReader(result.out).channels == ("Blue - FITC", "UV - DAPI")
 
 
@@ -266,7 +266,7 @@ def test_no_source_folder(tmp_path):
 
 def test_two_runs_into_one_plate_at_a_time_are_refused(source, tmp_path):
     config = config_of(source, tmp_path)
-    with runs.locked(config.out), pytest.raises(LockedError, match="another run"):
+    with locked(config.out), pytest.raises(LockedError, match="another run"):
         ingest.run(config)
 
 
@@ -402,7 +402,7 @@ def test_wells_that_the_microscope_skipped_are_not_missed(tmp_path):
     assert [problem.well for problem in result.problems] == ["A02"]
     assert result.summary["wells that the microscope skipped"] == 1
     row = PlateReader(result.out).images.iloc[0]
-    assert (row[tables.POSITION_X_UM], row[tables.POSITION_Y_UM]) == (-12.5, 7.0)
+    assert (row[col.POSITION_X_UM], row[col.POSITION_Y_UM]) == (-12.5, 7.0)
 
 
 def test_an_image_that_is_not_all_numbers_is_named_and_the_rest_goes_on(tmp_path):
@@ -418,4 +418,4 @@ def test_an_image_that_is_not_all_numbers_is_named_and_the_rest_goes_on(tmp_path
     (problem,) = result.problems
     assert (problem.well, problem.reason) == ("A02", Reason.WRONG_TYPE)
     assert "not finite" in problem.message
-    assert PlateReader(result.out).images[tables.WELL].tolist() == ["A01", "A03"]
+    assert PlateReader(result.out).images[col.WELL].tolist() == ["A01", "A03"]

@@ -12,12 +12,12 @@ import zarr
 from small_plates import name_of
 from typer.testing import CliRunner
 
-from hcs.domain import tables
-from hcs.domain.config import FeaturesConfig, IngestConfig
+from hcs.domain import columns as col
+from hcs.domain.config.stages import FeaturesConfig, IngestConfig
 from hcs.errors import InputError
-from hcs.io import runs
-from hcs.io.plate import PlateReader
-from hcs.io.validate import faults_of
+from hcs.io.files.paths import sidecar
+from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.validate import faults_of
 from hcs.stages import features, ingest
 from hcs_cli.app import app
 
@@ -47,7 +47,7 @@ def plate04(source, tmp_path):
         group = root.require_group(well["path"])
         paths = [
             path.rsplit("/", 1)[1]
-            for path in reader.images[tables.FIELD_PATH]
+            for path in reader.images[col.FIELD_PATH]
             if path.startswith(f"{well['path']}/")
         ]
         group.attrs["well"] = {"images": [{"path": path} for path in paths], "version": "0.4"}
@@ -102,7 +102,7 @@ def test_a_plate_of_version_04_is_used_where_it_lies(source, plate04, tmp_path):
     assert result.problems == ()
     assert snapshot(plate04) == before, "the plate itself stays as it is"
     row = PlateReader(plate04).images.query("Metadata_Well == 'B03'").iloc[0]
-    assert row[tables.CLONE] == "C06"
+    assert row[col.CLONE] == "C06"
     out = str(tmp_path / "features.parquet")
     measured = features.run(FeaturesConfig(plates=(plate04,), out=out, write_labels=False))
     assert measured.n_run > 0
@@ -112,21 +112,21 @@ def test_a_plate_of_version_04_is_used_where_it_lies(source, plate04, tmp_path):
 
 def test_a_plate_of_version_05_gets_a_plate_map_without_a_copy(source, tmp_path):
     made = plate_of(source, tmp_path, platemap=None)
-    shutil.rmtree(runs.sidecar(made))
+    shutil.rmtree(sidecar(made))
     shutil.rmtree(Path(made, "tables"))
     pixels = {name: data for name, data in snapshot(made).items() if "/c/" in name}
     result = ingest.run(IngestConfig(source=made, out=made, platemap=str(source.platemap)))
     assert result.problems == ()
     after = snapshot(made)
     assert {name: after[name] for name in pixels} == pixels
-    assert PlateReader(made).images[tables.CLONE].notna().all()
+    assert PlateReader(made).images[col.CLONE].notna().all()
     assert faults_of(made) == []
 
 
 def test_a_copy_keeps_the_plate_map_of_its_source(source, tmp_path):
     made = plate_of(source, tmp_path)
     copy = ingest.run(IngestConfig(source=made, out=str(tmp_path / "copy.zarr")))
-    wells = [PlateReader(path).well_table[tables.CLONE].tolist() for path in (made, copy.out)]
+    wells = [PlateReader(path).well_table[col.CLONE].tolist() for path in (made, copy.out)]
     assert wells[0] == wells[1]
 
 

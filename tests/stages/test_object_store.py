@@ -18,14 +18,15 @@ from small_plates import field, name_of
 from typer.testing import CliRunner
 from upath import UPath
 
-from hcs.domain import tables
-from hcs.domain.config import FeaturesConfig, IngestConfig, StackConfig
+from hcs.domain import columns as col
+from hcs.domain.config.stages import FeaturesConfig, IngestConfig, StackConfig
 from hcs.errors import InputError, LockedError, MissingExtraError, NotFoundError
-from hcs.io import objects, runs
+from hcs.io.files import objects
 from hcs.io.layouts.listing import list_source
-from hcs.io.plate import PlateReader
+from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.validate import faults_of
+from hcs.io.runs.locks import locked
 from hcs.io.stack import open_stack
-from hcs.io.validate import faults_of
 from hcs.stages import features, ingest, stack
 from hcs_cli.app import app
 
@@ -99,7 +100,7 @@ def test_from_an_s3_folder_to_an_s3_plate_and_on(source, bucket, tmp_path):
     assert (result.problems, result.n_run) == ((), 3)
     reader = PlateReader(result.out)
     np.testing.assert_array_equal(reader.read_plane("A/3/0", 0), field(3))
-    assert reader.well_table[tables.CLONE].tolist() == ["C1", "C2", "C3"]
+    assert reader.well_table[col.CLONE].tolist() == ["C1", "C2", "C3"]
     assert faults_of(result.out) == []
     shown = CliRunner().invoke(app, ["info", result.out, "--json"])
     assert json.loads(shown.stdout)["fields"] == 3
@@ -245,7 +246,7 @@ def test_a_missing_package_is_named(bucket, monkeypatch):
 
 def test_two_runs_into_one_plate_at_a_time_are_refused(source, bucket):
     config = config_of(source, bucket)
-    with runs.locked(config.out), pytest.raises(LockedError, match=f"process {os.getpid()} on"):
+    with locked(config.out), pytest.raises(LockedError, match=f"process {os.getpid()} on"):
         ingest.run(config)
     assert ingest.run(config).n_run == 3
 
@@ -257,7 +258,7 @@ def test_of_many_that_want_the_lock_one_gets_it(bucket):
     def want() -> None:
         ready.wait()
         try:
-            with runs.locked(out):
+            with locked(out):
                 got.append(1)
                 release.wait(30)
         except LockedError:
@@ -278,9 +279,9 @@ def test_the_lock_of_a_killed_run_is_taken_over(bucket, monkeypatch):
     killed = {"token": "x", "process": 1, "machine": "gone", "renewed": time.time() - 121}
     lock.fs.pipe_file(lock.path, json.dumps(killed).encode())
     with (
-        runs.locked(f"{bucket}/P1.zarr"),
+        locked(f"{bucket}/P1.zarr"),
         pytest.raises(LockedError),
-        runs.locked(f"{bucket}/P1.zarr"),
+        locked(f"{bucket}/P1.zarr"),
     ):
         pass
     lock.fs.invalidate_cache()
@@ -290,7 +291,7 @@ def test_the_lock_of_a_killed_run_is_taken_over(bucket, monkeypatch):
 def test_a_lock_is_renewed_while_it_is_held(bucket, monkeypatch):
     monkeypatch.setattr(objects, "_BEAT_SECONDS", 0.05)
     lock = UPath(bucket) / "P1.zarr.hcs" / "lock"
-    with runs.locked(f"{bucket}/P1.zarr"):
+    with locked(f"{bucket}/P1.zarr"):
         first = json.loads(lock.fs.cat_file(lock.path))["renewed"]
         deadline = time.monotonic() + 10
         while json.loads(lock.fs.cat_file(lock.path))["renewed"] == first:
@@ -300,5 +301,5 @@ def test_a_lock_is_renewed_while_it_is_held(bucket, monkeypatch):
 
 def test_a_lost_answer_to_the_lock_is_no_lock_of_another(bucket, server):
     server.faults.append(Fault("PUT", "P1.zarr.hcs/lock"))
-    with runs.locked(f"{bucket}/P1.zarr"):
+    with locked(f"{bucket}/P1.zarr"):
         assert len(server.failed) == 1

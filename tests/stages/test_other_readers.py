@@ -13,10 +13,11 @@ import pytest
 import tifffile
 from small_plates import name_of
 
-from hcs.domain import ngff, tables
-from hcs.domain.config import IngestConfig
+from hcs.domain import columns as col
+from hcs.domain import ngff
+from hcs.domain.config.stages import IngestConfig
 from hcs.domain.wells import PlateFormat, Well
-from hcs.io import plate
+from hcs.io.plates import plate
 from hcs.stages import ingest
 
 SHAPE = (300, 280)
@@ -69,7 +70,7 @@ def made(request, tmp_path_factory):
     )  # fmt: skip
     result = ingest.run(config)
     assert result.problems == ()
-    for path in plate.PlateReader(result.out).images[tables.FIELD_PATH]:
+    for path in plate.PlateReader(result.out).images[col.FIELD_PATH]:
         labels = np.zeros(SHAPE, np.uint32)
         labels[:40, :40] = 7
         written = [
@@ -101,7 +102,7 @@ def test_ngio_opens_plate_images_labels_and_tables(made):
     wells = opened.get_table("wells").dataframe
     images = opened.get_table("images").dataframe
     assert isinstance(wells, pd.DataFrame)
-    assert sorted(wells[tables.WELL]) == sorted(well.name for well in corners(plate_format))
+    assert sorted(wells[col.WELL]) == sorted(well.name for well in corners(plate_format))
     assert len(images) == 10
     last = corners(plate_format)[-1]
     container = opened.get_image(last.path.split("/")[0], last.column + 1, "1")

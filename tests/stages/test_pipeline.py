@@ -14,18 +14,19 @@ import pytest
 import yaml
 from skimage.io import imread
 
-from hcs.domain import tables
-from hcs.domain.config import ExplainConfig, ExportConfig, ReportConfig, SimulateConfig
+from hcs.domain import columns as col
+from hcs.domain.columns import Role
+from hcs.domain.config.stages import ExplainConfig, ExportConfig, ReportConfig, SimulateConfig
 from hcs.domain.evaluation import Evaluation
 from hcs.domain.probing import Probes
 from hcs.domain.splits import Splits
-from hcs.domain.tables import Role
 from hcs.errors import WeightsError
 from hcs.io.bank import open_bank
 from hcs.io.stack import open_stack
 from hcs.report import write_report
 from hcs.simulate import run as simulation
-from hcs.stages import explain, export, study
+from hcs.stages import explain, export
+from hcs.stages.study import run as study
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +81,8 @@ def test_no_clone_stands_on_two_sides(out):
     splits = Splits.read_json((out / "splits.json").read_text())
     for model in ("models", "forest"):
         rows = pd.read_parquet(out / model / "predictions.parquet")
-        for number, part in rows.groupby(tables.SPLIT):
-            roles = part.groupby(tables.CLONE)[tables.ROLE].unique()
+        for number, part in rows.groupby(col.SPLIT):
+            roles = part.groupby(col.CLONE)[col.ROLE].unique()
             assert all(len(found) == 1 for found in roles)
             expected = splits.role_of(int(number))
             assert {name: found[0] for name, found in roles.items()} == expected
@@ -95,8 +96,8 @@ def test_both_models_are_judged_on_the_same_splits(out):
 
 
 def test_view_0_of_the_bank_is_the_image_itself(out):
-    from hcs.domain.config import Backbone
-    from hcs.learn.backbone import load_embedder
+    from hcs.domain.config.stages import Backbone
+    from hcs.learn.network.backbone import load_embedder
 
     images = open_stack(out / "stack.zarr").read(0, 5)
     features = load_embedder(Backbone(weights="random"), 64, 8).features(images)
@@ -114,19 +115,19 @@ def test_the_score_is_doubted_on_the_workers_too(out, finished):
 
 def test_new_plates_are_scored_by_every_head(out):
     rows = pd.read_parquet(out / "predictions.parquet")
-    screen = rows[rows[tables.PLATE] == "S01"]
-    assert set(screen[tables.SPLIT]) == {0, 1, 2, 3}
-    assert screen[tables.SCORE].between(0, 1).all()
-    assert set(rows[tables.ROLE]) <= {role.value for role in Role}
+    screen = rows[rows[col.PLATE] == "S01"]
+    assert set(screen[col.SPLIT]) == {0, 1, 2, 3}
+    assert screen[col.SCORE].between(0, 1).all()
+    assert set(rows[col.ROLE]) <= {role.value for role in Role}
 
 
 def test_hits_have_a_row_for_every_screened_well(out):
     rows = pd.read_parquet(out / "predictions.parquet")
     hits = pd.read_parquet(out / "hits.parquet")
-    assert len(hits) == rows[tables.WELL].nunique()
+    assert len(hits) == rows[col.WELL].nunique()
     assert {"score", "robust_z", "rescue", "hit", "reasons"} <= set(hits.columns)
     quality = pd.read_parquet(out / "plate_quality.parquet")
-    assert quality[tables.PLATE].tolist() == ["S01"]
+    assert quality[col.PLATE].tolist() == ["S01"]
     assert "z_prime" in quality
 
 
@@ -154,7 +155,7 @@ def test_the_report_is_one_page(out):
 
 def test_a_head_explains_itself(out, settings):
     plate = out / "plates" / "P01.zarr"
-    wells = pd.read_parquet(plate / "tables/images/table.parquet")[tables.WELL]
+    wells = pd.read_parquet(plate / "tables/images/table.parquet")[col.WELL]
     folder = out / "explain"
     result = explain.run(
         ExplainConfig(
@@ -178,13 +179,13 @@ def test_an_exported_head_predicts_as_the_engine_does(out):
     rows = pd.read_parquet(out / "models/predictions.parquet").query("split == 2")
     splits = Splits.read_json((out / "splits.json").read_text())
     positive = splits.classes.index(splits.positive)
-    frame = images.frame[list(tables.IMAGE_KEY)].assign(exported=scores[:, positive])
-    joined = frame.merge(rows, on=list(tables.IMAGE_KEY))
-    np.testing.assert_allclose(joined["exported"], joined[tables.SCORE], atol=2e-3)
+    frame = images.frame[list(col.IMAGE_KEY)].assign(exported=scores[:, positive])
+    joined = frame.merge(rows, on=list(col.IMAGE_KEY))
+    np.testing.assert_allclose(joined["exported"], joined[col.SCORE], atol=2e-3)
 
 
 def test_other_weights_than_those_of_training_are_refused(out):
-    from hcs.domain.config import PredictConfig
+    from hcs.domain.config.stages import PredictConfig
     from hcs.stages import predict
 
     manifest = json.loads((out / "models/manifest.json").read_text())

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hcs.domain import tables as t
-from hcs.domain.config import (
+from hcs.domain import columns as col
+from hcs.domain.config.stages import (
     Backbone,
     Head,
     HitsConfig,
@@ -21,15 +21,15 @@ from hcs.domain.config import (
 from hcs.domain.splits import Group
 from hcs.errors import InputError
 from hcs.io import heads as io_heads
-from hcs.io import runs
-from hcs.io import tables as io_tables
-from hcs.learn.headweights import HeadWeights, initial_weights
-from hcs.learn.splits import make_splits
-from hcs.learn.weights import resolve_weights
+from hcs.io.files import parquet
+from hcs.io.files.atomic import write_bytes, write_json
+from hcs.learn.heads.weights import HeadWeights, initial_weights
+from hcs.learn.network.weights import resolve_weights
+from hcs.learn.splits.drawing import make_splits
 from hcs.stages import hits, ingest, predict
 
 N_HEADS = 4
-KEY = [t.SPLIT, *t.IMAGE_KEY]
+KEY = [col.SPLIT, *col.IMAGE_KEY]
 
 
 def write_models(folder: Path) -> Path:
@@ -40,7 +40,7 @@ def write_models(folder: Path) -> Path:
         for i in range(4)
     ]
     splits = make_splits(
-        groups, group_by=t.CLONE, label=t.DIAGNOSIS, positive="ALS", n_splits=N_HEADS,
+        groups, group_by=col.CLONE, label=col.DIAGNOSIS, positive="ALS", n_splits=N_HEADS,
         train=2, validation=1, test=1, seed=0,
     )  # fmt: skip
     stacked = HeadWeights.concatenate(
@@ -48,7 +48,7 @@ def write_models(folder: Path) -> Path:
     )
     arrays = {name: getattr(stacked, name) for name in ("w1", "b1", "w2", "b2")}
     io_heads.write_heads(folder, arrays)
-    runs.write_bytes(folder / io_heads.SPLITS, splits.to_json().encode())
+    write_bytes(folder / io_heads.SPLITS, splits.to_json().encode())
     base = Backbone(weights="random")
     manifest = {
         "images": {"channel": None, "image_px": 32, "median_level": 63.0},
@@ -57,7 +57,7 @@ def write_models(folder: Path) -> Path:
         "weights_fingerprint": resolve_weights(base).fingerprint,
         "provenance": {"inputs": {}},
     }
-    runs.write_json(folder / io_heads.MANIFEST, manifest)
+    write_json(folder / io_heads.MANIFEST, manifest)
     return folder
 
 
@@ -91,10 +91,10 @@ def test_one_unreadable_image_leaves_the_others_their_scores(plate, tmp_path):
     assert len(found) == 23 * N_HEADS
     joined = found.merge(expected, on=KEY, suffixes=("", "_whole"), validate="1:1")
     assert len(joined) == len(found)
-    np.testing.assert_allclose(joined[t.SCORE], joined[f"{t.SCORE}_whole"], rtol=0, atol=0)
-    assert (joined[t.CLONE] == joined[f"{t.CLONE}_whole"]).all()
-    assert found[t.SCORE].nunique() > 23
-    assert set(found[t.ROLE]) == {"new"}
+    np.testing.assert_allclose(joined[col.SCORE], joined[f"{col.SCORE}_whole"], rtol=0, atol=0)
+    assert (joined[col.CLONE] == joined[f"{col.CLONE}_whole"]).all()
+    assert found[col.SCORE].nunique() > 23
+    assert set(found[col.ROLE]) == {"new"}
 
 
 # ── joining and reading a few plates at a time ──────────────────────────────────────────────────
@@ -103,8 +103,9 @@ def test_one_unreadable_image_leaves_the_others_their_scores(plate, tmp_path):
 def part(plate, wells, **columns):
     return pd.DataFrame(
         {
-            t.MODEL: "cnn", t.SPLIT: np.int32(0), t.ROLE: "new", t.PLATE: plate, t.WELL: wells,
-            t.SITE: 1, t.SCORE: np.float32(0.5), **columns,
+            col.MODEL: "cnn", col.SPLIT: np.int32(0), col.ROLE: "new", col.PLATE: plate,
+            col.WELL: wells,
+            col.SITE: 1, col.SCORE: np.float32(0.5), **columns,
         }
     )  # fmt: skip
 
@@ -118,15 +119,15 @@ def test_parts_join_though_columns_are_absent_or_empty_in_some(tmp_path):
     files = []
     for number, frame in enumerate(frames):
         files.append(tmp_path / f"{number}.parquet")
-        io_tables.write_table(files[-1], frame)
+        parquet.write_table(files[-1], frame)
     out = tmp_path / "all.parquet"
-    assert io_tables.join_tables(files, out, {"stage": "predict"}) == 3
-    joined = io_tables.read_table(out)
-    assert joined[t.COMPOUND].tolist() == [None, "x", "y"]
+    assert parquet.join_tables(files, out, {"stage": "predict"}) == 3
+    joined = parquet.read_table(out)
+    assert joined[col.COMPOUND].tolist() == [None, "x", "y"]
     assert joined["Metadata_passage"].isna().tolist() == [True, False, False]
-    assert joined[t.SCORE].dtype == np.float32
-    assert io_tables.read_provenance(out) == {"stage": "predict"}
-    assert [len(group) for group in io_tables.row_groups(out)] == [1, 2]
+    assert joined[col.SCORE].dtype == np.float32
+    assert parquet.read_provenance(out) == {"stage": "predict"}
+    assert [len(group) for group in parquet.row_groups(out)] == [1, 2]
 
 
 def scores(tmp_path, parts):
@@ -134,9 +135,9 @@ def scores(tmp_path, parts):
     files = []
     for number, frame in enumerate(parts):
         files.append(tmp_path / f"part{number}.parquet")
-        io_tables.write_table(files[-1], frame)
+        parquet.write_table(files[-1], frame)
     path = tmp_path / "predictions.parquet"
-    io_tables.join_tables(files, path, {})
+    parquet.join_tables(files, path, {})
     config = HitsConfig(source=ScoresOfImages(path=str(path)), out=str(tmp_path / "hits.parquet"))
     hits.run(config)
     return pd.read_parquet(tmp_path / "hits.parquet")
@@ -146,8 +147,8 @@ def test_a_plate_over_several_pieces_is_one_plate(tmp_path):
     first = pd.concat([part("P1", ["A01"], Metadata_Site=1), part("P2", ["A01"], Metadata_Site=1)])
     second = pd.concat([part("P2", ["A01"], Metadata_Site=2), part("P3", ["A01"])])
     third = part("P3", ["A02"])
-    found = scores(tmp_path, [first, second, third]).set_index([t.PLATE, t.WELL])
-    assert found[t.N_IMAGES].to_dict() == {
+    found = scores(tmp_path, [first, second, third]).set_index([col.PLATE, col.WELL])
+    assert found[col.N_IMAGES].to_dict() == {
         ("P1", "A01"): 1, ("P2", "A01"): 2, ("P3", "A01"): 1, ("P3", "A02"): 1,
     }  # fmt: skip
 

@@ -7,12 +7,14 @@ import pandas as pd
 import pytest
 from planted_cohorts import centroid_heads, planted
 
-from hcs.domain.config import Head, ProbeConfig
+from hcs.domain.config.stages import Head, ProbeConfig
 from hcs.domain.probing import Outcome, Probes
 from hcs.errors import InputError
-from hcs.io import bank, imageset, runs
-from hcs.io import tables as io_tables
-from hcs.learn import batch_holdout, learning_curve, permutation
+from hcs.io import bank, imageset
+from hcs.io.files import parquet
+from hcs.io.files.paths import as_path, sidecar
+from hcs.io.runs.ledger import Ledger
+from hcs.learn.probes import batch_holdout, learning_curve, permutation
 from hcs.stages import probe
 
 SMALL = {
@@ -35,7 +37,7 @@ def write_bank(folder, made):
     vectors = np.concatenate([vectors, vectors * 0 + 1], axis=1)
     layout = bank.layout(len(frame), 2, vectors.shape[2], 32)
     out = folder / "bank.zarr"
-    imageset.prepare(out, layout, frame, {}, runs.Ledger.of(out))
+    imageset.prepare(out, layout, frame, {}, Ledger.of(out))
     imageset.write_block(out, bank.FEATURES, 0, vectors)
     return str(out)
 
@@ -48,7 +50,7 @@ def write_predictions(folder, made):
         score = np.where(made.cohort.group == 3, 0.5, np.where(control, 0.9, 0.1))
         part = made.frame.assign(model="cnn", split=split.index, role=roles, score=score)
         rows.append(part)
-    io_tables.write_table(folder / "models" / "predictions.parquet", pd.concat(rows))
+    parquet.write_table(folder / "models" / "predictions.parquet", pd.concat(rows))
     return str(folder / "models")
 
 
@@ -62,7 +64,7 @@ def study(tmp_path_factory):
         Image_Intensity_Mean=rng.normal(size=len(made.frame)),
         Metadata_Age=made.cohort.group * 1.0,
     )
-    io_tables.write_table(folder / "features.parquet", features)
+    parquet.write_table(folder / "features.parquet", features)
     config = ProbeConfig(
         bank=write_bank(folder, made),
         splits=str(folder / "splits.json"),
@@ -75,7 +77,7 @@ def study(tmp_path_factory):
 
 
 def read(config):
-    return Probes.read_json(runs.as_path(config.out).read_bytes())
+    return Probes.read_json(as_path(config.out).read_bytes())
 
 
 def test_what_was_planted_is_found(study):
@@ -122,7 +124,7 @@ def test_a_second_run_does_nothing_and_a_larger_one_only_the_rest(study):
 def test_lost_units_are_done_again_with_the_same_result(study):
     config, _ = study
     before = read(config).model_dump(exclude={"provenance"})
-    records = sorted((runs.sidecar(config.out) / "units").glob("shuffles-*.json"))
+    records = sorted((sidecar(config.out) / "units").glob("shuffles-*.json"))
     records[1].unlink()
     assert probe.run(config).n_run == 1
     after = read(config).model_dump(exclude={"provenance"})

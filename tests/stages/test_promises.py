@@ -16,7 +16,7 @@ import tifffile
 from small_plates import field, name_of
 
 from hcs.errors import SplitError
-from hcs.io.plate import PlateReader
+from hcs.io.plates.plate import PlateReader
 from hcs.stages.splits import read_splits
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,15 +5,21 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from hcs.domain import tables
-from hcs.domain.config import FeaturesConfig, IngestConfig, RegexLayout, SplitsConfig, StackConfig
-from hcs.domain.tables import Reason
+from hcs.domain import columns as col
+from hcs.domain.columns import Reason
+from hcs.domain.config.stages import (
+    FeaturesConfig,
+    IngestConfig,
+    RegexLayout,
+    SplitsConfig,
+    StackConfig,
+)
 from hcs.errors import InputError
-from hcs.io.plate import PlateReader
+from hcs.io.files.parquet import read_problems
+from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.validate import faults_of
 from hcs.io.stack import open_stack
-from hcs.io.tables import read_problems
-from hcs.io.validate import faults_of
-from hcs.learn.probes import plate_position_association
+from hcs.learn.probes.positions import plate_position_association
 from hcs.stages import features, ingest, splits, stack
 
 
@@ -34,12 +40,12 @@ def test_spaom2020_from_tiffs_to_splits(test_data, tmp_path, cluster):
     assert faults_of(out) == []
     reader = PlateReader(out)
     assert (len(reader.images), reader.plate_format.n_wells) == (96, 96)
-    assert reader.images[tables.COMPOUND].value_counts().to_dict() == dict.fromkeys(
+    assert reader.images[col.COMPOUND].value_counts().to_dict() == dict.fromkeys(
         ["control", "matrigel5", "pre2i", "pre2i_cleaned"], 24
     )
     found = {
         item.variable: item.verdict
-        for item in plate_position_association(reader.images, tables.COMPOUND)
+        for item in plate_position_association(reader.images, col.COMPOUND)
     }
     assert (found["column"], found["row"]) == ("confounded", "unrelated")
     stacked = stack.run(
@@ -49,8 +55,8 @@ def test_spaom2020_from_tiffs_to_splits(test_data, tmp_path, cluster):
     assert open_stack(stacked.out).n_images == 96
     drawn = splits.run(
         SplitsConfig(
-            plates=(out,), out=str(tmp_path / "splits.json"), group_by=tables.WELL,
-            label=tables.COMPOUND, n_splits=6, train=16, validation=4, test=4,
+            plates=(out,), out=str(tmp_path / "splits.json"), group_by=col.WELL,
+            label=col.COMPOUND, n_splits=6, train=16, validation=4, test=4,
         )
     )  # fmt: skip
     assert drawn.summary["splits"] == 6
@@ -70,7 +76,7 @@ def test_real_neurons_with_a_median_of_zero(test_data, tmp_path):
         FeaturesConfig(plates=(out,), out=str(tmp_path / "f.parquet"), channel="tuj1")
     )
     measured = pd.read_parquet(table.out)
-    assert measured[tables.N_CELLS].iloc[0] > 100
+    assert measured[col.N_CELLS].iloc[0] > 100
     assert measured["Image_Neurite_TotalLength_px"].iloc[0] > 10_000
     config = StackConfig(plates=(out,), out=str(tmp_path / "s.zarr"), channel="tuj1")
     with pytest.raises(InputError, match="the median is 0"):

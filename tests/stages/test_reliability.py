@@ -20,12 +20,13 @@ from small_plates import field, name_of
 from typer.testing import CliRunner
 
 from hcs.compute.client import open_client
-from hcs.domain import tables
-from hcs.domain.config import IngestConfig, LocalCluster
-from hcs.domain.tables import Reason
-from hcs.io import plate, runs
-from hcs.io.plate import PlateReader
-from hcs.io.validate import faults_of
+from hcs.domain import columns as col
+from hcs.domain.columns import Reason
+from hcs.domain.config.stages import IngestConfig, LocalCluster
+from hcs.io.files.paths import sidecar
+from hcs.io.plates import plate
+from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.validate import faults_of
 from hcs.stages import ingest
 from hcs_cli.app import app
 
@@ -67,7 +68,7 @@ def config_of(source: Path, out: Path, **more) -> IngestConfig:
 def test_killed_workers_change_nothing(large, tmp_path):
     whole, shaken = tmp_path / "whole.zarr", tmp_path / "shaken.zarr"
     ingest.run(config_of(large, whole))
-    units = runs.sidecar(shaken) / "units"
+    units = sidecar(shaken) / "units"
     with open_client(LocalCluster(n_workers=2)) as client:
         assert client is not None
         results = []
@@ -129,7 +130,7 @@ def test_a_lock_dies_with_its_process(source, tmp_path):
     out = tmp_path / "P1.zarr"
     hold = (
         "import sys, time; from hcs.io import runs\n"
-        "with runs.locked(sys.argv[1]): print('held', flush=True); time.sleep(60)"
+        "with locked(sys.argv[1]): print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen(
         [sys.executable, "-c", hold, str(out)], stdout=subprocess.PIPE, text=True
@@ -242,7 +243,7 @@ def test_hostile_images_are_named_and_take_no_memory(source, tmp_path):
         for column, site in ((2, 1), (3, 2)):
             tifffile.imwrite(source.images / name_of("B", column, site), field(7))
     hostile = tmp_path / "hostile.zarr"
-    listed = set(PlateReader(str(hostile)).images[tables.FIELD_PATH])
+    listed = set(PlateReader(str(hostile)).images[col.FIELD_PATH])
     assert len(listed) == 22
     assert not listed & {"B/2/0", "B/3/1"}
     assert peaks[0] < 1.2 * peaks[1]

@@ -8,13 +8,13 @@ import tifffile
 import xarray as xr
 from small_plates import field, name_of
 
-from hcs.domain import tables
-from hcs.domain.config import IngestConfig, StackConfig
-from hcs.domain.tables import Reason
+from hcs.domain import columns as col
+from hcs.domain.columns import Reason
+from hcs.domain.config.stages import IngestConfig, StackConfig
 from hcs.errors import InputError, UnknownNameError
 from hcs.io import imageset
+from hcs.io.files.parquet import read_problems
 from hcs.io.stack import open_stack
-from hcs.io.tables import read_problems
 from hcs.stages import ingest, stack
 
 
@@ -48,7 +48,7 @@ def test_coordinates_say_which_image_it_is(plate, tmp_path, source):
     result = stack.run(config_of(plate, tmp_path, image_px=64))
     opened = open_stack(result.out)
     row = opened.frame.query("Metadata_Well == 'B03' and Metadata_Site == 2")
-    assert row[[tables.CLONE, tables.DONOR, tables.DIAGNOSIS]].to_numpy().tolist() == [
+    assert row[[col.CLONE, col.DONOR, col.DIAGNOSIS]].to_numpy().tolist() == [
         ["C06", "D06", "control"]
     ]
     original = tifffile.imread(source.images / name_of("B", 3, 2)).astype(float)

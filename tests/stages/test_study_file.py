@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from hcs.errors import FaultsError, InputError, NotFoundError
-from hcs.stages.study import read_study
+from hcs.stages.study.run import read_study
 
 GOOD = {"name": "s", "plates": [{"name": "P1", "source": "tiffs/P1", "platemap": "wells.csv"}]}
 

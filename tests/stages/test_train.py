@@ -10,13 +10,15 @@ import pytest
 from planted_cohorts import planted
 
 from hcs.compute import budget
-from hcs.domain import tables as t
-from hcs.domain.config import FixedOptimizer, Head, TrainConfig, TunedOptimizer
+from hcs.domain import columns as col
+from hcs.domain.config.stages import FixedOptimizer, Head, TrainConfig, TunedOptimizer
 from hcs.domain.splits import Splits
 from hcs.errors import MemoryBudgetError
-from hcs.io import bank, imageset, runs
+from hcs.io import bank, imageset
 from hcs.io import heads as io_heads
-from hcs.learn.headweights import HeadWeights, predict_heads
+from hcs.io.files.paths import as_path
+from hcs.io.runs.ledger import Ledger
+from hcs.learn.heads.weights import HeadWeights, predict_heads
 from hcs.stages import train
 
 # Keras copies TensorFlow variables in a way that NumPy 2 deprecates.
@@ -40,7 +42,7 @@ def written(folder, made, vectors, splits):
     out = folder / "bank.zarr"
     layout = bank.layout(*vectors.shape, len(frame))
     treated = {"stack": {}, "weights": "planted", "weights_fingerprint": "0"}
-    imageset.prepare(out, layout, frame, treated, runs.Ledger.of(out))
+    imageset.prepare(out, layout, frame, treated, Ledger.of(out))
     imageset.write_block(out, bank.FEATURES, 0, vectors)
     imageset.write_provenance(out, {"config": {"backbone": {}}})
     optimizer = TunedOptimizer(
@@ -63,14 +65,16 @@ def config(made, tmp_path_factory):
 
 
 def test_every_split_keeps_its_best_trial(config):
-    trials = pd.read_parquet(runs.as_path(config.out) / io_heads.TRIALS)
-    assert trials.groupby(t.SPLIT).size().tolist() == [TRIALS] * 6
+    trials = pd.read_parquet(as_path(config.out) / io_heads.TRIALS)
+    assert trials.groupby(col.SPLIT).size().tolist() == [TRIALS] * 6
     assert set(trials["hidden_units"]) == {4, 16}
     assert trials["dropout"].between(0, 0.5).all()
     assert trials["l2"].between(1e-6, 1e-1).all()
     order = trials.sort_values(["validation_accuracy", "trial"], ascending=[False, True])
-    best = order.groupby(t.SPLIT).first()
-    chosen = pd.DataFrame(io_heads.read_manifest(config.out)["hyperparameters"]).set_index(t.SPLIT)
+    best = order.groupby(col.SPLIT).first()
+    chosen = pd.DataFrame(io_heads.read_manifest(config.out)["hyperparameters"]).set_index(
+        col.SPLIT
+    )
     pd.testing.assert_frame_equal(chosen[best.columns.tolist()], best, check_dtype=False)
     assert (chosen["epoch"] == 2).all()
 
@@ -84,10 +88,10 @@ def test_heads_of_several_widths_predict_what_stands_in_the_table(config, made):
     features = made.cohort.features.astype(np.float16)
     positive = made.splits.classes.index(made.splits.positive)
     expected = predict_heads(features, weights)[..., positive]
-    rows = pd.read_parquet(runs.as_path(config.out) / io_heads.PREDICTIONS)
-    for split, part in rows.groupby(t.SPLIT):
-        joined = part.set_index(list(t.IMAGE_KEY))[t.SCORE]
-        found = joined.loc[pd.MultiIndex.from_frame(made.frame[list(t.IMAGE_KEY)])]
+    rows = pd.read_parquet(as_path(config.out) / io_heads.PREDICTIONS)
+    for split, part in rows.groupby(col.SPLIT):
+        joined = part.set_index(list(col.IMAGE_KEY))[col.SCORE]
+        found = joined.loc[pd.MultiIndex.from_frame(made.frame[list(col.IMAGE_KEY)])]
         np.testing.assert_allclose(found, expected[split], atol=1e-6)
 
 
@@ -129,9 +133,7 @@ def test_features_beyond_the_memory_are_read_from_disk(made, tmp_path, little_me
     mine, theirs = io_heads.read_heads(config.out), io_heads.read_heads(roomy.out)
     for array in theirs:
         np.testing.assert_allclose(mine[array], theirs[array], atol=1e-6)
-    rows = [
-        pd.read_parquet(runs.as_path(each.out) / io_heads.PREDICTIONS) for each in (config, roomy)
-    ]
+    rows = [pd.read_parquet(as_path(each.out) / io_heads.PREDICTIONS) for each in (config, roomy)]
     pd.testing.assert_frame_equal(*rows, atol=1e-6)
 
 
@@ -155,16 +157,16 @@ def test_not_even_a_view_fits(made, tmp_path, monkeypatch):
 def test_tuning_never_reads_test_clones(made, tmp_path):
     first = made.splits.model_dump(mode="json", exclude={"proof"})
     only = Splits.read_json(json.dumps(first | {"splits": first["splits"][:1]}))
-    roles = made.frame[t.CLONE].map(only.role_of(0)).to_numpy()
+    roles = made.frame[col.CLONE].map(only.role_of(0)).to_numpy()
     poisoned = made.cohort.features.copy()
-    poisoned[roles == t.Role.TEST.value] = np.nan
+    poisoned[roles == col.Role.TEST.value] = np.nan
     assert np.isnan(poisoned).any()
     found = []
     for name, vectors in (("clean", made.cohort.features), ("poisoned", poisoned)):
         (tmp_path / name).mkdir()
         config = written(tmp_path / name, made, vectors, only)
         train.run(config)
-        trials = pd.read_parquet(runs.as_path(config.out) / io_heads.TRIALS)
+        trials = pd.read_parquet(as_path(config.out) / io_heads.TRIALS)
         found.append((trials, io_heads.read_heads(config.out)))
     (trials, heads), (their_trials, their_heads) = found
     pd.testing.assert_frame_equal(trials, their_trials)

@@ -12,17 +12,17 @@ import importlib
 import pkgutil
 import re
 
-from hcs.domain.config import AutoLayout, Layout, OmeZarrLayout, RegexLayout
+from hcs.domain.config.stages import AutoLayout, Layout, OmeZarrLayout, RegexLayout
 from hcs.domain.plate import SourcePlate
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import InputError, UnknownNameError
+from hcs.io.files.paths import AnyPath
+from hcs.io.images.sources import OME_ZARR
 from hcs.io.layouts.base import Listing, Sidecar, VendorLayout
 from hcs.io.layouts.listing import list_source
 from hcs.io.layouts.omezarr import is_plate, scan_plate
 from hcs.io.layouts.regex import NamedGroups
 from hcs.io.layouts.scanning import ScanResult, Stated, build, nothing_recognized
-from hcs.io.runs import AnyPath
-from hcs.io.sources import OME_ZARR
 
 __all__ = ["ScanResult", "describe", "is_plate", "scan", "vendors"]
 

@@ -12,9 +12,9 @@ from typing import Any, Final, Protocol
 
 from upath import UPath
 
-from hcs.domain import tables
+from hcs.domain import columns as col
+from hcs.domain.columns import Reason
 from hcs.domain.plate import Channel, FieldPosition, FlatField
-from hcs.domain.tables import Reason
 from hcs.domain.wells import PlateFormat, Well, row_index
 from hcs.errors import InputError
 
@@ -300,9 +300,9 @@ def problem(
     kept: bool = False,
 ) -> dict[str, Any]:
     """One row of the problems table; the plate is filled in when it is known."""
-    row: dict[str, Any] = dict.fromkeys(tables.PROBLEM_COLUMNS)
+    row: dict[str, Any] = dict.fromkeys(col.PROBLEM_COLUMNS)
     row |= {"stage": "ingest", "file": file, "reason": str(reason), "message": message}
     row["kept"] = kept
     if fields is not None:
-        row |= {tables.WELL: fields.well.name, tables.SITE: fields.site}
+        row |= {col.WELL: fields.well.name, col.SITE: fields.site}
     return row

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
+from hcs.domain.columns import Reason
 from hcs.domain.plate import Channel, FieldPosition
-from hcs.domain.tables import Reason
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import InputError
 from hcs.io.layouts.base import (

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from hcs.domain.columns import Reason
 from hcs.domain.plate import Channel
-from hcs.domain.tables import Reason
 from hcs.io.layouts.base import (
     Listing,
     NameFields,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import IO, Any, Final
 from xml.etree import ElementTree as ET
 
+from hcs.domain.columns import Reason
 from hcs.domain.plate import Channel
-from hcs.domain.tables import Reason
 from hcs.domain.wells import Well
 from hcs.errors import InputError
 from hcs.io.layouts.base import (

@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from upath import UPath
 
 from hcs.errors import InputError, NotFoundError
-from hcs.io import objects
+from hcs.io.files import objects
+from hcs.io.files.paths import AnyPath, is_local
 from hcs.io.layouts.base import IMAGE_SUFFIXES, Listing
-from hcs.io.runs import AnyPath, is_local
 
 
 def list_source(source: AnyPath) -> Listing:

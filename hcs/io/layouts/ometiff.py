@@ -8,11 +8,12 @@ from itertools import islice, product
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
+from hcs.domain.columns import Reason
 from hcs.domain.plate import Channel, FieldPosition
-from hcs.domain.tables import Reason
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import ImageReadError
-from hcs.io import tiff
+from hcs.io.images import tiff
+from hcs.io.images.tiff_header import length_um, position_um
 from hcs.io.layouts.base import (
     Listing,
     NameFields,
@@ -23,7 +24,6 @@ from hcs.io.layouts.base import (
     problem,
     stage_position,
 )
-from hcs.io.tiff_header import length_um, position_um
 
 _OME_TIFF: Final = (".ome.tif", ".ome.tiff", ".ome.tf2", ".ome.btf")
 _COMPANION: Final = ".companion.ome"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from hcs.domain import tables
+from hcs.domain import columns as col
+from hcs.domain.columns import Reason
 from hcs.domain.plate import Channel, Plane, SourcePlate
-from hcs.domain.tables import Reason
 from hcs.domain.wells import Well
 from hcs.errors import HcsError, InputError
+from hcs.io.files.paths import AnyPath, as_path
+from hcs.io.images.sources import OME_ZARR
 from hcs.io.layouts.base import NameFields, problem
 from hcs.io.layouts.scanning import ScanResult, Stated
-from hcs.io.plate import PlateReader
-from hcs.io.runs import AnyPath, as_path
-from hcs.io.sources import OME_ZARR
+from hcs.io.plates.plate import PlateReader
 
 _MARKS: Final = ("zarr.json", ".zgroup")
 
@@ -53,7 +53,7 @@ def scan_plate(source: AnyPath, stated: Stated, why: str) -> ScanResult:
     planes: list[Plane] = []
     problems: list[dict[str, Any]] = []
     for well_name, site, path in zip(
-        images[tables.WELL], images[tables.SITE], images[tables.FIELD_PATH], strict=True
+        images[col.WELL], images[col.SITE], images[col.FIELD_PATH], strict=True
     ):
         well = Well.parse(well_name)
         try:
@@ -61,7 +61,7 @@ def scan_plate(source: AnyPath, stated: Stated, why: str) -> ScanResult:
         except InputError as error:
             fields = NameFields(well, int(site))
             row = problem(Reason.UNREADABLE, path, str(error), fields=fields)
-            problems.append(row | {tables.PLATE: name})
+            problems.append(row | {col.PLATE: name})
             continue
         sizes = dict(zip(reader.axes, array.shape, strict=True))
         planes += [

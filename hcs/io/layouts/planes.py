@@ -11,12 +11,12 @@ from typing import Any, Final, Literal
 
 from upath import UPath
 
+from hcs.domain.columns import Reason
 from hcs.domain.plate import Channel, Plane
-from hcs.domain.tables import Reason
 from hcs.errors import ImageReadError
-from hcs.io import tiff
+from hcs.io.images import tiff
+from hcs.io.images.tiff_header import PagePosition, PlaneInfo
 from hcs.io.layouts.base import NameFields, Sidecar, problem
-from hcs.io.tiff_header import PagePosition, PlaneInfo
 
 PageAxis = Literal["channel", "z", "t"]
 Source = tuple[str, int]

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from hcs.domain import tables
+from hcs.domain import columns as col
+from hcs.domain.columns import Reason
 from hcs.domain.plate import SourcePlate
-from hcs.domain.tables import Reason
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import Fault, FaultsError, ImageReadError, InputError
-from hcs.io import tiff
+from hcs.io.images import tiff
 from hcs.io.layouts.base import Listing, NameFields, Sidecar, VendorLayout, problem
 from hcs.io.layouts.planes import PageAxis, Source, assemble, without_projections
 
@@ -32,7 +32,7 @@ class ScanResult:
     plate
         The plate; no pixel was read.
     problems
-        Rows with the columns of :data:`hcs.domain.tables.PROBLEM_COLUMNS`.
+        Rows with the columns of :data:`hcs.domain.columns.PROBLEM_COLUMNS`.
     why
         For the user: which layout and why, the plate format, the pixel size and whence.
     """
@@ -115,7 +115,7 @@ def build(
     channels, planes = assemble(named, sidecar, root, stated.page_axis, draft.problems)
     pixel_size_um = _pixel_size_um(draft, stated.pixel_size_um, sidecar, listing)
     for row in draft.problems:
-        row[tables.PLATE] = name
+        row[col.PLATE] = name
     plate = SourcePlate(
         name=name,
         layout=layout.kind,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hcs.domain.config import AutoLayout
+from hcs.domain.config.stages import AutoLayout
 from hcs.domain.wells import PlateFormat, Well, row_name
 from hcs.io import layouts
 

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from upath import UPath
 
-from hcs.domain import config, tables
-from hcs.domain.config import AutoLayout, InCellLayout, RegexLayout
+from hcs.domain import columns as col
+from hcs.domain.config import stages as config
+from hcs.domain.config.stages import AutoLayout, InCellLayout, RegexLayout
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import FaultsError, InputError, NotFoundError
 from hcs.io import layouts
@@ -85,9 +86,9 @@ def test_duplicates_name_both_files_and_the_first_is_kept(tmp_path):
     result = layouts.scan(touch(tmp_path, *names), AUTO)
     assert [p.path for p in result.plate.planes] == [names[1]]
     (row,) = result.problems
-    assert set(row) == set(tables.PROBLEM_COLUMNS)
+    assert set(row) == set(col.PROBLEM_COLUMNS)
     assert (row["file"], row["reason"], row["kept"]) == (names[0], "duplicate", False)
-    assert (row[tables.PLATE], row[tables.WELL], row[tables.SITE]) == (tmp_path.name, "A01", 1)
+    assert (row[col.PLATE], row[col.WELL], row[col.SITE]) == (tmp_path.name, "A01", 1)
     assert names[1] in row["message"]
 
 

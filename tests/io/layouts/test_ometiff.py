@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tifffile
 
-from hcs.domain.config import AutoLayout
+from hcs.domain.config.stages import AutoLayout
 from hcs.domain.wells import PlateFormat
 from hcs.errors import InputError
-from hcs.io import layouts, tiff
+from hcs.io import layouts
+from hcs.io.images import tiff
 
 AUTO = AutoLayout()
 OME = """<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">{plate}{images}</OME>"""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hcs.domain.config import AutoLayout
+from hcs.domain.config.stages import AutoLayout
 from hcs.domain.plate import Channel
 from hcs.domain.wells import PlateFormat, Well, row_name
 from hcs.errors import InputError

@@ -1,0 +1,1 @@
+"""Experimental design: blinding, placement, and what the layout gives away."""

@@ -1,0 +1,1 @@
+"""What a user chooses: one configuration a stage, and a whole study."""

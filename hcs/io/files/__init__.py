@@ -1,0 +1,1 @@
+"""Files themselves: paths, writes in one step, tables, disks and object stores."""

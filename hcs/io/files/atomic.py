@@ -1,0 +1,155 @@
+"""Files and folders written in one step: a reader sees the old one or the new one, never half."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import RawIOBase
+from pathlib import Path
+
+from hcs.errors import InputError, NotFoundError
+from hcs.io.files.paths import AnyPath, as_path, is_local, local_path
+from hcs.io.runs.fingerprints import plain
+
+
+@contextmanager
+def replacing(path: AnyPath) -> Iterator[Path]:
+    """Give a temporary local path that takes the place of ``path`` when the block ends well.
+
+    A reader sees the old file or the new one, never half of one. Nothing is left behind when the
+    block raises.
+    """
+    target = as_path(path)
+    if is_local(target):
+        local = Path(str(target))
+        local.parent.mkdir(parents=True, exist_ok=True)
+        temporary = local.parent / f".{local.name[:100]}.{uuid.uuid4().hex[:8]}.tmp"
+        try:
+            yield temporary
+            temporary.replace(local)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = Path(folder) / "object"
+        yield temporary
+        target.write_bytes(temporary.read_bytes())  # one PUT is atomic on an object store
+
+
+def write_bytes(path: AnyPath, data: bytes) -> None:
+    """Write a whole file at once."""
+    local = local_path(path)
+    if local is None:
+        as_path(path).write_bytes(data)  # one PUT is atomic on an object store
+        return
+    parent, name = os.path.split(local)
+    temporary = os.path.join(parent, f".{name[:100]}.{uuid.uuid4().hex[:8]}.tmp")  # noqa: PTH118
+    if not os.path.isdir(parent or "."):  # noqa: PTH112
+        os.makedirs(parent, exist_ok=True)  # noqa: PTH103
+    try:
+        with open(temporary, "wb", buffering=0) as stream:  # noqa: PTH123
+            _write_all(stream, data)
+        os.replace(temporary, local)  # noqa: PTH105
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def replace_folder(path: AnyPath, objects: Mapping[str, Sequence[bytes]]) -> None:
+    """Write a folder of files at once, in place of what is there.
+
+    A reader of a local folder sees the old one, the new one or, for an instant, none; never half of
+    one. On an object store the files go up together and the one that makes them known, which is
+    the last, after the others.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    objects
+        Content of every file by its path in the folder, in pieces that follow one another.
+    """
+    local = local_path(path)
+    if local is None:
+        target = as_path(path)
+        remove(target)
+        *others, last = objects
+        target.fs.pipe({f"{target.path}/{key}": b"".join(objects[key]) for key in others})
+        target.fs.pipe({f"{target.path}/{last}": b"".join(objects[last])})
+        return
+    parent, name = os.path.split(local)
+    mark = f"{parent}/.{name[:100]}.{uuid.uuid4().hex[:8]}"
+    temporary, old = f"{mark}.tmp", f"{mark}.old.tmp"
+    try:
+        os.makedirs(temporary)  # noqa: PTH103
+        _write_files(temporary, objects)
+        if os.path.lexists(local):
+            os.rename(local, old)  # noqa: PTH104
+        os.rename(temporary, local)  # noqa: PTH104
+    finally:
+        for leftover in (temporary, old):
+            if os.path.lexists(leftover):
+                shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _write_files(root: str, objects: Mapping[str, Sequence[bytes]]) -> None:
+    """Write files below an empty folder; path objects would cost more than the files."""
+    made = {""}
+    for key, pieces in objects.items():
+        *parents, _ = key.split("/")
+        for depth in range(len(parents)):
+            folder = "/".join(parents[: depth + 1])
+            if folder not in made:
+                os.mkdir(f"{root}/{folder}")  # noqa: PTH102
+                made.add(folder)
+        # Unbuffered: pieces are few, and a buffer would copy them.
+        with open(f"{root}/{key}", "wb", buffering=0) as stream:  # noqa: PTH123
+            for piece in pieces:
+                _write_all(stream, piece)
+
+
+def _write_all(stream: RawIOBase, data: bytes) -> None:
+    """Write to an unbuffered file, which may take less than it is given (2 GiB at a time)."""
+    written = stream.write(data) or 0
+    while written < len(data):
+        written += stream.write(memoryview(data)[written:]) or 0
+
+
+def write_json(path: AnyPath, value: object) -> None:
+    """Write JSON at once, indented, in a stable form."""
+    text = json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, (text + "\n").encode())
+
+
+def read_json(path: AnyPath) -> object:
+    """Read JSON; the error names the file."""
+    file = as_path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        msg = f"{file} does not exist"
+        raise NotFoundError(msg) from error
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        msg = f"{file} is not JSON: {error}"
+        raise InputError(msg) from error
+
+
+def remove(path: AnyPath) -> None:
+    """Remove a file or folder if it is there."""
+    target = as_path(path)
+    if is_local(target):
+        local = Path(str(target))
+        if local.is_dir():
+            shutil.rmtree(local)
+        else:
+            local.unlink(missing_ok=True)
+    elif target.exists():
+        target.fs.rm(target.path, recursive=True)

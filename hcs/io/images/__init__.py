@@ -1,0 +1,1 @@
+"""Planes of images as microscopes left them, read or refused with a reason."""

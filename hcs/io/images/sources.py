@@ -1,0 +1,135 @@
+"""Where the planes of a plate come from: image files, or the fields of an OME-Zarr plate."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from upath import UPath
+
+from hcs.domain.columns import Reason
+from hcs.domain.plate import Plane
+from hcs.errors import ImageReadError, InputError
+from hcs.io.files.paths import as_path, is_local, local_path
+from hcs.io.images import tiff
+from hcs.io.plates.plate import PlateReader
+from hcs.io.runs.fingerprints import file_stamp, fingerprint
+
+OME_ZARR: Final = "omezarr"
+"""Name of the layout whose planes lie in Zarr arrays."""
+
+_ABSENT: Final = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What is known of a plane before its pixels are read."""
+
+    shape: tuple[int, int]
+    dtype: str
+    pixel_size_um: float | None
+
+
+class Source(Protocol):
+    """Reads the planes that a layout found."""
+
+    def header(self, plane: Plane) -> Header:
+        """Shape ``(Y, X)``, pixel type and pixel size; raises ``ImageReadError``."""
+
+    def read(self, plane: Plane, shape: tuple[int, int], dtype: str) -> npt.NDArray[Any]:
+        """Pixels ``(Y, X)``, which must have this shape and type; raises ``ImageReadError``."""
+
+    def stamp(self, plane: Plane) -> str:
+        """Fingerprint that changes when the pixels may have changed."""
+
+
+def open_source(root: str, layout: str) -> Source:
+    """Open a source folder, or a plate when the layout is that of OME-Zarr."""
+    return ZarrFields(PlateReader(root)) if layout == OME_ZARR else ImageFiles(root)
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """TIFF and PNG files below a folder."""
+
+    root: str
+
+    def _file(self, plane: Plane) -> UPath | str:
+        """Text for a local file: a path object costs 50 µs, a tenth of a small field."""
+        local = local_path(self.root)
+        return as_path(self.root) / plane.path if local is None else f"{local}/{plane.path}"
+
+    def header(self, plane: Plane) -> Header:
+        """Read the header of the plane's file."""
+        info = tiff.probe(self._file(plane))
+        return Header(info.shape, str(info.dtype), info.pixel_size_um)
+
+    def read(self, plane: Plane, shape: tuple[int, int], dtype: str) -> npt.NDArray[Any]:
+        """Read one page of a file."""
+        return tiff.read_plane(self._file(plane), plane.page, expected=(shape, np.dtype(dtype)))
+
+    def stamp(self, plane: Plane) -> str:
+        """Size and time of change of the file."""
+        try:
+            return file_stamp(self._file(plane))
+        except OSError:
+            return _ABSENT
+
+
+@dataclass(frozen=True)
+class ZarrFields:
+    """Fields of an OME-Zarr plate, 0.4 or 0.5; a plane's path is its field's."""
+
+    reader: PlateReader
+    _stamps: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def header(self, plane: Plane) -> Header:
+        """Read the metadata of the field."""
+        try:
+            array = self.reader.level(plane.path, 0)
+        except InputError as error:
+            raise ImageReadError(str(error), Reason.UNREADABLE) from error
+        height, width = array.shape[-2:]
+        return Header((height, width), str(array.dtype), self.reader.pixel_size_um)
+
+    def read(self, plane: Plane, shape: tuple[int, int], dtype: str) -> npt.NDArray[Any]:
+        """Read one plane of the field."""
+        found = self.header(plane)
+        name = f"{self.reader.path}/{plane.path}"
+        if found.dtype != dtype:
+            msg = f"{name}: pixels are {found.dtype}, expected {dtype}"
+            raise ImageReadError(msg, Reason.WRONG_TYPE)
+        if found.shape != shape:
+            msg = f"{name}: image is {found.shape} pixels, expected {shape}"
+            raise ImageReadError(msg, Reason.WRONG_SHAPE)
+        channel = self.reader.channels.index(plane.channel)
+        return self.reader.read_plane(
+            plane.path, channel, z_index=plane.z_index, t_index=plane.t_index
+        )
+
+    def stamp(self, plane: Plane) -> str:
+        """Sizes and times of change of the field's chunks."""
+        if plane.path not in self._stamps:  # the same for all planes of a field
+            self._stamps[plane.path] = _field_stamp(self.reader.path, plane.path)
+        return self._stamps[plane.path]
+
+
+def _field_stamp(root: str, field_path: str) -> str:
+    folder = as_path(root) / field_path
+    if not is_local(folder):
+        details = folder.fs.find(folder.path, detail=True)
+        parts = [(name, item.get("ETag"), item["size"]) for name, item in sorted(details.items())]
+        return fingerprint(parts)
+    stamps = []
+    for here, folders, files in os.walk(str(folder)):
+        folders[:] = sorted(name for name in folders if name != "labels")
+        for name in sorted(files):
+            info = (Path(here) / name).stat()
+            stamps.append(
+                (os.path.relpath(here, str(folder)), name, info.st_size, info.st_mtime_ns)
+            )
+    return fingerprint(stamps) if stamps else _ABSENT

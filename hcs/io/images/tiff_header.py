@@ -1,0 +1,274 @@
+"""What the header of a TIFF says: shape, type, pages and, where it can be trusted, pixel size."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import tifffile
+
+from hcs.domain.columns import Reason
+from hcs.errors import ImageReadError
+
+_PLAUSIBLE_PIXEL_UM: Final = (0.03, 3.4)
+"""A pixel in the specimen plane, in µm.
+
+From 100× on a small sensor to 2× on a usual one. Above it a resolution tag states the pitch of the
+sensor instead (3.45 µm and more; Harmony writes 6.45 µm where its index file says 1.196 µm) or a
+printer's dots per inch.
+"""
+
+_UM_PER_UNIT: Final = {
+    "": 1.0,
+    "µm": 1.0,
+    "μm": 1.0,
+    "um": 1.0,
+    "micron": 1.0,
+    "microns": 1.0,
+    "micrometer": 1.0,
+    r"\u00b5m": 1.0,
+    "nm": 1e-3,
+    "mm": 1e3,
+    "cm": 1e4,
+    "m": 1e6,
+}
+_UM_PER_CM: Final = 1e4
+_CENTIMETER: Final = 3
+_GRAY_PHOTOMETRICS: Final = (1, 32844)
+_PALETTE: Final = 3
+_MIN_IS_WHITE: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PagePosition:
+    """Which plane a page of a multi-page file is, all 0-based."""
+
+    channel: int = 0
+    z_index: int = 0
+    t_index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneInfo:
+    """Header of an image file.
+
+    Attributes
+    ----------
+    shape
+        ``(Y, X)`` of the first page.
+    dtype
+        Pixel type of the first page.
+    n_pages
+        Number of full-size pages.
+    pixel_size_um
+        Edge of a pixel in µm, or None where the file states none that can be trusted.
+    positions
+        What each page is, as ImageJ or OME metadata say; empty when a file of several pages
+        does not say it.
+    channel_names
+        Names of the channels as OME or ImageJ metadata have them; may be empty.
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    n_pages: int = 1
+    pixel_size_um: float | None = None
+    positions: tuple[PagePosition, ...] = (PagePosition(),)
+    channel_names: tuple[str, ...] = field(default=())
+
+
+def find_page(tif: tifffile.TiffFile, page: int, name: str) -> tifffile.TiffPage:
+    """Return a page of an open file, or say how many there are."""
+    try:
+        return tif.pages[page].aspage()
+    except IndexError as error:
+        count = len(tif.pages)
+        if count == 0:
+            msg = f"{name}: no image directory, expected a TIFF image"
+            raise ImageReadError(msg, Reason.TRUNCATED) from error
+        msg = f"{name}: page {page} was asked for; the file has {count}"
+        raise ImageReadError(msg, Reason.WRONG_SHAPE) from error
+
+
+def describe_page(page: tifffile.TiffPage, name: str) -> tuple[tuple[int, int], np.dtype[Any]]:
+    """Shape ``(Y, X)`` and type of a gray page; raises ``wrong-type`` for anything else."""
+    found = _why_not_gray(page)
+    if found is not None:
+        msg = f"{name}: {found}, expected one gray channel of 8 or 16 bits or float32"
+        raise ImageReadError(msg, Reason.WRONG_TYPE)
+    if page.dtype is None or page.imagedepth != 1:
+        msg = f"{name}: a page of {page.bitspersample} bits and depth {page.imagedepth}"
+        raise ImageReadError(msg, Reason.WRONG_TYPE)
+    return (int(page.imagelength), int(page.imagewidth)), np.dtype(page.dtype)
+
+
+def _why_not_gray(page: tifffile.TiffPage) -> str | None:
+    """Say what a page is when it is not intensities of one channel."""
+    if page.samplesperpixel != 1:
+        return f"color image of {page.samplesperpixel} samples a pixel"
+    if page.photometric == _MIN_IS_WHITE:
+        return "image whose largest value means black"
+    if page.photometric == _PALETTE and not _is_lookup_table(page):
+        return "palette image, whose values are no intensities"
+    if page.photometric not in {*_GRAY_PHOTOMETRICS, _PALETTE}:
+        return f"photometric interpretation {page.photometric}"
+    if page.bitspersample not in {8, 16, 32}:
+        return f"image of {page.bitspersample} bits"
+    return None
+
+
+def _is_lookup_table(page: tifffile.TiffPage) -> bool:
+    """Whether a palette only colors intensities for display, as ImageJ and vendors' exports do."""
+    if page.is_imagej or page.parent.is_imagej:
+        return True
+    table = page.colormap
+    return table is not None and bool((np.diff(table.astype(np.int64), axis=1) >= 0).all())
+
+
+def planes_of(tif: tifffile.TiffFile, shape: tuple[int, int], dtype: np.dtype[Any]) -> PlaneInfo:
+    """Describe all pages of an open file whose first page has this shape and type."""
+    n_pages = len(tif.pages)
+    positions = _positions(tif, n_pages)
+    names: tuple[str, ...] = ()
+    if tif.is_ome:
+        names = _ome_channel_names(tif.ome_metadata or "")
+    elif tif.is_imagej:
+        labels = (tif.imagej_metadata or {}).get("Labels", [])
+        names = tuple(str(label).strip() for label in labels)
+    n_channels = 1 + max((position.channel for position in positions), default=0)
+    return PlaneInfo(
+        shape=shape,
+        dtype=dtype,
+        n_pages=n_pages,
+        pixel_size_um=_pixel_size_um(tif),
+        positions=positions,
+        channel_names=names if len(set(names) - {""}) == len(names) == n_channels else (),
+    )
+
+
+def _positions(tif: tifffile.TiffFile, n_pages: int) -> tuple[PagePosition, ...]:
+    """Position of every page, the last axis running fastest; empty when the file is silent."""
+    if n_pages == 1:
+        return (PagePosition(),)
+    if not (tif.is_imagej or tif.is_ome):
+        return ()
+    axes = [axis for axis in tif.series[0].axes if axis not in "YXS"]
+    lengths = tif.series[0].shape[: len(axes)]
+    if not set(axes) <= set("CZT") or int(np.prod(lengths)) != n_pages:
+        return ()
+    positions = []
+    for index in np.ndindex(*lengths):
+        at = dict(zip(axes, index, strict=True))
+        positions.append(PagePosition(at.get("C", 0), at.get("Z", 0), at.get("T", 0)))
+    return tuple(positions)
+
+
+def _pixel_size_um(tif: tifffile.TiffFile) -> float | None:
+    """Pixel size from metadata that name a length unit; None when absent, unequal or implausible.
+
+    OME-XML, MetaMorph's calibration and ImageJ's unit are statements of the acquisition software.
+    A bare resolution tag is believed in centimeters only, and only in the plausible range.
+    """
+    for pair in (_ome_size(tif), _metaseries_size(tif), _imagej_size(tif), _tag_size(tif)):
+        if pair is not None:
+            x, y = pair
+            low, high = _PLAUSIBLE_PIXEL_UM
+            square = abs(x - y) <= 0.01 * max(x, y)
+            return round(x, 9) if square and low <= x <= high else None
+    return None
+
+
+def _ome_root(xml: str) -> ET.Element | None:
+    try:
+        return ET.fromstring(xml)  # expat bounds entity expansion
+    except ET.ParseError:
+        return None
+
+
+def _ome_channel_names(xml: str) -> tuple[str, ...]:
+    root = _ome_root(xml)
+    pixels = None if root is None else root.find(".//{*}Pixels")
+    if pixels is None:
+        return ()
+    return tuple(channel.get("Name", "") for channel in pixels.findall("{*}Channel"))
+
+
+def _ome_size(tif: tifffile.TiffFile) -> tuple[float, float] | None:
+    root = _ome_root(tif.ome_metadata or "") if tif.is_ome else None
+    pixels = None if root is None else root.find(".//{*}Pixels")
+    if pixels is None:
+        return None
+    sizes = []
+    for axis in "XY":
+        text, unit = (pixels.get(f"PhysicalSize{axis}{end}") for end in ("", "Unit"))
+        sizes.append(length_um(text, unit))
+    x, y = sizes
+    return None if x is None or y is None else (x, y)
+
+
+def length_um(text: str | None, unit: str | None) -> float | None:
+    """Length of OME-XML in µm, its default unit; None when it is absent or no length."""
+    value = _number(text)
+    factor = _UM_PER_UNIT.get(unit or "µm")
+    return None if value is None or factor is None or value <= 0 else round(value * factor, 9)
+
+
+def position_um(text: str | None, unit: str | None) -> float | None:
+    """Position of OME-XML in µm; None when absent or in the default unit, a frame of no length."""
+    factor = _UM_PER_UNIT.get(unit or "?")
+    try:
+        return None if factor is None else round(float(text or "") * factor, 6)
+    except ValueError:
+        return None
+
+
+def _metaseries_size(tif: tifffile.TiffFile) -> tuple[float, float] | None:
+    if not tif.is_metaseries:
+        return None
+    plane = (tif.metaseries_metadata or {}).get("PlaneInfo", {})
+    factor = _UM_PER_UNIT.get(str(plane.get("spatial-calibration-units", "?")).lower())
+    x, y = (_number(plane.get(f"spatial-calibration-{axis}")) for axis in "xy")
+    if plane.get("spatial-calibration-state") is not True:
+        return None
+    if factor is None or x is None or y is None:
+        return None
+    return x * factor, y * factor
+
+
+def _imagej_size(tif: tifffile.TiffFile) -> tuple[float, float] | None:
+    if not tif.is_imagej:
+        return None
+    unit = str((tif.imagej_metadata or {}).get("unit", "?")).lower()
+    factor = _UM_PER_UNIT.get(unit) if unit else None
+    pair = _resolution(tif)
+    return None if factor is None or pair is None else (factor / pair[0], factor / pair[1])
+
+
+def _tag_size(tif: tifffile.TiffFile) -> tuple[float, float] | None:
+    unit = tif.pages[0].aspage().tags.get("ResolutionUnit")
+    pair = _resolution(tif)
+    if unit is None or int(unit.value) != _CENTIMETER or pair is None or tif.is_imagej:
+        return None
+    return _UM_PER_CM / pair[0], _UM_PER_CM / pair[1]
+
+
+def _resolution(tif: tifffile.TiffFile) -> tuple[float, float] | None:
+    """Pixels per unit in x and y."""
+    values = []
+    for axis in "XY":
+        tag = tif.pages[0].aspage().tags.get(f"{axis}Resolution")
+        if tag is None or 0 in tag.value:
+            return None
+        values.append(tag.value[0] / tag.value[1])
+    return values[0], values[1]
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, (int, float)):
+        return float(value)
+    if isinstance(value, str) and re.fullmatch(r"\s*[0-9.]+([eE][-+]?[0-9]+)?\s*", value):
+        return float(value)
+    return None

@@ -1,0 +1,1 @@
+"""OME-Zarr plates on disk: their fields, tables and overviews."""

@@ -1,0 +1,72 @@
+"""Tables of a plate, in ngio's layout with the parquet backend: one row a field, or a well."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from upath import UPath
+
+from hcs.io.files.atomic import write_bytes
+from hcs.io.files.paths import AnyPath, as_path, sidecar
+from hcs.io.plates import shards
+
+IMAGES: Final = "images"
+WELLS: Final = "wells"
+
+_FOLDER: Final = "tables"
+_FILE: Final = "table.parquet"
+_KIND: Final = {"backend": "parquet", "type": "generic_table", "table_version": "1"}
+
+
+def write_plate_table(out: AnyPath, name: str, frame: pd.DataFrame) -> None:
+    """Write a table under ``tables/<name>`` and list it there.
+
+    A plate of OME-Zarr 0.4 is used as it is: its table goes beside it.
+    """
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), sink)
+    if is_version_04(out):
+        write_bytes(_beside(out, name), sink.getvalue())
+        return
+    folder = as_path(out) / _FOLDER
+    write_bytes(folder / name / _FILE, sink.getvalue())
+    write_bytes(folder / name / shards.DOCUMENT, shards.group_document(_KIND))
+    listing = folder / shards.DOCUMENT
+    listed = []
+    if listing.exists():
+        listed = list(json.loads(listing.read_text())["attributes"].get("tables", []))
+    if name not in listed:
+        write_bytes(listing, shards.group_document({"tables": [*listed, name]}))
+
+
+def read_plate_table(plate: AnyPath, name: str) -> pd.DataFrame | None:
+    """Read a table of a plate, None when it has no such table."""
+    file = table_path(plate, name)
+    if not file.exists():
+        return None
+    with file.open("rb") as stream:
+        frame: pd.DataFrame = pq.read_table(stream).to_pandas()
+    return frame
+
+
+def table_path(plate: AnyPath, name: str) -> UPath:
+    """Return the parquet file of a plate table, which may not exist."""
+    return _beside(plate, name) if is_version_04(plate) else _inside(plate, name)
+
+
+def is_version_04(plate: AnyPath) -> bool:
+    """Whether a plate is of OME-Zarr 0.4, whose format (Zarr v2) hcs reads and does not write."""
+    return (as_path(plate) / ".zgroup").exists()
+
+
+def _inside(plate: AnyPath, name: str) -> UPath:
+    return as_path(plate) / _FOLDER / name / _FILE
+
+
+def _beside(plate: AnyPath, name: str) -> UPath:
+    return sidecar(plate) / _FOLDER / f"{name}.parquet"

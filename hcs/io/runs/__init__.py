@@ -1,0 +1,1 @@
+"""What makes a run resumable: fingerprints, records of finished units, locks, provenance."""

@@ -1,0 +1,1 @@
+"""Tables that people write: plate maps, barcodes, clones, values; read with every fault at once."""

@@ -1,0 +1,1 @@
+"""Small classifiers on frozen features, many at once: batches, weights, training, tuning."""

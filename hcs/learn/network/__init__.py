@@ -1,0 +1,1 @@
+"""The frozen network: its backbone, weights and augmentation, and where it looks."""

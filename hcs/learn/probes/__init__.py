@@ -1,0 +1,1 @@
+"""What else than biology a score could mean: shuffles, leaks, batches, amounts, covariates."""

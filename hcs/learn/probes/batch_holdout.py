@@ -1,0 +1,115 @@
+"""Does a score carry over to a batch never seen: train on all other batches, test on this one.
+
+No clone (and no donor) of the test images is trained on, in whatever batch it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from hcs.domain.probing import HeldOutBatch
+from hcs.learn import counters
+from hcs.learn.probes.heads import Cohort, HeadTest, IntArray, Recipe, mean_or_none, score_heads
+
+_PARTS: Final = 4
+_SEEN: Final = 1
+"""Trial number of heads that also saw the batch's other clones."""
+
+
+def batch_parts(cohort: Cohort, batch: IntArray, held_out: int, seed: int) -> list[HeadTest]:
+    """Heads that test one batch.
+
+    Where all donors of the batch stand in it alone, one head trains on all other batches and tests
+    the whole batch. Otherwise the batch's donors are cut into parts; a head a part trains on the
+    other batches without that part's donors.
+
+    Parameters
+    ----------
+    cohort
+        Images and groups.
+    batch
+        ``(I,)`` number of each image's batch; −1 where it is unknown, which is never used.
+    held_out
+        Which batch.
+    seed
+        Study seed.
+
+    Returns
+    -------
+    list of HeadTest
+        Trial 0: without the batch; trial 1: the same test images by a head that also saw the
+        batch's other donors. Heads whose training images lack a class are left out.
+    """
+    owner = cohort.owner[cohort.group]
+    inside, elsewhere = batch == held_out, (batch >= 0) & (batch != held_out)
+    owners = np.unique(owner[inside])
+    returning = np.intersect1d(owners, owner[elsewhere])
+    parts = _parts(cohort, owners, (seed, held_out)) if len(returning) else [owners]
+    heads = []
+    for number, part in enumerate(parts):
+        of_part = np.isin(owner, part)
+        test = np.flatnonzero(inside & of_part)
+        for trial, known in ((0, elsewhere), (_SEEN, elsewhere | inside)):
+            train = np.flatnonzero(known & ~of_part)
+            has_all = len(np.unique(cohort.image_labels[train])) == cohort.n_classes
+            if has_all and len(test) and (trial == 0 or len(parts) > 1):
+                heads.append(HeadTest(number, trial, train, test))
+    return heads
+
+
+def _parts(cohort: Cohort, owners: IntArray, key: tuple[int, int]) -> list[IntArray]:
+    """Cut donors into up to four parts with all classes alike in each."""
+    first = np.array([cohort.label[cohort.owner == owner][0] for owner in owners], dtype=int)
+    fewest = min(int((first == label).sum()) for label in np.unique(first))
+    n_parts = max(1, min(_PARTS, fewest))
+    part = np.zeros(len(owners), int)
+    for label in np.unique(first):
+        members = np.flatnonzero(first == label)
+        order = counters.permutation(len(members), "batch parts", *key, int(label))
+        part[members[order]] = np.arange(len(members)) % n_parts
+    return [owners[part == number] for number in range(n_parts)]
+
+
+def hold_out(
+    cohort: Cohort, batch: IntArray, held_out: int, name: str, recipe: Recipe
+) -> HeldOutBatch:
+    """Test one batch by heads that never saw it; see :func:`batch_parts`."""
+    heads = batch_parts(cohort, batch, held_out, recipe.seed)
+    found = list(score_heads(cohort, heads, recipe))
+    new = [(h, f) for h, f in zip(heads, found, strict=True) if h.trial != _SEEN]
+    seen = [f.auc for h, f in zip(heads, found, strict=True) if h.trial == _SEEN]
+    rows = np.flatnonzero(batch == held_out)
+    trained = [np.unique(cohort.group[head.train_rows]) for head, _ in new]
+    auc = mean_or_none([f.auc for _, f in new])
+    auc_seen = mean_or_none(seen)
+    return HeldOutBatch(
+        batch=name,
+        n_images=len(rows),
+        n_groups=len(np.unique(cohort.group[rows])),
+        n_train_groups=min((len(groups) for groups in trained), default=0),
+        n_parts=len(new),
+        auc=auc,
+        accuracy=mean_or_none([f.accuracy for _, f in new]),
+        auc_seen=auc_seen,
+        sentence=_sentence(name, auc, auc_seen, len(new)),
+    )
+
+
+def _sentence(name: str, auc: float | None, auc_seen: float | None, n_parts: int) -> str:
+    if n_parts == 0:
+        return f"Batch {name} cannot be held out: the other batches lack a class or clones."
+    if auc is None:
+        return f"Batch {name} holds one class only, so its AUC is not defined."
+    beside = "" if auc_seen is None else f" ({auc_seen:.2f} when other clones of it were seen)"
+    return f"Batch {name}, never seen in training: AUC {auc:.2f}{beside}."
+
+
+def batches_of(names: Sequence[str | None]) -> tuple[IntArray, tuple[str, ...]]:
+    """Give each image's batch a number, in order of name; −1 where the name is missing."""
+    known = sorted({str(name) for name in names if not pd.isna(name)})
+    position = {name: number for number, name in enumerate(known)}
+    return np.array([position.get(str(name), -1) for name in names], dtype=int), tuple(known)

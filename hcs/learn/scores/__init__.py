@@ -1,0 +1,1 @@
+"""From probabilities to judgements: predictions, metrics, intervals, tests between groups."""

@@ -1,0 +1,282 @@
+"""Judge models by split, by image and by group (clone): all numbers of ``evaluation.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from hcs.domain.columns import Role
+from hcs.domain.evaluation import (
+    METRIC_TITLES,
+    Comparison,
+    Evaluation,
+    GroupScore,
+    Interval,
+    Metric,
+    ModelEvaluation,
+    Unit,
+)
+from hcs.domain.splits import Group, Splits
+from hcs.errors import InputError
+from hcs.learn.scores.intervals import (
+    LEVEL,
+    corrected_resampled_t_test,
+    donor_weights,
+    mean_interval_over_wells_and_splits,
+    pair_auc,
+)
+from hcs.learn.scores.scored import JUDGED, Scored, scored_models
+from hcs.learn.scores.split_scores import (
+    NEEDS_ALL_CLASSES,
+    calibration,
+    confusion,
+    mean_roc,
+    score_split,
+    summarize,
+)
+
+COMPARED: Final = (Metric.ACCURACY, Metric.ROC_AUC)
+
+
+def evaluate(
+    predictions: pd.DataFrame, splits: Splits, *, n_bootstrap: int = 2000, seed: int = 0
+) -> Evaluation:
+    """Judge every model of a table of predictions.
+
+    Parameters
+    ----------
+    predictions
+        One row an image, split and model; see :func:`hcs.learn.scores.scored.scored_models` for the
+        columns. Only validation and test rows count.
+    splits
+        The splits that the models were trained on.
+    n_bootstrap
+        Draws for every interval.
+    seed
+        Study seed.
+
+    Returns
+    -------
+    Evaluation
+        Without provenance, which the caller knows. What is not defined is None, and a warning says
+        why in words.
+
+    Raises
+    ------
+    InputError
+        When the table cannot be used or holds no validation or test prediction.
+    StaleError
+        When the table does not belong to the splits.
+    """
+    models = scored_models(predictions, splits)
+    if not models:
+        msg = "the predictions hold no image in validation or test, so there is nothing to judge"
+        raise InputError(msg)
+    judged = [_evaluate_model(scored, splits, n_bootstrap, seed) for scored in models]
+    warnings = [text for scored in models for text in _what_is_missing(scored, splits)]
+    warnings += [text for entry in judged for text in _what_is_undefined(entry)]
+    return Evaluation(
+        group_by=splits.group_by,
+        label=splits.label,
+        classes=splits.classes,
+        positive=splits.positive,
+        warnings=tuple(warnings),
+        models=tuple(judged),
+        comparisons=tuple(_comparisons(judged, splits)),
+    )
+
+
+def _evaluate_model(scored: Scored, splits: Splits, n_bootstrap: int, seed: int) -> ModelEvaluation:
+    positive = splits.classes.index(splits.positive)
+    units = {Unit.IMAGE: scored, Unit.GROUP: scored.means_by_group()}
+    per_split = [
+        score_split(part, positive, split=split, role=role, unit=unit)
+        for unit, values in units.items()
+        for role, split, part in values.by_split()
+    ]
+    test = {unit: values.of_role(Role.TEST) for unit, values in units.items()}
+    return ModelEvaluation(
+        model=scored.model,
+        n_splits=len(np.unique(scored.split)),
+        summary=tuple(summarize(per_split)),
+        intervals=tuple(_auc_intervals(test[Unit.IMAGE], splits, n_bootstrap, seed)),
+        mean_roc=mean_roc(test[Unit.IMAGE], positive),
+        per_group=tuple(_group_scores(test[Unit.IMAGE], splits, n_bootstrap, seed)),
+        confusion=tuple(confusion(test[unit], splits.classes, positive, unit) for unit in Unit),
+        calibration=tuple(calibration(test[Unit.IMAGE], positive)),
+        per_split=tuple(per_split),
+    )
+
+
+def _auc_intervals(test: Scored, splits: Splits, n_bootstrap: int, seed: int) -> Iterable[Interval]:
+    positive = splits.classes.index(splits.positive)
+    # One mean score a group over all splits: as if it were a single split with one image a group.
+    together = replace(test, split=np.zeros_like(test.split)).means_by_group()
+    methods = {
+        Unit.IMAGE: "within splits, images of every positive against every negative group",
+        Unit.GROUP: "mean score of each group over the splits in which it is tested",
+    }
+    drawn = f"{n_bootstrap} draws of donors within each class, expanded percentiles"
+    for unit, values in ((Unit.IMAGE, test), (Unit.GROUP, together)):
+        tested = np.unique(values.group)
+        pairs = pair_auc(values, positive, len(splits.groups))
+        groups = [splits.groups[number] for number in tested]
+        truth = np.array([splits.classes.index(group.label) for group in groups], dtype=int)
+        weights = np.zeros((n_bootstrap, len(splits.groups)))
+        owners = [owner(group) for group in groups]
+        weights[:, tested] = donor_weights(owners, truth, n_bootstrap, "auc", seed)
+        sides = (truth == positive, truth != positive)
+        n_donors = min(len({owners[k] for k in np.flatnonzero(side)}) for side in sides)
+        ends = pairs.interval(weights, n_donors) if n_donors > 1 else None
+        yield Interval(
+            metric=Metric.ROC_AUC,
+            unit=unit,
+            value=pairs.mean(),
+            low=None if ends is None else ends[0],
+            high=None if ends is None else ends[1],
+            level=LEVEL,
+            method=f"{methods[unit]}; {drawn}",
+        )
+
+
+def owner(group: Group) -> str:
+    """Name what is independent of all else: the donor, or the group where none is known."""
+    return f"group {group.name}" if group.donor is None else f"donor {group.donor}"
+
+
+def _group_scores(
+    test: Scored, splits: Splits, n_bootstrap: int, seed: int
+) -> Iterable[GroupScore]:
+    positive = splits.classes.index(splits.positive)
+    for number, group in enumerate(splits.groups):
+        part = test.rows(test.group == number)
+        about = {"group": group.name, "donor": group.donor, "label": group.label}
+        sizes = {
+            "n_images": len(np.unique(part.image)),
+            "n_wells": len(np.unique(part.well)),
+            "n_splits": len(np.unique(part.split)),
+        }
+        if not len(part):
+            nothing = dict.fromkeys(
+                ("accuracy", "score", "ci_low", "ci_high", "call", "correct", "clear")
+            )
+            yield GroupScore(**about, **sizes, **nothing)
+            continue
+        yield GroupScore(**about, **sizes, **_verdict(part, splits, positive, n_bootstrap, seed))
+
+
+def _verdict(
+    part: Scored, splits: Splits, positive: int, n_bootstrap: int, seed: int
+) -> dict[str, float | str | bool]:
+    mean = part.probability.mean(axis=0)
+    call = positive if len(mean) == 2 and mean[positive] >= 0.5 else int(mean.argmax())
+    ends = {}
+    for number in {positive, call}:
+        values = part.probability[:, number]
+        key = ("group-score", seed, splits.groups[part.group[0]].name)
+        ends[number] = mean_interval_over_wells_and_splits(
+            values, part.well, part.split, n_bootstrap, *key
+        )
+    # Mean over splits, so that a split with more images does not count more.
+    hits = pd.Series(part.calls(positive) == part.truth).groupby(part.split).mean()
+    return {
+        "accuracy": float(hits.mean()),
+        "score": float(mean[positive]),
+        "ci_low": ends[positive][0],
+        "ci_high": ends[positive][1],
+        "call": splits.classes[call],
+        "correct": bool(call == part.truth[0]),
+        "clear": bool(ends[call][0] > 0.5),
+    }
+
+
+# ── models against each other ───────────────────────────────────────────────────────────────────
+
+
+def _comparisons(judged: Sequence[ModelEvaluation], splits: Splits) -> Iterable[Comparison]:
+    ratio = splits.counts.test / splits.counts.train
+    for first, second in combinations(judged, 2):
+        for unit in Unit:
+            for metric in COMPARED:
+                a, b = (_by_split(model, metric, unit) for model in (first, second))
+                common = sorted(a.keys() & b.keys())
+                differences = np.array([a[s] - b[s] for s in common], dtype=float)
+                found = corrected_resampled_t_test(differences, ratio)
+                yield Comparison(
+                    metric=metric,
+                    unit=unit,
+                    first=first.model,
+                    second=second.model,
+                    n_splits=found.n,
+                    mean_difference=found.mean,
+                    sd_difference=found.sd,
+                    low=found.low,
+                    high=found.high,
+                    t=found.t,
+                    p_value=found.p_value,
+                    test_train_ratio=ratio,
+                )
+
+
+def _by_split(model: ModelEvaluation, metric: Metric, unit: Unit) -> dict[int, float]:
+    rows = [row for row in model.per_split if row.role is Role.TEST and row.unit is unit]
+    values = {row.split: getattr(row, metric.value) for row in rows}
+    return {split: value for split, value in values.items() if value is not None}
+
+
+# ── what the reader must know ───────────────────────────────────────────────────────────────────
+
+
+def _what_is_missing(scored: Scored, splits: Splits) -> Iterable[str]:
+    """Say which splits and groups lack predictions, and which intervals lack wells."""
+    for code, role in enumerate(JUDGED):
+        there = set(scored.split[scored.role == code].tolist())
+        if absent := [s.index for s in splits.splits if s.index not in there]:
+            yield f"{scored.model}: no {role} prediction in splits {_listed(absent)}"
+    test = scored.of_role(Role.TEST)
+    judged = {name for split in splits.splits for name in split.test}
+    one_well = []
+    for number, group in enumerate(splits.groups):
+        wells = np.unique(test.well[test.group == number])
+        if group.name in judged and not len(wells):
+            yield f"{scored.model}: {group.name!r} is in test but has no predictions"
+        if len(wells) == 1:
+            one_well.append(group.name)
+    if one_well:
+        yield (
+            f"{scored.model}: the intervals of {_listed(one_well)} come from a single well each "
+            "and lack the variation between wells"
+        )
+
+
+def _what_is_undefined(model: ModelEvaluation) -> Iterable[str]:
+    titles = ", ".join(METRIC_TITLES[metric] for metric in NEEDS_ALL_CLASSES)
+    for role in JUDGED:
+        for unit in Unit:
+            rows = [row for row in model.per_split if (row.role, row.unit) == (role, unit)]
+            if lacking := [row.split for row in rows if row.roc_auc is None]:
+                yield (
+                    f"{model.model}, {role}, by {unit}: splits {_listed(lacking)} lack a class, so "
+                    f"{titles} are not defined there"
+                )
+    for entry in model.intervals:
+        if entry.low is None:
+            yield (
+                f"{model.model}: the interval of the ROC AUC by {entry.unit} needs at least two "
+                "tested donors of each class"
+            )
+        elif entry.low == entry.high:
+            yield (
+                f"{model.model}: the ROC AUC by {entry.unit} is {entry.value:g} in every bootstrap "
+                "draw, so its interval has no width; the number of groups limits what that means"
+            )
+
+
+def _listed(items: Sequence[object], most: int = 10) -> str:
+    shown = ", ".join(str(item) for item in items[:most])
+    return f"{shown} and {len(items) - most} more" if len(items) > most else shown

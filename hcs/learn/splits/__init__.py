@@ -1,0 +1,1 @@
+"""Clone-disjoint splits: their designs and how they are drawn."""

@@ -1,0 +1,1 @@
+"""Neurites: ridges, skeletons, crossings, lengths and arbors."""

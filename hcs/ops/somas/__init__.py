@@ -1,0 +1,1 @@
+"""Cell bodies and nuclei: outlined, parted, seeded and measured."""

@@ -1,0 +1,1 @@
+"""Concentration-response curves: fits, their intervals, growth rates."""

@@ -1,0 +1,154 @@
+"""Concentration-response curves of all compounds of a screen, one row a compound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from hcs.domain import columns as col
+from hcs.domain.config.screening import DoseOptions
+from hcs.errors import UnknownNameError
+from hcs.screen.curves.logistic import Bounds, Curve, fit_curve
+from hcs.screen.groups import Floats
+
+_MEASURES = ("at_zero", "at_infinity", "ec50_um", "hill")
+
+
+def fit_doses(hits: pd.DataFrame, options: DoseOptions | None = None) -> pd.DataFrame:
+    """Fit a four-parameter log-logistic curve to every compound with several concentrations.
+
+    Parameters
+    ----------
+    hits
+        One row a well: ``Metadata_Compound``, ``Metadata_concentration_um`` and the column to
+        fit (``rescue`` by default); unusable wells are left out.
+    options
+        The column, limits of the asymptotes, and the level that ``reaches_level_at_um`` asks for.
+
+    Returns
+    -------
+    DataFrame
+        One row a model × compound: ``response`` (name of the fitted column), ``n_values``,
+        ``n_concentrations``, ``lowest_um``, ``highest_um``,
+        ``status`` (``fitted`` or why not), ``message``; where fitted ``at_zero``,
+        ``at_infinity``, ``ec50_um`` (relative: half-way between the asymptotes; an IC50 where the
+        curve falls), ``hill``, each with ``…_low`` and ``…_high`` (95 %, infinite or 0 where the
+        data do not bound it), ``reaches_level_at_um`` (absolute EC50), ``residual_sd`` and
+        ``auc_fitted``; always ``auc_observed``. Areas are over log10 concentration, divided by
+        its range: the mean response. Compounds at one concentration are left out.
+
+    Raises
+    ------
+    UnknownNameError
+        When a needed column is absent.
+
+    References
+    ----------
+    Ritz et al. 2015, PLoS ONE 10:e0146021, doi 10.1371/journal.pone.0146021.
+    """
+    options = options or DoseOptions()
+    response = response_column(hits, options)
+    for name in (col.COMPOUND, col.CONCENTRATION_UM, response):
+        if name not in hits:
+            raise UnknownNameError("column", name, "the table of hits", list(hits.columns))
+    kept = hits[col.COMPOUND].notna() & hits[col.CONCENTRATION_UM].notna()
+    if col.USABLE in hits:
+        kept &= hits[col.USABLE].astype(bool)
+    keys = [key for key in (col.MODEL, col.COMPOUND) if key in hits]
+    rows = []
+    for names, wells in hits[kept].groupby(keys, sort=True, observed=True):
+        dose = wells[col.CONCENTRATION_UM].to_numpy(np.float64)
+        if np.unique(dose[dose > 0]).size < 2:
+            continue
+        value = wells[response].to_numpy(np.float64)
+        named = dict(zip(keys, names, strict=True)) | {"response": response}
+        rows.append(named | describe(dose, value, options))
+    empty = describe(np.array([]), np.array([]), options)
+    return pd.DataFrame(rows, columns=[*keys, "response", *empty])
+
+
+def response_column(hits: pd.DataFrame, options: DoseOptions) -> str:
+    """Return the column that curves are fitted to."""
+    if options.value is not None:
+        return options.value
+    if col.RESCUE in hits and hits[col.RESCUE].notna().any():
+        return col.RESCUE
+    return col.NORMALIZED if col.NORMALIZED in hits else col.RESCUE
+
+
+def describe(dose_um: Floats, value: Floats, options: DoseOptions) -> dict[str, object]:
+    """Fit one compound and lay out the numbers of :func:`fit_doses`."""
+    finite = np.isfinite(dose_um) & np.isfinite(value)
+    dose_um, value = dose_um[finite], value[finite]
+    curve = fit_curve(dose_um, value, Bounds(options.at_zero, options.at_infinity))
+    tested = np.unique(dose_um[dose_um > 0])
+    lowest, highest = (tested[0], tested[-1]) if tested.size else (np.nan, np.nan)
+    return {
+        "n_values": int(value.size),
+        "n_concentrations": int(tested.size),
+        "lowest_um": float(lowest),
+        "highest_um": float(highest),
+        "status": curve.status,
+        "message": curve.message,
+        **_measures(curve),
+        "reaches_level_at_um": concentration_at(curve, options.level),
+        "residual_sd": curve.residual_sd,
+        "auc_fitted": area_fitted(curve, float(lowest), float(highest)),
+        "auc_observed": area_observed(dose_um, value),
+    }
+
+
+def _measures(curve: Curve) -> Mapping[str, object]:
+    """Lay out parameters and intervals; EC50 and slope turn back from logarithms."""
+    intervals = np.full((4, 2), np.nan) if curve.intervals is None else curve.intervals.copy()
+    intervals[2:] = np.power(10.0, intervals[2:])
+    best = (curve.at_zero, curve.at_infinity, float(np.power(10.0, curve.log10_ec50)), curve.hill)
+    laid_out: dict[str, object] = {}
+    for name, value, (low, high) in zip(_MEASURES, best, intervals, strict=True):
+        laid_out |= {name: value, f"{name}_low": float(low), f"{name}_high": float(high)}
+    return laid_out
+
+
+def concentration_at(curve: Curve, level: float) -> float:
+    """Concentration where the fitted curve crosses `level` (absolute EC50 or IC50).
+
+    Returns
+    -------
+    float
+        NaN without a fit, and where the curve never reaches the level.
+    """
+    if curve.status != "fitted":
+        return np.nan
+    share = (level - curve.at_zero) / (curve.at_infinity - curve.at_zero)
+    if not 0.0 < share < 1.0:
+        return np.nan
+    return float(10.0**curve.log10_ec50 * (share / (1.0 - share)) ** (1.0 / curve.hill))
+
+
+def area_fitted(curve: Curve, lowest: float, highest: float) -> float:
+    """Mean of the fitted curve over log10 concentration, from `lowest` to `highest`.
+
+    The integral of 1 / (1 + 10^(h (e − x))) is log10(1 + 10^(h (x − e))) / h.
+    """
+    if curve.status != "fitted":
+        return np.nan
+    ends = np.log10([lowest, highest])
+    # log10(1 + 10^z) without overflow.
+    integral = np.logaddexp(0.0, np.log(10.0) * curve.hill * (ends - curve.log10_ec50))
+    share = float(np.diff(integral)[0]) / np.log(10.0) / curve.hill / float(np.diff(ends)[0])
+    return float(curve.at_zero + (curve.at_infinity - curve.at_zero) * share)
+
+
+def area_observed(dose_um: Floats, value: Floats) -> float:
+    """Mean of the observed response over log10 concentration, by the trapezoidal rule.
+
+    Replicates are averaged first; concentration 0 is left out. NaN below two concentrations.
+    """
+    table = pd.DataFrame({"x": dose_um, "y": value})
+    means = table[table["x"] > 0].groupby("x")["y"].mean()
+    if len(means) < 2:
+        return np.nan
+    x = np.log10(means.index.to_numpy(np.float64))
+    return float(np.trapezoid(means.to_numpy(np.float64), x) / (x[-1] - x[0]))

@@ -1,0 +1,1 @@
+"""A whole study in order, the demo, and what was planted against what was found."""

@@ -1,0 +1,317 @@
+"""All stages of a study in order, from one file; what is already done is skipped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import yaml
+from pydantic import ValidationError
+
+from hcs.compute import progress
+from hcs.domain.config import presets, studies
+from hcs.domain.config import stages as cfg
+from hcs.domain.results import StageResult
+from hcs.errors import Fault, FaultsError, InputError, NotFoundError, UnknownNameError
+from hcs.io import layouts
+from hcs.io.files import parquet
+from hcs.io.files.atomic import write_json
+from hcs.learn.network.weights import resolve_weights
+from hcs.stages import (
+    embed,
+    evaluate,
+    features,
+    forest,
+    hits,
+    ingest,
+    predict,
+    probe,
+    splits,
+    stack,
+    train,
+)
+from hcs.stages.study import planted
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+STAGE: Final = "study"
+
+PLATES: Final = "plates"
+FEATURES: Final = "features.parquet"
+SPLITS: Final = "splits.json"
+STACK: Final = "stack.zarr"
+BANK: Final = "bank.zarr"
+MODELS: Final = "models"
+FOREST: Final = "forest"
+EVALUATION: Final = "evaluation.json"
+PROBES: Final = "probes.json"
+PREDICTIONS: Final = "predictions.parquet"
+HITS: Final = "hits.parquet"
+
+
+def read_study(path: str) -> studies.StudyConfig:
+    """Read a study file; relative paths in it are relative to the file.
+
+    Raises
+    ------
+    NotFoundError, InputError
+        When there is no such file, or it is not YAML with a mapping.
+    FaultsError
+        When settings cannot be used: all of them at once.
+    """
+    file = Path(path)
+    if not file.is_file():
+        msg = f"study file {path} does not exist"
+        raise NotFoundError(msg)
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        msg = f"{path} is not YAML: {error}"
+        raise InputError(msg) from error
+    if not isinstance(content, dict):
+        msg = f"{path} holds {type(content).__name__}; a mapping of settings was expected"
+        raise InputError(msg)
+    try:
+        study = studies.StudyConfig.model_validate(presets.with_preset(content))
+    except UnknownNameError as error:
+        fault = Fault(file=path, column=presets.KEY, message=str(error))
+        raise FaultsError(path, [fault]) from error
+    except ValidationError as error:
+        raise FaultsError(path, [_fault(path, item) for item in error.errors()]) from error
+    return _anchored(study, file.resolve().parent)
+
+
+def _fault(path: str, item: object) -> Fault:
+    details = item if isinstance(item, dict) else {}
+    place = ".".join(str(part) for part in details.get("loc", ()))
+    return Fault(
+        file=path,
+        column=place or None,
+        message=str(details.get("msg", "")),
+        value=repr(details.get("input"))[:80],
+    )
+
+
+def _anchored(study: studies.StudyConfig, folder: Path) -> studies.StudyConfig:
+    def place(path: str | None) -> str | None:
+        if path is None or "://" in path:
+            return path
+        return str(folder / path)
+
+    plates = tuple(
+        plate.model_copy(
+            update={
+                name: place(getattr(plate, name)) for name in ("source", "platemap", "barcodes")
+            }
+        )
+        for plate in study.plates
+    )
+    weights = study.embed.backbone.weights
+    if weights not in {"imagenet", "random"}:
+        base = study.embed.backbone.model_copy(update={"weights": place(weights)})
+        study = study.model_copy(
+            update={"embed": study.embed.model_copy(update={"backbone": base})}
+        )
+    return study.model_copy(
+        update={"plates": plates, "out": place(study.out), "truth": place(study.truth)}
+    )
+
+
+def with_weights(study: studies.StudyConfig, weights: str) -> studies.StudyConfig:
+    """Return the study with other weights of the base."""
+    base = study.embed.backbone.model_copy(update={"weights": weights})
+    embedding = study.embed.model_copy(update={"backbone": base})
+    return study.model_copy(update={"embed": embedding})
+
+
+def run(study: studies.StudyConfig, client: Client | None = None) -> StageResult:
+    """Run the whole study into ``study.out``.
+
+    Raises
+    ------
+    HcsError
+        Whatever a stage raises; what was finished stays, and the next run goes on from there.
+    """
+    started = time.time()
+    # Said before hours of work rather than after them.
+    weights = resolve_weights(study.embed.backbone)
+    progress.current().say(f"weights: {weights.description}")
+    results = list(_stages(study, client))
+    problems = tuple(problem for result in results for problem in result.problems)
+    out = Path(study.out)
+    parquet.write_table(
+        out / "problems.parquet", parquet.problems_frame(item.row() for item in problems)
+    )
+    write_json(out / "study.json", study)
+    compared = planted.compare(study.truth, study.out) if study.truth else ()
+    return StageResult(
+        stage=STAGE,
+        out=study.out,
+        summary={**_summary(results), **_compared(compared)},
+        n_run=sum(result.n_run for result in results),
+        n_skipped=sum(result.n_skipped for result in results),
+        problems=problems,
+        seconds=time.time() - started,
+    )
+
+
+def _summary(results: Sequence[StageResult]) -> dict[str, str | int | float]:
+    shown: dict[str, str | int | float] = {}
+    for result in results:
+        if result.stage in {evaluate.STAGE, probe.STAGE, hits.STAGE}:
+            shown.update(result.summary)
+        if result.stage == embed.STAGE:
+            shown["weights"] = result.summary["weights"]
+    return shown
+
+
+def _compared(rows: Sequence[planted.Comparison]) -> dict[str, str | int | float]:
+    shown: dict[str, str | int | float] = {}
+    for row in rows:
+        note = f"; {row.note}" if row.note else ""
+        unit = f" {row.unit}" if row.unit else ""
+        shown[f"{row.quantity} (simulated)"] = (
+            f"planted {row.planted}{unit}, found {row.found}{unit}{note}"
+        )
+    return shown
+
+
+def _stages(study: studies.StudyConfig, client: Client | None) -> Iterable[StageResult]:
+    out = Path(study.out)
+    paths = {plate.name: _plate_path(plate, out) for plate in study.plates}
+    for plate in study.plates:
+        yield _told(ingest.run(_ingest_config(plate, paths[plate.name]), client))
+    cohort = tuple(paths[plate.name] for plate in study.plates if plate.role == "cohort")
+    screen = tuple(paths[plate.name] for plate in study.plates if plate.role == "screen")
+    everything = (*cohort, *screen)
+    yield _told(
+        features.run(
+            cfg.FeaturesConfig(
+                plates=everything,
+                out=str(out / FEATURES),
+                channel=study.channel,
+                morphology=study.morphology,
+            ),
+            client,
+        )
+    )
+    yield from _classifiers(study, cohort, client)
+    if screen:
+        yield from _screened(study, screen, client)
+
+
+def _told(result: StageResult) -> StageResult:
+    """Say on the screen what a stage did, as it ends."""
+    done = f"{result.n_run} done" + (
+        f", {result.n_skipped} were done before" if result.n_skipped else ""
+    )
+    progress.current().say(f"{result.stage}: {done}, {result.seconds:.1f} s")
+    return result
+
+
+def _plate_path(plate: studies.StudyPlate, out: Path) -> str:
+    """Where a plate lies; one that is OME-Zarr already is used where it is, unless projected."""
+    in_place = plate.projection == "keep" and layouts.is_plate(plate.source)
+    return plate.source if in_place else str(out / PLATES / f"{plate.name}.zarr")
+
+
+def _ingest_config(plate: studies.StudyPlate, out: str) -> cfg.IngestConfig:
+    return cfg.IngestConfig(
+        source=plate.source,
+        out=out,
+        layout=plate.layout,
+        platemap=plate.platemap,
+        barcodes=plate.barcodes,
+        plate_name=plate.name,
+        plate_wells=plate.plate_wells,
+        pixel_size_um=plate.pixel_size_um,
+        projection=plate.projection,
+    )
+
+
+def _classifiers(
+    study: studies.StudyConfig, cohort: tuple[str, ...], client: Client | None
+) -> Iterable[StageResult]:
+    out = Path(study.out)
+    splits_file, bank, seed = str(out / SPLITS), str(out / BANK), study.seed
+    yield _told(
+        splits.run(
+            cfg.SplitsConfig(plates=cohort, out=splits_file, seed=seed, **study.splits.model_dump())
+        )
+    )
+    yield _told(
+        stack.run(
+            cfg.StackConfig(
+                plates=cohort,
+                out=str(out / STACK),
+                channel=study.channel,
+                **study.stack.model_dump(),
+            ),
+            client,
+        )
+    )
+    embedding = cfg.EmbedConfig(stack=str(out / STACK), out=bank, seed=seed, **dict(study.embed))
+    yield _told(embed.run(embedding, client))
+    training = cfg.TrainConfig(
+        bank=bank, splits=splits_file, out=str(out / MODELS), seed=seed, **dict(study.train)
+    )
+    yield _told(train.run(training, client))
+    baseline = cfg.ForestConfig(
+        features=str(out / FEATURES),
+        splits=splits_file,
+        out=str(out / FOREST),
+        seed=seed,
+        **dict(study.forest),
+    )
+    yield _told(forest.run(baseline, client))
+    yield _told(
+        evaluate.run(
+            cfg.EvaluateConfig(
+                models=(str(out / MODELS), str(out / FOREST)),
+                out=str(out / EVALUATION),
+                seed=seed,
+            )
+        )
+    )
+    if study.probes is not None:
+        yield _told(probe.run(_probe_config(study, study.probes, cohort), client))
+
+
+def _probe_config(
+    study: studies.StudyConfig, probes: studies.StudyProbes, cohort: tuple[str, ...]
+) -> cfg.ProbeConfig:
+    out = Path(study.out)
+    return cfg.ProbeConfig(
+        bank=str(out / BANK),
+        splits=str(out / SPLITS),
+        models=(str(out / MODELS), str(out / FOREST)),
+        features=str(out / FEATURES),
+        plates=cohort,
+        out=str(out / PROBES),
+        head=study.train.head,
+        batch_size=study.train.batch_size,
+        seed=study.seed,
+        **probes.model_dump(),
+    )
+
+
+def _screened(
+    study: studies.StudyConfig, screen: tuple[str, ...], client: Client | None
+) -> Iterable[StageResult]:
+    out = Path(study.out)
+    scores = cfg.PredictConfig(
+        models=str(out / MODELS),
+        plates=screen,
+        out=str(out / PREDICTIONS),
+        batch_images=study.embed.batch_images,
+    )
+    yield _told(predict.run(scores, client))
+    called = cfg.HitsConfig(
+        source=cfg.ScoresOfImages(path=str(out / PREDICTIONS), features=str(out / FEATURES)),
+        out=str(out / HITS),
+        **dict(study.hits),
+    )
+    yield _told(hits.run(called))

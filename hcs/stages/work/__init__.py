@@ -1,0 +1,1 @@
+"""What stages share and what their workers do."""

@@ -1,0 +1,112 @@
+"""Reads a plate once more and holds every field's pixels against the source."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hcs.compute.units import Unit, run_units
+from hcs.domain import columns as col
+from hcs.domain.results import Problem
+from hcs.errors import ImageReadError, InputError
+from hcs.io.plates.plate import PlateReader
+from hcs.io.runs.ledger import Ledger
+from hcs.stages.work.ingest_wells import STAGE, FieldJob, WellJob, read_field
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+@dataclass(frozen=True)
+class _Check:
+    """One well to read again, with the fields that were written."""
+
+    job: WellJob
+
+
+def compare(
+    out: str, jobs: Sequence[WellJob], rows: Sequence[Mapping[str, Any]], client: Client | None
+) -> list[Problem]:
+    """Compare the checksums of all pixels of a plate with those of its source.
+
+    The plate is read by zarr-python, which did not write it. A field that differs is forgotten, so
+    that the next run writes it again.
+
+    Parameters
+    ----------
+    out
+        The plate.
+    jobs
+        What was to be written.
+    rows
+        Rows of the table of images: what was written.
+    client
+        Dask client; None works in this process.
+
+    Returns
+    -------
+    list of Problem
+        A row with reason ``checksum`` for every field that differs or cannot be read.
+    """
+    written = {str(row[col.FIELD_PATH]) for row in rows}
+    now = uuid.uuid4().hex  # never taken from an earlier run: files may have changed since
+    units = []
+    for job in jobs:
+        fields = tuple(field for field in job.fields if field.path in written)
+        check = _Check(dataclasses.replace(job, fields=fields))
+        units.append(Unit(f"verify-{job.well.name}", now, check))
+    ledger = Ledger.of(out)
+    outcome = run_units(check_well, units, ledger=ledger, client=client, label="verify")
+    problems = [Problem(**item) for result in outcome.results for item in result["problems"]]
+    for well in {problem.well for problem in problems if problem.well}:
+        ledger.forget(well)
+    return problems
+
+
+def check_well(check: _Check) -> dict[str, Any]:
+    """Compare the fields of one well; runs on a worker."""
+    job = check.job
+    reader = PlateReader(job.out)
+    problems = []
+    for field in job.fields:
+        message = _difference(reader, job, field)
+        if message is not None:
+            fault = Problem(
+                stage=STAGE,
+                file=field.path,
+                reason=col.Reason.CHECKSUM,
+                message=f"{message}; run ingest again to write it again",
+                plate=job.plate,
+                well=job.well.name,
+                site=field.site,
+                kept=True,
+            )
+            problems.append(fault.model_dump(mode="json"))
+    return {"problems": problems}
+
+
+def _difference(reader: PlateReader, job: WellJob, field: FieldJob) -> str | None:
+    """Say how a field differs from its source; None when it does not."""
+    faults: list[Problem] = []
+    source = read_field(job, field, faults, {})
+    if source is None:
+        return f"the source cannot be read again: {faults[0].message}"
+    try:
+        stored: NDArray[Any] = np.asarray(reader.level(field.path, 0)[...])
+    except (ImageReadError, InputError, OSError, ValueError, RuntimeError) as error:
+        return f"the field cannot be read: {error}"
+    wanted, found = (_checksum(pixels) for pixels in (source, stored))
+    if (source.shape, source.dtype, wanted) == (stored.shape, stored.dtype, found):
+        return None
+    return f"CRC-32 of the pixels is {found:08x}, of the source's {wanted:08x}"
+
+
+def _checksum(pixels: NDArray[Any]) -> int:
+    return zlib.crc32(np.ascontiguousarray(pixels).view(np.uint8).data)

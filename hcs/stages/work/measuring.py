@@ -1,0 +1,141 @@
+"""What a plate is measured with: its channels, its scales and its illumination, found once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from numpy.typing import NDArray
+
+from hcs.domain import columns as col
+from hcs.domain.config.stages import FeaturesConfig, MorphologyConfig
+from hcs.errors import ImageReadError, InputError
+from hcs.io.files.atomic import write_json
+from hcs.io.files.paths import sidecar
+from hcs.io.plates.plate import PlateReader
+from hcs.io.runs.fingerprints import fingerprint
+from hcs.ops.filters import FloatPlane
+from hcs.ops.flatfield import profile_image
+from hcs.ops.illumination import Illumination, estimate_illumination, given_illumination
+from hcs.ops.scales import with_estimates
+
+_SCALE_FIELDS: Final = 4
+"""Fields from which sizes are estimated, spread over the plate."""
+
+_LIGHT_FIELDS: Final = 24
+"""Fields from which illumination is estimated."""
+
+
+@dataclass(frozen=True)
+class PlatePlan:
+    """How one plate is measured.
+
+    Attributes
+    ----------
+    channel
+        Index of the channel that shows neurites.
+    nuclei
+        Index of the nuclear channel, or None.
+    markers
+        Index of each marker's channel, by the marker's name.
+    settings
+        With all sizes filled in.
+    light
+        Illumination of each channel that is used, by its index.
+    """
+
+    channel: int
+    nuclei: int | None
+    markers: dict[str, int]
+    settings: MorphologyConfig
+    light: dict[int, Illumination]
+
+    def flat(self, channel: int, shape: tuple[int, ...]) -> FloatPlane | None:
+        """Return what planes of a channel are divided by, or None."""
+        found = self.light.get(channel)
+        return None if found is None else found.plane(shape)
+
+    def record(self, reader: PlateReader) -> dict[str, Any]:
+        """Return what was estimated, for the provenance of the results."""
+        unit = "px" if reader.pixel_size_um is None else "um"
+        sizes = (f"soma_diameter_{unit}", f"neurite_width_{unit}")
+        light = {
+            reader.channels[channel]: {
+                "range_fraction": round(found.range_fraction, 4),
+                "gain": round(found.gain, 4),
+                "corrected": found.helps,
+                "source": "vendor" if found.vendor else "plate",
+            }
+            for channel, found in self.light.items()
+        }
+        return {
+            **{name: getattr(self.settings, name) for name in sizes},
+            "feature_set": self.settings.feature_set,
+            "illumination": light,
+        }
+
+
+def plan_plate(config: FeaturesConfig, reader: PlateReader) -> PlatePlan:
+    """Find out how to measure a plate; what an earlier run found for the same pixels is read back.
+
+    Raises
+    ------
+    UnknownNameError, InputError
+        When a channel does not exist, or two markers have one name.
+    """
+    settings = config.morphology
+    names = [marker.name for marker in settings.markers]
+    if len(set(names)) < len(names):
+        msg = f"markers need names of their own, found {names}"
+        raise InputError(msg)
+    channel = reader.channel_index(config.channel)
+    nuclei = None if settings.nuclei is None else reader.channel_index(settings.nuclei)
+    markers = {marker.name: reader.channel_index(marker.channel) for marker in settings.markers}
+    mark = fingerprint(settings, channel, nuclei, markers, reader.images[col.FINGERPRINT].tolist())
+    file = sidecar(config.out) / f"measuring-{reader.name}.json"
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    if kept.get("fingerprint") != mark:
+        kept = {"fingerprint": mark, **_found(settings, reader, channel, nuclei, markers)}
+        write_json(file, kept)
+    light = {int(index): Illumination(**item) for index, item in kept["light"].items()}
+    filled = MorphologyConfig.model_validate(kept["settings"])
+    return PlatePlan(channel, nuclei, markers, filled, light)
+
+
+def _found(
+    settings: MorphologyConfig,
+    reader: PlateReader,
+    channel: int,
+    nuclei: int | None,
+    markers: dict[str, int],
+) -> dict[str, Any]:
+    filled = with_estimates(settings, _planes(reader, channel, _SCALE_FIELDS), reader.pixel_size_um)
+    light = {}
+    if settings.illumination == "auto":
+        used = {channel, *([] if nuclei is None else [nuclei]), *markers.values()}
+        light = {str(index): asdict(_light(reader, index)) for index in sorted(used)}
+    return {"settings": filled.model_dump(mode="json"), "light": light}
+
+
+def _light(reader: PlateReader, channel: int) -> Illumination:
+    """Illumination of one channel: the vendor's profile where the plate carries one."""
+    planes = list(_planes(reader, channel, _LIGHT_FIELDS))
+    name = reader.channels[channel]
+    for profile in reader.flat_fields:
+        if profile.channel == name and planes and planes[0].ndim == 2:
+            height, width = planes[0].shape
+            return given_illumination(profile_image(profile, (height, width)), planes)
+    return estimate_illumination(planes)
+
+
+def _planes(reader: PlateReader, channel: int, count: int) -> Iterator[NDArray[Any]]:
+    """Fields spread evenly over the plate; unreadable ones are passed over here."""
+    paths = reader.images[col.FIELD_PATH].tolist()
+    chosen = sorted({round((k + 0.5) * len(paths) / count - 0.5) for k in range(count)})
+    for index in chosen:
+        try:
+            yield reader.read_plane(str(paths[min(max(index, 0), len(paths) - 1)]), channel)
+        except ImageReadError:  # the field's own row in the problems says so
+            continue
