@@ -39,12 +39,11 @@ def predict(
 
     def stage(client: Any) -> Any:  # noqa: ANN401
         from hcs.domain.config.stages import PredictConfig, ScoreConfig
+        from hcs.stages import predict as stages_predict
 
         if len(plates) == 1 and plates[0].endswith(".parquet"):
-            from hcs.stages import score
-
-            return score.run(ScoreConfig(models=models, features=plates[0], out=out), client)
-        from hcs.stages import predict as stages_predict
+            scored = ScoreConfig(models=models, features=plates[0], out=out)
+            return stages_predict.run_forests(scored, client)
 
         config = PredictConfig(
             models=models,

@@ -154,7 +154,7 @@ def example_images(study: Study) -> Section:
             Paragraph(
                 "Images as the network saw them: each one rescaled so that its median gray level "
                 f"becomes {median} and cut at 255, then resized to "
-                f"{stack.array.shape[2]} × {stack.array.shape[1]} pixels. "
+                f"{stack.item_shape[1]} × {stack.item_shape[0]} pixels. "
                 "The fields were picked by position in the list, not by eye."
             )
         )
