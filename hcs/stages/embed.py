@@ -59,6 +59,7 @@ class BlockJob:
     stop: int
     image_ids: tuple[str, ...]
     backbone: Backbone
+    weights_fingerprint: str
     per_shard: int
     image_px: int
     views: int
@@ -173,6 +174,7 @@ def _units(
             stop=stop,
             image_ids=tuple(ids[start:stop]),
             backbone=config.backbone,
+            weights_fingerprint=settings["weights_fingerprint"],
             per_shard=per_shard,
             image_px=image_px,
             views=config.views,
@@ -192,7 +194,9 @@ def _embed_block(job: BlockJob) -> Mapping[str, Any]:
     writes the shards that are complete.
     """
     batches = ahead(_batches(job))
-    embedder = backbone.load_embedder(job.backbone, job.image_px, job.batch_images)
+    embedder = backbone.load_embedder(
+        job.backbone, job.image_px, job.batch_images, job.weights_fingerprint
+    )
     n_views, per_shard = job.views + 1, job.per_shard * (job.views + 1)
     done = np.empty((0, embedder.n_features), np.float16)
     written: list[Future[None]] = []

@@ -55,6 +55,7 @@ class BlockJob:
     images: tuple[ImageJob, ...]
     metadata: pd.DataFrame
     backbone: Backbone
+    weights_fingerprint: str
     image_px: int
     median_level: float
     models_mark: str
@@ -127,6 +128,7 @@ def _run(config: PredictConfig, client: Client | None, started: float) -> StageR
             images=part,
             metadata=rows,
             backbone=base,
+            weights_fingerprint=manifest["weights_fingerprint"],
             image_px=image_px,
             median_level=float(treated["median_level"]),
             models_mark=mark,
@@ -167,7 +169,9 @@ def _run(config: PredictConfig, client: Client | None, started: float) -> StageR
 
 def _score_block(job: BlockJob) -> Mapping[str, Any]:
     """Normalise, embed and score one block; runs on a worker that may hold a GPU."""
-    embedder = backbone.load_embedder(job.backbone, job.image_px, job.config.batch_images)
+    embedder = backbone.load_embedder(
+        job.backbone, job.image_px, job.config.batch_images, job.weights_fingerprint
+    )
     good = np.ones(len(job.images), dtype=bool)
     problems: list[dict[str, Any]] = []
     vectors = []
