@@ -238,7 +238,7 @@ def run_units(
     outcome = Outcome(n_skipped=len(results), n_run=len(todo))
     shown = progress.current()
     shown.begin(label, len(units), outcome.n_skipped)
-    job = Work[T](work, ledger, together)
+    job: Work[T] = Work(work, ledger, together)
     if todo and before is not None:
         before()
     try:
