@@ -217,6 +217,36 @@ def write_shard(
     return path, len(data)
 
 
+def write_images(
+    out: AnyPath,
+    layout: ArrayLayout,
+    frame: pd.DataFrame,
+    images: NDArray[Any],
+    settings: Mapping[str, Any],
+) -> None:
+    """Write a whole image set that is in memory, in place of what is there.
+
+    Parameters
+    ----------
+    out, layout, settings
+        As of :func:`prepare`.
+    frame
+        One row an image; :data:`VALID` and a fingerprint are among its columns.
+    images
+        ``(N, …)`` in the order of the frame.
+    """
+    remove(out)
+    numbered = frame.assign(**{ROW: range(len(frame))})
+    placed = place_images(out, numbered.rename(columns={ROW: "number"}))
+    prepare(out, layout, placed, settings)
+    for plate, rows in placed.groupby(col.PLATE):
+        for index, part in rows.groupby(rows[ROW] // layout.images_per_shard):
+            block = np.zeros((layout.images_per_shard, *layout.item_shape), layout.dtype)
+            block[part[ROW] % layout.images_per_shard] = images[part["number"]]
+            write_shard(out, layout, str(plate), int(str(index)), block)
+    write_table(out, placed.drop(columns="number"), {})
+
+
 def _shard_path(root: str, group: str, name: str, index: int, n_further: int) -> str:
     return f"{root}/{group}/{name}/c/{index}" + "/0" * n_further
 
