@@ -18,9 +18,11 @@ from hcs.io.files import parquet
 from hcs.io.files.atomic import write_bytes
 from hcs.io.files.paths import as_path
 from hcs.io.runs.provenance import provenance
-from hcs.learn.probes import positions as probes
+from hcs.learn.probes.positions import plate_position_association
 from hcs.learn.scores import metrics
 from hcs.stages.splits import read_splits, splits_fingerprint
+from hcs.words.evaluation import warn_of_gaps
+from hcs.words.positions import list_confounding, say_associations
 
 STAGE: Final = "evaluate"
 
@@ -44,7 +46,7 @@ def run(config: EvaluateConfig) -> StageResult:
     predictions = pd.concat(frames, ignore_index=True)
     judged = metrics.evaluate(predictions, splits, n_bootstrap=config.n_bootstrap, seed=config.seed)
     associations = positions(frames[0], splits)
-    warnings = (*judged.warnings, *probes.confounding_warnings(associations))
+    warnings = (*warn_of_gaps(judged, splits), *list_confounding(associations))
     inputs = {folder: splits_fingerprint(splits) for folder in config.models}
     made = provenance(STAGE, config, inputs, started)
     found = {"warnings": warnings, "associations": associations, "provenance": made}
@@ -89,4 +91,5 @@ def positions(predictions: pd.DataFrame, splits: Splits) -> tuple[Association, .
     first = predictions[predictions[col.SPLIT] == predictions[col.SPLIT].iloc[0]]
     # Where the splits are made by well, every well was assigned its class by itself.
     group_by = None if splits.group_by == col.WELL else splits.group_by
-    return probes.plate_position_association(first, splits.label, group_by=group_by)
+    found = plate_position_association(first, splits.label, group_by=group_by)
+    return say_associations(found)

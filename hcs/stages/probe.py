@@ -14,7 +14,7 @@ from hcs.compute.client import network_resources
 from hcs.compute.units import Unit, run_units
 from hcs.domain import columns as col
 from hcs.domain.config.stages import ProbeConfig
-from hcs.domain.probing import HeldOutBatch, Probes, ProbeSettings, VariableProbe
+from hcs.domain.probing import BatchFacts, Probes, ProbeSettings, VariableFacts
 from hcs.domain.results import StageResult
 from hcs.domain.splits import Splits
 from hcs.io import bank, heads, imageset
@@ -27,7 +27,7 @@ from hcs.io.runs.locks import locked
 from hcs.io.runs.provenance import provenance
 from hcs.learn.heads.batches import DEFAULT_BUDGET_BYTES
 from hcs.learn.probes import covariates, intensity_baseline, learning_curve, permutation, verdict
-from hcs.learn.probes import positions as probes
+from hcs.learn.probes.positions import plate_position_association
 from hcs.stages.splits import read_splits, splits_fingerprint
 from hcs.stages.work import probe_work
 from hcs.stages.work.probe_inputs import (
@@ -38,13 +38,15 @@ from hcs.stages.work.probe_inputs import (
     model_auc,
     study_frame,
 )
+from hcs.words import probes as words
+from hcs.words.verdict import say_verdict
 
 if TYPE_CHECKING:
     from distributed import Client
 
 STAGE: Final = "probe"
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _BASELINE_SPLITS: Final = 5
 
 
@@ -98,7 +100,7 @@ def _run(config: ProbeConfig, client: Client | None, started: float) -> StageRes
         n_run, n_skipped = n_run + outcome.n_run, n_skipped + outcome.n_skipped
     inputs = {"bank": opened.fingerprint, "splits": splits_fingerprint(splits)}
     made = provenance(STAGE, config, inputs, started)
-    found = _collected(config, splits, frame, intensity, results)
+    found = _collect(config, splits, frame, intensity, results)
     found = found.model_copy(update={"provenance": made})
     write_bytes(config.out, found.to_json().encode())
     return StageResult(
@@ -186,7 +188,7 @@ def _units(
 # ── the judgement ───────────────────────────────────────────────────────────────────────────────
 
 
-def _collected(
+def _collect(
     config: ProbeConfig,
     splits: Splits,
     frame: pd.DataFrame,
@@ -208,25 +210,25 @@ def _collected(
         permutation=permutation.judge_permutations(
             cohort, shuffled, config.n_splits, probe_work.recipe_of(config).epochs
         ),
-        associations=probes.plate_position_association(
+        associations=plate_position_association(
             frame,
             splits.label,
             group_by=None if splits.group_by == col.WELL else splits.group_by,
             seed=config.seed,
         ),
-        variables=tuple(VariableProbe.model_validate(dict(found)) for found in of("variable")),
+        variables=tuple(VariableFacts.model_validate(dict(found)) for found in of("variable")),
         baseline=intensity_baseline.judge_baseline(
             intensity.columns, baseline, splits, model_auc(predictions, splits)
         ),
         learning_curves=_curves(splits, results),
-        held_out_batches=tuple(HeldOutBatch.model_validate(dict(found)) for found in of("batch")),
+        held_out_batches=tuple(BatchFacts.model_validate(dict(found)) for found in of("batch")),
         covariates=_covariates(predictions, splits, intensity, frame),
     )
-    return _judged(config, splits, findings)
+    return _put_into_words(config, splits, findings)
 
 
-def _judged(config: ProbeConfig, splits: Splits, findings: verdict.Findings) -> Probes:
-    outcome, sentences = verdict.verdict(findings)
+def _put_into_words(config: ProbeConfig, splits: Splits, findings: verdict.Findings) -> Probes:
+    judgement = verdict.judge(findings)
     length = int(bank.open_bank(config.bank).array.shape[2])
     settings = ProbeSettings(
         n_splits=config.n_splits,
@@ -246,15 +248,15 @@ def _judged(config: ProbeConfig, splits: Splits, findings: verdict.Findings) -> 
         classes=splits.classes,
         positive=splits.positive,
         groups_per_class=findings.groups_per_class,
-        outcome=outcome,
-        verdict=sentences,
+        outcome=judgement.outcome,
+        verdict=say_verdict(judgement, findings),
         settings=settings,
-        permutation=findings.permutation,
-        variables=tuple(findings.variables),
-        baseline=findings.baseline,
-        learning_curves=tuple(findings.learning_curves),
-        held_out_batches=tuple(findings.held_out_batches),
-        covariates=tuple(findings.covariates),
+        permutation=words.say_permutation(findings.permutation),
+        variables=tuple(words.say_variable(found) for found in findings.variables),
+        baseline=words.say_baseline(findings.baseline),
+        learning_curves=tuple(words.say_curve(found) for found in findings.learning_curves),
+        held_out_batches=tuple(words.say_batch(found) for found in findings.held_out_batches),
+        covariates=tuple(words.say_covariate(found) for found in findings.covariates),
     )
 
 
