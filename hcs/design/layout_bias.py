@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from hcs.design.placement import edge_distance
-from hcs.domain.blinding import PositionReport, PositionScore
+from hcs.domain.blinding import PositionFacts, PositionScore
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import InputError
 
@@ -31,7 +31,7 @@ def predict_from_position(
     *,
     n_permutations: int,
     seed: int,
-) -> PositionReport:
+) -> PositionFacts:
     """Predict the class of every well from its row, column, edge distance and plate.
 
     Ridge regression on indicators of rows and columns, in ten folds of wells drawn at random; the
@@ -52,7 +52,7 @@ def predict_from_position(
 
     Returns
     -------
-    PositionReport
+    PositionFacts
         A well-balanced layout has an AUC below 0.5: what is left out is then the rarer class.
 
     Raises
@@ -75,8 +75,7 @@ def predict_from_position(
     aucs = np.stack([_cross_validated(x, fold, shuffles, len(classes)) for x in views.values()])
     scores = tuple(_score(name, auc) for name, auc in zip(views, aucs, strict=True))
     p_value = _most_telling(aucs)
-    best = max(scores, key=lambda score: (-score.p_value, score.auc))
-    return PositionReport(
+    return PositionFacts(
         label=label,
         classes=tuple(classes),
         n_wells=len(placed),
@@ -85,7 +84,6 @@ def predict_from_position(
         scores=scores,
         p_value=p_value,
         verdict="predictable" if p_value <= _SIGNIFICANT else "chance",
-        sentence=_sentence(label, best, scores, p_value),
     )
 
 
@@ -147,27 +145,3 @@ def _most_telling(aucs: Floats) -> float:
     standard = (aucs - aucs.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
     largest = standard.max(axis=0)
     return (1 + int((largest[1:] >= largest[0] - _TOLERANCE).sum())) / len(largest)
-
-
-def _sentence(
-    label: str, best: PositionScore, scores: Sequence[PositionScore], p_value: float
-) -> str:
-    *views, together = scores
-    names = [score.position for score in views]
-    joined = f"{', '.join(names[:-1])} and {names[-1]} together reach"
-    if p_value > _SIGNIFICANT:
-        even = ""
-        if together.auc < together.null_low:
-            even = " It lies below 0.5 because every row and column holds the classes evenly."
-        return (
-            f"Position on the plate does not predict the {label}: {joined} an AUC of "
-            f"{together.auc:.2f} ({together.null_low:.2f} to {together.null_high:.2f} when dealt "
-            f"at random; adjusted p = {p_value:.2g}).{even}"
-        )
-    which = joined if best.position == "all" else f"the {best.position} alone reaches"
-    return (
-        f"Position on the plate predicts the {label}: {which} an AUC of {best.auc:.2f} "
-        f"({best.null_low:.2f} to {best.null_high:.2f} when dealt at random; adjusted "
-        f"p = {p_value:.2g}). A classifier can score by position alone: deal the clones with "
-        "`hcs blind layout`, or judge the score with `hcs probe`."
-    )

@@ -216,7 +216,19 @@ class Comparison(Frozen):
     test_train_ratio: float
 
 
-class Association(Frozen):
+class AssociationFacts(Frozen):
+    """The numbers of an :class:`Association`, before they are put into words."""
+
+    variable: Name
+    n_wells: Count
+    n_levels: Count
+    n_pure_levels: Count
+    cramers_v: Share | None
+    p_value: Share | None
+    verdict: Literal["confounded", "associated", "unrelated", "untestable"]
+
+
+class Association(AssociationFacts):
     """How far the class follows where a well stands (or another property of wells).
 
     Attributes
@@ -236,13 +248,6 @@ class Association(Frozen):
         The same in words.
     """
 
-    variable: Name
-    n_wells: Count
-    n_levels: Count
-    n_pure_levels: Count
-    cramers_v: Share | None
-    p_value: Share | None
-    verdict: Literal["confounded", "associated", "unrelated", "untestable"]
     sentence: str
 
 

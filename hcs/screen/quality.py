@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 
 from hcs.domain import columns as col
-from hcs.domain.columns import Reason
 from hcs.domain.config.screening import HitsOptions, QualityLimits
 from hcs.screen import effects, groups
-from hcs.screen.controls import Problem, plate_problem, usable_stats
+from hcs.screen.controls import BrokenLimits, PlateFault, usable_stats
 from hcs.screen.groups import Floats
 from hcs.screen.plates import Screen, read_wells
 from hcs.screen.positions import position_tests
@@ -161,7 +160,7 @@ def replicate_correlation(screen: Screen, compound: groups.Codes) -> Floats:
 
 def apply_limits(
     quality: pd.DataFrame, limits: QualityLimits
-) -> tuple[pd.DataFrame, list[Problem]]:
+) -> tuple[pd.DataFrame, list[PlateFault]]:
     """Mark the plates that break a stated limit.
 
     A limit on a number that is missing (for example Z' without positive controls) is broken: what
@@ -171,8 +170,8 @@ def apply_limits(
     -------
     DataFrame
         With ``passed`` and ``failed_limits``.
-    list of dict
-        One problem row a failing plate.
+    list of PlateFault
+        One a failing plate.
     """
     failures: list[list[str]] = [[] for _ in range(len(quality))]
     for column, limit, is_least in _limits(limits):
@@ -183,12 +182,12 @@ def apply_limits(
             failures[plate].append(f"{column} {quality[column].iloc[plate]:.3g} {sign} {limit:g}")
     words = ["; ".join(found) for found in failures]
     marked = quality.assign(passed=[not found for found in failures], failed_limits=words)
-    problems = [
-        plate_problem(quality.iloc[plate], Reason.FAILED_QUALITY, text)
+    faults = [
+        PlateFault.of(quality.iloc[plate], BrokenLimits(text))
         for plate, text in enumerate(words)
         if text
     ]
-    return marked, problems
+    return marked, faults
 
 
 def _limits(limits: QualityLimits) -> list[tuple[str, float, bool]]:

@@ -18,10 +18,13 @@ from hcs.io.files import parquet
 from hcs.io.files.atomic import write_bytes
 from hcs.io.files.paths import as_path
 from hcs.io.runs.fingerprints import fingerprint_file
-from hcs.learn.probes import positions as probes
 from hcs.learn.scores import metrics
 from hcs.stages.frame import MadeFrom, open_frame
 from hcs.stages.work.study import fingerprint_splits, read_splits
+from hcs.learn.probes.positions import plate_position_association
+from hcs.learn.scores import metrics
+from hcs.words.evaluation import warn_of_gaps
+from hcs.words.positions import list_confounding, say_associations
 
 STAGE: Final = "evaluate"
 
@@ -60,7 +63,7 @@ def _judge(config: EvaluateConfig, splits: Splits, tables: Sequence[str]) -> Eva
     predictions = pd.concat(frames, ignore_index=True)
     judged = metrics.evaluate(predictions, splits, n_bootstrap=config.n_bootstrap, seed=config.seed)
     associations = positions(frames[0], splits)
-    warnings = (*judged.warnings, *probes.confounding_warnings(associations))
+    warnings = (*warn_of_gaps(judged, splits), *list_confounding(associations))
     return judged.model_copy(update={"warnings": warnings, "associations": associations})
 
 
@@ -94,4 +97,5 @@ def positions(predictions: pd.DataFrame, splits: Splits) -> tuple[Association, .
     first = predictions[predictions[col.SPLIT] == predictions[col.SPLIT].iloc[0]]
     # Where the splits are made by well, every well was assigned its class by itself.
     group_by = None if splits.group_by == col.WELL else splits.group_by
-    return probes.plate_position_association(first, splits.label, group_by=group_by)
+    found = plate_position_association(first, splits.label, group_by=group_by)
+    return say_associations(found)

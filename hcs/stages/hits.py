@@ -26,6 +26,8 @@ from hcs.screen.curves.growth import fit_growths
 from hcs.screen.quality import batch_quality
 from hcs.screen.replicates import call_compounds
 from hcs.stages.frame import Frame, MadeFrom, open_frame
+from hcs.words import hits as words
+from hcs.words.english import list_some
 
 STAGE: Final = "hits"
 
@@ -126,12 +128,13 @@ def beside(out: str, name: str) -> UPath:
 
 def screen(wells: pd.DataFrame, config: HitsConfig) -> Screened:
     """Put wells through all statistics that apply to them."""
-    called, quality, rows = screen_hits.call_hits(wells, config)
+    called, quality, faults = screen_hits.call_hits(wells, config)
+    called = words.add_reasons(called, quality, config)
     others = {PLATES: quality}
     if col.BATCH in called and called[col.BATCH].notna().any():
         others[BATCHES] = batch_quality(called, config)
     if col.COMPOUND in called and called[col.COMPOUND].notna().any():
-        others[COMPOUNDS] = call_compounds(called, config)
+        others[COMPOUNDS] = words.add_compound_reasons(call_compounds(called, config))
         if col.CONCENTRATION_UM in called:
             doses = fit_doses(called, config.dose)
             growth = fit_growths(called)
@@ -139,7 +142,7 @@ def screen(wells: pd.DataFrame, config: HitsConfig) -> Screened:
                 doses = doses.merge(growth, on=[col.MODEL, col.COMPOUND], how="left")
             if len(doses):
                 others[DOSES] = doses
-    return Screened(called, others, tuple(Problem.from_row(row) for row in rows))
+    return Screened(called, others, words.say_faults(faults, STAGE))
 
 
 # ── what comes in ───────────────────────────────────────────────────────────────────────────────
@@ -210,17 +213,17 @@ def _judged(images: pd.DataFrame, config: HitsConfig) -> tuple[pd.DataFrame, lis
     """Flag the images beyond a limit, and name each once."""
     if not config.image_limits:
         return images, []
-    words = aggregate.beyond_limits(images, config.image_limits)
+    why = aggregate.beyond_limits(images, config.image_limits)
     before = images.get(col.FLAGS, pd.Series("", index=images.index)).fillna("").astype(str)
-    flagged = images.assign(**{col.FLAGS: (before + "|" + words).str.strip("|")})
+    flagged = images.assign(**{col.FLAGS: (before + "|" + why).str.strip("|")})
     key = [name for name in col.IMAGE_KEY if name in images]
-    named = flagged.assign(words=words)[words != ""].drop_duplicates(key)
+    named = flagged.assign(why=why)[why != ""].drop_duplicates(key)
     problems = [
         Problem(
             stage=STAGE,
             file=f"{row[col.PLATE]} {row[col.WELL]}",
             reason=col.Reason.FAILED_QUALITY,
-            message=f"the image does not count: {row['words']}",
+            message=f"the image does not count: {row['why']}",
             plate=str(row[col.PLATE]),
             well=str(row[col.WELL]),
             site=int(row[col.SITE]) if col.SITE in key else None,
@@ -266,22 +269,16 @@ def _summarize(screened: Screened) -> dict[str, str | int | float]:
     }
     values = plates["z_prime"].dropna()
     if len(values):
-        shown["Z'"] = _listed([f"{value:.2f}" for value in values], 10)
+        shown["Z'"] = list_some([f"{value:.2f}" for value in values])
     if not plates["passed"].all():
         failed = plates.loc[~plates["passed"], col.PLATE]
-        shown["plates beyond a limit"] = f"{len(failed)}: {_listed(failed.astype(str), 10)}"
+        shown["plates beyond a limit"] = f"{len(failed)}: {list_some(list(failed))}"
     compounds = screened.others.get(COMPOUNDS)
     if compounds is not None:
         found = compounds.loc[compounds[col.HIT], col.COMPOUND].astype(str).unique()
-        shown["compounds with hits"] = _listed(found, 20) or "none"
+        shown["compounds with hits"] = list_some(list(found), 20) or "none"
     doses = screened.others.get(DOSES)
     if doses is not None:
         fitted = int((doses["status"] == "fitted").sum())
         shown["concentration curves"] = f"{fitted} fitted of {len(doses)}"
     return shown
-
-
-def _listed(names: pd.Series | list[str], most: int) -> str:
-    found = list(names)
-    more = f" and {len(found) - most} more" if len(found) > most else ""
-    return ", ".join(found[:most]) + more

@@ -13,7 +13,7 @@ from hcs.compute.client import network_resources
 from hcs.compute.units import Unit
 from hcs.domain import columns as col
 from hcs.domain.config.stages import ProbeConfig
-from hcs.domain.probing import HeldOutBatch, Probes, ProbeSettings, VariableProbe
+from hcs.domain.probing import BatchFacts, Probes, ProbeSettings, VariableFacts
 from hcs.domain.results import StageResult
 from hcs.domain.splits import Splits
 from hcs.io import bank, heads, imageset
@@ -23,8 +23,8 @@ from hcs.io.files.paths import as_path
 from hcs.io.runs.fingerprints import fingerprint
 from hcs.learn.heads.batches import DEFAULT_BUDGET_BYTES
 from hcs.learn.probes import covariates, intensity_baseline, learning_curve, permutation, verdict
-from hcs.learn.probes import positions as probes
 from hcs.stages.frame import Frame, MadeFrom, open_frame
+from hcs.learn.probes.positions import plate_position_association
 from hcs.stages.work import probe_work
 from hcs.stages.work.probe_inputs import (
     VARIABLES,
@@ -36,6 +36,8 @@ from hcs.stages.work.probe_inputs import (
 )
 from hcs.stages.work.study import fingerprint_splits, read_splits
 from hcs.stages.work.tables import hash_rows
+from hcs.words import probes as words
+from hcs.words.verdict import say_verdict
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -81,7 +83,7 @@ def _run(config: ProbeConfig, run: Frame) -> StageResult:
         found = run.do(probe_work.perform, units, label=label, resources=resources)
         results.update(zip((unit.id for unit in units), found, strict=True))
     run.inputs |= {"bank": opened.fingerprint, "splits": fingerprint_splits(splits)}
-    judged = _collected(config, splits, frame, intensity, results)
+    judged = _collect(config, splits, frame, intensity, results)
     judged = judged.model_copy(update={"provenance": run.provenance()})
     write_bytes(config.out, judged.to_json().encode())
     return run.result(summary_of(judged))
@@ -177,7 +179,7 @@ def _units(
 # ── the judgement ───────────────────────────────────────────────────────────────────────────────
 
 
-def _collected(
+def _collect(
     config: ProbeConfig,
     splits: Splits,
     frame: pd.DataFrame,
@@ -199,25 +201,25 @@ def _collected(
         permutation=permutation.judge_permutations(
             cohort, shuffled, config.n_splits, probe_work.recipe_of(config).epochs
         ),
-        associations=probes.plate_position_association(
+        associations=plate_position_association(
             frame,
             splits.label,
             group_by=None if splits.group_by == col.WELL else splits.group_by,
             seed=config.seed,
         ),
-        variables=tuple(VariableProbe.model_validate(dict(found)) for found in of("variable")),
+        variables=tuple(VariableFacts.model_validate(dict(found)) for found in of("variable")),
         baseline=intensity_baseline.judge_baseline(
             intensity.columns, baseline, splits, model_auc(predictions, splits)
         ),
         learning_curves=_curves(splits, results),
-        held_out_batches=tuple(HeldOutBatch.model_validate(dict(found)) for found in of("batch")),
+        held_out_batches=tuple(BatchFacts.model_validate(dict(found)) for found in of("batch")),
         covariates=_covariates(predictions, splits, intensity, frame),
     )
-    return _judged(config, splits, findings)
+    return _put_into_words(config, splits, findings)
 
 
-def _judged(config: ProbeConfig, splits: Splits, findings: verdict.Findings) -> Probes:
-    outcome, sentences = verdict.verdict(findings)
+def _put_into_words(config: ProbeConfig, splits: Splits, findings: verdict.Findings) -> Probes:
+    judgement = verdict.judge(findings)
     length = bank.open_bank(config.bank).item_shape[1]
     settings = ProbeSettings(
         n_splits=config.n_splits,
@@ -237,15 +239,15 @@ def _judged(config: ProbeConfig, splits: Splits, findings: verdict.Findings) -> 
         classes=splits.classes,
         positive=splits.positive,
         groups_per_class=findings.groups_per_class,
-        outcome=outcome,
-        verdict=sentences,
+        outcome=judgement.outcome,
+        verdict=say_verdict(judgement, findings),
         settings=settings,
-        permutation=findings.permutation,
-        variables=tuple(findings.variables),
-        baseline=findings.baseline,
-        learning_curves=tuple(findings.learning_curves),
-        held_out_batches=tuple(findings.held_out_batches),
-        covariates=tuple(findings.covariates),
+        permutation=words.say_permutation(findings.permutation),
+        variables=tuple(words.say_variable(found) for found in findings.variables),
+        baseline=words.say_baseline(findings.baseline),
+        learning_curves=tuple(words.say_curve(found) for found in findings.learning_curves),
+        held_out_batches=tuple(words.say_batch(found) for found in findings.held_out_batches),
+        covariates=tuple(words.say_covariate(found) for found in findings.covariates),
     )
 
 

@@ -53,6 +53,7 @@ from hcs.report import write_report
 from hcs.screen.curves.dose import fit_doses
 from hcs.screen.hits import call_hits
 from hcs.screen.replicates import call_compounds
+from hcs.words.hits import add_compound_reasons, add_reasons
 
 AUC = {"cnn": (0.9312, 0.0423), "forest": (0.5634, 0.1071)}
 CLONE_AUC = {"cnn": (0.9817, 0.0312), "forest": (0.5921, 0.2031)}
@@ -518,9 +519,12 @@ class Builder:
 
     def hits(self) -> None:
         called, quality, _ = call_hits(self.wells())
+        called = add_reasons(called, quality)
         parquet.write_table(self.folder / "hits.parquet", called, provenance("hits"))
         parquet.write_table(self.folder / "plate_quality.parquet", quality)
-        parquet.write_table(self.folder / "compounds.parquet", call_compounds(called))
+        parquet.write_table(
+            self.folder / "compounds.parquet", add_compound_reasons(call_compounds(called))
+        )
         parquet.write_table(self.folder / "dose_fits.parquet", fit_doses(called))
 
     def problems(self) -> None:

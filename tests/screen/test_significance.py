@@ -9,7 +9,7 @@ from hcs.screen.significance import (
     adjust,
     empirical_p,
     leave_one_out_z,
-    oriented,
+    orient,
     prediction_p,
 )
 
@@ -48,8 +48,8 @@ def test_missing_reference_is_missing_p():
 
 def test_orientation():
     z = np.array([2.0, -2.0, -2.0])
-    assert oriented(z, np.array([1.0, -1.0, 0.0])).tolist() == [2.0, 2.0, 2.0]
-    assert oriented(z, np.array([-1.0, 1.0, 1.0])).tolist() == [-2.0, -2.0, -2.0]
+    assert orient(z, np.array([1.0, -1.0, 0.0])).tolist() == [2.0, 2.0, 2.0]
+    assert orient(z, np.array([-1.0, 1.0, 1.0])).tolist() == [-2.0, -2.0, -2.0]
 
 
 def test_leave_one_out_equals_a_plain_loop():

@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf
 
-from hcs.domain.probing import SIGNIFICANT, VariableProbe
+from hcs.domain.probing import LEAST_OWNERS, SIGNIFICANT, VariableFacts
 from hcs.learn import counters
 from hcs.learn.probes.heads import F32, FloatArray, IntArray
 
 _FOLDS: Final = 10
 _SHUFFLES_AT_ONCE: Final = 25
 _TOLERANCE: Final = 1e-9
-_LEAST_OWNERS: Final = 2
 
 Shuffled = Literal["between_groups", "within_groups"]
 
@@ -44,7 +43,7 @@ class Layout:
 
 def probe_variable(
     variable: str, features: F32, layout: Layout, *, n_permutations: int, seed: int
-) -> VariableProbe:
+) -> VariableFacts:
     """Ask whether features tell the levels of one variable.
 
     Linear discriminant analysis with equal priors and the shrunken covariance of Ledoit and Wolf
@@ -68,7 +67,7 @@ def probe_variable(
 
     Returns
     -------
-    VariableProbe
+    VariableFacts
         ``untestable`` where fewer than two levels have two donors each: donor and level cannot be
         told apart then.
     """
@@ -94,7 +93,7 @@ def _eligible(layout: Layout) -> IntArray:
     """Levels that at least two donors have."""
     levels = np.unique(layout.level[layout.level >= 0])
     owners = [len(np.unique(layout.owner[layout.level == one])) for one in levels]
-    return levels[np.asarray(owners, int) >= _LEAST_OWNERS]
+    return levels[np.asarray(owners, int) >= LEAST_OWNERS]
 
 
 def _shuffled(
@@ -184,20 +183,12 @@ def _balanced_accuracy(right: FloatArray, images: IntArray, shuffles: IntArray) 
 
 def _judged(
     variable: str, scores: FloatArray, sizes: tuple[int, int, int], how: Shuffled
-) -> VariableProbe:
+) -> VariableFacts:
     n_images, n_groups, n_levels = sizes
     observed, null = float(scores[0]), scores[1:]
     low, high = (float(end) for end in np.percentile(null, [2.5, 97.5]))
     p_value = (1 + int((null >= observed - _TOLERANCE).sum())) / (1 + len(null))
-    predictable = p_value <= SIGNIFICANT
-    word = variable_word(variable)
-    finding = "tell" if predictable else "do not tell"
-    sentence = (
-        f"The network's features {finding} the {word} of clones never seen: balanced accuracy "
-        f"{observed:.2f} over {n_levels} levels, {low:.2f} to {high:.2f} by chance, "
-        f"p = {p_value:.2g}."
-    )
-    return VariableProbe(
+    return VariableFacts(
         variable=variable,
         n_images=n_images,
         n_groups=n_groups,
@@ -209,23 +200,17 @@ def _judged(
         p_value=p_value,
         n_permutations=len(null),
         shuffled=how,
-        verdict="predictable" if predictable else "chance",
-        sentence=sentence,
+        verdict="predictable" if p_value <= SIGNIFICANT else "chance",
     )
 
 
-def _untestable(variable: str, layout: Layout) -> VariableProbe:
-    word = variable_word(variable)
+def _untestable(variable: str, layout: Layout) -> VariableFacts:
     known = layout.level >= 0
-    n_levels = len(np.unique(layout.level[known]))
-    why = f"no two levels have {_LEAST_OWNERS} clones each, so clone and {word} are the same thing"
-    if n_levels < 2:
-        why = f"the study has {'one' if n_levels else 'no known'} {word}"
-    return VariableProbe(
+    return VariableFacts(
         variable=variable,
         n_images=int(known.sum()),
         n_groups=len(np.unique(layout.owner[known])),
-        n_levels=n_levels,
+        n_levels=len(np.unique(layout.level[known])),
         balanced_accuracy=None,
         chance=None,
         null_low=None,
@@ -234,11 +219,4 @@ def _untestable(variable: str, layout: Layout) -> VariableProbe:
         n_permutations=0,
         shuffled=None,
         verdict="untestable",
-        sentence=f"Whether features tell the {word} cannot be tested: {why}.",
     )
-
-
-def variable_word(variable: str) -> str:
-    """Say what people call a variable: ``Metadata_Batch`` → batch, ``row`` → plate row."""
-    known = {"row": "plate row", "column": "plate column"}
-    return known.get(variable, variable.removeprefix("Metadata_").lower())

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from hcs.domain.columns import Role
-from hcs.domain.probing import SIGNIFICANT, PermutationProbe
+from hcs.domain.probing import PermutationFacts
 from hcs.domain.splits import RoleCounts
 from hcs.learn import counters
 from hcs.learn.probes.heads import Cohort, HeadTest, IntArray, Recipe, mean_or_none, score_heads
@@ -163,7 +163,7 @@ def permuted_aucs(
 
 def judge_permutations(
     cohort: Cohort, aucs: Sequence[float | None], n_splits: int, epochs: int
-) -> PermutationProbe:
+) -> PermutationFacts:
     """Judge the AUC of the real labels (first) by those of the shuffles (all others).
 
     A shuffle whose AUC is not defined counts as one half.
@@ -178,7 +178,7 @@ def judge_permutations(
     if observed is not None and len(null):
         at_least = int((null >= observed - _TOLERANCE).sum())
         p_value = (1 + at_least) / (1 + len(null))
-    found = PermutationProbe(
+    return PermutationFacts(
         observed=observed,
         null=tuple(null.tolist()),
         null_mean=mean,
@@ -190,24 +190,4 @@ def judge_permutations(
         epochs=epochs,
         shuffled="donor" if shuffles_donors else "group",
         n_arrangements=n_arrangements(cohort),
-        sentence="",
     )
-    return found.model_copy(update={"sentence": _sentence(found)})
-
-
-def _sentence(found: PermutationProbe) -> str:
-    if found.observed is None or found.p_value is None:
-        return "No test set holds all classes, so shuffled labels cannot be compared."
-    chance = "more than" if found.p_value <= SIGNIFICANT else "no more than"
-    text = (
-        f"AUC {found.observed:.2f} with the real labels, {found.null_low:.2f} to "
-        f"{found.null_high:.2f} (middle 95%) with labels shuffled between {found.shuffled}s: "
-        f"{chance} chance, p = {found.p_value:.2g} ({found.n_permutations} shuffles; real and "
-        f"shuffled labels alike with {found.n_splits} splits and {found.epochs} epochs, not tuned)."
-    )
-    if found.n_arrangements < 1 / SIGNIFICANT:
-        text += (
-            f" There are only {found.n_arrangements} arrangements of the labels, too few for p to "
-            f"fall to {SIGNIFICANT}."
-        )
-    return text

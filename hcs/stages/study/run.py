@@ -220,15 +220,9 @@ def _plate_path(plate: studies.StudyPlate, out: Path) -> str:
 
 def _ingest_config(plate: studies.StudyPlate, out: str) -> cfg.IngestConfig:
     return cfg.IngestConfig(
-        source=plate.source,
         out=out,
-        layout=plate.layout,
-        platemap=plate.platemap,
-        barcodes=plate.barcodes,
         plate_name=plate.name,
-        plate_wells=plate.plate_wells,
-        pixel_size_um=plate.pixel_size_um,
-        projection=plate.projection,
+        **{name: getattr(plate, name) for name in cfg.IngestOptions.model_fields},
     )
 
 
@@ -281,7 +275,7 @@ def _classifiers(
 
 
 def _probe_config(
-    study: studies.StudyConfig, probes: studies.StudyProbes, cohort: tuple[str, ...]
+    study: studies.StudyConfig, probes: cfg.ProbeOptions, cohort: tuple[str, ...]
 ) -> cfg.ProbeConfig:
     out = Path(study.out)
     return cfg.ProbeConfig(

@@ -25,6 +25,7 @@ from hcs.learn.scores.metrics import evaluate
 from hcs.learn.scores.scored import Scored
 from hcs.learn.scores.split_scores import calibration, mean_roc, ranking, score_split
 from hcs.learn.splits.drawing import make_splits
+from hcs.words.evaluation import warn_of_gaps
 
 LABELS = {"control": 6, "ALS": 6}
 
@@ -295,14 +296,16 @@ def test_a_test_set_of_one_class_is_reported_not_fatal(splits, table):
     cut = table[~((table["split"] == 2) & table["Metadata_Clone"].isin(lost))]
     found = evaluate(cut[cut["model"] == "cnn"], splits, n_bootstrap=50, seed=0)
     assert found.models[0].summary_of("roc_auc").n == 5
-    assert any("cnn, test, by image: splits 2 lack a class" in text for text in found.warnings)
+    assert any(
+        "cnn, test, by image: splits 2 lack a class" in text for text in warn_of_gaps(found, splits)
+    )
 
 
 def test_missing_splits_and_clones_are_named(splits, table):
     cut = table[(table["split"] != 4) & (table["Metadata_Clone"] != "ALS-1")]
     found = evaluate(cut, splits, n_bootstrap=50, seed=0)
-    assert "cnn: no test prediction in splits 4" in found.warnings
-    assert "forest: 'ALS-1' is in test but has no predictions" in found.warnings
+    assert "cnn: no test prediction in splits 4" in warn_of_gaps(found, splits)
+    assert "forest: 'ALS-1' is in test but has no predictions" in warn_of_gaps(found, splits)
     empty = next(row for row in found.models[0].per_group if row.group == "ALS-1")
     assert empty.score is None
     assert empty.n_splits == 0
@@ -310,13 +313,13 @@ def test_missing_splits_and_clones_are_named(splits, table):
 
 def test_clones_of_a_single_well_are_named(splits):
     found = evaluate(predictions_of(splits, wells=1), splits, n_bootstrap=50, seed=0)
-    assert any("come from a single well each" in text for text in found.warnings)
+    assert any("come from a single well each" in text for text in warn_of_gaps(found, splits))
 
 
 def test_perfect_separation_has_no_width_and_says_so(splits):
     found = evaluate(predictions_of(splits, separation=50.0), splits, n_bootstrap=50, seed=0)
     assert (found.models[0].intervals[0].low, found.models[0].intervals[0].high) == (1.0, 1.0)
-    assert any("its interval has no width" in text for text in found.warnings)
+    assert any("its interval has no width" in text for text in warn_of_gaps(found, splits))
 
 
 @pytest.mark.parametrize(

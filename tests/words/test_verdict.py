@@ -6,24 +6,26 @@ from dataclasses import replace
 
 import pytest
 
-from hcs.domain.evaluation import Association
+from hcs.domain.evaluation import AssociationFacts
 from hcs.domain.probing import (
-    BaselineProbe,
-    Covariate,
-    HeldOutBatch,
-    LearningCurve,
+    BaselineFacts,
+    BatchFacts,
+    CovariateFacts,
+    CurveFacts,
+    CurvePoint,
     Outcome,
-    PermutationProbe,
-    VariableProbe,
+    PermutationFacts,
+    VariableFacts,
 )
-from hcs.learn.probes.verdict import Findings, verdict
+from hcs.learn.probes.verdict import Findings, judge
+from hcs.words.verdict import say_verdict
 
 LABEL = "Metadata_Diagnosis"
 BATCH = "Metadata_Batch"
 
 
 def permutation(p):
-    return PermutationProbe(
+    return PermutationFacts(
         observed=None if p is None else 0.9,
         null=(),
         null_mean=0.5,
@@ -35,12 +37,11 @@ def permutation(p):
         epochs=4,
         shuffled="group",
         n_arrangements=1000,
-        sentence="No test set holds all classes.",
     )
 
 
 def association(verdict_, variable=BATCH):
-    return Association(
+    return AssociationFacts(
         variable=variable,
         n_wells=30,
         n_levels=2,
@@ -48,12 +49,11 @@ def association(verdict_, variable=BATCH):
         cramers_v=0.5,
         p_value=0.0001,
         verdict=verdict_,
-        sentence="",
     )
 
 
 def variable(verdict_, name=BATCH):
-    return VariableProbe(
+    return VariableFacts(
         variable=name,
         n_images=100,
         n_groups=20,
@@ -66,12 +66,11 @@ def variable(verdict_, name=BATCH):
         n_permutations=99,
         shuffled="between_groups",
         verdict=verdict_,
-        sentence="",
     )
 
 
 def baseline(verdict_="chance", auc=0.5):
-    return BaselineProbe(
+    return BaselineFacts(
         features=("Image_Intensity_Mean",),
         n_splits=10,
         auc_mean=auc,
@@ -82,12 +81,11 @@ def baseline(verdict_="chance", auc=0.5):
         model="cnn",
         model_auc=0.9,
         verdict=verdict_,
-        sentence="",
     )
 
 
 def batch(auc, seen, n_groups=8):
-    return HeldOutBatch(
+    return BatchFacts(
         batch="B2",
         n_images=50,
         n_groups=n_groups,
@@ -96,24 +94,26 @@ def batch(auc, seen, n_groups=8):
         auc=auc,
         accuracy=0.5,
         auc_seen=seen,
-        sentence="Batch B2.",
     )
 
 
+def point(n):
+    return CurvePoint(n_groups=n, n_images=40, epochs=4, auc_mean=0.8, auc_sd=0.1, n_splits=8)
+
+
 def curve(rising):
-    return LearningCurve(
+    return CurveFacts(
         varied="groups",
-        points=(),
+        points=(point(5), point(10)),
         gain=0.1,
         gain_low=0.05,
         gain_high=0.2,
         rising=rising,
-        sentence="The curve still rises.",
     )
 
 
 def covariate(p):
-    return Covariate(
+    return CovariateFacts(
         model="cnn",
         column="Metadata_Age",
         test="spearman",
@@ -122,7 +122,6 @@ def covariate(p):
         statistic=0.6,
         p_value=p,
         p_holm=p,
-        sentence="cnn: accuracy goes with Age.",
     )
 
 
@@ -130,8 +129,8 @@ CLEAN = Findings(LABEL, (15, 15), permutation(0.005), baseline())
 
 
 def said(findings):
-    outcome, sentences = verdict(findings)
-    return outcome, " ".join(sentences)
+    judgement = judge(findings)
+    return judgement.outcome, " ".join(say_verdict(judgement, findings))
 
 
 def test_clean_and_above_chance():
