@@ -114,7 +114,7 @@ def sections_of(study: Study, out: AnyPath = "report.html") -> list[Section]:
         return screen_pages.screen_sections(study, screen_pages.plate_pages(study), folder)
     found = [
         overview.overview(study),
-        records.planted(study),
+        records.compare_planted(study),
         cohort.cohort(study),
         cohort.example_images(study),
         classifiers.classifiers(study),
@@ -149,7 +149,7 @@ def render(title: str, sections: list[Section], kind: str = "Study report") -> s
     """
     charts = [chart.model for section in sections for chart in charts_of(section.blocks)]
     library = "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
-    script, divs = _embedded(charts) if charts else ("", ())
+    script, divs = _embed_charts(charts) if charts else ("", ())
     scripts = [library, script] if charts else []
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -171,7 +171,7 @@ def render(title: str, sections: list[Section], kind: str = "Study report") -> s
     )
 
 
-def _embedded(charts: Sequence[Model]) -> tuple[str, Sequence[str]]:
+def _embed_charts(charts: Sequence[Model]) -> tuple[str, Sequence[str]]:
     """Return the script that draws all charts, and the place of each.
 
     The charts are put into one document at once: left to itself, bokeh adds them one by one and

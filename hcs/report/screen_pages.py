@@ -100,7 +100,7 @@ def _words(study: Study, wells: pd.DataFrame) -> list[Block]:
             blocks.append(Heading(wording.capital(wording.model_title(str(model)))))
         hits = int(part[col.HIT].fillna(value=False).astype(bool).sum())
         said: list[Text] = [
-            wording.strong(f"{wording.counted(hits, 'hit')} among {len(part)} wells.")
+            wording.strong(f"{wording.count(hits, 'hit')} among {len(part)} wells.")
         ]
         plate = str(part[col.PLATE].iloc[0])
         said += screen_words.of_plate(_quality_of(study, str(model), plate), part)
@@ -202,7 +202,7 @@ def _screen_words(study: Study, table: pd.DataFrame) -> list[str]:
     ]
     if confounded:
         more = ["others"] if len(confounded) > 5 else []
-        names = wording.listed([*confounded[:5], *more])
+        names = wording.join_words([*confounded[:5], *more])
         said.append(
             f"Treatment and position cannot be told apart on {names}: see the page of the plate."
         )
@@ -236,7 +236,7 @@ def _plates(study: Study, pages: Sequence[PlatePage], folder: str) -> Section:
     blocks: list[Block] = [Table(columns, tuple(rows), "Each plate has a page of its own.")]
     left = study.hits[col.PLATE].nunique() - len(pages)
     if left > 0:
-        text = f"{wording.counted(left, 'more plate')} without a page: see hits.parquet."
+        text = f"{wording.count(left, 'more plate')} without a page: see hits.parquet."
         blocks.append(Note("info", text))
     return Section("plates", title, tuple(blocks))
 

@@ -63,7 +63,10 @@ def plates(study: Study, pages: str = "") -> Section:
     if len(by_plate) > _MAX_PLATES:
         left = len(by_plate) - _MAX_PLATES
         blocks.append(
-            Note("info", f"{wording.counted(left, 'more plate')} not drawn here: see hits.parquet.")
+            Note(
+                "info",
+                f"{wording.count(left, 'more plate')} not drawn here: see hits.parquet.",
+            )
         )
     return Section("plates", title, tuple(blocks))
 
@@ -107,7 +110,7 @@ def hit_blocks(table: pd.DataFrame) -> list[Block]:
             )
     blocked = table[(table[col.REASONS].fillna("") != "") & ~table.index.isin(called.index)]
     if len(blocked):
-        note = f"{wording.counted(len(blocked), 'well')} beyond the limits, but no hit"
+        note = f"{wording.count(len(blocked), 'well')} beyond the limits, but no hit"
         blocks.append(Folded(note, (_hit_table(blocked.head(_MAX_HITS)),)))
     return blocks
 
@@ -127,7 +130,7 @@ def compounds(study: Study) -> Section | None:
         return Section("compounds", "Compounds", (Note("info", text),))
     layout = [
         ("Compound", col.COMPOUND, wording.text, False),
-        ("µM", col.CONCENTRATION_UM, wording.trimmed, True),
+        ("µM", col.CONCENTRATION_UM, wording.trim_number, True),
         ("Replicates", col.N_REPLICATES, wording.text, True),
         ("Robust z", col.ROBUST_Z, wording.number, True),
         ("SSMD", col.SSMD, wording.number, True),
@@ -143,7 +146,7 @@ def compounds(study: Study) -> Section | None:
     columns = tuple(
         Column(title, numeric, _HINTS.get(name, "")) for title, name, _, numeric in kept
     )
-    caption = f"Replicates combined; {wording.counted(len(called), 'hit')} in all: compounds.csv."
+    caption = f"Replicates combined; {wording.count(len(called), 'hit')} in all: compounds.csv."
     return Section("compounds", "Compounds", (Table(columns, rows, caption),))
 
 
@@ -154,7 +157,7 @@ def _hit_table(called: pd.DataFrame) -> Table:
         ("Plate", col.PLATE, wording.text, False),
         ("Well", col.WELL, wording.text, False),
         ("Compound", col.COMPOUND, wording.text, False),
-        ("µM", col.CONCENTRATION_UM, wording.trimmed, True),
+        ("µM", col.CONCENTRATION_UM, wording.trim_number, True),
         ("Score", col.SCORE, _score, True),
         ("Robust z", col.ROBUST_Z, wording.number, True),
         ("SSMD", col.SSMD, wording.number, True),
@@ -180,7 +183,7 @@ def _score(value: object) -> str:
     """Write a probability with two decimals, a large reading without."""
     if wording.is_missing(value) or abs(float(value)) < 100:  # type: ignore[arg-type]
         return wording.number(value)
-    return wording.trimmed(value, 4)
+    return wording.trim_number(value, 4)
 
 
 _HINTS: Final = {
@@ -301,7 +304,7 @@ def doses(study: Study) -> Section:
 def _curves(
     model: str, wells: pd.DataFrame, effect: str, fits: Mapping[str, dose_curves.Fit]
 ) -> Iterator[Block]:
-    found = dose_curves.dosed_compounds(wells, effect)
+    found = dose_curves.rank_compounds(wells, effect)
     if not found:
         return
     limits = dose_curves.shared_range([part for _, part in found], effect)
@@ -314,7 +317,7 @@ def _curves(
         for name, part in found[:_MAX_CURVES]
     )
     left = len(found) - len(charts)
-    more = f" {wording.counted(left, 'more compound')} not drawn." if left > 0 else ""
+    more = f" {wording.count(left, 'more compound')} not drawn." if left > 0 else ""
     caption = (
         f"{wording.capital(wording.model_title(model))}: {dose_curves.effect_words(effect)} of "
         "every well against concentration. Strongest effect first. The half-way concentration is "

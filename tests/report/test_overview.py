@@ -5,7 +5,7 @@ import pytest
 
 from hcs.domain.evaluation import Interval, Metric, Unit
 from hcs.report import overview
-from hcs.report.class_features import class_features, group_means, shown_columns
+from hcs.report.class_features import choose_columns, class_features, group_means
 from hcs.report.study import open_study
 
 
@@ -74,7 +74,7 @@ def test_columns_are_found_in_either_unit(unit):
         f"Image_Neurite_TotalLength_{unit}",
     ]
     assert (
-        shown_columns(pd.DataFrame(columns=[*columns, "Image_Soma_MeanArea_other"])) == columns[1:]
+        choose_columns(pd.DataFrame(columns=[*columns, "Image_Soma_MeanArea_other"])) == columns[1:]
     )
 
 

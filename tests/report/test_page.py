@@ -78,7 +78,7 @@ class Page(HTMLParser):
         return " ".join(self.sections.values())
 
 
-def copied(source: Path, folder: Path, absent: list[str]) -> Path:
+def copy_study(source: Path, folder: Path, absent: list[str]) -> Path:
     """Copy a study without some pieces."""
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns(*absent))
     return folder
@@ -218,7 +218,7 @@ def test_the_page_is_small(page):
     ],
 )
 def test_pieces_may_be_absent_in_any_combination(full_study, tmp_path, absent, said):
-    folder = copied(full_study.folder, tmp_path / "study", absent)
+    folder = copy_study(full_study.folder, tmp_path / "study", absent)
     study = open_study(folder)
     words = " ".join([study.name, *words_of(sections_of(study))]).replace("\u00a0", " ")
     for sentence in said:
@@ -273,7 +273,9 @@ def test_clones_outside_the_splits_are_no_cohort(builder):
 
 
 def test_damaged_files_are_named_all_at_once(full_study, tmp_path, caplog):
-    folder = copied(full_study.folder, tmp_path / "study", ["models", "stack.zarr", "bank.zarr"])
+    folder = copy_study(
+        full_study.folder, tmp_path / "study", ["models", "stack.zarr", "bank.zarr"]
+    )
     files = [name for name in PIECES if "." in name and not name.endswith(".zarr")]
     for name in files:
         (folder / name).write_bytes(b"{ this is nothing \x00\xff")

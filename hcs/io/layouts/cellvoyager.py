@@ -50,7 +50,7 @@ class _CellVoyager(NamePatterns):
         """Read one relative path; None when a CellVoyager does not write such names."""
         match = _CELLVOYAGER.fullmatch(file_name(path))
         if match is not None:
-            return _numbered(match.groupdict())
+            return _read_numbers(match.groupdict())
         return None if self.plate_format is None else _cq1_name(path, self.plate_format)
 
     def sidecar(self, listing: Listing) -> Sidecar | None:
@@ -76,7 +76,7 @@ LAYOUT: Final = _CellVoyager(
 )
 
 
-def _numbered(groups: dict[str, str | None]) -> NameFields | None:
+def _read_numbers(groups: dict[str, str | None]) -> NameFields | None:
     """Fields of a name; plane 0 is a projection."""
     number = str(int(groups["channel"] or 0))
     z = groups["z"] if int(groups["z"] or 0) > 0 else None
@@ -203,7 +203,7 @@ def _cq1_name(path: str, plate_format: PlateFormat) -> NameFields | None:
         return None
     groups = match.groupdict()
     row, column = divmod(int(groups.pop("number") or 0) - 1, plate_format.n_columns)
-    return _numbered({**groups, "well": Well(row, column).name}) if row >= 0 else None
+    return _read_numbers({**groups, "well": Well(row, column).name}) if row >= 0 else None
 
 
 _READERS: Final = {

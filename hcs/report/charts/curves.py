@@ -114,7 +114,7 @@ def groups_figure(groups: Sequence[GroupScore], colors: Mapping[str, str]) -> An
     dots = plot.scatter(
         "score", "y", source=source, size=9, line_color="color", fill_color="fill", line_width=2
     )
-    style.name_ticks(plot.yaxis[0], data["y"], [wording.shortened(g.group) for g in shown])
+    style.name_ticks(plot.yaxis[0], data["y"], [wording.cut_name(g.group) for g in shown])
     plot.ygrid.grid_line_color = None
     tips = [
         ("", "@group (@label)"),
@@ -186,7 +186,7 @@ def classes_figure(values: Mapping[str, pd.Series], colors: Mapping[str, str], l
             plot.segment(
                 [position - 0.28], [mean], [position + 0.28], [mean], color=style.INK, line_width=2
             )
-    names = [wording.shortened(name, 16) for name in values]
+    names = [wording.cut_name(name, 16) for name in values]
     style.name_ticks(plot.xaxis[0], list(range(len(values))), names)
     plot.xgrid.grid_line_color = None
     return plot

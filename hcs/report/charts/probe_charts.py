@@ -74,7 +74,7 @@ def variables_figure(probes: Sequence[VariableProbe]) -> Any:  # noqa: ANN401
         "low", "y", "high", "y", source=source, line_color=NULL_COLOR, line_width=9, line_alpha=0.5
     )
     dots = plot.scatter("accuracy", "y", source=source, size=10, color=OBSERVED_COLOR)
-    style.name_ticks(plot.yaxis[0], data["y"], [wording.shortened(name) for name in data["name"]])
+    style.name_ticks(plot.yaxis[0], data["y"], [wording.cut_name(name) for name in data["name"]])
     plot.ygrid.grid_line_color = None
     tips = [
         ("", "@name"),
