@@ -1,4 +1,4 @@
-"""Real nuclei of ``bench_morphology``: counts and areas against masks and CellProfiler's table.
+"""Real nuclei: counts and areas against masks and CellProfiler's table.
 
 A pair is one nucleus on both sides when its center lies in one found nucleus, that one's center
 lies in it (in its bounding box where there is only a table), and no other center does on either

@@ -1,4 +1,4 @@
-"""Fields of neurons with known truth for ``bench_morphology``; imports nothing of ``hcs``.
+"""Fields of neurons with known truth; imports nothing of ``hcs``.
 
 Center lines are cubic splines through a few random control points, outlines of somas are closed
 Fourier curves, and lengths and areas are integrals of those curves, so neither the way of drawing

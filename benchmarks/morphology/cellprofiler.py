@@ -1,4 +1,4 @@
-"""CellProfiler as a peer of ``morphology_speed``: a plain neuron pipeline, timed by itself.
+"""CellProfiler as a peer of ``speed.py``: a plain neuron pipeline, timed by itself.
 
 CellProfiler 4.2 needs a Python 3.9 of its own, so the pipeline is built and run by that Python.
 Its log names the processor and wall time of every module for every image, which leaves out the

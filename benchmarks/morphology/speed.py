@@ -17,8 +17,8 @@ import numpy as np
 import tifffile
 
 from benchmarks._table import report
-from benchmarks.morphology_cellprofiler import cellprofiler
-from benchmarks.morphology_fields import PIXEL_SIZE_UM, draw_field, plans
+from benchmarks.morphology.cellprofiler import cellprofiler
+from benchmarks.morphology.fields import PIXEL_SIZE_UM, draw_field, plans
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -190,7 +190,7 @@ def _peak(image: np.ndarray) -> dict[str, Any]:
 _PEAK_CODE = """
 import sys
 import numpy as np
-from hcs.domain.config import MorphologyConfig
+from hcs.domain.config.stages import MorphologyConfig
 from hcs.ops.morphology import measure_field
 image = np.load(sys.argv[1])
 small = image[:64, :64]

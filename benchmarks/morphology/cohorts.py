@@ -1,4 +1,4 @@
-"""Morphology on the fields of ``hcs simulate``, a generator other than ``morphology_fields``.
+"""Morphology on the fields of ``hcs simulate``, a generator other than ``fields.py``.
 
 Each preset is drawn, ingested and measured through the stages, as a study would be.
 """
