@@ -19,7 +19,7 @@ from hcs.errors import SplitError
 from hcs.io.plates.plate import PlateReader
 from hcs.stages.splits import read_splits
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 PEAK_OF_INGEST = """
 import resource, sys
