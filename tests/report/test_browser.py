@@ -137,8 +137,8 @@ def test_hostile_names_do_not_run(chromium, builder, tmp_path):
     builder.compounds = (f"a {hostile}", f"b </script>{hostile}", "c", "d")
     builder.clones = {name: [f"{hostile} {i}" for i in range(6)] for name in ("ALS", "control")}
     builder.clones["control"] = [f"{name} c" for name in builder.clones["control"]]
-    builder.evaluation()
-    builder.hits()
+    builder.write_evaluation()
+    builder.write_hits()
     out = tmp_path / "report.html"
     write_report(ReportConfig(study=str(builder.folder), out=str(out)))
     found = open_page(chromium, out, tmp_path, width=700)
