@@ -23,6 +23,7 @@ from hcs.io.layouts.base import (
     plate_format_of,
     problem,
     stage_position,
+    strip_namespace,
     well_at,
 )
 
@@ -115,7 +116,7 @@ def _read(listing: Listing, path: str, found: _Found) -> None:
     try:
         with (listing.root / path).open("rb") as stream:
             for _, element in ET.iterparse(stream):
-                tag = element.tag.rpartition("}")[2]
+                tag = strip_namespace(element.tag)
                 if reader := _READERS.get(tag):
                     reader(_attributes(element), element, found, path)
                 if tag == "MeasurementRecord":
@@ -126,7 +127,7 @@ def _read(listing: Listing, path: str, found: _Found) -> None:
 
 
 def _attributes(element: ET.Element) -> dict[str, str]:
-    return {name.rpartition("}")[2]: value for name, value in element.attrib.items()}
+    return {strip_namespace(name): value for name, value in element.attrib.items()}
 
 
 def _read_record(values: dict[str, str], element: ET.Element, found: _Found, path: str) -> None:
