@@ -18,11 +18,10 @@ from hcs.io.files import parquet
 from hcs.io.files.atomic import write_bytes
 from hcs.io.files.paths import as_path
 from hcs.io.runs.fingerprints import fingerprint_file
+from hcs.learn.probes.positions import plate_position_association
 from hcs.learn.scores import metrics
 from hcs.stages.frame import MadeFrom, open_frame
 from hcs.stages.work.study import fingerprint_splits, read_splits
-from hcs.learn.probes.positions import plate_position_association
-from hcs.learn.scores import metrics
 from hcs.words.evaluation import warn_of_gaps
 from hcs.words.positions import list_confounding, say_associations
 

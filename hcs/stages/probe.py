@@ -23,8 +23,8 @@ from hcs.io.files.paths import as_path
 from hcs.io.runs.fingerprints import fingerprint
 from hcs.learn.heads.batches import DEFAULT_BUDGET_BYTES
 from hcs.learn.probes import covariates, intensity_baseline, learning_curve, permutation, verdict
-from hcs.stages.frame import Frame, MadeFrom, open_frame
 from hcs.learn.probes.positions import plate_position_association
+from hcs.stages.frame import Frame, MadeFrom, open_frame
 from hcs.stages.work import probe_work
 from hcs.stages.work.probe_inputs import (
     VARIABLES,
