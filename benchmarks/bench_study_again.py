@@ -3,9 +3,9 @@
     python -m benchmarks.bench_study_again [--plates 20] [--hcs COMMAND ...]
 
 Simulated noise: plates of 96 wells with one field of 64 × 64 pixels. The study runs once; then
-unchanged, with the name of a compound changed in the plate map, and with one more plate.
-Each run is a process of its own on an inline cluster. ``--hcs`` takes several commands, such as that
-of another version, which then run one after the other on plates of their own.
+unchanged, with a compound renamed in the plate map, and with one more plate. Each run is a
+process of its own on an inline cluster. ``--hcs`` takes several commands, such as that of another
+version, which then run one after the other on plates of their own.
 """
 
 from __future__ import annotations
