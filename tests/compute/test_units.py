@@ -183,6 +183,6 @@ def test_progress_counts_what_was_done_before(ledger):
 
     run_units(_double, units_of(2), ledger=ledger, client=None, label="double")
     heard = Heard()
-    with progress.listening(heard):
+    with progress.show_on(heard):
         run_units(_double, units_of(3), ledger=ledger, client=None, label="double")
     assert heard.lines == [("double", 3, 2), "advance", "end"]
