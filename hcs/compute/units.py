@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import cloudpickle
 
 from hcs.compute import progress
 from hcs.compute.budget import Need, find_need
@@ -203,6 +207,22 @@ def _attempt(
     return done
 
 
+class _Task:
+    """An attempt that is made when it is unpickled.
+
+    A task that names a function of ours kills a worker without hcs as it arrives, and nobody says
+    why; so what is sent is a task of the standard library, which fails there as any other. The
+    scheduler needs no hcs either.
+    """
+
+    def __init__(self, *arguments: object) -> None:
+        self._arguments = arguments
+
+    def __reduce__(self) -> tuple[Callable[..., _Done], tuple[object, ...]]:
+        """Become the attempt's result."""
+        return _attempt, self._arguments
+
+
 def _name_fault(work: Callable[[T], Mapping[str, Any]], unit: Unit[T], ledger: Ledger) -> _OK:
     try:
         return perform(work, unit, ledger)
@@ -234,9 +254,9 @@ def _on_workers(
         return
 
     def submit(units: list[Unit[T]]) -> Future[Any]:
-        return client.submit(
-            _attempt, work, units, ledger, terms, pure=False, resources=resources, retries=1
-        )
+        task = cloudpickle.dumps(_Task(work, units, ledger, terms))
+        name = f"units-{uuid.uuid4().hex}"
+        return client.submit(pickle.loads, task, key=name, resources=resources, retries=1)
 
     counter = _Counter(client, submit, deque(todo))
     try:

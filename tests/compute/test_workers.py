@@ -30,9 +30,18 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def _sleep(seconds: float) -> dict[str, float]:
-    began = time.time()
     time.sleep(seconds)
-    return {"began": began, "ended": time.time(), "pid": os.getpid()}
+    return {"slept": seconds}
+
+
+def _meet(payload: tuple[str, int]) -> dict[str, int]:
+    """Stay until so many tasks are at work at once, at most half a minute."""
+    folder, count = payload
+    Path(folder, f"{os.getpid()}-{time.time_ns()}").touch()
+    end = time.monotonic() + 30
+    while (met := len(list(Path(folder).iterdir()))) < count and time.monotonic() < end:
+        time.sleep(0.05)
+    return {"met": met}
 
 
 def _write_slowly(payload: tuple[str, int]) -> dict[str, int]:
@@ -54,12 +63,6 @@ class Heard(progress.Silent):
 
     def say(self, text: str) -> None:
         self.said.append(text)
-
-
-def busy_at_once(results) -> int:
-    return max(
-        sum(other["began"] <= one["began"] < other["ended"] for other in results) for one in results
-    )
 
 
 @pytest.fixture
@@ -122,13 +125,15 @@ def worker(address: str, folder: Path, *options: str, code: Path | None = None) 
 # ── late ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_workers_that_come_late_are_all_used(empty, client, ledger):
-    units = [Unit(f"u{number}", "a", 4.0 if number < 4 else 0.2) for number in range(12)]
+def test_workers_that_come_late_are_all_used(empty, client, ledger, tmp_path):
+    folder = tmp_path / "met"
+    folder.mkdir()
+    units = [Unit(f"u{number}", "a", (str(folder), 6)) for number in range(6)]
     heard = Heard()
-    with progress.show_on(heard), later(0.7, empty.scale, 1), later(4, empty.scale, 4):
-        outcome = run_units(_sleep, units, ledger=ledger, client=client, label="sleep")
+    with progress.show_on(heard), later(0.7, empty.scale, 1), later(4, empty.scale, 6):
+        outcome = run_units(_meet, units, ledger=ledger, client=client, label="meet")
     assert heard.said == [f"waiting for the first worker of {empty.scheduler_address}"]
-    assert busy_at_once(outcome.results[:4]) == 4  # before the first of them has ended
+    assert [result["met"] for result in outcome.results] == [6] * 6
 
 
 def test_nothing_is_decided_on_an_empty_cluster(empty, client):
