@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import time
+import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import cloudpickle
+
 from hcs.compute import progress
+from hcs.compute.budget import Need, find_need
+from hcs.compute.identity import Identity, check_identity, check_workers, identify
+from hcs.compute.workers import read_workers, wait_until_idle
 from hcs.errors import HcsError, InputError, WorkerError
 from hcs.io.files import storage
 from hcs.io.files.written import record_writes
@@ -25,6 +34,9 @@ T = TypeVar("T")
 _PENDING_PER_THREAD = 3
 """Tasks handed to the scheduler ahead of each thread: enough to keep it busy, few enough that the
 memory of scheduler and client does not grow with the plate."""
+
+_LOOK_SECONDS = 1.0
+"""Workers come and go; asking for them is a round trip to the scheduler."""
 
 _TASK_SECONDS = 0.3
 _TASK_UNITS = 32
@@ -269,11 +281,28 @@ class _Done:
     seconds: float = 0.0
 
 
-def _attempt(work: Work[T], units: Sequence[Unit[T]]) -> _Done:
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What a worker must be to work: it runs the command's code and has the memory needed."""
+
+    identity: Identity
+    need: Need | None
+
+    def check_this_worker(self) -> None:
+        from distributed import get_worker
+
+        check_identity(identify(), get_worker().address, self.identity)
+        if self.need is not None:
+            self.need.check_this_worker()
+
+
+def _attempt(work: Work[T], units: Sequence[Unit[T]], terms: _Terms | None = None) -> _Done:
     """Do units on a worker and hand back our own errors, which Dask would log and try again."""
     done = _Done()
     started = time.perf_counter()
     try:
+        if terms is not None:
+            terms.check_this_worker()
         done.results.extend(work.perform(units))
     except HcsError as error:
         done.error = error
@@ -288,6 +317,22 @@ def _describe(units: Sequence[Unit[Any]], results: Sequence[_OK], error: Excepti
     finished = {name for name, _ in results}
     failed = next((unit.id for unit in units if unit.id not in finished), units[-1].id)
     return f"unit {failed} failed: {type(error).__name__}: {error}"
+
+
+class _Task:
+    """An attempt that is made when it is unpickled.
+
+    A task that names a function of ours kills a worker without hcs as it arrives, and nobody says
+    why; so what is sent is a task of the standard library, which fails there as any other. The
+    scheduler needs no hcs either.
+    """
+
+    def __init__(self, *arguments: object) -> None:
+        self._arguments = arguments
+
+    def __reduce__(self) -> tuple[Callable[..., _Done], tuple[object, ...]]:
+        """Become the attempt's result."""
+        return _attempt, self._arguments
 
 
 def _here(work: Work[T], todo: Sequence[Unit[T]]) -> Iterator[_OK]:
@@ -307,38 +352,100 @@ def _here(work: Work[T], todo: Sequence[Unit[T]]) -> Iterator[_OK]:
 def _on_workers(
     work: Work[T], todo: Sequence[Unit[T]], client: Client, resources: dict[str, float]
 ) -> Iterator[_OK]:
-    from distributed import as_completed
-
+    terms = _Terms(identify(), find_need(client, work.ledger.folder))
     if not todo:
         return
-    waiting = deque(todo)
-    names: dict[Any, str] = {}
-    threads = max(1, sum(client.nthreads().values()))
 
-    def submit(count: int) -> Future[Any]:
-        units = [waiting.popleft() for _ in range(min(count, len(waiting)))]
-        future = client.submit(_attempt, work, units, pure=False, resources=resources, retries=1)
-        names[future.key] = " to ".join(dict.fromkeys((units[0].id, units[-1].id)))
-        return future
+    def submit(units: list[Unit[T]]) -> Future[Any]:
+        task = cloudpickle.dumps(_Task(work, units, terms))
+        name = f"units-{uuid.uuid4().hex}"
+        return client.submit(pickle.loads, task, key=name, resources=resources, retries=1)
 
-    step = work.together or 1
-    n_tasks = -(-len(todo) // step)
-    first = [submit(step) for _ in range(min(n_tasks, threads * _PENDING_PER_THREAD))]
-    queue = as_completed(first)
-    for future in queue:
+    counter = _Counter(client, submit, deque(todo), work.together)
+    try:
+        while (future := counter.take()) is not None:
+            done = counter.open(future)
+            yield from done.results
+            if done.error is not None:
+                raise done.error
+    finally:  # after an interrupt too: the lock is let go of when this leaves
+        counter.close()
+
+
+class _Counter(Generic[T]):
+    """Hands out units to the workers that there are at the moment, and takes back what is done."""
+
+    def __init__(
+        self,
+        client: Client,
+        submit: Callable[[list[Unit[T]]], Future[Any]],
+        waiting: deque[Unit[T]],
+        together: int | None,
+    ) -> None:
+        self._client = client
+        self._submit = submit
+        self._waiting = waiting
+        self._together = together
+        self._out: dict[Any, tuple[Future[Any], str]] = {}
+        self._finished: SimpleQueue[Future[Any]] = SimpleQueue()
+        self._pace = _Done()
+        self._threads = 0
+        self._looked = -_LOOK_SECONDS
+
+    def take(self) -> Future[Any] | None:
+        """Wait for the next task to end, and keep the workers busy meanwhile; None after all."""
+        while self._out or self._waiting:
+            self._look()
+            self._fill()
+            with suppress(Empty):
+                return self._finished.get(timeout=_LOOK_SECONDS)
+        return None
+
+    def open(self, future: Future[Any]) -> _Done:
+        """Read what a task brought back; the error of one that failed names its units."""
+        _, named = self._out.pop(future.key)
         try:
             done: _Done = future.result()
+        except _UnitError as error:
+            raise WorkerError(str(error)) from error
         except Exception as error:  # the edge of a task: name the unit, keep the cause
-            queue.clear()
-            named = f"unit {names[future.key]} failed: {type(error).__name__}: {error}"
-            raise WorkerError(str(error) if isinstance(error, _UnitError) else named) from error
-        yield from done.results
-        if done.error is not None:
-            queue.clear()
-            raise done.error
-        del names[future.key]
-        if waiting:
-            queue.add(submit(work.together or _next_count(done, len(waiting), threads)))
+            with suppress(OSError):  # a worker without hcs fails like this
+                check_workers(self._client, self._client.nthreads())
+            msg = f"unit {named} failed: {type(error).__name__}: {error}"
+            raise WorkerError(msg) from error
+        self._pace = done
+        return done
+
+    def close(self) -> None:
+        """Take back what is queued and wait for the tasks that run: they still write."""
+        if not self._out:
+            return
+        try:
+            self._client.cancel([future for future, _ in self._out.values()])
+            wait_until_idle(self._client, list(self._out))
+        except Exception as error:  # noqa: BLE001 - the reason of the end must not be lost for this
+            log.warning("running tasks could not be waited for: %s", error)
+
+    def _look(self) -> None:
+        """Count the threads, at most once a second, and meet the workers that have come."""
+        if time.monotonic() - self._looked < _LOOK_SECONDS:
+            return
+        found = self._client.nthreads()
+        if not found:
+            read_workers(self._client, "another worker" if self._threads else "the first worker")
+            found = self._client.nthreads()
+        check_workers(self._client, found)
+        self._threads = max(1, sum(found.values()))
+        self._looked = time.monotonic()
+
+    def _fill(self) -> None:
+        while self._waiting and len(self._out) < self._threads * _PENDING_PER_THREAD:
+            count = self._together or _next_count(self._pace, len(self._waiting), self._threads)
+            units = [self._waiting.popleft() for _ in range(min(count, len(self._waiting)))]
+            future = self._submit(units)
+            named = " to ".join(dict.fromkeys((units[0].id, units[-1].id)))
+            self._out[future.key] = (future, named)
+            future.add_done_callback(self._finished.put)
 
 
 def _next_count(done: _Done, n_waiting: int, threads: int) -> int:

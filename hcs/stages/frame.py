@@ -31,7 +31,7 @@ from hcs.io.files.written import record_writes
 from hcs.io.plates import plate_tables
 from hcs.io.runs.fingerprints import fingerprint
 from hcs.io.runs.ledger import Ledger, Record
-from hcs.io.runs.locks import locked
+from hcs.io.runs.locks import locked, reading
 from hcs.io.runs.provenance import provenance
 
 if TYPE_CHECKING:
@@ -271,7 +271,8 @@ def open_frame(
     StaleError
         When an input was left unfinished.
     """
-    with locked(out, *also_writes):
+    reads = tuple(dict.fromkeys(reads))
+    with locked(out, *also_writes), reading(*reads):
         for path in dict.fromkeys((*reads, *also_writes)):
             refuse_unfinished(path)
         for path in also_writes:

@@ -26,7 +26,7 @@ def replacing(path: AnyPath) -> Iterator[Path]:
     """
     target = as_path(path)
     if is_local(target):
-        local = Path(str(target))
+        local = Path(os.path.realpath(str(target)))  # a link stays, what it leads to is replaced
         local.parent.mkdir(parents=True, exist_ok=True)
         temporary = local.parent / f".{local.name[:100]}.{uuid.uuid4().hex[:8]}.tmp"
         try:
@@ -54,6 +54,8 @@ def write_bytes(path: AnyPath, data: bytes) -> None:
         as_path(path).write_bytes(data)  # one PUT is atomic on an object store
         note_write(str(as_path(path)), len(data))
         return
+    if os.path.islink(local):  # noqa: PTH114 (called for every small file)
+        local = os.path.realpath(local)
     parent, name = os.path.split(local)
     temporary = os.path.join(parent, f".{name[:100]}.{uuid.uuid4().hex[:8]}.tmp")  # noqa: PTH118
     if not os.path.isdir(parent or "."):  # noqa: PTH112

@@ -193,9 +193,7 @@ def _describe_planted(rows: Sequence[planted.Comparison]) -> dict[str, str | int
     return shown
 
 
-def run_stages(
-    study: studies.StudyConfig, client: Client | None = None
-) -> Iterable[StageResult]:
+def run_stages(study: studies.StudyConfig, client: Client | None = None) -> Iterable[StageResult]:
     """Yield the result of every stage of a study, in order, as it ends."""
     out = Path(study.out)
     paths = {plate.name: _plate_path(plate, out) for plate in study.plates}
