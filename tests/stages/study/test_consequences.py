@@ -34,7 +34,12 @@ Change = Callable[[Path, Settings], None]
 
 def settings_of(folder: Path) -> Settings:
     plates = [
-        {"name": name, "source": str(folder / name), "role": role, "platemap": str(folder / "map.csv")}
+        {
+            "name": name,
+            "source": str(folder / name),
+            "role": role,
+            "platemap": str(folder / "map.csv"),
+        }
         for name, role in (("P1", "cohort"), ("P2", "cohort"), ("S1", "screen"))
     ]
     return {
@@ -122,7 +127,9 @@ def change_setting(section: str, **values: object) -> Change:
 
 
 def change_pixel(folder: Path, _: Settings) -> None:
-    tifffile.imwrite(folder / "P1" / name_of("A", 2, 1), field(999))
+    image = field(999)
+    image[40:56, 10:26] += 2000
+    tifffile.imwrite(folder / "P1" / name_of("A", 2, 1), image)
 
 
 def add_image(folder: Path, _: Settings) -> None:
