@@ -33,6 +33,7 @@ from hcs.screen.curves.dose import fit_doses
 from hcs.screen.hits import call_hits
 from hcs.screen.replicates import call_compounds
 from hcs.stages import ingest, stack
+from hcs.words.hits import add_compound_reasons, add_reasons
 
 SIX = range(1, 7)
 CLONES = {"ALS": [f"ALS-{i:02d}" for i in SIX], "control": [f"HC-{i:02d}" for i in SIX]}
