@@ -13,6 +13,7 @@ import tifffile
 from small_plates import field, name_of
 from typer.testing import CliRunner
 
+from hcs.domain.config.screening import HitsOptions
 from hcs_cli.app import app
 
 RUNNER = CliRunner()
@@ -160,3 +161,30 @@ def test_schemas_are_in_step_with_the_models(tmp_path):
     kept = Path(__file__).resolve().parents[2] / "schemas"
     written = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert written == {path.name: path.read_text() for path in kept.glob("*.json")}
+
+
+def test_defaults_that_help_states_are_those_of_the_settings():
+    page = " ".join(call("hits", "--help").stdout.replace("│", " ").split())
+    settings = HitsOptions()
+    stated = {
+        "aggregate": settings.aggregation.kind,
+        "scale": settings.scale,
+        "correct": settings.spatial.kind,
+        "normalize": settings.normalization.kind,
+        "over": settings.normalize_over,
+        "score-over": settings.score_over,
+        "reference": settings.reference,
+        "call": settings.call.kind,
+        "threshold": settings.robust_z_threshold,
+        "fdr": settings.fdr,
+        "direction": settings.direction,
+        "replicates": settings.replicates,
+        "min-cells": settings.min_cells,
+        "min-images": settings.min_images,
+        "min-cell-fraction": settings.min_cell_fraction,
+        "min-controls": settings.min_controls,
+    }
+    for name, value in stated.items():
+        told = re.search(rf" --{name} <.*?\[default: \(?(.*?)\)?\]", page)
+        assert told is not None, name
+        assert (name, told[1]) == (name, str(value))

@@ -14,7 +14,7 @@ def explain(
     plate: Annotated[str, typer.Argument(metavar="PLATE", help="OME-Zarr plate.")],
     well: Annotated[str, typer.Option(help="Well, for example A01.")],
     out: Annotated[str, typer.Option("--out", help="Folder to write.")] = "explain",
-    layer: Annotated[str, typer.Option(help="Layer of the base to look at.")] = "block3_conv3",
+    layer: Annotated[str, typer.Option(help="Layer of the network to look at.")] = "block3_conv3",
     split: Annotated[int, typer.Option(min=0, help="Split whose head explains.")] = 0,
     weights: options.OwnWeights = None,
     as_json: options.AsJson = False,

@@ -10,11 +10,17 @@ from hcs_cli import options
 
 
 def forest(
-    features_path: Annotated[str, typer.Argument(metavar="FEATURES", help="features.parquet")],
-    splits_path: Annotated[str, typer.Argument(metavar="SPLITS", help="splits.json")],
+    features_path: Annotated[
+        str, typer.Argument(metavar="FEATURES", help="Table that hcs features wrote.")
+    ],
+    splits_path: options.Splits,
     out: Annotated[str, typer.Option("--out", help="Folder to write.")] = "forest",
     feature_set: Annotated[
-        str, typer.Option("--features", help="classic (count, soma area, length) or full.")
+        str,
+        typer.Option(
+            "--features",
+            help="Which to train on: classic (count, soma area, neurite length) or full.",
+        ),
     ] = "classic",
     n_trees: Annotated[int, typer.Option(min=1, help="Trees.")] = 500,
     seed: options.Seed = 0,
@@ -45,7 +51,10 @@ def forest(
 
 
 def evaluate(
-    models: Annotated[list[str], typer.Argument(metavar="MODELS…", help="models, forest")],
+    models: Annotated[
+        list[str],
+        typer.Argument(metavar="MODELS…", help="Folders that hcs train and hcs forest wrote."),
+    ],
     out: Annotated[str, typer.Option("--out", help="File to write.")] = "evaluation.json",
     seed: options.Seed = 0,
     as_json: options.AsJson = False,

@@ -19,7 +19,7 @@ def stack(
     cluster: options.Cluster = "local",
     as_json: options.AsJson = False,
 ) -> None:
-    """Normalize every image (median to 63, clip at 255) and resize it.
+    """Normalize every image (median to 63, cut at 255) and resize it.
 
     Example: hcs stack P1.zarr P2.zarr --out stack.zarr
     """
@@ -43,21 +43,31 @@ def stack(
 
 
 def embed(
-    stack_path: Annotated[str, typer.Argument(metavar="STACK", help="stack.zarr")],
+    stack_path: Annotated[str, typer.Argument(metavar="STACK", help="Stack that hcs stack wrote.")],
     out: Annotated[str, typer.Option("--out", help="Feature bank to write.")] = "bank.zarr",
-    views: Annotated[int, typer.Option(min=0, help="Augmented views an image.")] = 8,
+    views: Annotated[
+        int, typer.Option(min=0, help="Augmented views of each image, beside the image itself.")
+    ] = 8,
     weights: options.Weights = "imagenet",
     backbone: Annotated[
-        str, typer.Option(help="vgg16, vgg19, resnet50, efficientnetv2-b0, convnext_tiny, …")
+        str,
+        typer.Option(help="Network: vgg16, vgg19, resnet50, efficientnetv2-b0, convnext_tiny, …"),
     ] = "vgg16",
     layer: Annotated[
         str | None, typer.Option(help="Layer whose output is taken; the last one by default.")
     ] = None,
-    pooling: Annotated[str, typer.Option(help="avg, max or flatten.")] = "avg",
+    pooling: Annotated[
+        str, typer.Option(help="How the layer's map becomes a vector: avg, max or flatten.")
+    ] = "avg",
     precision: Annotated[
-        str, typer.Option(help="float32, or on a GPU mixed_float16 or mixed_bfloat16.")
+        str,
+        typer.Option(
+            help="Of the computation: float32, or on a GPU mixed_float16 or mixed_bfloat16."
+        ),
     ] = "float32",
-    batch_images: Annotated[int, typer.Option(min=1, help="Images a forward pass.")] = 16,
+    batch_images: Annotated[
+        int, typer.Option(min=1, help="Images at a time through the network.")
+    ] = 16,
     seed: options.Seed = 0,
     cluster: options.Cluster = "local",
     as_json: options.AsJson = False,
@@ -93,22 +103,25 @@ def embed(
 
 
 def train(
-    bank: Annotated[str, typer.Argument(metavar="BANK", help="bank.zarr")],
-    splits_path: Annotated[str, typer.Argument(metavar="SPLITS", help="splits.json")],
+    bank: options.Bank,
+    splits_path: options.Splits,
     out: Annotated[str, typer.Option("--out", help="Folder to write.")] = "models",
     trials: Annotated[
         int, typer.Option(min=0, help="Tuning trials a split; 0 takes fixed settings.")
     ] = 0,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs.")] = 64,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 64,
     batch_size: Annotated[int, typer.Option(min=1, help="Images a training step.")] = 32,
     hidden_units: Annotated[int, typer.Option(min=1, help="Units of the dense layer.")] = 256,
-    dropout: Annotated[float, typer.Option(min=0, max=0.99, help="Dropout.")] = 0.5,
-    l2: Annotated[float, typer.Option(min=0, help="L2 penalty of the kernels.")] = 1e-4,
+    dropout: Annotated[
+        float,
+        typer.Option(min=0, max=0.99, help="Share of the dense layer's units left out at random."),
+    ] = 0.5,
+    l2: Annotated[float, typer.Option(min=0, help="L2 penalty of the weights.")] = 1e-4,
     batch_normalization: Annotated[
         bool, typer.Option("--batch-normalization", help="Normalize the dense layer's output.")
     ] = False,
-    learning_rate: Annotated[float, typer.Option(help="Without tuning.")] = 1e-2,
-    momentum: Annotated[float, typer.Option(min=0, max=1, help="Without tuning.")] = 0.9,
+    learning_rate: Annotated[float, typer.Option(help="Learning rate, without trials.")] = 1e-2,
+    momentum: Annotated[float, typer.Option(min=0, max=1, help="Momentum, without trials.")] = 0.9,
     seed: options.Seed = 0,
     cluster: options.Cluster = "local",
     as_json: options.AsJson = False,

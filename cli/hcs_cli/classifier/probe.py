@@ -10,26 +10,34 @@ from hcs_cli import options
 
 
 def probe(
-    bank: Annotated[str, typer.Argument(metavar="BANK", help="bank.zarr")],
-    splits_path: Annotated[str, typer.Argument(metavar="SPLITS", help="splits.json")],
+    bank: options.Bank,
+    splits_path: options.Splits,
     models: Annotated[
         list[str] | None,
-        typer.Option("--models", help="Folder with predictions (models, forest); repeatable."),
+        typer.Option(
+            "--models", help="Folder that hcs train or hcs forest wrote; may be repeated."
+        ),
     ] = None,
     features_path: Annotated[
-        str | None, typer.Option("--features", help="features.parquet, for raw intensities.")
+        str | None,
+        typer.Option("--features", help="Table that hcs features wrote, for raw intensities."),
     ] = None,
     plates: Annotated[
         list[str] | None,
-        typer.Option("--plate", help="Plate, for raw intensities and covariates; repeatable."),
+        typer.Option("--plate", help="Plate, for raw intensities and covariates; may be repeated."),
     ] = None,
     out: Annotated[str, typer.Option("--out", help="File to write.")] = "probes.json",
     n_permutations: Annotated[
         int, typer.Option("--permutations", min=1, help="Shuffles of the labels between clones.")
     ] = 200,
-    n_splits: Annotated[int, typer.Option("--n-splits", min=1, help="Splits a shuffle.")] = 8,
+    n_splits: Annotated[
+        int, typer.Option("--n-splits", min=1, help="Splits on which each shuffle is trained.")
+    ] = 8,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Epochs of every head; enough for 600 steps.")
+        int | None,
+        typer.Option(
+            min=1, help="Passes over the training images; by default enough for 600 steps."
+        ),
     ] = None,
     hidden_units: Annotated[int, typer.Option(min=1, help="Units of the dense layer.")] = 256,
     seed: options.Seed = 0,

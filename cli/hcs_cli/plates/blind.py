@@ -12,8 +12,16 @@ blind = typer.Typer(
     help="Blind clones before acquisition, reveal them after, and test what position gives away.",
     no_args_is_help=True,
 )
-Key = Annotated[str, typer.Option("--key", help="Key file, mode 0600; keep it from the blind.")]
-PlateWells = Annotated[int, typer.Option(help="6, 12, 24, 48, 96, 384 or 1536.")]
+Key = Annotated[
+    str,
+    typer.Option(
+        "--key",
+        help="Key file, which its owner alone can read; keep it from all who are to be blind.",
+    ),
+]
+PlateWells = Annotated[
+    int, typer.Option(help="Wells of the plate: 6, 12, 24, 48, 96, 384 or 1536.")
+]
 Permutations = Annotated[
     int, typer.Option("--permutations", help="Random dealings that the position is held against.")
 ]
@@ -32,7 +40,8 @@ def layout(
     out: Annotated[str, typer.Option("--out", help="Blinded plate map to write.")] = "blinded.csv",
     key: Key = "blind.key.json",
     plate: Annotated[
-        list[str] | None, typer.Option("--plate", help="Plate name; again for more. Default P01.")
+        list[str] | None,
+        typer.Option("--plate", help="Plate name, P01 by default; may be repeated."),
     ] = None,
     plate_wells: PlateWells = 96,
     wells: Annotated[
@@ -40,7 +49,8 @@ def layout(
     ] = 4,
     skip_edge: Annotated[int, typer.Option(help="Outer rings of wells that stay empty.")] = 0,
     exclude: Annotated[
-        list[str] | None, typer.Option("--exclude", help="A well that stays empty; again for more.")
+        list[str] | None,
+        typer.Option("--exclude", help="A well that stays empty; may be repeated."),
     ] = None,
     open_controls: Annotated[
         bool, typer.Option("--open-controls", help="Name the controls' pert_type in the map.")
@@ -113,10 +123,10 @@ def reveal(
 
 @blind.command("position")
 def position(
-    platemap: Annotated[str, typer.Argument(metavar="PLATEMAP", help="Anyone's plate map.")],
+    platemap: Annotated[str, typer.Argument(metavar="PLATEMAP", help="Plate map of any study.")],
     label: Annotated[str, typer.Option(help="Column to predict.")] = "diagnosis",
     plate_wells: Annotated[
-        int | None, typer.Option(help="Wells of the plate; the smallest that fits when absent.")
+        int | None, typer.Option(help="Wells of the plate; by default the smallest that fits.")
     ] = None,
     permutations: Permutations = 999,
     seed: options.Seed = 0,

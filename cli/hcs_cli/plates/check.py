@@ -38,7 +38,7 @@ def validate(plate: Plate, as_json: options.AsJson = False) -> None:
 def info(
     plate: Plate,
     overview: Annotated[
-        str | None, typer.Option(help="PNG to draw: every field of the plate, small.")
+        str | None, typer.Option(help="PNG file to draw: every field of the plate, small.")
     ] = None,
     channel: Annotated[
         str | None, typer.Option(help="Channel of the overview, where there are several.")

@@ -14,26 +14,38 @@ def features(
     out: Annotated[str, typer.Option("--out", help="Table to write.")] = "features.parquet",
     channel: options.Channel = None,
     feature_set: Annotated[
-        str, typer.Option("--set", help="classic (count, soma area, length) or full.")
+        str,
+        typer.Option(
+            "--set", help="What to measure: classic (count, soma area, neurite length) or full."
+        ),
     ] = "full",
     nuclei: Annotated[
         str | None, typer.Option("--nuclei", help="Nuclear channel, whose nuclei seed the somas.")
     ] = None,
     marker: Annotated[
         list[str] | None,
-        typer.Option("--marker", help="NAME=CHANNEL: share of cells positive in a channel."),
+        typer.Option(
+            "--marker", help="NAME=CHANNEL: share of cells positive in a channel; may be repeated."
+        ),
     ] = None,
     soma_diameter_um: Annotated[
-        float | None, typer.Option("--soma-um", help="Soma diameter; estimated when left out.")
+        float | None, typer.Option("--soma-um", help="Soma diameter in µm; by default estimated.")
     ] = None,
     neurite_width_um: Annotated[
-        float | None, typer.Option("--neurite-um", help="Neurite width; estimated when left out.")
+        float | None,
+        typer.Option("--neurite-um", help="Neurite width in µm; by default estimated."),
     ] = None,
     illumination: Annotated[
-        str, typer.Option("--illumination", help="auto (correct where it helps) or none.")
+        str,
+        typer.Option(
+            "--illumination", help="Uneven light: auto (corrected where that helps) or none."
+        ),
     ] = "auto",
     labels: Annotated[
-        bool, typer.Option("--labels/--no-labels", help="Write label images into the plates.")
+        bool,
+        typer.Option(
+            "--labels/--no-labels", help="Write somas and neurites into the plates as label images."
+        ),
     ] = True,
     strict: options.Strict = False,
     cluster: options.Cluster = "local",

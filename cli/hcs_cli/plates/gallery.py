@@ -20,7 +20,7 @@ def gallery(
     seed: options.Seed = 0,
     as_json: options.AsJson = False,
 ) -> None:
-    """Draw random fields of plates with somas and neurites over them, for a quick look.
+    """Draw random fields with the somas and neurites that hcs features found, for a quick look.
 
     Example: hcs gallery P1.zarr --channel TUJ1 --out gallery.png
     """

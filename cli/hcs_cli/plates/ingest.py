@@ -24,7 +24,8 @@ def ingest(
     layout: Annotated[
         str,
         typer.Option(
-            help=r"auto, a vendor (incell, operetta, imagexpress, cellvoyager, cellomics, scanr, "
+            help=r"How the files are named: auto, a vendor (incell, operetta, imagexpress, "
+            r"cellvoyager, cellomics, scanr, "
             r"cytation, ometiff, omezarr), or regex:PATTERN with the groups well or row + column, "
             r"and site, channel, z, t, plate where there are any.",
         ),
@@ -34,11 +35,20 @@ def ingest(
     ] = None,
     barcodes: Annotated[
         str | None,
-        typer.Option(help="Table of plates and the map that each carries, for a shared map."),
+        typer.Option(
+            help="Table that says which plate (barcode) carries which plate map, where one "
+            "map serves several."
+        ),
     ] = None,
-    plate_name: Annotated[str | None, typer.Option(help="Name; the folder's when absent.")] = None,
+    plate_name: Annotated[
+        str | None, typer.Option(help="Name of the plate; by default the source folder's.")
+    ] = None,
     plate_wells: Annotated[
-        int | None, typer.Option(help="6, 12, 24, 48, 96, 384 or 1536; the smallest that fits.")
+        int | None,
+        typer.Option(
+            help="Wells of the plate: 6, 12, 24, 48, 96, 384 or 1536; by default the "
+            "smallest that fits."
+        ),
     ] = None,
     pixel_size_um: Annotated[
         float | None, typer.Option(help="Pixel size in µm, when the files do not say.")
@@ -49,7 +59,7 @@ def ingest(
     pages: Annotated[
         str | None,
         typer.Option(
-            help="What pages of a file are, with regex:, when it does not say: channel, z or t."
+            help="With regex: what the pages of a file are, where it does not say: channel, z or t."
         ),
     ] = None,
     project_z: Annotated[

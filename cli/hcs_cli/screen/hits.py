@@ -16,7 +16,7 @@ _KINDS: Final = ("spatial", "normalization", "call", "aggregation")
 
 def hits(
     predictions: Annotated[
-        str | None, typer.Argument(metavar="[PREDICTIONS]", help="predictions.parquet")
+        str | None, typer.Argument(metavar="PREDICTIONS", help="Table that hcs predict wrote.")
     ] = None,
     out: Annotated[str, typer.Option("--out", help="Table to write.")] = "hits.parquet",
     values: Annotated[
@@ -29,11 +29,14 @@ def hits(
     ] = None,
     column: Annotated[
         list[str] | None,
-        typer.Option(help="Column of values; may be repeated.", rich_help_panel=_INPUT),
+        typer.Option(
+            help="Column of --values that holds the values; may be repeated.",
+            rich_help_panel=_INPUT,
+        ),
     ] = None,
     platemap: Annotated[
         str | None,
-        typer.Option(help="What the wells of --values hold.", rich_help_panel=_INPUT),
+        typer.Option(help="Plate map: what the wells of --values hold.", rich_help_panel=_INPUT),
     ] = None,
     cells: Annotated[
         str | None,
@@ -43,7 +46,8 @@ def hits(
         str | None,
         typer.Option(
             "--features",
-            help="features.parquet, for the cell counts of predictions (toxicity).",
+            help="Table that hcs features wrote: cell counts for predictions (toxicity), "
+            "--image-limit.",
             rich_help_panel=_INPUT,
         ),
     ] = None,
@@ -57,12 +61,17 @@ def hits(
     ] = None,
     aggregate: Annotated[
         str | None,
-        typer.Option(help="Images to well: mean, median, trimmed.", rich_help_panel=_SCALE),
+        typer.Option(
+            help="Images to well: mean, median, trimmed.",
+            show_default="mean",
+            rich_help_panel=_SCALE,
+        ),
     ] = None,
     scale: Annotated[
         str | None,
         typer.Option(
             help="Statistics on score, log-odds, or auto: log-odds for classifier scores.",
+            show_default="auto",
             rich_help_panel=_SCALE,
         ),
     ] = None,
@@ -70,65 +79,95 @@ def hits(
         str | None,
         typer.Option(
             help="Position effects: none, median-polish, median-filter, loess.",
+            show_default="none",
             rich_help_panel=_SCALE,
         ),
     ] = None,
     normalize: Annotated[
         str | None,
         typer.Option(
-            help="none, percent-of-control, npi, plate-median, z, robust-z, b-score.",
+            help="Scale of a plate: none, percent-of-control, npi, plate-median, z, "
+            "robust-z, b-score.",
+            show_default="robust-z",
             rich_help_panel=_SCALE,
         ),
     ] = None,
     over: Annotated[
         str | None,
-        typer.Option(help="Controls of the scale: plate or batch.", rich_help_panel=_SCALE),
+        typer.Option(
+            help="Controls of the scale: plate or batch.",
+            show_default="plate",
+            rich_help_panel=_SCALE,
+        ),
     ] = None,
     score_over: Annotated[
         str | None,
-        typer.Option(help="Controls of z, SSMD and p: plate or batch.", rich_help_panel=_SCALE),
+        typer.Option(
+            help="Controls of z, SSMD and p: plate or batch.",
+            show_default="plate",
+            rich_help_panel=_SCALE,
+        ),
     ] = None,
     reference: Annotated[
         str | None,
         typer.Option(
             help="controls, or samples: the treated wells themselves, for screens without "
             "controls. Never chosen by itself.",
+            show_default="controls",
             rich_help_panel=_SCALE,
         ),
     ] = None,
     call: Annotated[
         str | None,
-        typer.Option(help="robust-z, ssmd or empirical.", rich_help_panel=_CALL),
+        typer.Option(
+            help="What makes a hit: robust-z, ssmd or empirical (p).",
+            show_default="robust-z",
+            rich_help_panel=_CALL,
+        ),
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="Least robust z of a hit.", rich_help_panel=_CALL)
+        float | None,
+        typer.Option(help="Least robust z of a hit.", show_default="3.0", rich_help_panel=_CALL),
     ] = None,
     min_ssmd: Annotated[
-        float | None, typer.Option(help="Least SSMD of a hit.", rich_help_panel=_CALL)
+        float | None,
+        typer.Option(help="Least SSMD of a hit; chooses --call ssmd.", rich_help_panel=_CALL),
     ] = None,
     fdr: Annotated[
-        float | None, typer.Option(help="False-discovery rate.", rich_help_panel=_CALL)
+        float | None,
+        typer.Option(help="False-discovery rate.", show_default="0.05", rich_help_panel=_CALL),
     ] = None,
     direction: Annotated[
         str | None,
         typer.Option(
             help="Where a hit lies: auto (toward the positive controls), decrease, increase, both.",
+            show_default="auto",
             rich_help_panel=_CALL,
         ),
     ] = None,
     replicates: Annotated[
         str | None,
-        typer.Option(help="mean, median, min, max or stouffer.", rich_help_panel=_CALL),
+        typer.Option(
+            help="How replicates combine: mean, median, min, max or stouffer.",
+            show_default="median",
+            rich_help_panel=_CALL,
+        ),
     ] = None,
     min_cells: Annotated[
         float | None,
         typer.Option(
             help="A well with fewer cells an image is flagged: no control, no hit.",
+            show_default="0.0",
             rich_help_panel=_CALL,
         ),
     ] = None,
     min_images: Annotated[
-        int | None, typer.Option(help="The same for images a well.", rich_help_panel=_CALL)
+        int | None,
+        typer.Option(
+            help="A well with fewer images is flagged likewise.",
+            show_default="1",
+            rich_help_panel=_CALL,
+        ),
     ] = None,
     image_limit: Annotated[
         list[str] | None,
@@ -142,12 +181,16 @@ def hits(
     min_cell_fraction: Annotated[
         float | None,
         typer.Option(
-            help="Toxic below this share of the negative controls' cells.", rich_help_panel=_CALL
+            help="Toxic below this share of the negative controls' cells.",
+            show_default="0.5",
+            rich_help_panel=_CALL,
         ),
     ] = None,
     min_controls: Annotated[
         int | None,
-        typer.Option(help="Fewest usable control wells a plate.", rich_help_panel=_QUALITY),
+        typer.Option(
+            help="Fewest usable control wells a plate.", show_default="3", rich_help_panel=_QUALITY
+        ),
     ] = None,
     min_z_prime: Annotated[
         float | None, typer.Option(help="Least Z'.", rich_help_panel=_QUALITY)
@@ -182,8 +225,8 @@ def hits(
     """Score wells against on-plate controls, judge the plates, call hits, fit curves.
 
     Writes the wells to --out and, beside it, plate_quality, batch_quality, compounds and
-    dose_fits, each as parquet and CSV. What is not given here is as the study file's hits section
-    has it by default.
+    dose_fits, each as parquet and CSV. A study file's hits section chooses the same and more; give
+    it with --settings. Limits that are not given are none.
 
     Example: hcs hits predictions.parquet --correct loess --call ssmd --min-ssmd 3
 

@@ -10,11 +10,18 @@ from hcs_cli import options
 
 
 def predict(
-    models: options.Models,
-    plates: options.Plates,
+    models: Annotated[
+        str, typer.Argument(metavar="MODELS", help="Folder that hcs train or hcs forest wrote.")
+    ],
+    plates: Annotated[
+        list[str],
+        typer.Argument(metavar="PLATE…", help="OME-Zarr plates; for forests a table of features."),
+    ],
     out: Annotated[str, typer.Option("--out", help="Table to write.")] = "predictions.parquet",
     weights: options.OwnWeights = None,
-    batch_images: Annotated[int, typer.Option(min=1, help="Images a forward pass.")] = 16,
+    batch_images: Annotated[
+        int, typer.Option(min=1, help="Images at a time through the network.")
+    ] = 16,
     strict: options.Strict = False,
     cluster: options.Cluster = "local",
     as_json: options.AsJson = False,

@@ -9,7 +9,10 @@ import typer
 
 from hcs_cli import options
 
-schema = typer.Typer(help="JSON Schemas of every file that people write or exchange.")
+schema = typer.Typer(
+    help="JSON Schemas of every file that people write or exchange, for editors and checks.",
+    no_args_is_help=True,
+)
 
 
 def doctor(as_json: options.AsJson = False) -> None:
@@ -38,7 +41,7 @@ def doctor(as_json: options.AsJson = False) -> None:
 def schema_write(
     out: Annotated[str, typer.Option("--out", help="Folder to write.")] = "schemas",
 ) -> None:
-    """Write the JSON Schemas.
+    """Write a JSON Schema for each file format: study files, splits, evaluations and others.
 
     Example: hcs schema write
     """

@@ -10,11 +10,21 @@ from hcs_cli import options
 
 
 def report(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="Folder of a study.")],
-    out: Annotated[str | None, typer.Option("--out", help="STUDY/report.html")] = None,
+    study: Annotated[
+        str,
+        typer.Argument(
+            metavar="STUDY",
+            help="Folder that hcs run wrote, or one with outputs of single commands.",
+        ),
+    ],
+    out: Annotated[
+        str | None, typer.Option("--out", help="Page to write; by default STUDY/report.html.")
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Write one self-contained page of a study.
+    """Write one self-contained page of a study, and beside it a page for every screened plate.
+
+    What the study lacks is named where it would stand.
 
     Example: hcs report study --out report.html
     """

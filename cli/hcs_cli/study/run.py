@@ -22,15 +22,22 @@ def with_report(result: Any) -> Any:  # noqa: ANN401
 def run(
     study: Annotated[str, typer.Argument(metavar="STUDY.yaml", help="Study file.")],
     cluster: Annotated[
-        str | None, typer.Option("--cluster", help="Instead of the study file's own section.")
+        str | None,
+        typer.Option("--cluster", help=f"{options.CLUSTERS} By default as the study file says."),
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option("--weights", help="Instead of the study file's: imagenet, random or a FILE."),
+        typer.Option(
+            "--weights", help="imagenet, random or a FILE. By default as the study file says."
+        ),
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Run all stages of a study in order; what is already done is skipped.
+
+    Plates are ingested and measured, a network's heads and a forest trained and judged on the same
+    splits, screen plates scored and hits called; report.html lies in the study's folder at the end.
+    The README shows a study file.
 
     Example: hcs run study.yaml
     """

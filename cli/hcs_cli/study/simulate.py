@@ -11,20 +11,32 @@ from hcs_cli import options
 
 def simulate(
     out: Annotated[str, typer.Argument(metavar="OUT", help="Folder to write.")],
-    preset: Annotated[str, typer.Option(help="demo, cohort, null or screen.")] = "demo",
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="demo (clones and a screen plate), cohort (clones), null (clones without "
+            "difference "
+            "between classes) or screen (screen plates)."
+        ),
+    ] = "demo",
     seed: options.Seed = 0,
-    clones_per_class: Annotated[int | None, typer.Option(min=1, help="Clones a class.")] = None,
+    clones_per_class: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Clones a class; this and what follows is by default as the preset has it."
+        ),
+    ] = None,
     images_per_clone: Annotated[int | None, typer.Option(min=1, help="Images a clone.")] = None,
     batches: Annotated[int | None, typer.Option(min=1, help="Differentiation batches.")] = None,
     phenotype_strength: Annotated[
-        float | None, typer.Option(min=0, help="Strength of the disease texture.")
+        float | None, typer.Option(min=0, help="Strength of the disease; 1 is usual, 0 none.")
     ] = None,
     clone_variation: Annotated[
         float | None,
-        typer.Option(min=0, max=3, help="How much clones differ in any class."),
+        typer.Option(min=0, max=3, help="How much clones differ within a class; 1 is usual."),
     ] = None,
     batch_variation: Annotated[
-        float | None, typer.Option(min=0, max=3, help="How much batches differ.")
+        float | None, typer.Option(min=0, max=3, help="How much batches differ; 1 is usual.")
     ] = None,
     image_px: Annotated[int | None, typer.Option(min=32, help="Image side in pixels.")] = None,
     cluster: options.Cluster = "local",
