@@ -25,7 +25,7 @@ Channel = Annotated[
 _WRITTEN = (".parquet", ".csv", ".html", ".json", ".png")
 
 
-def _plates(given: list[str]) -> list[str]:
+def _refuse_outputs(given: list[str]) -> list[str]:
     """Refuse an output among the plates: it is an option, not the last argument."""
     for path in given:
         if path.lower().endswith(_WRITTEN):
@@ -35,7 +35,7 @@ def _plates(given: list[str]) -> list[str]:
 
 
 Plates = Annotated[
-    list[str], typer.Argument(metavar="PLATE…", help="OME-Zarr plates.", callback=_plates)
+    list[str], typer.Argument(metavar="PLATE…", help="OME-Zarr plates.", callback=_refuse_outputs)
 ]
 Weights = Annotated[
     str,
@@ -43,5 +43,12 @@ Weights = Annotated[
         "--weights",
         help="imagenet (Keras' own copy or download), random (a stated choice), or a FILE "
         "(.npz, .h5, .weights.h5, .keras).",
+    ),
+]
+Models = Annotated[str, typer.Argument(metavar="MODELS", help="Folder that hcs train wrote.")]
+OwnWeights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights", help="Where the base's weights lie now; they must be those of training."
     ),
 ]

@@ -32,7 +32,7 @@ def class_features(study: Study) -> Section:
     features = study.features
     if isinstance(features, Absent):
         return Section("features", title, (Note("missing", features.why),))
-    columns = shown_columns(features)
+    columns = choose_columns(features)
     if not {study.group_by, study.label} <= set(features.columns) or not columns:
         why = f"features.parquet names no {wording.noun(study.label)} or holds no known feature."
         return Section("features", title, (Note("missing", why),))
@@ -42,7 +42,7 @@ def class_features(study: Study) -> Section:
     return Section("features", title, tuple(_blocks(found, study)))
 
 
-def shown_columns(features: pd.DataFrame) -> list[str]:
+def choose_columns(features: pd.DataFrame) -> list[str]:
     """Columns of the classic features and of length per cell, in µm or px as they come."""
     return [
         str(column)

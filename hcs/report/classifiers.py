@@ -192,7 +192,7 @@ def groups(study: Study) -> Section:
     colors = style.class_colors(study.classes, evaluation.positive)
     charts = tuple(
         Chart(
-            curves.groups_figure(_ordered(model, study.classes), colors),
+            curves.groups_figure(_sort_groups(model, study.classes), colors),
             wording.capital(wording.model_title(model.model)),
         )
         for model in evaluation.models
@@ -209,7 +209,7 @@ def groups(study: Study) -> Section:
     return Section("clones", title, (blocks[0], Folded("The same as tables", tuple(blocks[1:]))))
 
 
-def _ordered(model: ModelEvaluation, classes: tuple[str, ...]) -> list[GroupScore]:
+def _sort_groups(model: ModelEvaluation, classes: tuple[str, ...]) -> list[GroupScore]:
     rank = {name: position for position, name in enumerate(classes)}
     return sorted(
         model.per_group,
@@ -243,7 +243,7 @@ def _group_table(model: ModelEvaluation, study: Study) -> Table:
             f"{row.n_images:,}",
             str(row.n_splits),
         )
-        for row in _ordered(model, study.classes)
+        for row in _sort_groups(model, study.classes)
     )
     right = sum(row.correct is True for row in model.per_group)
     called = sum(row.call is not None for row in model.per_group)
@@ -268,18 +268,18 @@ def training(study: Study) -> Section:
         Chart(curves.history_figure(history, "loss", "loss (cross-entropy)"), "Loss"),
         Chart(curves.history_figure(history, "accuracy", "accuracy"), "Accuracy"),
     )
-    splits = wording.counted(int(history["split"].nunique()), "split")
+    splits = wording.count(int(history["split"].nunique()), "split")
     caption = (
         f"Mean over {splits}, bands one standard deviation. A validation loss that rises while "
         "the training loss falls is overfitting."
     )
     blocks: list[Block] = [Charts(charts, caption, legend)]
-    diverged = _diverged(history)
+    diverged = _count_diverged(history)
     if diverged:
-        lost = wording.counted(diverged, "split")
+        lost = wording.count(diverged, "split")
         blocks.append(Note("info", f"Training diverged in {lost}; these epochs do not count."))
     return Section("training", "Training history", tuple(blocks))
 
 
-def _diverged(history: pd.DataFrame) -> int:
+def _count_diverged(history: pd.DataFrame) -> int:
     return int(history.loc[history["loss"].isna(), "split"].nunique())

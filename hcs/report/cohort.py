@@ -81,7 +81,7 @@ def _plate_table(study: Study) -> Table:
 
 def _plate_row(reader: PlateReader, study: Study) -> tuple[str, ...]:
     try:
-        channels, size = wording.listed(reader.channels), reader.pixel_size_um
+        channels, size = wording.join_words(reader.channels), reader.pixel_size_um
         wells = str(reader.plate_format.n_wells)
     except (HcsError, KeyError, OSError, ValueError):  # an empty or foreign plate
         channels, size, wells = wording.NONE, None, wording.NONE
@@ -92,7 +92,7 @@ def _plate_row(reader: PlateReader, study: Study) -> tuple[str, ...]:
         f"{reader.images[col.WELL].nunique():,}",
         f"{len(reader.images):,}",
         channels,
-        wording.trimmed(size) if size is not None else "not stated",
+        wording.trim_number(size) if size is not None else "not stated",
     )
 
 
@@ -103,10 +103,10 @@ def _splits_sentence(study: Study) -> str:
     group = wording.noun(splits.group_by)
     counts, proof = splits.counts, splits.proof
     least, most = proof.least.test, proof.most.test
-    times = wording.counted(most, "split") if least == most else f"{least} to {most} splits"
+    times = wording.count(most, "split") if least == most else f"{least} to {most} splits"
     shared = " and no donor" if "donor" in proof.disjoint_by else ""
     return (
-        f"{wording.counted(len(splits.splits), 'split')} (seed {splits.seed}); in each, "
+        f"{wording.count(len(splits.splits), 'split')} (seed {splits.seed}); in each, "
         f"{counts.train} {wording.plural(group)} a class train, {counts.validation} tune and "
         f"{counts.test} test. No {group}{shared} stands in two of these roles of one split. "
         f"Every {group} was tested in {times}."
@@ -149,12 +149,12 @@ def example_images(study: Study) -> Section:
         blocks.append(Note("missing", stack.why))
     else:
         settings = stack.settings
-        median = wording.trimmed(settings.get("median_level"))
+        median = wording.trim_number(settings.get("median_level"))
         blocks.append(
             Paragraph(
                 "Images as the network saw them: each one rescaled so that its median gray level "
                 f"becomes {median} and cut at 255, then resized to "
-                f"{stack.array.shape[2]} × {stack.array.shape[1]} pixels. "
+                f"{stack.item_shape[1]} × {stack.item_shape[0]} pixels. "
                 "The fields were picked by position in the list, not by eye."
             )
         )

@@ -64,7 +64,7 @@ def _permutation(found: Probes) -> Iterator[Block]:
         words = f"real labels: {wording.number(probe.observed)}"
         legend.append((probe_charts.OBSERVED_COLOR, words))
     caption = (
-        f"{wording.counted(probe.n_splits, 'split')}, {wording.counted(probe.epochs, 'epoch')} "
+        f"{wording.count(probe.n_splits, 'split')}, {wording.count(probe.epochs, 'epoch')} "
         "for the real labels and for every shuffle, so that they can be compared; the real AUC "
         f"may differ from that above. p = {wording.p_value(probe.p_value)}."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -11,11 +11,12 @@ from filelock import FileLock, Timeout
 from hcs.errors import LockedError
 from hcs.io.files import objects, storage
 from hcs.io.files.paths import AnyPath, as_path, is_local, sidecar
+from hcs.io.files.together import finish_replacement
 
 
 @contextmanager
-def locked(out: AnyPath) -> Iterator[None]:
-    """Hold an output for one run; a second run at the same time is refused.
+def locked(out: AnyPath, *more: AnyPath) -> Iterator[None]:
+    """Hold outputs for one run; a second run at the same time is refused.
 
     The lock is the operating system's own, so it vanishes with a killed process. On an object store
     it is an object that is made only where there is none (:func:`hcs.io.files.objects.locked`).
@@ -28,6 +29,14 @@ def locked(out: AnyPath) -> Iterator[None]:
     StorageError
         When the disk fills up meanwhile, or cannot be written at all.
     """
+    with ExitStack() as held:
+        for path in dict.fromkeys((str(out), *map(str, more))):
+            held.enter_context(_hold(path))
+        yield
+
+
+@contextmanager
+def _hold(out: str) -> Iterator[None]:
     folder = sidecar(out)
     if not is_local(folder):
         objects.check(folder)
@@ -46,6 +55,7 @@ def locked(out: AnyPath) -> Iterator[None]:
             )
             raise LockedError(msg) from error
         try:
+            finish_replacement(out)
             storage.sweep(local)
             storage.sweep_beside(str(as_path(out)))
             yield

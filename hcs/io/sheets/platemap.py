@@ -67,7 +67,7 @@ def read_platemap(path: AnyPath, barcodes: AnyPath | None = None) -> PlateMap:
     """
     sheet = read_sheet(path)
     columns, faults = assign(sheet.file, sheet.header)
-    columns = _by_map(columns, sheet, faults, barcodes)
+    columns = _group_by_map(columns, sheet, faults, barcodes)
     reader = _Reader(sheet, columns, faults)
     rows = reader.rows() if "well" in columns.of or "column" in columns.of else []
     if not sheet.rows:
@@ -79,7 +79,7 @@ def read_platemap(path: AnyPath, barcodes: AnyPath | None = None) -> PlateMap:
     return mapped if barcodes is None else on_plates(mapped, read_barcodes(barcodes))
 
 
-def _by_map(
+def _group_by_map(
     columns: Columns, sheet: Sheet, faults: list[Fault], barcodes: AnyPath | None
 ) -> Columns:
     """Tell rows apart by their map's name with a barcode table; else that is a plain column."""
@@ -156,10 +156,10 @@ class _Reader:
             well = self._well(number, cells)
             plate = self._text(cells, "plate")
             if well is not None:
-                self._once(number, plate, well, seen.setdefault(well, {}))
+                self._refuse_second_row(number, plate, well, seen.setdefault(well, {}))
             values = self._values(number, cells)
             extra = {
-                name: _typed(cells[position], kinds[name])
+                name: _convert_cell(cells[position], kinds[name])
                 for name, position in self.columns.extra.items()
             }
             extra |= values.pop("beside")
@@ -167,7 +167,7 @@ class _Reader:
                 rows.append(PlateMapRow(well=well, plate=plate, extra=extra, **values))
         return rows
 
-    def _once(
+    def _refuse_second_row(
         self, number: int, plate: str | None, well: Well, rows: dict[str | None, int]
     ) -> None:
         """Refuse a second row of a well; a row without plate is one of every plate."""
@@ -332,7 +332,7 @@ _KINDS: Final[tuple[tuple[Callable[[str], bool], Callable[[str], Any]], ...]] = 
 )
 
 
-def _typed(cell: str, kind: Callable[[str], Any]) -> Any:  # noqa: ANN401  (what the column holds)
+def _convert_cell(cell: str, kind: Callable[[str], Any]) -> Any:  # noqa: ANN401  (what the column holds)
     return None if cell.casefold() in _MISSING else kind(cell)
 
 

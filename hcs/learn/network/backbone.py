@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from hcs.domain.config.stages import Backbone
 from hcs.errors import InputError, UnknownNameError
 from hcs.learn.network.variables import fill
-from hcs.learn.network.weights import ResolvedWeights, resolve_weights
+from hcs.learn.network.weights import ResolvedWeights, resolve_same_weights, resolve_weights
 
 __all__ = [
     "Embedder",
@@ -293,6 +293,8 @@ class Embedder:
     batch_images
         Images a call of the graph. The shape is fixed, so the graph is compiled once and a
         vector does not depend on what else is in its batch.
+    weights
+        Where the weights are; found by :func:`resolve_weights` when left out.
 
     Attributes
     ----------
@@ -307,11 +309,17 @@ class Embedder:
         When the weights are absent or do not fit.
     """
 
-    def __init__(self, backbone: Backbone, image_px: int, batch_images: int = 16) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        image_px: int,
+        batch_images: int = 16,
+        weights: ResolvedWeights | None = None,
+    ) -> None:
         self.backbone = backbone
         self.image_px = image_px
         self.batch_images = batch_images
-        self.weights = resolve_weights(backbone)
+        self.weights = weights or resolve_weights(backbone)
         tf = load_tensorflow()
         import keras
 
@@ -363,20 +371,33 @@ class Embedder:
 
 
 @functools.lru_cache(maxsize=1)
-def _cached_embedder(backbone: Backbone, image_px: int, batch_images: int) -> Embedder:
-    return Embedder(backbone, image_px, batch_images)
+def _cached_embedder(
+    backbone: Backbone, image_px: int, batch_images: int, weights: ResolvedWeights
+) -> Embedder:
+    return Embedder(backbone, image_px, batch_images, weights)
 
 
-def load_embedder(backbone: Backbone, image_px: int, batch_images: int = 16) -> Embedder:
-    """Return this process' embedder, building it at the first call only.
+def load_embedder(
+    backbone: Backbone, image_px: int, batch_images: int, weights_fingerprint: str
+) -> Embedder:
+    """Return this process' embedder, building it only where settings or weights are new.
 
     A Dask worker calls this in every task and loads the network once. One embedder is kept: it
-    holds several hundred MB.
+    holds several hundred MB. The weights are looked at in every call, where they are used: a file
+    may be replaced while a worker lives, and may be another one on another machine.
 
     Parameters
     ----------
     backbone, image_px, batch_images
         As for :class:`Embedder`.
+    weights_fingerprint
+        What :func:`resolve_weights` found when the work was planned.
+
+    Raises
+    ------
+    WeightsError
+        When the weights are absent, do not fit, or are others than planned.
     """
+    weights = resolve_same_weights(backbone, weights_fingerprint)
     with _LOCK:
-        return _cached_embedder(backbone, image_px, batch_images)
+        return _cached_embedder(backbone, image_px, batch_images, weights)

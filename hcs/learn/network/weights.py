@@ -6,20 +6,19 @@ code from a weights file is ever run, whatever its format.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import logging
 import math
 import os
 import re
-import shutil
-import tempfile
 import threading
 import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -174,9 +173,8 @@ def resolve_weights(backbone: Backbone, *, probe_seconds: float = PROBE_SECONDS)
     if backbone.weights == "imagenet":
         published = PUBLISHED[backbone.name]
         path = _imagenet_file(backbone.name, published, probe_seconds)
-        return ResolvedWeights(
-            "imagenet", path, _sha256(path), f"ImageNet {backbone.name} weights of Keras ({path})"
-        )
+        description = f"ImageNet {backbone.name} weights of Keras ({path})"
+        return ResolvedWeights("imagenet", path, _fingerprint(path), description)
     path = Path(backbone.weights).expanduser()
     if not path.is_file():
         msg = (
@@ -184,7 +182,52 @@ def resolve_weights(backbone: Backbone, *, probe_seconds: float = PROBE_SECONDS)
             "or --weights imagenet"
         )
         raise WeightsError(msg)
-    return ResolvedWeights("file", path, _sha256(path), f"{backbone.name} weights of {path}")
+    return ResolvedWeights("file", path, _fingerprint(path), f"{backbone.name} weights of {path}")
+
+
+def resolve_same_weights(backbone: Backbone, expected: str) -> ResolvedWeights:
+    """Find the weights that a backbone names, and refuse any but those that are expected.
+
+    Parameters
+    ----------
+    backbone
+        As for :func:`resolve_weights`.
+    expected
+        Fingerprint of the weights that the results are recorded under.
+
+    Raises
+    ------
+    WeightsError
+        As :func:`resolve_weights`; or other weights than expected.
+    """
+    found = resolve_weights(backbone)
+    _refuse_others(found, expected)
+    return found
+
+
+def refuse_changed(weights: ResolvedWeights) -> None:
+    """Refuse a file that no longer holds what it held when it was found.
+
+    Raises
+    ------
+    WeightsError
+        When its content is another.
+    """
+    if weights.path is not None:
+        now = replace(weights, fingerprint=_fingerprint(weights.path))
+        _refuse_others(now, weights.fingerprint)
+
+
+def _refuse_others(found: ResolvedWeights, expected: str) -> None:
+    if found.fingerprint == expected:
+        return
+    what = found.description if found.path is None else f"weights file {str(found.path)!r}"
+    msg = (
+        f"{what} holds {found.fingerprint}, expected {expected}: the file was replaced while "
+        "in use, or is another one on this machine. Put the expected file there on every machine, "
+        "or start again with the weights that are there"
+    )
+    raise WeightsError(msg)
 
 
 def read_layers(path: Path, layers: Collection[str]) -> LayerArrays:
@@ -337,26 +380,33 @@ def _unreachable(url: str, seconds: float) -> str | None:
 
 
 def _download(published: Published, path: Path) -> None:
+    """Fetch a file whole and check its hash before it takes its place."""
+    import pooch
+
     # Not keras.utils.get_file: it prints to stdout, waits for ever, raises bare Exception.
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as partial:
-        temporary = Path(partial.name)
-        try:
-            with urllib.request.urlopen(published.url, timeout=_READ_SECONDS) as answer:
-                shutil.copyfileobj(answer, partial)
-            partial.close()
-            if _hash(temporary, published.hash_name) != published.hash_hex:
-                msg = "what arrived has the wrong hash"
-                raise ValueError(msg)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    pooch.get_logger().setLevel(logging.WARNING)
+    pooch.retrieve(
+        published.url,
+        known_hash=f"{published.hash_name}:{published.hash_hex}",
+        fname=path.name,
+        path=path.parent,
+        downloader=pooch.HTTPDownloader(timeout=_READ_SECONDS),
+    )
 
 
-def _sha256(path: Path) -> str:
+def _fingerprint(path: Path) -> str:
     return f"sha256:{_hash(path, 'sha256')}"
 
 
 def _hash(path: Path, name: str) -> str:
+    """Hash a file's content; a file that was not touched since is not read again."""
+    state = path.stat()
+    version = (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+    return _hash_version(path, name, version)
+
+
+@functools.lru_cache(maxsize=64)
+def _hash_version(path: Path, name: str, version: tuple[int, ...]) -> str:
+    del version  # it is what tells one content at this path from another
     with path.open("rb") as file:
         return hashlib.file_digest(file, name).hexdigest()

@@ -67,11 +67,11 @@ def draw_plate(plate: str, out: str, channel: str | None = None) -> dict[str, st
     side = _field_px(reader, fields_per_well)
     small: dict[str, NDArray[Any] | None] = {}
     for path, picture in read_thumbnails(reader, paths, index):
-        small[path] = None if picture is None else _shrunk(picture, side)
+        small[path] = None if picture is None else _shrink_picture(picture, side)
     canvas = _canvas(reader, side * math.ceil(math.sqrt(fields_per_well)))
     _place(canvas, small, wells, side, fields_per_well)
     sink = io.BytesIO()
-    _labeled(canvas, reader).save(sink, format="PNG")
+    _name_rows_and_columns(canvas, reader).save(sink, format="PNG")
     write_bytes(out, sink.getvalue())
     unread = sum(picture is None for picture in small.values())
     return {
@@ -90,7 +90,7 @@ def _field_px(reader: PlateReader, fields_per_well: int) -> int:
     return max(4, well_px // math.ceil(math.sqrt(fields_per_well)))
 
 
-def _shrunk(picture: NDArray[Any], side: int) -> NDArray[np.float32]:
+def _shrink_picture(picture: NDArray[Any], side: int) -> NDArray[np.float32]:
     """Shrink to (side, side): each pixel the mean of four of its block, which is quick and enough.
 
     Thousands of fields are shrunk; the mean of whole blocks takes ten times as long.
@@ -154,7 +154,7 @@ def _contrast(pictures: list[NDArray[Any]]) -> tuple[float, float]:
     return float(low), float(max(high, low + 1))
 
 
-def _labeled(canvas: NDArray[np.uint8], reader: PlateReader) -> Image.Image:
+def _name_rows_and_columns(canvas: NDArray[np.uint8], reader: PlateReader) -> Image.Image:
     """Put the names of rows and columns around the plate."""
     plate_format = reader.plate_format
     height, width = canvas.shape

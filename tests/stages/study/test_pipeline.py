@@ -97,10 +97,10 @@ def test_both_models_are_judged_on_the_same_splits(out):
 
 def test_view_0_of_the_bank_is_the_image_itself(out):
     from hcs.domain.config.stages import Backbone
-    from hcs.learn.network.backbone import load_embedder
+    from hcs.learn.network.backbone import Embedder
 
     images = open_stack(out / "stack.zarr").read(0, 5)
-    features = load_embedder(Backbone(weights="random"), 64, 8).features(images)
+    features = Embedder(Backbone(weights="random"), 64, 8).features(images)
     stored = open_bank(out / "bank.zarr").read(0, 5)
     np.testing.assert_allclose(stored[:, 0], features, rtol=2e-3, atol=1e-3)
     assert not np.allclose(stored[:, 1], stored[:, 0], rtol=1e-2)

@@ -1,4 +1,4 @@
-"""Real nuclei of ``bench_morphology``: counts and areas against masks and CellProfiler's table.
+"""Real nuclei: counts and areas against masks and CellProfiler's table.
 
 A pair is one nucleus on both sides when its center lies in one found nucleus, that one's center
 lies in it (in its bounding box where there is only a table), and no other center does on either
@@ -75,7 +75,7 @@ def _objects(labels: NDArray[Any]) -> _Objects:
     return _Objects(found["centroid-0"], found["centroid-1"], found["area"], box)
 
 
-def _at(labels: NDArray[Any], objects: _Objects) -> NDArray[np.intp]:
+def _find_labels(labels: NDArray[Any], objects: _Objects) -> NDArray[np.intp]:
     y, x = (
         np.clip(np.rint(along).astype(np.intp), 0, size - 1)
         for along, size in zip((objects.y, objects.x), labels.shape, strict=True)
@@ -83,24 +83,24 @@ def _at(labels: NDArray[Any], objects: _Objects) -> NDArray[np.intp]:
     return labels[y, x].astype(np.intp)
 
 
-def _renumbered(mask: NDArray[Any]) -> NDArray[np.int32]:
+def _renumber_mask(mask: NDArray[Any]) -> NDArray[np.int32]:
     return np.unique(mask, return_inverse=True)[1].reshape(mask.shape).astype(np.int32)
 
 
 def _against_mask(
     name: str, _image: NDArray[Any], mask: NDArray[Any], labels: NDArray[Any]
 ) -> dict[str, Any]:
-    drawn = _renumbered(mask)
+    drawn = _renumber_mask(mask)
     true, found = _objects(drawn), _objects(labels)
     holds = np.zeros((true.area.size, found.area.size), bool)
-    at = _at(drawn, found)
+    at = _find_labels(drawn, found)
     holds[at[at > 0] - 1, np.flatnonzero(at)] = True
     shared = np.zeros((true.area.size + 1, found.area.size + 1))
     np.add.at(shared, (drawn.ravel(), labels.ravel()), 1)
     shared = shared[1:, 1:]
     best, of = shared.argmax(axis=1), shared.argmax(axis=0)
     overlap = [(t, f) for t, f in enumerate(best) if shared[t, f] > 0 and of[f] == t]
-    pairs = _one_to_one(_at(labels, true), holds)
+    pairs = _one_to_one(_find_labels(labels, true), holds)
     return _row(name, found.area.size, true, found, pairs, overlap)
 
 
@@ -118,7 +118,7 @@ def _against_table(folder: Path) -> dict[str, Any]:
     low, high = true.box[:, None, :2], true.box[:, None, 2:]
     center = np.stack([found.y, found.x], axis=1)
     holds = ((center >= low) & (center < high)).all(axis=2)
-    at = _at(labels, true)
+    at = _find_labels(labels, true)
     overlap = [(t, f - 1) for t, f in enumerate(at) if f > 0 and (at == f).sum() == 1]
     # CellProfiler's pipeline leaves out what touches the border.
     end = np.array(labels.shape)

@@ -1,4 +1,4 @@
-"""``hcs forest``, ``hcs evaluate``, ``hcs report``: the baseline, the judgement, the page."""
+"""``hcs forest``, ``hcs evaluate``: the baseline and the judgement."""
 
 from __future__ import annotations
 
@@ -61,25 +61,5 @@ def evaluate(
         from hcs.stages import evaluate as stages_evaluate
 
         return stages_evaluate.run(EvaluateConfig(models=tuple(models), out=out, seed=seed))
-
-    run_stage(stage, cluster=None, as_json=as_json)
-
-
-def report(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="Folder of a study.")],
-    out: Annotated[str | None, typer.Option("--out", help="STUDY/report.html")] = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Write one self-contained page of a study.
-
-    Example: hcs report study --out report.html
-    """
-    from hcs_cli.running import run_stage
-
-    def stage(_client: Any) -> Any:  # noqa: ANN401
-        from hcs.domain.config.stages import ReportConfig
-        from hcs.report import write_report
-
-        return write_report(ReportConfig(study=study, out=out or f"{study}/report.html"))
 
     run_stage(stage, cluster=None, as_json=as_json)

@@ -1,4 +1,4 @@
-"""Fields of neurons with known truth for ``bench_morphology``; imports nothing of ``hcs``.
+"""Fields of neurons with known truth; imports nothing of ``hcs``.
 
 Center lines are cubic splines through a few random control points, outlines of somas are closed
 Fourier curves, and lengths and areas are integrals of those curves, so neither the way of drawing
@@ -74,7 +74,7 @@ def plans(n_fields: int, first_seed: int) -> Iterator[FieldPlan]:
         yield FieldPlan(noise, density, width, first_seed + index)
 
 
-def shown(plan: FieldPlan, **changes: float) -> FieldPlan:
+def change_plan(plan: FieldPlan, **changes: float) -> FieldPlan:
     """Return the plan with some settings changed."""
     return replace(plan, **changes)  # type: ignore[arg-type]
 
@@ -110,7 +110,7 @@ def draw_field(plan: FieldPlan) -> tuple[NDArray[np.uint16], FieldTruth]:
         mean_soma_area_um2=float(np.mean(areas)) * PIXEL_SIZE_UM**2 if areas else float("nan"),
         length_um=length_px * PIXEL_SIZE_UM,
     )
-    return _photographed(light, plan, rng), truth
+    return _photograph_light(light, plan, rng), truth
 
 
 def _somas(plan: FieldPlan, rng: np.random.Generator) -> list[_Soma]:
@@ -236,7 +236,9 @@ def _debris(plan: FieldPlan, rng: np.random.Generator) -> Floats:
     return light
 
 
-def _photographed(light: Floats, plan: FieldPlan, rng: np.random.Generator) -> NDArray[np.uint16]:
+def _photograph_light(
+    light: Floats, plan: FieldPlan, rng: np.random.Generator
+) -> NDArray[np.uint16]:
     """Uneven light, shot noise and read noise, as 16-bit counts."""
     size = plan.size_px
     y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]

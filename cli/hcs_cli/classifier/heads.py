@@ -1,4 +1,4 @@
-"""``hcs predict``, ``hcs explain``, ``hcs export``: trained heads at work."""
+"""``hcs explain``, ``hcs export``: one trained head, looked into or handed on."""
 
 from __future__ import annotations
 
@@ -8,65 +8,15 @@ import typer
 
 from hcs_cli import options
 
-Models = Annotated[str, typer.Argument(metavar="MODELS", help="Folder that hcs train wrote.")]
-OwnWeights = Annotated[
-    str | None,
-    typer.Option(
-        "--weights", help="Where the base's weights lie now; they must be those of training."
-    ),
-]
-
-
-def predict(
-    models: Models,
-    plates: options.Plates,
-    out: Annotated[str, typer.Option("--out", help="Table to write.")] = "predictions.parquet",
-    weights: OwnWeights = None,
-    batch_images: Annotated[int, typer.Option(min=1, help="Images a forward pass.")] = 16,
-    strict: options.Strict = False,
-    cluster: options.Cluster = "local",
-    as_json: options.AsJson = False,
-) -> None:
-    """Score every image of new plates with the heads of all splits.
-
-    Forests score the rows of a features table instead of plates.
-
-    Example: hcs predict models screen.zarr --out predictions.parquet
-
-    Example: hcs predict forest screen-features.parquet --out predictions.parquet
-    """
-    from hcs_cli.running import run_stage
-
-    def stage(client: Any) -> Any:  # noqa: ANN401
-        from hcs.domain.config.stages import PredictConfig, ScoreConfig
-
-        if len(plates) == 1 and plates[0].endswith(".parquet"):
-            from hcs.stages import score
-
-            return score.run(ScoreConfig(models=models, features=plates[0], out=out), client)
-        from hcs.stages import predict as stages_predict
-
-        config = PredictConfig(
-            models=models,
-            plates=tuple(plates),
-            out=out,
-            weights=weights,
-            batch_images=batch_images,
-            strict=strict,
-        )
-        return stages_predict.run(config, client)
-
-    run_stage(stage, cluster=cluster, as_json=as_json)
-
 
 def explain(
-    models: Models,
+    models: options.Models,
     plate: Annotated[str, typer.Argument(metavar="PLATE", help="OME-Zarr plate.")],
     well: Annotated[str, typer.Option(help="Well, for example A01.")],
     out: Annotated[str, typer.Option("--out", help="Folder to write.")] = "explain",
     layer: Annotated[str, typer.Option(help="Layer of the base to look at.")] = "block3_conv3",
     split: Annotated[int, typer.Option(min=0, help="Split whose head explains.")] = 0,
-    weights: OwnWeights = None,
+    weights: options.OwnWeights = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Show where a head looks: Grad-CAM and guided Grad-CAM of one well.
@@ -95,10 +45,10 @@ def explain(
 
 
 def export(
-    models: Models,
+    models: options.Models,
     out: Annotated[str, typer.Option("--out", help="File to write, NAME.keras.")] = "head.keras",
     split: Annotated[int, typer.Option(min=0, help="Split whose head is exported.")] = 0,
-    weights: OwnWeights = None,
+    weights: options.OwnWeights = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Write one head with its base as an ordinary Keras model.

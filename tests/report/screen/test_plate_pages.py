@@ -17,7 +17,7 @@ from hcs.domain.config.stages import HitsConfig, ReportConfig, ValuesTable
 from hcs.domain.wells import PlateFormat
 from hcs.report import write_report
 from hcs.report.charts.dose_curves import fit_words
-from hcs.report.screen_words import confounding, of_plate
+from hcs.report.screen.plate_words import confounding, of_plate
 from hcs.stages import hits as stage
 
 WELLS = PlateFormat.WELLS_96.wells()

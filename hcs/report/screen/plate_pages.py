@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from hcs.domain import columns as col
 from hcs.domain.wells import PlateFormat
-from hcs.report import records, screen_words, screens, wording
+from hcs.report import records, wording
 from hcs.report.blocks import (
     Block,
     Bullets,
@@ -32,6 +32,7 @@ from hcs.report.blocks import (
 )
 from hcs.report.charts import plate_maps
 from hcs.report.overview import warnings_of
+from hcs.report.screen import plate_words, results
 from hcs.report.study import Absent, Study
 
 MAX_PLATES: Final = 400
@@ -87,7 +88,7 @@ def plate_sections(study: Study, page: PlatePage) -> list[Section]:
     sections = [Section("words", "What this plate says", (Paragraph(back), *_words(study, wells)))]
     for model, part in wells.groupby(col.MODEL, sort=True):
         title = wording.capital(wording.model_title(str(model)))
-        blocks = (_maps(part, plate_format), *screens.hit_blocks(part))
+        blocks = (_maps(part, plate_format), *results.hit_blocks(part))
         sections.append(Section(f"maps-{len(sections)}", f"Maps and hits: {title}", blocks))
     return sections
 
@@ -100,10 +101,10 @@ def _words(study: Study, wells: pd.DataFrame) -> list[Block]:
             blocks.append(Heading(wording.capital(wording.model_title(str(model)))))
         hits = int(part[col.HIT].fillna(value=False).astype(bool).sum())
         said: list[Text] = [
-            wording.strong(f"{wording.counted(hits, 'hit')} among {len(part)} wells.")
+            wording.strong(f"{wording.count(hits, 'hit')} among {len(part)} wells.")
         ]
         plate = str(part[col.PLATE].iloc[0])
-        said += screen_words.of_plate(_quality_of(study, str(model), plate), part)
+        said += plate_words.of_plate(_quality_of(study, str(model), plate), part)
         blocks.append(Bullets(tuple(said)))
     return blocks
 
@@ -150,9 +151,9 @@ def screen_sections(study: Study, pages: Sequence[PlatePage], folder: str = "") 
     found: list[Section | None] = [
         _overview(study),
         _plates(study, pages, folder),
-        screens.hits(study),
+        results.hits(study),
     ]
-    found += [screens.compounds(study), screens.doses(study), screens.quality(study)]
+    found += [results.compounds(study), results.doses(study), results.quality(study)]
     found += [records.problems(study), records.provenance(study)]
     return [section for section in found if section is not None]
 
@@ -198,11 +199,11 @@ def _screen_words(study: Study, table: pd.DataFrame) -> list[str]:
     confounded = [
         str(plate)
         for plate, wells in table.groupby(col.PLATE, sort=True)
-        if any("cannot be told" in text for text in screen_words.confounding(_one_model(wells)))
+        if any("cannot be told" in text for text in plate_words.confounding(_one_model(wells)))
     ]
     if confounded:
         more = ["others"] if len(confounded) > 5 else []
-        names = wording.listed([*confounded[:5], *more])
+        names = wording.join_words([*confounded[:5], *more])
         said.append(
             f"Treatment and position cannot be told apart on {names}: see the page of the plate."
         )
@@ -236,7 +237,7 @@ def _plates(study: Study, pages: Sequence[PlatePage], folder: str) -> Section:
     blocks: list[Block] = [Table(columns, tuple(rows), "Each plate has a page of its own.")]
     left = study.hits[col.PLATE].nunique() - len(pages)
     if left > 0:
-        text = f"{wording.counted(left, 'more plate')} without a page: see hits.parquet."
+        text = f"{wording.count(left, 'more plate')} without a page: see hits.parquet."
         blocks.append(Note("info", text))
     return Section("plates", title, tuple(blocks))
 

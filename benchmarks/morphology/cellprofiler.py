@@ -1,4 +1,4 @@
-"""CellProfiler as a peer of ``morphology_speed``: a plain neuron pipeline, timed by itself.
+"""CellProfiler as a peer of ``speed.py``: a plain neuron pipeline, timed by itself.
 
 CellProfiler 4.2 needs a Python 3.9 of its own, so the pipeline is built and run by that Python.
 Its log names the processor and wall time of every module for every image, which leaves out the
@@ -48,8 +48,8 @@ def cellprofiler(python: str, images: Sequence[np.ndarray]) -> dict[str, Any]:
         # Its modules live where Python looks for nothing of ours.
         own = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         own["OMP_NUM_THREADS"] = "1"
-        _said([python, "-c", _BUILD, str(pipeline)], own)
-        log = _said(run, own)
+        _run_command([python, "-c", _BUILD, str(pipeline)], own)
+        log = _run_command(run, own)
     found = [(module, float(cpu), float(wall)) for module, cpu, wall in _LINE.findall(log)]
     measured = sum(module == "MeasureObjectSkeleton" for module, _, _ in found)
     if measured != len(images):
@@ -63,7 +63,7 @@ def cellprofiler(python: str, images: Sequence[np.ndarray]) -> dict[str, Any]:
     }
 
 
-def _said(command: list[str], environment: dict[str, str]) -> str:
+def _run_command(command: list[str], environment: dict[str, str]) -> str:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         msg = f"{command[:3]} failed:\n{done.stderr[-2000:]}"

@@ -45,7 +45,7 @@ def of_plate(quality: Quality, wells: pd.DataFrame) -> list[str]:
         *_limits(quality),
         *_positions(quality),
         *confounding(wells),
-        *_flagged(wells),
+        *_list_flagged(wells),
     ]
 
 
@@ -83,13 +83,14 @@ def _positions(quality: Quality) -> Iterator[str]:
     before = _significant(quality, "")
     after = _significant(quality, "corrected_")
     if after:
-        names = wording.listed(after)
+        names = wording.join_words(after)
         yield (
             f"Treated wells differ by {names}. Either an effect of the position is left, or like "
             "treatments stand together."
         )
     elif before:
-        yield f"Differences by {wording.listed(before)} were there; the correction removed them."
+        lines = wording.join_words(before)
+        yield f"Differences by {lines} were there; the correction removed them."
 
 
 def _significant(quality: Quality, prefix: str) -> list[str]:
@@ -122,7 +123,7 @@ def confounding(wells: pd.DataFrame) -> Iterator[str]:
         if replicated and len(per_line) > 1 and (per_line == 1).all():
             yield (
                 f"Treatment follows the plate's {plural}: each of the {len(per_line)} {plural} "
-                f"holds one treatment only ({wording.counted(len(sizes), 'treatment')}). An effect "
+                f"holds one treatment only ({wording.count(len(sizes), 'treatment')}). An effect "
                 f"of the {axis} cannot be told from an effect of the treatment on this plate."
             )
     yield from _where_controls_stand(wells)
@@ -149,7 +150,7 @@ def _where_controls_stand(wells: pd.DataFrame) -> Iterator[str]:
     treated = wells[col.PERT_TYPE] == PertType.TREATMENT.value
     of_controls, of_treated = set(columns[controls]), set(columns[treated])
     if of_controls and of_treated and not of_controls & of_treated:
-        names = wording.listed([str(column) for column in sorted(of_controls)])
+        names = wording.join_words([str(column) for column in sorted(of_controls)])
         word = "column" if len(of_controls) == 1 else "columns"
         yield (
             f"All controls stand in {word} {names}, apart from the treated wells: a difference "
@@ -157,22 +158,22 @@ def _where_controls_stand(wells: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _flagged(wells: pd.DataFrame) -> Iterator[str]:
+def _list_flagged(wells: pd.DataFrame) -> Iterator[str]:
     if col.USABLE not in wells:
         return
     flagged = wells[~wells[col.USABLE].astype(bool)]
     if len(flagged):
         counts = flagged[col.FLAGS].astype(str).str.split("|").explode().value_counts()
-        why = wording.listed(
+        why = wording.join_words(
             [f"{n} {str(reason).replace('-', ' ')}" for reason, n in counts.items()]
         )
         yield (
-            f"{wording.capital(wording.counted(len(flagged), 'well'))} flagged ({why}): neither "
+            f"{wording.capital(wording.count(len(flagged), 'well'))} flagged ({why}): neither "
             "control nor hit."
         )
     if col.TOXIC in wells and col.PERT_TYPE in wells:
         treated = wells[col.PERT_TYPE] == PertType.TREATMENT.value
         n = int((wells[col.TOXIC].astype(bool) & treated).sum())
         if n:
-            lost = wording.counted(n, "treated well")
+            lost = wording.count(n, "treated well")
             yield f"{wording.capital(lost)} lost too many cells to be a hit (toxic)."

@@ -17,8 +17,8 @@ import numpy as np
 import tifffile
 
 from benchmarks._table import report
-from benchmarks.morphology_cellprofiler import cellprofiler
-from benchmarks.morphology_fields import PIXEL_SIZE_UM, draw_field, plans
+from benchmarks.morphology.cellprofiler import cellprofiler
+from benchmarks.morphology.fields import PIXEL_SIZE_UM, draw_field, plans
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -44,7 +44,7 @@ def speed(n_fields: int, peer: str | None = None) -> None:
         stage = _Stage(_plate(Path(name), images, n_fields), Path(name), n_fields)
         for feature_set in _SETS:
             for where in (None, client):
-                stage.timed(feature_set, where)  # compiles, and finds the plate's sizes
+                stage.time_run(feature_set, where)  # compiles, and finds the plate's sizes
         rounds = [_round(stage, images[part::_ROUNDS], client, peer) for part in range(_ROUNDS)]
         rows = [*_medians(rounds), _peak(images[0])]
     notes = [f"1024 x 1024 uint16, simulated; seconds a field, medians of {_ROUNDS} rounds"]
@@ -58,7 +58,7 @@ def _round(
     if peer is not None:
         rows.append(cellprofiler(peer, images))
     for feature_set in _SETS:
-        one, two = stage.timed(feature_set, None), stage.timed(feature_set, client)
+        one, two = stage.time_run(feature_set, None), stage.time_run(feature_set, client)
         two["times one worker"] = one["s/field"] / two["s/field"]
         # What the clock would show if each worker had a core of its own.
         two["by CPU"] = one["CPU s/field"] / two.pop("busier")
@@ -104,7 +104,7 @@ class _Stage:
     n_fields: int
     n_runs: int = 0
 
-    def timed(self, feature_set: str, client: Client | None) -> dict[str, Any]:
+    def time_run(self, feature_set: str, client: Client | None) -> dict[str, Any]:
         """Run it here or on two workers; a row of the table."""
         from hcs.domain.config.stages import FeaturesConfig
         from hcs.stages import features
@@ -190,7 +190,7 @@ def _peak(image: np.ndarray) -> dict[str, Any]:
 _PEAK_CODE = """
 import sys
 import numpy as np
-from hcs.domain.config import MorphologyConfig
+from hcs.domain.config.stages import MorphologyConfig
 from hcs.ops.morphology import measure_field
 image = np.load(sys.argv[1])
 small = image[:64, :64]

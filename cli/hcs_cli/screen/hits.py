@@ -223,10 +223,10 @@ def hits(
         from hcs.stages import hits as stages_hits
 
         settings = _settings(settings_path)
-        _put(settings, given)
-        _put(settings.setdefault("limits", {}), limits)
+        _put_settings(settings, given)
+        _put_settings(settings.setdefault("limits", {}), limits)
         if min_ssmd is not None:
-            settings["call"] = {**_of_kind(settings, "call", "ssmd"), "min_ssmd": min_ssmd}
+            settings["call"] = {**_keep_kind(settings, "call", "ssmd"), "min_ssmd": min_ssmd}
         if image_limit:
             stated = settings.get("image_limits", {})
             settings["image_limits"] = {**stated, **dict(map(_image_limit, image_limit))}
@@ -254,14 +254,14 @@ def _settings(path: str | None) -> dict[str, Any]:
     return dict(section)
 
 
-def _put(settings: dict[str, Any], given: dict[str, Any]) -> None:
+def _put_settings(settings: dict[str, Any], given: dict[str, Any]) -> None:
     """Put what was given in place of what the file says; a kind keeps its own settings."""
     for name, value in given.items():
         if value is not None:
-            settings[name] = _of_kind(settings, name, value) if name in _KINDS else value
+            settings[name] = _keep_kind(settings, name, value) if name in _KINDS else value
 
 
-def _of_kind(settings: dict[str, Any], name: str, kind: str) -> dict[str, Any]:
+def _keep_kind(settings: dict[str, Any], name: str, kind: str) -> dict[str, Any]:
     before = settings.get(name, {})
     return before if before.get("kind") == kind else {"kind": kind}
 

@@ -1,6 +1,8 @@
-"""Morphology against known truth, against real masks, and against the clock.
+"""Run the parts of the benchmark of morphology and write their tables.
 
-``fields``: simulated fields of ``morphology_fields`` (three noise levels, densities and neurite
+    python -m benchmarks.morphology [fields|cohorts|masks|nuclei|neurons|speed …]
+
+``fields``: simulated fields of ``fields.py`` (three noise levels, densities and neurite
 widths). ``cohorts``: fields of ``hcs simulate``, through the stages. ``masks``: hand-made neurite
 masks. ``nuclei``: nuclear masks and a table of CellProfiler.
 ``neurons``: real neurons, as a picture to look at. ``speed``: the whole stage on a plate, beside
@@ -25,7 +27,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks._table import WORK, report
-from benchmarks.morphology_fields import PIXEL_SIZE_UM, FieldPlan, draw_field, plans
+from benchmarks.morphology.fields import PIXEL_SIZE_UM, FieldPlan, draw_field, plans
 
 TUNING_SEED, HELD_OUT_SEED = 2_000, 500_000
 """First seeds: constants were fitted on fields from the first, figures come from the second."""
@@ -43,22 +45,22 @@ def main() -> None:
     if given.fresh:
         for file in CACHE.glob("*.jsonl"):
             file.unlink()
-    data = Path(os.environ.get("HCS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    data = Path(os.environ.get("HCS_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
     if "fields" in given.parts:
-        fields(given.fields, TUNING_SEED if given.tuning else HELD_OUT_SEED, given.workers)
-    from benchmarks import morphology_cohorts, morphology_nuclei, morphology_real, morphology_speed
+        compare_fields(given.fields, TUNING_SEED if given.tuning else HELD_OUT_SEED, given.workers)
+    from benchmarks.morphology import cohorts, nuclei, real, speed
 
     if "cohorts" in given.parts:
-        morphology_cohorts.cohorts()
+        cohorts.cohorts()
     for part, module in (
-        ("masks", morphology_real),
-        ("nuclei", morphology_nuclei),
-        ("neurons", morphology_real),
+        ("masks", real),
+        ("nuclei", nuclei),
+        ("neurons", real),
     ):
         if part in given.parts:
             getattr(module, part)(data)
     if "speed" in given.parts:
-        morphology_speed.speed(given.speed_fields, given.cellprofiler)
+        speed.speed(given.speed_fields, given.cellprofiler)
 
 
 def _arguments() -> argparse.Namespace:
@@ -78,25 +80,26 @@ def _arguments() -> argparse.Namespace:
 def code_mark() -> str:
     """Fingerprint of the generator and of the measuring code, which here has no nuclear channel."""
     here = Path(__file__).parent
-    kernels = sorted((here.parent / "hcs" / "ops").glob("*.py"))
+    hcs = here.parents[1] / "hcs"
+    kernels = sorted((hcs / "ops").rglob("*.py"))
     files = [file for file in kernels if not file.name.startswith("nuclei")]
-    files.append(here / "morphology_fields.py")
-    files.append(here.parent / "hcs" / "domain" / "measuring.py")
+    files.append(here / "fields.py")
+    files.append(hcs / "domain" / "config" / "measuring.py")
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 # ── simulated fields ────────────────────────────────────────────────────────────────────────────
 
 
-def fields(n_fields: int, first_seed: int, workers: int) -> None:
+def compare_fields(n_fields: int, first_seed: int, workers: int) -> None:
     """Measure simulated fields and report bias, correlation and counts."""
     CACHE.mkdir(parents=True, exist_ok=True)
     cache = CACHE / f"{code_mark()}.jsonl"
-    done = {row["seed"]: row for row in _cached(cache)}
+    done = {row["seed"]: row for row in _read_cache(cache)}
     todo = [plan for plan in plans(n_fields, first_seed) if plan.seed not in done]
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with ProcessPoolExecutor(workers) as pool, cache.open("a", encoding="utf-8") as stream:
-        for row in pool.map(_measured, todo):
+        for row in pool.map(_measure_field, todo):
             stream.write(json.dumps(row) + "\n")
             stream.flush()
             done[row["seed"]] = row
@@ -106,7 +109,7 @@ def fields(n_fields: int, first_seed: int, workers: int) -> None:
     report(f"bench_morphology_{suffix}", list(_summary(table)), [f"simulated, {len(table)} fields"])
 
 
-def _cached(file: Path) -> Iterator[dict[str, Any]]:
+def _read_cache(file: Path) -> Iterator[dict[str, Any]]:
     if not file.exists():
         return
     for line in file.read_text(encoding="utf-8").splitlines():
@@ -116,7 +119,7 @@ def _cached(file: Path) -> Iterator[dict[str, Any]]:
             continue
 
 
-def _measured(plan: FieldPlan) -> dict[str, Any]:
+def _measure_field(plan: FieldPlan) -> dict[str, Any]:
     from hcs.domain.config.stages import MorphologyConfig
     from hcs.ops.morphology import measure_field
 

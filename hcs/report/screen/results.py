@@ -63,7 +63,10 @@ def plates(study: Study, pages: str = "") -> Section:
     if len(by_plate) > _MAX_PLATES:
         left = len(by_plate) - _MAX_PLATES
         blocks.append(
-            Note("info", f"{wording.counted(left, 'more plate')} not drawn here: see hits.parquet.")
+            Note(
+                "info",
+                f"{wording.count(left, 'more plate')} not drawn here: see hits.parquet.",
+            )
         )
     return Section("plates", title, tuple(blocks))
 
@@ -107,7 +110,7 @@ def hit_blocks(table: pd.DataFrame) -> list[Block]:
             )
     blocked = table[(table[col.REASONS].fillna("") != "") & ~table.index.isin(called.index)]
     if len(blocked):
-        note = f"{wording.counted(len(blocked), 'well')} beyond the limits, but no hit"
+        note = f"{wording.count(len(blocked), 'well')} beyond the limits, but no hit"
         blocks.append(Folded(note, (_hit_table(blocked.head(_MAX_HITS)),)))
     return blocks
 
@@ -125,70 +128,21 @@ def compounds(study: Study) -> Section | None:
     if called.empty:
         text = "No compound is a hit over its replicates under the chosen limits."
         return Section("compounds", "Compounds", (Note("info", text),))
-    layout = [
-        ("Compound", col.COMPOUND, wording.text, False),
-        ("µM", col.CONCENTRATION_UM, wording.trimmed, True),
-        ("Replicates", col.N_REPLICATES, wording.text, True),
-        ("Robust z", col.ROBUST_Z, wording.number, True),
-        ("SSMD", col.SSMD, wording.number, True),
-        ("Strength", col.SSMD_CLASS, wording.text, False),
-        ("Adjusted p", col.Q_VALUE, wording.p_value, True),
-        ("Rescue", col.RESCUE, wording.number, True),
-    ]
-    kept = [entry for entry in layout if entry[1] in called and called[entry[1]].notna().any()]
-    rows = tuple(
-        tuple(write(row[name]) for _, name, write, _ in kept)
-        for row in called.head(_MAX_HITS).to_dict(orient="records")
-    )
-    columns = tuple(
-        Column(title, numeric, _HINTS.get(name, "")) for title, name, _, numeric in kept
-    )
-    caption = f"Replicates combined; {wording.counted(len(called), 'hit')} in all: compounds.csv."
-    return Section("compounds", "Compounds", (Table(columns, rows, caption),))
+    caption = f"Replicates combined; {wording.count(len(called), 'hit')} in all: compounds.csv."
+    shown = _tabulate(called.head(_MAX_HITS), _OF_COMPOUND, caption)
+    return Section("compounds", "Compounds", (shown,))
 
 
 def _hit_table(called: pd.DataFrame) -> Table:
-    several_models = called[col.MODEL].nunique() > 1
-    layout = [
-        ("Classifier", col.MODEL, wording.model_title, False) if several_models else None,
-        ("Plate", col.PLATE, wording.text, False),
-        ("Well", col.WELL, wording.text, False),
-        ("Compound", col.COMPOUND, wording.text, False),
-        ("µM", col.CONCENTRATION_UM, wording.trimmed, True),
-        ("Score", col.SCORE, _score, True),
-        ("Robust z", col.ROBUST_Z, wording.number, True),
-        ("SSMD", col.SSMD, wording.number, True),
-        ("Adjusted p", col.Q_VALUE, wording.p_value, True),
-        ("Rescue", col.RESCUE, wording.number, True),
-        ("Cells", col.CELL_FRACTION, wording.percent, True),
-        ("Reasons", col.REASONS, wording.text, False),
-    ]
-    kept = [
-        entry
-        for entry in layout
-        if entry is not None and entry[1] in called and called[entry[1]].notna().any()
-    ]
-    titles = tuple(Column(title, numeric, _HINTS.get(name, "")) for title, name, _, numeric in kept)
-    rows = tuple(
-        tuple(write(row[name]) for _, name, write, _ in kept)
-        for row in called.to_dict(orient="records")
-    )
-    return Table(titles, rows, "Rescue: 0 is the negative (diseased), 1 the positive control.")
+    caption = "Rescue: 0 is the negative (diseased), 1 the positive control."
+    return _tabulate(called, (*_NAMES, *_OF_HIT), caption)
 
 
 def _score(value: object) -> str:
     """Write a probability with two decimals, a large reading without."""
     if wording.is_missing(value) or abs(float(value)) < 100:  # type: ignore[arg-type]
         return wording.number(value)
-    return wording.trimmed(value, 4)
-
-
-_HINTS: Final = {
-    col.ROBUST_Z: "(well − median of negative controls) / (1.4826 × MAD)",
-    col.SSMD: "strictly standardized mean difference against the negative controls",
-    col.Q_VALUE: "Benjamini and Hochberg over the treated wells",
-    col.CELL_FRACTION: "cells, as a share of the median of the negative controls",
-}
+    return wording.trim_number(value, 4)
 
 
 # ── quality ─────────────────────────────────────────────────────────────────────────────────────
@@ -200,27 +154,31 @@ def quality(study: Study) -> Section:
     table = study.quality
     if isinstance(table, Absent):
         return Section("quality", title, (Note("missing", table.why),))
+    of_controls = "One row a plate: how far apart are the controls?"
+    of_positions = "p: do rows, columns or the edge differ, after correction?"
     blocks: tuple[Block, ...] = (
         Paragraph(
             "Z′ compares the gap between positive and negative controls with their spread: above "
             "0.5 is an excellent assay, 0 to 0.5 is usable, below 0 the controls overlap. SSMD is "
             "their distance in standard deviations of the difference; beyond ± 3 is strong."
         ),
-        _quality_table(table, _CONTROLS, "One row a plate: how far apart are the controls?"),
-        _quality_table(
-            table, _POSITIONS, "p: do rows, columns or the edge differ, after correction?"
+        _tabulate(table, (*_NAMES, *_CONTROLS), of_controls),
+        _tabulate(
+            table,
+            (*_NAMES, *_POSITIONS),
+            of_positions,
         ),
     )
     batches = study.batches
     if not isinstance(batches, Absent) and batches[col.BATCH].nunique() > 1:
         caption = "One row a batch: its plates' controls together, after normalization."
-        blocks = (*blocks, _quality_table(batches, (*_OF_BATCH, *_CONTROLS), caption))
+        blocks = (*blocks, _tabulate(batches, (*_NAMES, *_OF_BATCH, *_CONTROLS), caption))
     return Section("quality", title, blocks)
 
 
-def _quality_table(table: pd.DataFrame, layout: _Layout, caption: str) -> Table:
+def _tabulate(table: pd.DataFrame, layout: _Layout, caption: str) -> Table:
     """Give the columns that say anything: no empty ones, no classifier when there is only one."""
-    named = [entry for entry in (*_NAMES, *layout) if entry[1] in table]
+    named = [entry for entry in layout if entry[1] in table]
     kept = [
         entry
         for entry in named
@@ -251,6 +209,46 @@ _NAMES: Final[_Layout] = (
     ("Classifier", col.MODEL, False, _model, ""),
     ("Plate", col.PLATE, False, wording.text, ""),
 )
+
+_EFFECTS: Final[_Layout] = (
+    (
+        "Robust z", col.ROBUST_Z, True, wording.number,
+        "(well − median of negative controls) / (1.4826 × MAD)",
+    ),
+    (
+        "SSMD", col.SSMD, True, wording.number,
+        "strictly standardized mean difference against the negative controls",
+    ),
+    ("Strength", col.SSMD_CLASS, False, wording.text, ""),
+    (
+        "Adjusted p", col.Q_VALUE, True, wording.p_value,
+        "Benjamini and Hochberg over the treated wells",
+    ),
+    ("Rescue", col.RESCUE, True, wording.number, ""),
+)  # fmt: skip
+
+_TREATMENT: Final[_Layout] = (
+    ("Compound", col.COMPOUND, False, wording.text, ""),
+    ("µM", col.CONCENTRATION_UM, True, wording.trim_number, ""),
+)
+
+_OF_COMPOUND: Final[_Layout] = (
+    *_TREATMENT,
+    ("Replicates", col.N_REPLICATES, True, wording.text, ""),
+    *_EFFECTS,
+)
+
+_OF_HIT: Final[_Layout] = (
+    ("Well", col.WELL, False, wording.text, ""),
+    *_TREATMENT,
+    ("Score", col.SCORE, True, _score, ""),
+    *(entry for entry in _EFFECTS if entry[1] != col.SSMD_CLASS),
+    (
+        "Cells", col.CELL_FRACTION, True, wording.percent,
+        "cells, as a share of the median of the negative controls",
+    ),
+    ("Reasons", col.REASONS, False, wording.text, ""),
+)  # fmt: skip
 
 _CONTROLS: Final[_Layout] = (
     ("Z′", "z_prime", True, wording.number, "Zhang 1999, doi 10.1177/108705719900400206"),
@@ -301,7 +299,7 @@ def doses(study: Study) -> Section:
 def _curves(
     model: str, wells: pd.DataFrame, effect: str, fits: Mapping[str, dose_curves.Fit]
 ) -> Iterator[Block]:
-    found = dose_curves.dosed_compounds(wells, effect)
+    found = dose_curves.rank_compounds(wells, effect)
     if not found:
         return
     limits = dose_curves.shared_range([part for _, part in found], effect)
@@ -314,7 +312,7 @@ def _curves(
         for name, part in found[:_MAX_CURVES]
     )
     left = len(found) - len(charts)
-    more = f" {wording.counted(left, 'more compound')} not drawn." if left > 0 else ""
+    more = f" {wording.count(left, 'more compound')} not drawn." if left > 0 else ""
     caption = (
         f"{wording.capital(wording.model_title(model))}: {dose_curves.effect_words(effect)} of "
         "every well against concentration. Strongest effect first. The half-way concentration is "

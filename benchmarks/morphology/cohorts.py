@@ -1,4 +1,4 @@
-"""Morphology on the fields of ``hcs simulate``, a generator other than ``morphology_fields``.
+"""Morphology on the fields of ``hcs simulate``, a generator other than ``fields.py``.
 
 Each preset is drawn, ingested and measured through the stages, as a study would be.
 """
@@ -32,11 +32,11 @@ def cohorts() -> None:
     rows: list[dict[str, Any]] = []
     for preset in _SEEDS:
         with tempfile.TemporaryDirectory() as name:
-            rows.extend(_compared(preset, _measured(preset, Path(name))))
+            rows.extend(_compare_quantities(preset, _measure_cohort(preset, Path(name))))
     report("bench_morphology_cohorts", rows, ["fields of hcs simulate, 512 x 512"])
 
 
-def _measured(preset: str, folder: Path) -> pd.DataFrame:
+def _measure_cohort(preset: str, folder: Path) -> pd.DataFrame:
     """Draw, ingest and measure; one row a field, truth beside features."""
     from hcs.domain.config.stages import FeaturesConfig, IngestConfig, SimulateConfig
     from hcs.simulate.run import TRUTH_IMAGES
@@ -70,7 +70,7 @@ def _measured(preset: str, folder: Path) -> pd.DataFrame:
     return pd.read_parquet(table).merge(truth, on=_KEY, validate="one_to_one")
 
 
-def _compared(preset: str, table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def _compare_quantities(preset: str, table: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for quantity, (drawn, found) in _QUANTITIES.items():
         true, ours = table[drawn].to_numpy(float), table[found].to_numpy(float)
         yield {

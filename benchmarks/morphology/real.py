@@ -1,4 +1,4 @@
-"""Real images of ``bench_morphology``: neurite masks, and neurons to look at."""
+"""Real images: neurite masks, and neurons to look at."""
 
 from __future__ import annotations
 
