@@ -13,6 +13,7 @@ from hcs.design.placement import edge_distance
 from hcs.domain.blinding import PositionFacts, PositionScore
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import InputError
+from hcs.ops.chance import bound_null, compare_with_null
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
@@ -20,7 +21,6 @@ Codes = NDArray[np.intp]
 _FOLDS: Final = 10
 _RIDGE: Final = 1.0
 _SIGNIFICANT: Final = 0.05
-_TOLERANCE: Final = 1e-9
 _FEWEST_A_CLASS: Final = 2
 
 
@@ -72,9 +72,9 @@ def predict_from_position(
     shuffles = np.stack([truth, *(rng.permutation(truth) for _ in range(n_permutations))])
     fold = rng.permutation(len(truth)) % min(_FOLDS, len(truth))
     views = _views([(plates.index(plate), well) for plate, well, _ in placed], plate_format)
-    aucs = np.stack([_cross_validated(x, fold, shuffles, len(classes)) for x in views.values()])
+    aucs = np.stack([_cross_validate(x, fold, shuffles, len(classes)) for x in views.values()])
     scores = tuple(_score(name, auc) for name, auc in zip(views, aucs, strict=True))
-    p_value = _most_telling(aucs)
+    p_value = _test_all_views(aucs)
     return PositionFacts(
         label=label,
         classes=tuple(classes),
@@ -104,7 +104,7 @@ def _indicators(level: Codes) -> Floats:
     return np.equal(level[:, None], np.unique(level)).astype(np.float64)
 
 
-def _cross_validated(x: Floats, fold: Codes, shuffles: Codes, n_classes: int) -> Floats:
+def _cross_validate(x: Floats, fold: Codes, shuffles: Codes, n_classes: int) -> Floats:
     """AUC of every shuffle, the mean over the classes: ``(shuffles,)``.
 
     The regression is linear in the classes, so one matrix a fold predicts all shuffles at once.
@@ -131,17 +131,17 @@ def _cross_validated(x: Floats, fold: Codes, shuffles: Codes, n_classes: int) ->
 
 
 def _score(position: str, auc: Floats) -> PositionScore:
-    null = auc[1:]
-    low, high = (float(end) for end in np.percentile(null, [2.5, 97.5]))
-    p_value = (1 + int((null >= auc[0] - _TOLERANCE).sum())) / (1 + len(null))
+    observed, null = float(auc[0]), auc[1:]
+    low, high = bound_null(null)
+    p_value = compare_with_null(observed, null)
     return PositionScore(
-        position=position, auc=float(auc[0]), null_low=low, null_high=high, p_value=p_value
+        position=position, auc=observed, null_low=low, null_high=high, p_value=p_value
     )
 
 
-def _most_telling(aucs: Floats) -> float:
+def _test_all_views(aucs: Floats) -> float:
     """Return the p of the largest standardized AUC over the views."""
     spread = aucs.std(axis=1, keepdims=True)
     standard = (aucs - aucs.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
     largest = standard.max(axis=0)
-    return (1 + int((largest[1:] >= largest[0] - _TOLERANCE).sum())) / len(largest)
+    return compare_with_null(float(largest[0]), largest[1:])

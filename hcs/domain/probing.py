@@ -9,12 +9,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, Literal
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue
 
 from hcs.domain.evaluation import Count, Share
 from hcs.domain.plate import Frozen, Name
-from hcs.domain.readable_json import readable_json
-from hcs.errors import InputError
+from hcs.domain.readable_json import Document
 
 SIGNIFICANT: Final = 0.05
 """p at or below which a probe speaks of more than chance."""
@@ -272,8 +271,10 @@ class Covariate(CovariateFacts):
     sentence: str
 
 
-class Probes(Frozen):
+class Probes(Document):
     """Content of ``probes.json``."""
+
+    file_name = "probes.json"
 
     format: Literal["hcs-probes/1"] = "hcs-probes/1"
     group_by: Name
@@ -291,26 +292,3 @@ class Probes(Frozen):
     held_out_batches: tuple[HeldOutBatch, ...] = ()
     covariates: tuple[Covariate, ...] = ()
     provenance: dict[str, JsonValue] = Field(default_factory=dict)
-
-    def to_json(self) -> str:
-        """Write the file's text; numbers that are not defined are null."""
-        return readable_json(self.model_dump(mode="json"))
-
-    @classmethod
-    def read_json(cls, text: str | bytes, where: str = "probes.json") -> Probes:
-        """Read the file's text.
-
-        Raises
-        ------
-        InputError
-            When the text is not such a file; every fault is listed.
-        """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            faults = [
-                f"{'.'.join(str(part) for part in entry['loc'])}: {entry['msg']}"
-                for entry in error.errors(include_url=False, include_input=False)
-            ]
-            msg = "\n  ".join([f"{where}: {len(faults)} faults", *faults])
-            raise InputError(msg) from error

@@ -15,6 +15,7 @@ from hcs.report import measured, wording
 from hcs.report.blocks import Block, Chart, Charts, Column, Note, Paragraph, Section, Table
 from hcs.report.charts import curves, style
 from hcs.report.study import Absent, Study
+from hcs.words import english
 
 _STEMS: Final = (
     col.N_CELLS,
@@ -84,7 +85,7 @@ def _blocks(found: Mapping[str, ByClass], study: Study) -> Iterator[Block]:
 def _table(found: Mapping[str, ByClass], study: Study) -> Table:
     classes = study.classes
     two = len(classes) == 2
-    titles = [Column(f"Mean ± SD over {wording.plural(wording.noun(study.group_by))}")]
+    titles = [Column(f"Mean ± SD over {english.make_plural(wording.noun(study.group_by))}")]
     titles += [Column(name, numeric=True) for name in classes]
     if two:
         titles.append(Column("Difference", numeric=True, hint="second class against first"))

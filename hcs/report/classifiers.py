@@ -32,6 +32,7 @@ from hcs.report.blocks import (
 from hcs.report.charts import curves, style
 from hcs.report.overview import interval_of
 from hcs.report.study import Absent, Study
+from hcs.words import english
 
 _RIGHT_WRONG: Final = (("●", "called right"), ("○", "called wrong"))
 
@@ -184,7 +185,7 @@ def _confusion_table(model: ModelEvaluation, confusion: Confusion, group: str) -
 
 def groups(study: Study) -> Section:
     """Return the section on single clones: their scores with intervals, by class."""
-    name = wording.plural(wording.noun(study.group_by))
+    name = english.make_plural(wording.noun(study.group_by))
     title = f"Single {name}"
     evaluation = study.evaluation
     if isinstance(evaluation, Absent):
@@ -248,7 +249,7 @@ def _group_table(model: ModelEvaluation, study: Study) -> Table:
     right = sum(row.correct is True for row in model.per_group)
     called = sum(row.call is not None for row in model.per_group)
     name = wording.capital(wording.model_title(model.model))
-    group = wording.plural(wording.noun(study.group_by))
+    group = english.make_plural(wording.noun(study.group_by))
     return Table(titles, rows, f"{name}: {right} of {called} {group} called right.")
 
 

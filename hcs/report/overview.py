@@ -25,6 +25,7 @@ from hcs.report.blocks import (
     Warnings,
 )
 from hcs.report.study import Absent, Study
+from hcs.words import english
 
 _CHANCE: Final = 0.5
 
@@ -92,7 +93,7 @@ def _data_warnings(study: Study) -> Iterator[str]:
     if isinstance(quality, pd.DataFrame) and "passed" in quality:
         failed = quality.loc[~quality["passed"].astype(bool), col.PLATE].astype(str).unique()
         if len(failed):
-            names = wording.join_words([*failed[:8], *(["…"] if len(failed) > 8 else [])])
+            names = english.join_words([*failed[:8], *(["…"] if len(failed) > 8 else [])])
             yield f"{wording.count(len(failed), 'plate')} broke a stated limit: {names}."
 
 
@@ -139,7 +140,9 @@ def _facts(study: Study) -> Iterator[Fact]:
     if not isinstance(cohort, Absent):
         groups = cohort[study.group_by].nunique()
         yield Fact(
-            f"{groups:,}", wording.plural(wording.noun(study.group_by)), f"{len(cohort):,} images"
+            f"{groups:,}",
+            english.make_plural(wording.noun(study.group_by)),
+            f"{len(cohort):,} images",
         )
     if isinstance(study.hits, pd.DataFrame):
         plates = study.hits[col.PLATE].nunique()
@@ -162,7 +165,7 @@ def verdicts(evaluation: Evaluation) -> Iterator[Text]:
 
 def _verdict(evaluation: Evaluation, model: ModelEvaluation) -> Text:
     group = wording.noun(evaluation.group_by)
-    others = wording.join_words(
+    others = english.join_words(
         [name for name in evaluation.classes if name != evaluation.positive]
     )
     by_image = model.summary_of(Metric.ROC_AUC, Unit.IMAGE)
@@ -178,7 +181,7 @@ def _verdict(evaluation: Evaluation, model: ModelEvaluation) -> Text:
         title,
         evaluation.positive,
         others,
-        wording.plural(group),
+        english.make_plural(group),
         wording.strong(wording.plus_minus(by_image.mean, by_image.sd)),
         wording.plus_minus(accuracy.mean, accuracy.sd),
         wording.count(by_image.n, "split"),
@@ -203,7 +206,7 @@ def chance(interval: Interval, group: str) -> str:
     if interval.low is None or interval.high is None:
         return "No interval could be computed, so it cannot be told from chance."
     level = wording.percent(interval.level)
-    span = f"{level} interval over {wording.plural(group)}: "
+    span = f"{level} interval over {english.make_plural(group)}: "
     span += wording.span(interval.low, interval.high)
     if interval.low > _CHANCE:
         return f"This is above chance ({span}, chance is 0.50)."
@@ -248,11 +251,11 @@ def _about_spread(study: Study, group: str) -> Iterator[str]:
     if not isinstance(study.splits, Absent) and study.splits.counts.test == 1:
         yield (
             f"Each split tests one {group} a class, so its AUC by {group} is 0 or 1: rather look "
-            f"at single {wording.plural(group)} below."
+            f"at single {english.make_plural(group)} below."
         )
     yield (
         "The ± is the spread between splits. Splits share training "
-        f"{wording.plural(group)}, so it is no confidence interval; the intervals in the text "
+        f"{english.make_plural(group)}, so it is no confidence interval; the intervals in the text "
         "resample donors."
     )
 
@@ -280,7 +283,7 @@ def _cannot_mean(study: Study, evaluation: Evaluation, group: str) -> Iterator[s
         )
     linked = [a.variable for a in evaluation.associations if a.verdict == "confounded"]
     if linked:
-        names = wording.join_words([wording.noun(name) for name in linked])
+        names = english.join_words([wording.noun(name) for name in linked])
         yield (
             f"Class and {names} go together on these plates: any score here may be a score of "
             f"{names}, not of the class."
@@ -298,7 +301,7 @@ def _groups_per_class(evaluation: Evaluation) -> str:
         return ""
     group = wording.noun(evaluation.group_by)
     labels = [row.label for row in evaluation.models[0].per_group]
-    return wording.join_words(
+    return english.join_words(
         [
             f"{wording.count(labels.count(name), group)} of {name}"
             for name in evaluation.classes
@@ -321,5 +324,5 @@ def _screen_sentence(hits: pd.DataFrame) -> Text:
     if names:
         more = [f"{len(names) - 6} more"] if len(names) > 6 else []
         compounds = wording.count(len(names), "compound")
-        tail = f", {compounds}: {wording.join_words([*names[:6], *more])}"
+        tail = f", {compounds}: {english.join_words([*names[:6], *more])}"
     return Markup("The screen of {} has {}{}.").format(plates, what, tail)

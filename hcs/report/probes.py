@@ -21,6 +21,7 @@ from hcs.report.blocks import (
 )
 from hcs.report.charts import probe_charts
 from hcs.report.study import Absent, Study
+from hcs.words import english
 
 OUTCOMES: Final = {
     Outcome.UNDETERMINED: "It could not be tested whether the score is more than chance.",
@@ -111,7 +112,7 @@ def _learning_curves(found: Probes) -> Iterator[Block]:
         return
     group = wording.noun(found.group_by)
     labels = {
-        "groups": f"training {wording.plural(group)} a class",
+        "groups": f"training {english.make_plural(group)} a class",
         "images": f"training images a {group}",
     }
     yield Heading("How much data is enough")

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from hcs.domain import columns as col
 from hcs.ops import morphology
+from hcs.words.english import make_plural
 
 NONE: Final = "–"
 """Stands where a number is not defined."""
@@ -122,20 +123,7 @@ def text(value: object) -> str:
 
 def count(n: int, thing: str) -> str:
     """``1 clone``, ``3 clones``, ``2 batches``."""
-    return f"{n:,} {thing if n == 1 else plural(thing)}"
-
-
-def plural(thing: str) -> str:
-    """More than one of it."""
-    if thing.endswith(("tch", "s", "x")):
-        return thing + "es"
-    return thing[:-1] + "ies" if thing.endswith("y") else thing + "s"
-
-
-def join_words(items: Iterable[str]) -> str:
-    """Join words: ``a``, ``a and b``, ``a, b and c``."""
-    words = list(items)
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+    return f"{n:,} {thing if n == 1 else make_plural(thing)}"
 
 
 def noun(column: str) -> str:

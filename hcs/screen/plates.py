@@ -174,8 +174,8 @@ def read_wells(wells: pd.DataFrame) -> Screen:
         if name not in wells:
             raise UnknownNameError("column", name, "the table of wells", list(wells.columns))
     model = _factorize(wells, col.MODEL)
-    plate, first = _nested(model, _factorize(wells, col.PLATE))
-    batch, _ = _nested(model, _factorize(wells, col.BATCH))
+    plate, first = _nest(model, _factorize(wells, col.PLATE))
+    batch, _ = _nest(model, _factorize(wells, col.BATCH))
     row, column = _positions(wells[col.WELL])
     _refuse_twice(wells, plate, row, column)
     score = wells[col.SCORE].to_numpy(np.float64, na_value=np.nan)
@@ -209,7 +209,7 @@ def _factorize(wells: pd.DataFrame, column: str) -> Codes:
     return pd.factorize(wells[column], use_na_sentinel=False)[0].astype(np.intp)
 
 
-def _nested(outer: Codes, inner: Codes) -> tuple[Codes, Codes]:
+def _nest(outer: Codes, inner: Codes) -> tuple[Codes, Codes]:
     """Codes of the pairs in order of appearance, and the first row of each."""
     pair = outer * (int(inner.max(initial=0)) + 1) + inner
     _, first, codes = np.unique(pair, return_index=True, return_inverse=True)

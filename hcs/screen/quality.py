@@ -211,12 +211,12 @@ def _spearman(first: Floats, second: Floats, plate: groups.Codes, n_plates: int)
     ranks = pd.DataFrame({"plate": plate[both], "a": first[both], "b": second[both]})
     ranked = ranks.groupby("plate")[["a", "b"]].rank()
     codes = plate[both]
-    a = _centered(ranked["a"].to_numpy(np.float64), codes, n_plates)
-    b = _centered(ranked["b"].to_numpy(np.float64), codes, n_plates)
+    a = _center(ranked["a"].to_numpy(np.float64), codes, n_plates)
+    b = _center(ranked["b"].to_numpy(np.float64), codes, n_plates)
     products, aa, bb = (groups.group_sum(x, codes, n_plates) for x in (a * b, a * a, b * b))
     enough = np.bincount(codes, minlength=n_plates) >= 3
     return np.where(enough, groups.divide(products, np.sqrt(aa * bb)), np.nan)
 
 
-def _centered(values: Floats, codes: groups.Codes, n_groups: int) -> Floats:
+def _center(values: Floats, codes: groups.Codes, n_groups: int) -> Floats:
     return values - groups.group_mean(values, codes, n_groups)[codes]

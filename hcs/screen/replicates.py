@@ -162,7 +162,7 @@ def _add_statistics(
     result[col.SSMD_CLASS] = effects.ssmd_class(result[col.SSMD].to_numpy(np.float64))
     direction = np.sign(groups.group_mean(column(col.DIRECTION), compound, n))
     for name in (col.P_VALUE, col.P_EMPIRICAL):
-        result[name] = _signed_stouffer(
+        result[name] = _combine_signed(
             column(name), column(col.ROBUST_Z), column(col.DIRECTION), compound, n
         )
     _add_rescue(result, treated, compound)
@@ -185,7 +185,7 @@ def _add_rescue(result: pd.DataFrame, treated: pd.DataFrame, compound: Codes) ->
         result[name] = np.where(alone, single, stats.mean + sign * margin)
 
 
-def _signed_stouffer(p: Floats, z: Floats, direction: Floats, compound: Codes, n: int) -> Floats:
+def _combine_signed(p: Floats, z: Floats, direction: Floats, compound: Codes, n: int) -> Floats:
     """Combine p values; two-sided ones through their signed halves, so that signs must agree."""
     upward = np.where(z >= 0, p / 2, 1 - p / 2)
     one_sided = np.where(direction == 0, upward, p)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 
-def list_words(items: Iterable[str]) -> str:
+def join_words(items: Iterable[str]) -> str:
     """Join words: ``a``, ``a and b``, ``a, b and c``."""
     words = list(items)
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

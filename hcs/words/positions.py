@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hcs.domain.blinding import PositionFacts, PositionReport
 from hcs.domain.evaluation import Association, AssociationFacts
-from hcs.words.english import list_words, make_plural, name_variable
+from hcs.words.english import join_words, make_plural, name_variable
 
 
 def say_associations(found: Sequence[AssociationFacts]) -> tuple[Association, ...]:
@@ -54,7 +54,7 @@ def _association_sentence(found: AssociationFacts) -> str:
 def _position_sentence(found: PositionFacts) -> str:
     label, p_value = found.label, found.p_value
     *views, together = found.scores
-    joined = f"{list_words(score.position for score in views)} together reach"
+    joined = f"{join_words(score.position for score in views)} together reach"
     if found.verdict == "chance":
         even = ""
         if together.auc < together.null_low:

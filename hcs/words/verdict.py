@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hcs.domain.probing import BaselineFacts, Outcome, PermutationFacts
 from hcs.learn.probes.verdict import Findings, Judgement
-from hcs.words.english import list_words, name_variable
+from hcs.words.english import join_words, name_variable
 from hcs.words.probes import say_batch, say_covariate, say_curve, say_permutation
 
 
@@ -91,7 +91,7 @@ def _limits(judgement: Judgement) -> Iterator[str]:
     """Sentences on what holds whatever the score."""
     if told := [name_variable(variable) for variable in judgement.not_followed]:
         yield (
-            f"The features also tell {list_words(told)}. The class does not follow "
+            f"The features also tell {join_words(told)}. The class does not follow "
             f"{'it' if len(told) == 1 else 'them'} here, so this does not explain the score; in a "
             "layout that is not randomized it would."
         )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from hcs.report import wording
+from hcs.words import english
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_seconds(duration, words):
     ],
 )
 def test_join_words(items, words):
-    assert wording.join_words(items) == words
+    assert english.join_words(items) == words
 
 
 @pytest.mark.parametrize(

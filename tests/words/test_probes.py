@@ -15,7 +15,7 @@ from hcs.domain.probing import (
     VariableFacts,
 )
 from hcs.words import probes
-from hcs.words.english import list_some, list_words, make_plural
+from hcs.words.english import join_words, list_some, make_plural
 from hcs.words.positions import say_associations
 
 
@@ -194,7 +194,7 @@ def test_associations(verdict, n_pure, words):
 
 
 def test_lists_and_plurals():
-    assert [list_words("abc"[:n]) for n in range(4)] == ["", "a", "a and b", "a, b and c"]
+    assert [join_words("abc"[:n]) for n in range(4)] == ["", "a", "a and b", "a, b and c"]
     assert list_some(range(5), most=3) == "0, 1, 2 and 2 more"
     plurals = [make_plural(word) for word in ("row", "batch", "class", "study")]
     assert plurals == ["rows", "batches", "classes", "studies"]

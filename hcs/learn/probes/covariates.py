@@ -15,7 +15,7 @@ from hcs.domain.probing import CovariateFacts
 from hcs.domain.splits import Splits
 from hcs.learn.probes.heads import FloatArray
 from hcs.learn.scores.group_tests import holm
-from hcs.learn.scores.scored import scored_models
+from hcs.learn.scores.scored import read_models
 
 _NO_COVARIATE: Final = frozenset(
     {
@@ -38,7 +38,7 @@ def group_accuracies(predictions: pd.DataFrame, splits: Splits) -> dict[str, pd.
     """Share of each group's (clone's) test images called right, mean over the splits, by model."""
     positive = splits.classes.index(splits.positive)
     found = {}
-    for scored in scored_models(predictions, splits):
+    for scored in read_models(predictions, splits):
         test = scored.of_role(Role.TEST)
         table = pd.DataFrame(
             {

@@ -14,7 +14,7 @@ from hcs.learn import counters
 from hcs.learn.heads.batches import HeadJob
 from hcs.learn.heads.training import stream_heads
 from hcs.learn.heads.weights import predict_heads
-from hcs.learn.scores.split_scores import ranking
+from hcs.learn.scores.split_scores import rank
 
 F32 = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
@@ -204,7 +204,7 @@ def score_images(truth: IntArray, probability: NDArray[np.floating], positive: i
     if len(np.unique(truth)) < n_classes:
         return HeadScore(None, accuracy)
     chosen = [positive] if n_classes == 2 else range(n_classes)
-    areas = [ranking(truth == k, probability[:, k].astype(float)).roc_auc() for k in chosen]
+    areas = [rank(truth == k, probability[:, k].astype(float)).roc_auc() for k in chosen]
     return HeadScore(float(np.mean(areas)), accuracy)
 
 

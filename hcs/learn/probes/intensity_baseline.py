@@ -14,7 +14,7 @@ from hcs.domain.probing import SIGNIFICANT, BaselineFacts
 from hcs.domain.splits import Splits
 from hcs.learn.forest import train_forest
 from hcs.learn.probes.heads import IntArray, mean_or_none, score_images, sd_or_none
-from hcs.learn.scores.intervals import corrected_resampled_t_test
+from hcs.learn.scores.intervals import compare_over_splits
 from hcs.learn.scores.predictions import roles_of
 
 _INTENSITY: Final = re.compile(r"^Image_(Intensity_|Quality_)")
@@ -95,7 +95,7 @@ def judge_baseline(
     """
     known = np.array([value for value in aucs if value is not None], dtype=float)
     ratio = splits.counts.test / splits.counts.train
-    test = corrected_resampled_t_test(known - _CHANCE, ratio)
+    test = compare_over_splits(known - _CHANCE, ratio)
     mean = mean_or_none(aucs)
     informative = (
         test.p_value is not None and test.p_value <= SIGNIFICANT and (mean or 0.0) > _CHANCE

@@ -16,10 +16,10 @@ from sklearn.covariance import ledoit_wolf
 from hcs.domain.probing import LEAST_OWNERS, SIGNIFICANT, VariableFacts
 from hcs.learn import counters
 from hcs.learn.probes.heads import F32, FloatArray, IntArray
+from hcs.ops.chance import bound_null, compare_with_null
 
 _FOLDS: Final = 10
 _SHUFFLES_AT_ONCE: Final = 25
-_TOLERANCE: Final = 1e-9
 
 Shuffled = Literal["between_groups", "within_groups"]
 
@@ -81,12 +81,15 @@ def probe_variable(
     nested = all(len(np.unique(level[owner == one])) == 1 for one in range(owner.max() + 1))
     shuffles = np.stack(
         [level]
-        + [_shuffled(level, owner, nested, (seed, variable, n)) for n in range(n_permutations)]
+        + [
+            _shuffle_levels(level, owner, nested, (seed, variable, n))
+            for n in range(n_permutations)
+        ]
     )
     right = _right_by_level(features[rows], well, owner, shuffles, len(eligible), seed)
-    scores = _balanced_accuracy(right, np.bincount(well, minlength=len(wells)), shuffles)
+    scores = _score_levels(right, np.bincount(well, minlength=len(wells)), shuffles)
     how: Shuffled = "between_groups" if nested else "within_groups"
-    return _judged(variable, scores, (len(rows), int(owner.max()) + 1, len(eligible)), how)
+    return _judge(variable, scores, (len(rows), int(owner.max()) + 1, len(eligible)), how)
 
 
 def _eligible(layout: Layout) -> IntArray:
@@ -96,7 +99,7 @@ def _eligible(layout: Layout) -> IntArray:
     return levels[np.asarray(owners, int) >= LEAST_OWNERS]
 
 
-def _shuffled(
+def _shuffle_levels(
     level: IntArray, owner: IntArray, nested: bool, key: tuple[int, str, int]
 ) -> IntArray:
     """Exchange levels between donors, or between the wells of each donor: ``(W,)``."""
@@ -131,21 +134,21 @@ def _right_by_level(
         test_well = fold == number
         test = np.flatnonzero(test_well[well])
         train = np.flatnonzero(~test_well[well])
-        mean, whitening = _whitening(features[train])
+        mean, whitening = _find_whitening(features[train])
         sums = np.zeros((n_wells, whitening.shape[1]))
         np.add.at(sums, well[train], (features[train] - mean) @ whitening)
         tested = (features[test] - mean) @ whitening
         known = np.where(test_well, 0.0, images)
         for start in range(0, len(shuffles), _SHUFFLES_AT_ONCE):
             some = shuffles[start : start + _SHUFFLES_AT_ONCE]
-            called = _called(tested, sums, known, some, n_levels)
+            called = _call_levels(tested, sums, known, some, n_levels)
             for row, calls in enumerate(called):
                 hit = calls == some[row][well[test]]
                 right[start + row] += np.bincount(well[test], hit, n_wells)
     return right
 
 
-def _whitening(train: F32) -> tuple[F32, FloatArray]:
+def _find_whitening(train: F32) -> tuple[F32, FloatArray]:
     """Mean, and the matrix that makes the shrunken covariance of the training images unity."""
     mean = train.mean(axis=0)
     covariance, _ = ledoit_wolf(train - mean, assume_centered=True)
@@ -154,7 +157,7 @@ def _whitening(train: F32) -> tuple[F32, FloatArray]:
     return mean, vectors * scale
 
 
-def _called(
+def _call_levels(
     tested: NDArray[np.floating],
     sums: FloatArray,
     images: FloatArray,
@@ -171,7 +174,7 @@ def _called(
     return np.asarray(score.argmax(axis=-1))
 
 
-def _balanced_accuracy(right: FloatArray, images: IntArray, shuffles: IntArray) -> FloatArray:
+def _score_levels(right: FloatArray, images: IntArray, shuffles: IntArray) -> FloatArray:
     """Mean over the levels of the share of images put right, ``(shuffles,)``."""
     scores = np.zeros(len(shuffles))
     for number, level in enumerate(shuffles):
@@ -181,13 +184,13 @@ def _balanced_accuracy(right: FloatArray, images: IntArray, shuffles: IntArray) 
     return scores
 
 
-def _judged(
+def _judge(
     variable: str, scores: FloatArray, sizes: tuple[int, int, int], how: Shuffled
 ) -> VariableFacts:
     n_images, n_groups, n_levels = sizes
     observed, null = float(scores[0]), scores[1:]
-    low, high = (float(end) for end in np.percentile(null, [2.5, 97.5]))
-    p_value = (1 + int((null >= observed - _TOLERANCE).sum())) / (1 + len(null))
+    low, high = bound_null(null)
+    p_value = compare_with_null(observed, null)
     return VariableFacts(
         variable=variable,
         n_images=n_images,

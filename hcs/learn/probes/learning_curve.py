@@ -21,7 +21,7 @@ from hcs.learn.probes.heads import (
     score_heads,
     sd_or_none,
 )
-from hcs.learn.scores.intervals import corrected_resampled_t_test
+from hcs.learn.scores.intervals import compare_over_splits
 
 _POINTS: Final = 5
 _MOST_EPOCHS: Final = 8
@@ -190,7 +190,7 @@ def _gain(
     pairs = zip(found[-1][2], half[2], strict=True)
     differences = [a - b for a, b in pairs if a is not None and b is not None]
     ratio = splits.counts.test / splits.counts.train
-    test = corrected_resampled_t_test(np.array(differences, dtype=float), ratio)
+    test = compare_over_splits(np.array(differences, dtype=float), ratio)
     if test.mean is None or test.low is None or test.high is None:
         return None
     return test.mean, test.low, test.high

@@ -19,6 +19,7 @@ from hcs.domain.evaluation import AssociationFacts
 from hcs.domain.wells import Well
 from hcs.errors import UnknownNameError
 from hcs.learn.counters import permutation
+from hcs.ops.chance import compare_with_null
 
 IntArray = NDArray[np.int_]
 FloatArray = NDArray[np.float64]
@@ -82,7 +83,7 @@ def plate_position_association(
     classes, names = pd.factorize(known[label])
     by_chance: dict[str, list[FloatArray]] = {variable: [] for variable in variables}
     group = _groups(known, group_by)
-    for shuffled in _reassigned(classes.astype(int), group, n_permutations, seed):
+    for shuffled in _reassign(classes.astype(int), group, n_permutations, seed):
         for variable, level in variables.items():
             table = _cross_table(level, shuffled, len(names))
             by_chance[variable].append(_chi_square(table))
@@ -112,7 +113,7 @@ def _groups(known: pd.DataFrame, group_by: str | None) -> IntArray:
     return np.where(codes < 0, codes.max(initial=-1) + 1 + alone, codes)
 
 
-def _reassigned(
+def _reassign(
     classes: IntArray, group: IntArray, n_permutations: int, seed: int
 ) -> Iterator[IntArray]:
     """Permute the groups' classes: blocks of ``(permutations, wells)``."""
@@ -132,9 +133,7 @@ def _associate(variable: str, table: IntArray, by_chance: FloatArray) -> Associa
     if min(table.shape) < 2:
         return _untestable(variable, n_wells, len(table))
     observed = float(_chi_square(table[None])[0])
-    # The tolerance counts tables that are equal but for rounding as equal.
-    at_least = int((by_chance >= observed * (1 - 1e-9)).sum())
-    p_value = (1 + at_least) / (1 + len(by_chance))
+    p_value = compare_with_null(observed, by_chance, tolerance=1e-9 * observed)
     cramers_v = min(1.0, float(np.sqrt(observed / n_wells / (min(table.shape) - 1))))
     several = table[table.sum(axis=1) >= 2]
     pure = int(((several > 0).sum(axis=1) == 1).sum())

@@ -24,12 +24,12 @@ from hcs.domain.splits import Group, Splits
 from hcs.errors import InputError
 from hcs.learn.scores.intervals import (
     LEVEL,
-    corrected_resampled_t_test,
+    compare_over_splits,
     donor_weights,
     mean_interval_over_wells_and_splits,
     pair_auc,
 )
-from hcs.learn.scores.scored import Scored, scored_models
+from hcs.learn.scores.scored import Scored, read_models
 from hcs.learn.scores.split_scores import (
     calibration,
     confusion,
@@ -49,7 +49,7 @@ def evaluate(
     Parameters
     ----------
     predictions
-        One row an image, split and model; see :func:`hcs.learn.scores.scored.scored_models` for the
+        One row an image, split and model; see :func:`hcs.learn.scores.scored.read_models` for the
         columns. Only validation and test rows count.
     splits
         The splits that the models were trained on.
@@ -71,7 +71,7 @@ def evaluate(
     StaleError
         When the table does not belong to the splits.
     """
-    models = scored_models(predictions, splits)
+    models = read_models(predictions, splits)
     if not models:
         msg = "the predictions hold no image in validation or test, so there is nothing to judge"
         raise InputError(msg)
@@ -201,7 +201,7 @@ def _comparisons(judged: Sequence[ModelEvaluation], splits: Splits) -> Iterable[
                 a, b = (_by_split(model, metric, unit) for model in (first, second))
                 common = sorted(a.keys() & b.keys())
                 differences = np.array([a[s] - b[s] for s in common], dtype=float)
-                found = corrected_resampled_t_test(differences, ratio)
+                found = compare_over_splits(differences, ratio)
                 yield Comparison(
                     metric=metric,
                     unit=unit,

@@ -34,6 +34,7 @@ from hcs.report.charts import plate_maps
 from hcs.report.overview import warnings_of
 from hcs.report.screen import plate_words, results
 from hcs.report.study import Absent, Study
+from hcs.words import english
 
 MAX_PLATES: Final = 400
 """Pages are about 1 MB each."""
@@ -203,7 +204,7 @@ def _screen_words(study: Study, table: pd.DataFrame) -> list[str]:
     ]
     if confounded:
         more = ["others"] if len(confounded) > 5 else []
-        names = wording.join_words([*confounded[:5], *more])
+        names = english.join_words([*confounded[:5], *more])
         said.append(
             f"Treatment and position cannot be told apart on {names}: see the page of the plate."
         )

@@ -11,6 +11,7 @@ from hcs.domain import columns as col
 from hcs.domain.plate import PertType
 from hcs.domain.wells import Well
 from hcs.report import wording
+from hcs.words import english
 
 _EXCELLENT: Final = 0.5
 """Least Z′ of an excellent assay: Zhang 1999, doi 10.1177/108705719900400206."""
@@ -83,13 +84,13 @@ def _positions(quality: Quality) -> Iterator[str]:
     before = _significant(quality, "")
     after = _significant(quality, "corrected_")
     if after:
-        names = wording.join_words(after)
+        names = english.join_words(after)
         yield (
             f"Treated wells differ by {names}. Either an effect of the position is left, or like "
             "treatments stand together."
         )
     elif before:
-        lines = wording.join_words(before)
+        lines = english.join_words(before)
         yield f"Differences by {lines} were there; the correction removed them."
 
 
@@ -150,7 +151,7 @@ def _where_controls_stand(wells: pd.DataFrame) -> Iterator[str]:
     treated = wells[col.PERT_TYPE] == PertType.TREATMENT.value
     of_controls, of_treated = set(columns[controls]), set(columns[treated])
     if of_controls and of_treated and not of_controls & of_treated:
-        names = wording.join_words([str(column) for column in sorted(of_controls)])
+        names = english.join_words([str(column) for column in sorted(of_controls)])
         word = "column" if len(of_controls) == 1 else "columns"
         yield (
             f"All controls stand in {word} {names}, apart from the treated wells: a difference "
@@ -164,7 +165,7 @@ def _list_flagged(wells: pd.DataFrame) -> Iterator[str]:
     flagged = wells[~wells[col.USABLE].astype(bool)]
     if len(flagged):
         counts = flagged[col.FLAGS].astype(str).str.split("|").explode().value_counts()
-        why = wording.join_words(
+        why = english.join_words(
             [f"{n} {str(reason).replace('-', ' ')}" for reason, n in counts.items()]
         )
         yield (

@@ -21,7 +21,7 @@ from hcs.learn.probes.heads import F32, Cohort, mean_or_none, score_images
 from hcs.learn.probes.intensity_baseline import intensity_columns
 from hcs.learn.probes.leaks import Layout
 from hcs.learn.scores.metrics import owner
-from hcs.learn.scores.scored import scored_models
+from hcs.learn.scores.scored import read_models
 from hcs.stages.work.plates import open_plates
 from hcs.stages.work.study import find_study_images
 
@@ -123,7 +123,7 @@ def model_auc(predictions: pd.DataFrame | None, splits: Splits) -> tuple[str, fl
     """Name of the first model and its mean test AUC by image; None without predictions."""
     if predictions is None:
         return None
-    scored = scored_models(predictions, splits)[0]
+    scored = read_models(predictions, splits)[0]
     positive = splits.classes.index(splits.positive)
     aucs = [
         score_images(part.truth, part.probability, positive).auc

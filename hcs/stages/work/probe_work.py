@@ -123,7 +123,7 @@ def recipe_of(config: ProbeConfig) -> probe_heads.Recipe:
 def _shuffles(job: ProbeJob) -> Mapping[str, Any]:
     cohort, splits, _ = _cohort(job.config)
     recipe, n_splits = recipe_of(job.config), job.config.n_splits
-    aucs = permutation.permuted_aucs(cohort, splits.counts, recipe, n_splits, range(*job.item))
+    aucs = permutation.score_shuffles(cohort, splits.counts, recipe, n_splits, range(*job.item))
     return {"aucs": aucs}
 
 
