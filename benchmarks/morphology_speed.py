@@ -190,7 +190,7 @@ def _peak(image: np.ndarray) -> dict[str, Any]:
 _PEAK_CODE = """
 import sys
 import numpy as np
-from hcs.domain.config import MorphologyConfig
+from hcs.domain.config.stages import MorphologyConfig
 from hcs.ops.morphology import measure_field
 image = np.load(sys.argv[1])
 small = image[:64, :64]

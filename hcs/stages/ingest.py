@@ -23,7 +23,7 @@ from hcs.io import layouts
 from hcs.io.files import parquet, storage
 from hcs.io.files.paths import as_path
 from hcs.io.images.sources import OME_ZARR
-from hcs.io.plates import plate, plate_tables
+from hcs.io.plates import overview, plate, plate_tables
 from hcs.io.runs.fingerprints import file_stamp, fingerprint
 from hcs.io.runs.ledger import Ledger
 from hcs.io.runs.locks import locked
@@ -194,6 +194,10 @@ def _write(config: IngestConfig, plan: _Plan, client: Client | None) -> Outcome:
         wells = [job.well for job in plan.jobs]
         rows = sorted({well.path.split("/")[0] for well in wells})
         plate.create_plate(config.out, _attributes(plan, wells), rows)
+        n_channels = len(plan.source.channels)
+        overview.create_overview(
+            config.out, plan.source.plate_format, n_channels, plan.expected.dtype
+        )
     units = [
         Unit(
             job.well.name,

@@ -230,7 +230,7 @@ def test_hostile_images_are_named_and_take_no_memory(source, tmp_path):
     huge(source.images / name_of("B", 2, 1))
     bomb(source.images / name_of("B", 3, 2))
     script = (
-        "import resource, sys\nfrom hcs.domain.config import IngestConfig\n"
+        "import resource, sys\nfrom hcs.domain.config.stages import IngestConfig\n"
         "from hcs.stages import ingest\n"
         "ingest.run(IngestConfig(source=sys.argv[1], out=sys.argv[2], plate_name='P1'))\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
