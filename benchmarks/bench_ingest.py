@@ -48,8 +48,9 @@ from hcs.domain import ngff
 from hcs.domain.config.stages import IngestConfig, LocalCluster
 from hcs.domain.plate import Channel
 from hcs.domain.wells import PlateFormat
+from hcs.io.plates import overview as plate_overview
 from hcs.io.plates import plate, plate_tables, shards
-from hcs.ops import intensity
+from hcs.ops import intensity, mosaic
 from hcs.report.charts.plate_picture import draw_plate
 from hcs.stages import ingest
 
@@ -262,6 +263,7 @@ def bench_overview(notes: list[str]) -> list[dict[str, Any]]:
     wells = PlateFormat.WELLS_384.wells()
     attributes = ngff.plate_attributes("overview", PlateFormat.WELLS_384, wells, 9)
     plate.create_plate(out, attributes, sorted({well.path.split("/")[0] for well in wells}))
+    plate_overview.create_overview(out, PlateFormat.WELLS_384, 1, "uint16")
     described = ngff.image_attributes(
         "field", AXES, levels, [Channel(name="TUJ1")], pixel_size_um=0.65, window=(0, 500)
     )
@@ -274,9 +276,10 @@ def bench_overview(notes: list[str]) -> list[dict[str, Any]]:
             key = {col.PLATE: "overview", col.WELL: well.name, col.SITE: site + 1}
             rows.append({**key, col.FIELD_PATH: path, col.FINGERPRINT: path})
         plate.write_well(out, well, [str(site) for site in range(9)])
+        picture = mosaic.lay_out([small] * 9, plate_overview.WELL_PX)
+        plate_overview.write_well_overview(out, well, picture)
     plate_tables.write_plate_table(out, plate_tables.IMAGES, pd.DataFrame(rows))
-    picture = out.with_suffix(".png")
-    times = [in_fresh_process(overview, out, picture)[0] for _ in range(ROUNDS)]
+    times = [in_fresh_process(overview, out, out.with_suffix(".png"))[0] for _ in range(ROUNDS)]
     shutil.rmtree(out)
     verdict = "reached" if statistics.median(times) < 2 else "missed"
     notes.append(

@@ -22,7 +22,7 @@ from hcs.io import layouts
 from hcs.io.files import storage
 from hcs.io.files.paths import as_path
 from hcs.io.images.sources import OME_ZARR
-from hcs.io.plates import plate, plate_tables
+from hcs.io.plates import overview, plate, plate_tables
 from hcs.io.runs.fingerprints import file_stamp, fingerprint
 from hcs.io.sheets import platemap
 from hcs.stages.frame import Frame, MadeFrom, open_frame
@@ -180,6 +180,10 @@ def _write(config: IngestConfig, plan: _Plan, frame: Frame) -> list[dict[str, An
             wells = [job.well for job in plan.jobs]
             plate.create_plate(config.out, _attributes(plan, wells), [])
         plate.create_rows(config.out, sorted({job.well.path.split("/")[0] for job in plan.jobs}))
+        n_channels = len(plan.source.channels)
+        overview.create_overview(
+            config.out, plan.source.plate_format, n_channels, plan.expected.dtype
+        )
     units = [
         Unit(
             job.well.name,

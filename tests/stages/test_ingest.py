@@ -18,6 +18,7 @@ from hcs.domain.columns import Reason
 from hcs.domain.config.stages import IngestConfig
 from hcs.errors import FaultsError, ImageReadError, LockedError, NotFoundError
 from hcs.io.files.parquet import read_problems
+from hcs.io.plates.overview import read_overview
 from hcs.io.plates.plate import PlateReader
 from hcs.io.plates.validate import faults_of
 from hcs.io.runs.locks import locked
@@ -124,6 +125,33 @@ def test_only_changed_fields_are_written_again(source, tmp_path):
     }
     assert touched == {("A", "2", "0")}
     np.testing.assert_array_equal(PlateReader(result.out).read_plane("A/2/0", 0), field(99))
+
+
+def test_the_overview_follows_fields_that_change_and_fields_that_come(source, tmp_path):
+    """It ends as that of a plate which is written at once, byte for byte."""
+    config = config_of(source, tmp_path)
+    ingest.run(config)
+    tifffile.imwrite(source.images / name_of("A", 2, 1), field(99))
+    tifffile.imwrite(source.images / name_of("B", 3, 7), field(98))
+    ingest.run(config)
+    at_once = ingest.run(config.model_copy(update={"out": str(tmp_path / "at_once.zarr")}))
+    wells = sorted(Path(at_once.out, "overview").iterdir())
+    assert len(wells) == 13
+    for path in wells:
+        assert path.read_bytes() == Path(config.out, "overview", path.name).read_bytes(), path.name
+
+
+def test_the_overview_grows_with_the_plate(source, tmp_path):
+    config = config_of(source, tmp_path)
+    ingest.run(config)
+    before = read_overview(config.out, 0)
+    tifffile.imwrite(source.images / name_of("P", 24, 1), field(99))
+    ingest.run(config.model_copy(update={"plate_wells": 384}))
+    after = read_overview(config.out, 0)
+    assert after.shape[:2] == (16, 24)
+    assert after[15, 23].any()
+    rows, columns = before.shape[:2]
+    np.testing.assert_array_equal(after[:rows, :columns], before)
 
 
 def test_a_deleted_plate_is_written_again(source, tmp_path):

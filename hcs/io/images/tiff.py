@@ -24,7 +24,6 @@ from hcs.domain.columns import Reason
 from hcs.errors import ImageReadError
 from hcs.io.files.paths import AnyPath, as_path, local_path
 from hcs.io.images.tiff_header import PlaneInfo, describe_page, find_page, planes_of
-from hcs.io.images.tiff_plain import read_plain
 
 Image = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
 Shape = tuple[int, int]
@@ -113,10 +112,6 @@ def read_plane(
             raise ImageReadError(f"{name}: empty file, expected an image", Reason.TRUNCATED)
         if stream.read(len(_PNG_SIGNATURE)) == _PNG_SIGNATURE:
             return _read_png(name, stream, page, expected, max_pixels)
-        if page == 0 and expected is not None and math.prod(expected[0]) <= max_pixels:
-            plain = read_plain(stream, size_bytes, expected[0], np.dtype(expected[1]))
-            if plain is not None:
-                return plain
         stream.seek(0)
         with tifffile.TiffFile(stream, name=name, _multifile=False) as tif:
             return _read_page(name, find_page(tif, page, name), size_bytes, expected, max_pixels)

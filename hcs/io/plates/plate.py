@@ -109,6 +109,14 @@ def write_image(
     replace_folder(f"{as_text(out)}/{path}", objects)
 
 
+def read_smallest(out: AnyPath, path: str) -> NDArray[Any]:
+    """Read the smallest level of a field in a plate that is being written, with all of its axes."""
+    store = open_store(out, read_only=True)
+    entry: Any = zarr.open_group(store, path=path, mode="r", zarr_format=3).attrs["ome"]
+    level = entry["multiscales"][0]["datasets"][-1]["path"]
+    return np.asarray(zarr.open_array(store, path=f"{path}/{level}", mode="r")[...])
+
+
 def write_label(
     out: AnyPath,
     field_path: str,

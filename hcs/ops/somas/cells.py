@@ -6,15 +6,13 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from skimage.measure import regionprops_table
 
 from hcs.domain.columns import with_unit
 from hcs.ops.filters import FloatPlane
-from hcs.ops.somas.segment import LabelPlane, Somas
+from hcs.ops.somas.segment import Somas
 
 CellColumns = dict[str, NDArray[Any]]
-
-_DIRECTIONS: Final = ((0, 1, 1.0), (1, 0, 1.0), (1, 1, 0.5**0.5), (1, -1, 0.5**0.5))
-"""Steps along which borders are counted, and the distance of the lines in each direction."""
 
 _PIXEL_VARIANCE: Final = 1 / 12
 """Second moment of a pixel about its own middle."""
@@ -24,6 +22,9 @@ def soma_columns(
     signal: FloatPlane, somas: Somas, pixel_size_um: float | None, *, full: bool
 ) -> CellColumns:
     """Measure somas, one row each.
+
+    Perimeters are scikit-image's, by the Cauchy-Crofton formula in four directions (Santalo 1976,
+    doi 10.1017/CBO9780511617331): pixel edges would overstate them.
 
     Parameters
     ----------
@@ -62,10 +63,13 @@ def soma_columns(
     }
     if not full:
         return columns
+    # Moments are ours: regionprops takes a pixel for a point (axes 0.1 % off), and with 255 somas
+    # a field takes 11 % longer to measure.
     row, column = y - center_y[owner - 1], x - center_x[owner - 1]
     yy, xx = per_cell(row**2) / area, per_cell(column**2) / area
     long, short = _axes(yy + _PIXEL_VARIANCE, xx + _PIXEL_VARIANCE, per_cell(row * column) / area)
-    perimeter = perimeters(somas.labels, somas.count)
+    shapes = regionprops_table(somas.labels, properties=("perimeter_crofton",))
+    perimeter = shapes["perimeter_crofton"]
     columns |= {
         with_unit("Cells_Soma_Perimeter", 1, pixel_size_um): perimeter * size,
         with_unit("Cells_Soma_MajorAxisLength", 1, pixel_size_um): long * size,
@@ -84,37 +88,6 @@ def _axes(
     """Axes of the ellipses that have these second moments."""
     middle, spread = (yy + xx) / 2, np.hypot((yy - xx) / 2, xy)
     return 4 * np.sqrt(middle + spread), 4 * np.sqrt(np.maximum(middle - spread, 0))
-
-
-def perimeters(labels: LabelPlane, count: int) -> NDArray[np.float64]:
-    """Perimeter of every object by the Cauchy-Crofton formula in four directions.
-
-    The number of times that lines of known distance enter and leave an object gives its
-    perimeter (Santalo 1976, doi 10.1017/CBO9780511617331); pixel edges would overstate it.
-
-    Parameters
-    ----------
-    labels
-        Shape (Y, X): 0 outside, else 1 … count.
-    count
-        Number of objects.
-
-    Returns
-    -------
-    ndarray
-        Shape (count,), in pixels; the plane's rim counts as border of an object.
-    """
-    padded = np.pad(labels, 1)
-    places = np.flatnonzero(padded)
-    flat, width = padded.ravel(), padded.shape[1]
-    total = np.zeros(count)
-    own = flat[places]
-    for dy, dx, distance in _DIRECTIONS:
-        step = dy * width + dx
-        for other in (flat[places + step], flat[places - step]):
-            total += distance * np.bincount(own[other != own], minlength=count + 1)[1:]
-    result: NDArray[np.float64] = total * np.pi / 8
-    return result
 
 
 def touches_border(somas: Somas) -> NDArray[np.bool_]:

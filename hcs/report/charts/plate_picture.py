@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import numpy as np
@@ -13,23 +13,27 @@ from PIL import Image, ImageDraw, ImageFont
 
 from hcs.domain import columns as col
 from hcs.domain.wells import Well
+from hcs.errors import ImageReadError, InputError
 from hcs.io.files.atomic import write_bytes
+from hcs.io.plates.overview import WELL_PX, read_overview
 from hcs.io.plates.plate import PlateReader
-from hcs.io.plates.thumbnails import read_thumbnails
+from hcs.ops.mosaic import lay_out, place_fields, shrink
 
 _PICTURE_PX: Final = 2400
 """Longer edge of the picture, about."""
 
-_WELL_PX: Final = (24, 300)
+_WELL_PX: Final = (24, WELL_PX)
 _GAP_PX: Final = 2
 _MARGIN_PX: Final = 28
 _BACKGROUND: Final = 255
 _NO_IMAGE: Final = 225
-_UNREADABLE: Final = 160
 _DARK_PERCENTILE: Final = 1.0
 _BRIGHT_PERCENTILE: Final = 99.8
-_SAMPLED_FIELDS: Final = 200
-"""Fields whose gray levels set the contrast, which is one for the whole plate."""
+_READERS: Final = 8
+"""Threads that read fields: most of the time is waiting for files."""
+
+_SAMPLED_WELLS: Final = 48
+"""Wells whose gray levels set the contrast, which is one for the whole plate."""
 
 
 def draw_plate(plate: str, out: str, channel: str | None = None) -> dict[str, str | int]:
@@ -37,7 +41,7 @@ def draw_plate(plate: str, out: str, channel: str | None = None) -> dict[str, st
 
     Wells stand in their rows and columns, the fields of a well in rows of their own in the order of
     their numbers. All have one contrast, so that bright and dark wells show. Wells without images
-    are light gray, fields that cannot be read dark gray.
+    are gray, fields that cannot be read black.
 
     Parameters
     ----------
@@ -61,100 +65,95 @@ def draw_plate(plate: str, out: str, channel: str | None = None) -> dict[str, st
     reader = PlateReader(plate)
     index = reader.channel_index(channel)
     images = reader.images.sort_values([col.WELL, col.SITE])
-    paths = [str(path) for path in images[col.FIELD_PATH]]
-    wells = [Well.parse(str(name)) for name in images[col.WELL]]
-    fields_per_well = int(images.groupby(col.WELL).size().max())
-    side = _field_px(reader, fields_per_well)
-    small: dict[str, NDArray[Any] | None] = {}
-    for path, picture in read_thumbnails(reader, paths, index):
-        small[path] = None if picture is None else _shrink_picture(picture, side)
-    canvas = _canvas(reader, side * math.ceil(math.sqrt(fields_per_well)))
-    _place(canvas, small, wells, side, fields_per_well)
+    fields = {
+        Well.parse(str(name)): [str(path) for path in rows[col.FIELD_PATH]]
+        for name, rows in images.groupby(col.WELL)
+    }
+    pictures, n_unread = _read_wells(reader, fields, index)
+    counts = {well: len(paths) for well, paths in fields.items()}
+    canvas = _draw_wells(reader, pictures, counts)
     sink = io.BytesIO()
-    _name_rows_and_columns(canvas, reader).save(sink, format="PNG")
+    _label_plate(canvas, reader).save(sink, format="PNG")
     write_bytes(out, sink.getvalue())
-    unread = sum(picture is None for picture in small.values())
     return {
         "overview": out,
         "channel": reader.channels[index],
-        "fields drawn": len(small) - unread,
-        **({"fields that cannot be read": unread} if unread else {}),
+        "fields drawn": len(images) - n_unread,
+        **({"fields that cannot be read": n_unread} if n_unread else {}),
     }
 
 
-def _field_px(reader: PlateReader, fields_per_well: int) -> int:
-    """Edge of a field in the picture."""
-    columns, rows = reader.plate_format.n_columns, reader.plate_format.n_rows
-    low, high = _WELL_PX
-    well_px = min(max(_PICTURE_PX // max(columns, rows), low), high)
-    return max(4, well_px // math.ceil(math.sqrt(fields_per_well)))
+def _read_wells(
+    reader: PlateReader, fields: Mapping[Well, Sequence[str]], channel: int
+) -> tuple[dict[Well, NDArray[Any]], int]:
+    """Wells in small, and the number of fields that cannot be read.
 
-
-def _shrink_picture(picture: NDArray[Any], side: int) -> NDArray[np.float32]:
-    """Shrink to (side, side): each pixel the mean of four of its block, which is quick and enough.
-
-    Thousands of fields are shrunk; the mean of whole blocks takes ten times as long.
+    From the plate's overview; of wells that it lacks, and of plates that have none, from the
+    smallest level of every field.
     """
-    factor = max(1, max(picture.shape) // side)
-    half = factor // 2
-    height, width = (length // factor * factor for length in picture.shape)
-    means = np.zeros((height // factor, width // factor), np.float32)
-    for row, column in ((0, 0), (0, half), (half, 0), (half, half)):
-        means += picture[row:height:factor, column:width:factor]
-    longest = max(means.shape)
-    rows, columns = (
-        np.minimum((np.arange(side) * longest) // side, length - 1) for length in means.shape
-    )
-    shrunk: NDArray[np.float32] = means[np.ix_(rows, columns)] * np.float32(0.25)
-    return shrunk
+    stored = read_overview(reader.path, channel)
+    pictures: dict[Well, NDArray[Any]] = {}
+    if stored is not None:
+        pictures = {well: stored[well.row, well.column] for well in fields if _is_in(stored, well)}
+    n_unread = 0
+    missing = [well for well in fields if well not in pictures]
+    with ThreadPoolExecutor(_READERS) as pool:
+        for well in missing:
+            found = list(pool.map(lambda path: _read_field(reader, path, channel), fields[well]))
+            n_unread += sum(picture is None for picture in found)
+            dark = np.zeros((1, 1), np.float32)
+            known = [dark if picture is None else picture for picture in found]
+            pictures[well] = lay_out([picture.astype(np.float32) for picture in known], WELL_PX)
+    return pictures, n_unread
 
 
-def _canvas(reader: PlateReader, well_px: int) -> NDArray[np.uint8]:
+def _is_in(stored: NDArray[Any], well: Well) -> bool:
+    inside = well.row < stored.shape[0] and well.column < stored.shape[1]
+    return inside and bool(stored[well.row, well.column].any())
+
+
+def _read_field(reader: PlateReader, path: str, channel: int) -> NDArray[Any] | None:
+    try:
+        return reader.read_plane(path, channel, reader.n_levels - 1)
+    except (ImageReadError, InputError):
+        return None
+
+
+def _draw_wells(
+    reader: PlateReader, pictures: Mapping[Well, NDArray[Any]], counts: Mapping[Well, int]
+) -> NDArray[np.uint8]:
+    """Put every well into its place, all with one contrast."""
     rows, columns = reader.plate_format.n_rows, reader.plate_format.n_columns
-    step = well_px + _GAP_PX
+    low, high = _WELL_PX
+    edge = min(max(_PICTURE_PX // max(columns, rows), low), high)
+    step = edge + _GAP_PX
+    dark, bright = _find_contrast(pictures, counts)
     canvas = np.full((rows * step, columns * step), _BACKGROUND, np.uint8)
-    for row in range(rows):
-        for column in range(columns):
-            top, left = row * step, column * step
-            canvas[top : top + well_px, left : left + well_px] = _NO_IMAGE
+    for row, column in np.ndindex(rows, columns):
+        well = Well(row, column)
+        square = np.full((WELL_PX, WELL_PX), _NO_IMAGE, np.float32)
+        for window in place_fields(counts.get(well, 0), WELL_PX):
+            gray = (pictures[well][window] - dark) * (255 / (bright - dark))
+            square[window] = np.clip(gray, 0, 255)
+        top, left = row * step, column * step
+        canvas[top : top + edge, left : left + edge] = shrink(square, edge)
     return canvas
 
 
-def _place(
-    canvas: NDArray[np.uint8],
-    small: Mapping[str, NDArray[Any] | None],
-    wells: list[Well],
-    side: int,
-    fields_per_well: int,
-) -> None:
-    """Put every field into its well."""
-    low, high = _contrast([picture for picture in small.values() if picture is not None])
-    grid = math.ceil(math.sqrt(fields_per_well))
-    step = side * grid + _GAP_PX
-    placed: dict[Well, int] = {}
-    for well, picture in zip(wells, small.values(), strict=True):
-        number = placed.get(well, 0)
-        placed[well] = number + 1
-        top = well.row * step + number // grid * side
-        left = well.column * step + number % grid * side
-        window = (slice(top, top + side), slice(left, left + side))
-        if picture is None:
-            canvas[window] = _UNREADABLE
-        else:
-            gray = (picture - low) * (255 / (high - low))
-            canvas[window] = np.clip(gray, 0, 255)
-
-
-def _contrast(pictures: list[NDArray[Any]]) -> tuple[float, float]:
+def _find_contrast(
+    pictures: Mapping[Well, NDArray[Any]], counts: Mapping[Well, int]
+) -> tuple[float, float]:
+    """Gray levels that become black and white, from the fields of some wells."""
     if not pictures:
         return 0.0, 1.0
-    step = max(1, len(pictures) // _SAMPLED_FIELDS)
-    values = np.concatenate([picture.ravel() for picture in pictures[::step]])
+    chosen = list(pictures)[:: max(1, len(pictures) // _SAMPLED_WELLS)]
+    windows = [(well, window) for well in chosen for window in place_fields(counts[well], WELL_PX)]
+    values = np.concatenate([pictures[well][window].ravel() for well, window in windows])
     low, high = np.percentile(values, (_DARK_PERCENTILE, _BRIGHT_PERCENTILE))
     return float(low), float(max(high, low + 1))
 
 
-def _name_rows_and_columns(canvas: NDArray[np.uint8], reader: PlateReader) -> Image.Image:
+def _label_plate(canvas: NDArray[np.uint8], reader: PlateReader) -> Image.Image:
     """Put the names of rows and columns around the plate."""
     plate_format = reader.plate_format
     height, width = canvas.shape

@@ -18,8 +18,8 @@ from hcs.domain.wells import Well
 from hcs.errors import ImageReadError
 from hcs.io.files.written import note_write
 from hcs.io.images.sources import open_source
-from hcs.io.plates import plate
-from hcs.ops import intensity, projection
+from hcs.io.plates import overview, plate
+from hcs.ops import intensity, mosaic, projection
 from hcs.ops.projection import Projection
 
 STAGE: Final = "ingest"
@@ -61,6 +61,7 @@ def write_well(job: WellJob, past: Past) -> Mapping[str, Any]:
     known = {row[col.FIELD_PATH]: row for row in past.result.get("images", ())}
     images: list[dict[str, Any]] = []
     problems: list[dict[str, Any]] = []
+    small: dict[str, NDArray[Any]] = {}
     for field in job.fields:
         if field.path in past.items:
             images += [known[field.path]] if field.path in known else []
@@ -69,20 +70,40 @@ def write_well(job: WellJob, past: Past) -> Mapping[str, Any]:
                 if f"/{field.path}/" in path:
                     note_write(path, n_bytes)
             continue
-        written, faults = _write_field(job, field)
+        written, faults = _write_field(job, field, small)
         problems.extend(faults)
         if written is not None:
             images.append(written)
     if images and not job.in_place:
         paths = [row[col.FIELD_PATH].rsplit("/", 1)[1] for row in images]
         plate.write_well(job.out, job.well, paths)
+        _write_overview(job, [row[col.FIELD_PATH] for row in images], small)
     return {"images": images, "problems": problems}
 
 
+def _write_overview(job: WellJob, paths: Sequence[str], small: Mapping[str, NDArray[Any]]) -> None:
+    """Write the well in small: its fields of this run, and those that an earlier one wrote."""
+    pictures = [
+        small[path] if path in small else _shrink(job, plate.read_smallest(job.out, path))
+        for path in paths
+    ]
+    overview.write_well_overview(job.out, job.well, mosaic.lay_out(pictures, overview.WELL_PX))
+
+
+def _shrink(job: WellJob, pixels: NDArray[Any]) -> NDArray[Any]:
+    """Shrink the first plane and time of every channel to what the overview may need of it."""
+    axes = axes_of(job)
+    first = tuple(0 if axis in "tz" else slice(None) for axis in axes)
+    return mosaic.shrink(pixels[first], mosaic.field_edge(len(job.fields), overview.WELL_PX))
+
+
 def _write_field(
-    job: WellJob, field: FieldJob
+    job: WellJob, field: FieldJob, small: dict[str, NDArray[Any]]
 ) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-    """Write one field, or say why not: a field is whole or absent, never filled with zeros."""
+    """Write one field, or say why not: a field is whole or absent, never filled with zeros.
+
+    ``small`` grows by its picture for the overview.
+    """
     faults: list[Problem] = []
     chosen: dict[str, int] = {}
     pixels = read_field(job, field, faults, chosen)
@@ -92,7 +113,7 @@ def _write_field(
     by_channel = np.moveaxis(pixels, axes_of(job).index("c"), 0)
     ranges = [intensity.value_range(plane.reshape(-1, plane.shape[-1])) for plane in by_channel]
     if not job.in_place:
-        _put(job, field, pixels, ranges)
+        small[field.path] = _shrink(job, _put(job, field, pixels, ranges))
     for channel, found in zip(job.channels, ranges, strict=True):
         row[f"Image_Intensity_MinIntensity_{channel.name}"] = float(found.minimum)
         row[f"Image_Intensity_MedianIntensity_{channel.name}"] = float(found.median)
@@ -114,8 +135,8 @@ def _put(
     field: FieldJob,
     pixels: NDArray[Any],
     ranges: Sequence[intensity.Range],
-) -> None:
-    """Write the pixels of a field with their overview."""
+) -> NDArray[Any]:
+    """Write the pixels of a field with their pyramid, and return its smallest level."""
     axes = axes_of(job)
     levels = ngff.pyramid(pixels.shape, pixels.dtype.itemsize)
     name = f"{job.plate} {job.well.name} site {field.site}"
@@ -131,6 +152,7 @@ def _put(
     )
     pictures = [(level, _reduced(pixels, level, high)) for level in levels]
     plate.write_image(job.out, field.path, attributes, pictures, axes)
+    return pictures[-1][1]
 
 
 def _described(job: WellJob, field: FieldJob) -> dict[str, Any]:

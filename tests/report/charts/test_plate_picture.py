@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import tifffile
@@ -11,8 +13,9 @@ from typer.testing import CliRunner
 from hcs.domain.config.stages import IngestConfig
 from hcs.domain.wells import PlateFormat
 from hcs.errors import UnknownNameError
+from hcs.io.plates.overview import WELL_PX, read_overview
 from hcs.io.plates.plate import PlateReader
-from hcs.io.plates.thumbnails import read_thumbnails
+from hcs.ops.mosaic import shrink
 from hcs.report.charts.plate_picture import draw_plate
 from hcs.stages import ingest
 from hcs_cli.app import app
@@ -34,19 +37,37 @@ def plate(tmp_path):
     return out
 
 
-def test_thumbnails_are_the_smallest_level(plate):
+def test_the_overview_is_the_fields_in_small(plate):
     reader = PlateReader(plate)
-    paths = ["A/1/0", "D/6/3"]
-    for path, picture in read_thumbnails(reader, paths, 1):
-        np.testing.assert_array_equal(picture, reader.read_plane(path, 1, 1))
+    stored = read_overview(plate, 1)
+    assert stored.shape == (4, 6, WELL_PX, WELL_PX)
+    fields = [shrink(reader.read_plane(f"D/6/{number}", 1, 1), WELL_PX // 2) for number in range(4)]
+    np.testing.assert_array_equal(stored[3, 5], np.block([fields[:2], fields[2:]]))
+    assert not stored[1].any()
 
 
-def test_a_damaged_thumbnail_is_none(plate, tmp_path):
+def test_a_plate_without_overview_gives_the_same_picture(plate, tmp_path):
+    draw_plate(plate, str(tmp_path / "own.png"), "UV - FITC")
+    shutil.rmtree(tmp_path / "P.zarr/overview")
+    draw_plate(plate, str(tmp_path / "other.png"), "UV - FITC")
+    own, other = (np.asarray(Image.open(tmp_path / f"{name}.png")) for name in ("own", "other"))
+    assert np.abs(own.astype(int) - other).max() <= 1
+
+
+def test_a_damaged_overview_is_drawn_from_the_fields(plate, tmp_path):
+    draw_plate(plate, str(tmp_path / "own.png"), "UV - FITC")
+    file = tmp_path / "P.zarr/overview/c.0.0.0.0.0"
+    file.write_bytes(file.read_bytes()[:-1])
+    assert read_overview(plate, 1) is None
+    assert draw_plate(plate, str(tmp_path / "other.png"), "UV - FITC")["fields drawn"] == 8
+
+
+def test_a_damaged_field_of_a_plate_without_overview_is_counted(plate, tmp_path):
+    shutil.rmtree(tmp_path / "P.zarr/overview")
     file = tmp_path / "P.zarr/A/1/0/1/c/0/0/0"
     file.write_bytes(file.read_bytes()[:-1])
-    found = dict(read_thumbnails(PlateReader(plate), ["A/1/0", "A/1/1"], 0))
-    assert found["A/1/0"] is None
-    assert found["A/1/1"] is not None
+    said = draw_plate(plate, str(tmp_path / "plate.png"), "UV - FITC")
+    assert (said["fields drawn"], said["fields that cannot be read"]) == (7, 1)
 
 
 def test_wells_lie_where_they_are(plate, tmp_path):
