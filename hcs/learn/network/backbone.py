@@ -118,7 +118,7 @@ def set_threads(n_threads: int) -> bool:
 
 
 @contextlib.contextmanager
-def _import_chatter_hidden() -> Iterator[None]:
+def _hide_import_chatter() -> Iterator[None]:
     """Drop the lines that TensorFlow's libraries print before they read any setting.
 
     They go straight to file descriptor 2; all else that arrives there is passed on afterwards.
@@ -145,7 +145,7 @@ def _import_chatter_hidden() -> Iterator[None]:
 def load_tensorflow() -> ModuleType:
     """Import TensorFlow quietly, with GPU memory growing as needed; at once when already done."""
     silence_tensorflow()
-    with _import_chatter_hidden():
+    with _hide_import_chatter():
         import tensorflow as tf
 
     for gpu in tf.config.list_physical_devices("GPU"):

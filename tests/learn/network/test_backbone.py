@@ -117,7 +117,7 @@ def test_importing_tensorflow_says_nothing_but_errors_pass_through():
     code = (
         "import os; from hcs.learn.network import backbone;"
         "tf = backbone.load_tensorflow(); tf.constant(1.0) + 1;"
-        "context = backbone._import_chatter_hidden(); context.__enter__();"
+        "context = backbone._hide_import_chatter(); context.__enter__();"
         "os.write(2, b'real trouble\\nI0000 00:00:17.1 1 port.cc] chatter\\n');"
         "context.__exit__(None, None, None)"
     )
