@@ -90,7 +90,7 @@ def plan_groups(
     MemoryBudgetError
         When not even one head fits.
     """
-    fitting = _fitting(_COPIES_IN_STEP, n_features, hidden_units, budget_bytes)
+    fitting = _count_fitting(_COPIES_IN_STEP, n_features, hidden_units, budget_bytes)
     if n_heads == 0:
         return 0
     n_groups = -(-n_heads // fitting)
@@ -104,10 +104,10 @@ def plan_threads(
 
     Parameters and errors as for :func:`plan_groups`.
     """
-    return min(n_threads, _fitting(_COPIES_ON_CPU, n_features, hidden_units, budget_bytes))
+    return min(n_threads, _count_fitting(_COPIES_ON_CPU, n_features, hidden_units, budget_bytes))
 
 
-def _fitting(copies: int, n_features: int, hidden_units: int, budget_bytes: int) -> int:
+def _count_fitting(copies: int, n_features: int, hidden_units: int, budget_bytes: int) -> int:
     head_bytes = copies * 4 * n_features * hidden_units
     if head_bytes > budget_bytes:
         msg = (
@@ -141,7 +141,7 @@ def check_jobs(jobs: Sequence[HeadJob], n_images: int) -> None:
             raise InputError(msg)
 
 
-def used_rows(jobs: Iterable[HeadJob]) -> Rows:
+def find_used_rows(jobs: Iterable[HeadJob]) -> Rows:
     """Rows that any job trains or validates on, in order, each once."""
     parts = [rows for job in jobs for rows in (job.train_rows, job.validation_rows)]
     return np.unique(np.concatenate(parts)).astype(np.int64)

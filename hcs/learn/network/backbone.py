@@ -45,8 +45,6 @@ log = logging.getLogger(__name__)
 
 # ImageNet means of blue, green, red in 0..255, as in keras.applications (mode "caffe").
 _CAFFE_MEAN_BGR: Final = (103.939, 116.779, 123.68)
-
-
 # CUDA, ROCm, and GPUs of Windows seen from its Linux.
 _GPU_DEVICES: Final = (Path("/dev/nvidiactl"), Path("/dev/kfd"), Path("/dev/dxg"))
 
@@ -120,7 +118,7 @@ def set_threads(n_threads: int) -> bool:
 
 
 @contextlib.contextmanager
-def _import_chatter_hidden() -> Iterator[None]:
+def _hide_import_chatter() -> Iterator[None]:
     """Drop the lines that TensorFlow's libraries print before they read any setting.
 
     They go straight to file descriptor 2; all else that arrives there is passed on afterwards.
@@ -147,7 +145,7 @@ def _import_chatter_hidden() -> Iterator[None]:
 def load_tensorflow() -> ModuleType:
     """Import TensorFlow quietly, with GPU memory growing as needed; at once when already done."""
     silence_tensorflow()
-    with _import_chatter_hidden():
+    with _hide_import_chatter():
         import tensorflow as tf
 
     for gpu in tf.config.list_physical_devices("GPU"):
@@ -291,8 +289,8 @@ class Embedder:
     image_px
         Side of the square images.
     batch_images
-        Images a call of the graph. The shape is fixed, so the graph is compiled once and a
-        vector does not depend on what else is in its batch.
+        Images a call of the graph, which is compiled once for them; a vector does not depend on
+        what else is in its batch.
     weights
         Where the weights are; found by :func:`resolve_weights` when left out.
 
@@ -370,11 +368,7 @@ class Embedder:
         return vectors
 
 
-@functools.lru_cache(maxsize=1)
-def _cached_embedder(
-    backbone: Backbone, image_px: int, batch_images: int, weights: ResolvedWeights
-) -> Embedder:
-    return Embedder(backbone, image_px, batch_images, weights)
+_cached_embedder = functools.lru_cache(maxsize=1)(Embedder)
 
 
 def load_embedder(
@@ -382,9 +376,8 @@ def load_embedder(
 ) -> Embedder:
     """Return this process' embedder, building it only where settings or weights are new.
 
-    A Dask worker calls this in every task and loads the network once. One embedder is kept: it
-    holds several hundred MB. The weights are looked at in every call, where they are used: a file
-    may be replaced while a worker lives, and may be another one on another machine.
+    One embedder is kept: it holds several hundred MB. The weights are looked at in every call,
+    where they are used: a file may be replaced while a worker lives, or differ between machines.
 
     Parameters
     ----------

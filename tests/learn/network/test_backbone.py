@@ -17,6 +17,8 @@ import pytest
 from hcs.domain.config.stages import Backbone
 from hcs.errors import InputError, UnknownNameError, WeightsError
 from hcs.learn.network import backbone as module
+from hcs.learn.network import hashes
+from hcs.learn.network import published as published_module
 from hcs.learn.network import weights as weights_module
 from hcs.learn.network.backbone import Embedder, build_base, load_embedder, resolve_weights
 
@@ -115,7 +117,7 @@ def test_importing_tensorflow_says_nothing_but_errors_pass_through():
     code = (
         "import os; from hcs.learn.network import backbone;"
         "tf = backbone.load_tensorflow(); tf.constant(1.0) + 1;"
-        "context = backbone._import_chatter_hidden(); context.__enter__();"
+        "context = backbone._hide_import_chatter(); context.__enter__();"
         "os.write(2, b'real trouble\\nI0000 00:00:17.1 1 port.cc] chatter\\n');"
         "context.__exit__(None, None, None)"
     )
@@ -305,9 +307,9 @@ def test_a_file_that_stays_is_read_once(tmp_path):
     path.write_bytes(b"content")
     spec = Backbone(weights=str(path))
     first = resolve_weights(spec)
-    read = weights_module._hash_version.cache_info().misses
+    read = hashes._hash_version.cache_info().misses
     assert [resolve_weights(spec) for _ in range(3)] == [first] * 3
-    assert weights_module._hash_version.cache_info().misses == read
+    assert hashes._hash_version.cache_info().misses == read
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -322,7 +324,7 @@ def test_no_network_is_said_within_seconds(tmp_path, monkeypatch):
         time.sleep(2)
         raise OSError
 
-    monkeypatch.setattr(weights_module.urllib.request, "urlopen", never)
+    monkeypatch.setattr(published_module.urllib.request, "urlopen", never)
     start = time.monotonic()
     with pytest.raises(WeightsError, match=r"no answer within .*--weights FILE .*random"):
         resolve_weights(Backbone(), probe_seconds=0.3)
@@ -338,18 +340,18 @@ def test_a_refused_connection_gives_its_reason(tmp_path, monkeypatch):
 
 def test_keras_own_copy_is_used(tmp_path, monkeypatch, plain_vgg16):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    published = weights_module.PUBLISHED["vgg16"]
+    published = published_module.PUBLISHED["vgg16"]
     published.cached.parent.mkdir()
     plain_vgg16.save_weights(tmp_path / "x.weights.h5")
     (tmp_path / "x.weights.h5").rename(published.cached)
     digest = hashlib.md5(published.cached.read_bytes(), usedforsecurity=False).hexdigest()
-    known = weights_module.Published(published.folder, published.file, "md5", digest)
-    monkeypatch.setitem(weights_module.PUBLISHED, "vgg16", known)
+    known = published_module.Published(published.folder, published.file, "md5", digest)
+    monkeypatch.setitem(published_module.PUBLISHED, "vgg16", known)
     resolved = resolve_weights(Backbone())
     assert (resolved.kind, resolved.path) == ("imagenet", published.cached)
 
     published.cached.write_bytes(b"half a file")  # a download that was interrupted
-    monkeypatch.setattr(weights_module, "_unreachable", lambda *_: "no network in tests")
+    monkeypatch.setattr(published_module, "_unreachable", lambda *_: "no network in tests")
     with pytest.raises(WeightsError, match="no network in tests"):
         resolve_weights(Backbone())
 
@@ -363,7 +365,7 @@ def store(tmp_path, monkeypatch):
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        monkeypatch.setattr(weights_module, "_STORE", f"http://127.0.0.1:{server.server_port}/")
+        monkeypatch.setattr(published_module, "_STORE", f"http://127.0.0.1:{server.server_port}/")
         monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
         yield folder
         server.shutdown()
@@ -378,8 +380,8 @@ class QuietHandler(SimpleHTTPRequestHandler):
 def test_a_download_is_checked_and_whole(store, tmp_path, monkeypatch, capfd):
     (store / "vgg16" / "file.h5").write_bytes(b"weights")
     good = hashlib.md5(b"weights", usedforsecurity=False).hexdigest()
-    published = weights_module.Published("vgg16", "file.h5", "md5", good)
-    monkeypatch.setitem(weights_module.PUBLISHED, "vgg16", published)
+    published = published_module.Published("vgg16", "file.h5", "md5", good)
+    monkeypatch.setitem(published_module.PUBLISHED, "vgg16", published)
     assert resolve_weights(Backbone()).path == tmp_path / "home" / "models" / "file.h5"
     assert published.cached.read_bytes() == b"weights"
 
@@ -387,8 +389,8 @@ def test_a_download_is_checked_and_whole(store, tmp_path, monkeypatch, capfd):
     assert resolve_weights(Backbone()).path.read_bytes() == b"weights"
 
     published.cached.unlink()
-    wrong = weights_module.Published("vgg16", "file.h5", "md5", "0" * 32)
-    monkeypatch.setitem(weights_module.PUBLISHED, "vgg16", wrong)
+    wrong = published_module.Published("vgg16", "file.h5", "md5", "0" * 32)
+    monkeypatch.setitem(published_module.PUBLISHED, "vgg16", wrong)
     with pytest.raises(WeightsError, match=r"downloading .* failed: .*hash.*--weights FILE"):
         resolve_weights(Backbone())
     assert list(published.cached.parent.iterdir()) == []
