@@ -24,7 +24,7 @@ Channel = Annotated[
 _WRITTEN = (".parquet", ".csv", ".html", ".json", ".png")
 
 
-def _refuse_outputs(given: list[str]) -> list[str]:
+def refuse_outputs(given: list[str]) -> list[str]:
     """Refuse an output among the plates: it is an option, not the last argument."""
     for path in given:
         if path.lower().endswith(_WRITTEN):
@@ -34,7 +34,7 @@ def _refuse_outputs(given: list[str]) -> list[str]:
 
 
 Plates = Annotated[
-    list[str], typer.Argument(metavar="PLATE…", help="OME-Zarr plates.", callback=_refuse_outputs)
+    list[str], typer.Argument(metavar="PLATE…", help="OME-Zarr plates.", callback=refuse_outputs)
 ]
 Weights = Annotated[
     str,

@@ -67,11 +67,16 @@ def test_every_command_has_help_with_an_example(command):
     assert f"hcs {command}" in result.stdout.split("Example:")[1]
 
 
-@pytest.mark.parametrize("command", ["features", "gallery", "splits", "stack"])
+@pytest.mark.parametrize("command", ["features", "gallery", "splits", "stack", "predict models"])
 def test_an_output_among_the_plates_is_named(command):
-    done = call(command, "P1.zarr", "what.parquet")
+    done = call(*command.split(), "P1.zarr", "what.parquet")
     assert done.exit_code == 2
     assert "what.parquet is no plate" in " ".join(done.stderr.replace("│", "").split())
+
+
+def test_predict_takes_a_table_of_features(tmp_path):
+    done = call("predict", str(tmp_path / "forest"), "features.parquet", "--cluster", "inline")
+    assert (done.exit_code, "is no plate" in done.stderr) == (1, False)
 
 
 def test_unknown_command_and_option_are_usage_errors():

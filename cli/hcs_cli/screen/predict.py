@@ -9,13 +9,22 @@ import typer
 from hcs_cli import options
 
 
+def _refuse_outputs(given: list[str]) -> list[str]:
+    """Refuse an output among the plates; a table that stands alone is one of features."""
+    return given if len(given) == 1 else options.refuse_outputs(given)
+
+
 def predict(
     models: Annotated[
         str, typer.Argument(metavar="MODELS", help="Folder that hcs train or hcs forest wrote.")
     ],
     plates: Annotated[
         list[str],
-        typer.Argument(metavar="PLATE…", help="OME-Zarr plates; for forests a table of features."),
+        typer.Argument(
+            metavar="PLATE…",
+            help="OME-Zarr plates; for forests a table of features.",
+            callback=_refuse_outputs,
+        ),
     ],
     out: Annotated[str, typer.Option("--out", help="Table to write.")] = "predictions.parquet",
     weights: options.OwnWeights = None,
