@@ -71,6 +71,7 @@ def at_once(case: Case, _jit: bool) -> dict[str, float]:
     """Train the heads together; compiling, which is done once in all, is timed apart."""
     os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp()  # compiled anew, as on a new machine
     from hcs.learn.heads.training import HeadJob, stream_heads
+    from hcs.learn.heads.weights import HeadRecipe
     from hcs.learn.network.backbone import load_tensorflow
 
     load_tensorflow()
@@ -83,7 +84,8 @@ def at_once(case: Case, _jit: bool) -> dict[str, float]:
     spent = []
     for given, wanted, epochs in ((small, [few], 1), (features, jobs, case.run_epochs)):
         started = time.perf_counter()
-        for _ in stream_heads(given, labels[: len(given)], wanted, HEAD, 2, epochs, 32, 0):
+        recipe = HeadRecipe(HEAD, 2, epochs, 32, 0)
+        for _ in stream_heads(given, labels[: len(given)], wanted, recipe):
             pass
         spent.append(time.perf_counter() - started)
     return {

@@ -27,6 +27,7 @@ from hcs.io.stack import open_stack
 from hcs.learn.network import augment, backbone
 from hcs.learn.network.weights import resolve_weights
 from hcs.stages.frame import Frame, MadeFrom, open_frame
+from hcs.stages.work.images import name_image
 from hcs.stages.work.tables import hash_rows
 
 if TYPE_CHECKING:
@@ -105,11 +106,6 @@ def run(config: EmbedConfig, client: Client | None = None) -> StageResult:
         STAGE, config, client, out=config.out, reads=(config.stack,), apart=apart
     ) as frame:
         return _run(config, frame)
-
-
-def name_image(plate: object, well: object, site: object) -> str:
-    """Name of an image from which its random numbers are drawn."""
-    return f"{plate}/{well}/{site}"
 
 
 def _run(config: EmbedConfig, frame: Frame) -> StageResult:

@@ -52,8 +52,8 @@ class CpuTrainer:
     ----------
     features, classes
         As for :func:`hcs.learn.heads.training.stream_heads`.
-    recipe
-        How.
+    recipe, numbers
+        As there.
 
     Raises
     ------
@@ -62,7 +62,11 @@ class CpuTrainer:
     """
 
     def __init__(
-        self, features: FeatureArray, classes: NDArray[np.integer], recipe: HeadRecipe
+        self,
+        features: FeatureArray,
+        classes: NDArray[np.integer],
+        recipe: HeadRecipe,
+        numbers: NDArray[np.uint64],
     ) -> None:
         self._features = features
         if isinstance(features, np.ndarray) and not features.flags.c_contiguous:
@@ -70,10 +74,9 @@ class CpuTrainer:
         self._classes = classes
         self._recipe = recipe
         self._at_once = plan_threads(n_threads(), features.shape[2], recipe.head.hidden_units)
-        images = np.arange(len(features))
         self._shown = np.stack(
             [
-                views_of_epoch(images, features.shape[1], recipe.seed, epoch)
+                views_of_epoch(numbers, features.shape[1], recipe.seed, epoch)
                 for epoch in range(recipe.epochs)
             ]
         )

@@ -67,25 +67,19 @@ def train_heads(
     features: FeatureArray,
     labels: NDArray[np.integer],
     jobs: Sequence[HeadJob],
-    head: Head,
-    n_classes: int,
-    epochs: int,
-    batch_size: int,
-    seed: int,
+    recipe: HeadRecipe,
+    numbers: NDArray[np.uint64] | None = None,
 ) -> list[TrainedHead]:
     """Train heads and return them all, in the order of the jobs; see :func:`stream_heads`."""
-    return list(stream_heads(features, labels, jobs, head, n_classes, epochs, batch_size, seed))
+    return list(stream_heads(features, labels, jobs, recipe, numbers))
 
 
 def stream_heads(
     features: FeatureArray,
     labels: NDArray[np.integer],
     jobs: Sequence[HeadJob],
-    head: Head,
-    n_classes: int,
-    epochs: int,
-    batch_size: int,
-    seed: int,
+    recipe: HeadRecipe,
+    numbers: NDArray[np.uint64] | None = None,
 ) -> Iterator[TrainedHead]:
     """Train heads, some at a time, and yield each in the order of the jobs.
 
@@ -108,12 +102,12 @@ def stream_heads(
         ``(I,)`` classes 0..C-1.
     jobs
         Heads to train; none gives none.
-    head
-        Shape, regularisation, and which epoch's weights to keep.
-    n_classes
-        Number of classes C.
-    epochs, batch_size, seed
-        Passes over the training images, images a step, and the study's seed.
+    recipe
+        Shape of the heads, number of classes C, passes over the training images, images a step, and
+        the study's seed.
+    numbers
+        ``(I,)`` numbers of the images, from their names (:func:`hcs.learn.counters.name_number`):
+        they decide which view is shown when. Left out, images are numbered by their rows.
 
     Yields
     ------
@@ -128,28 +122,33 @@ def stream_heads(
     MemoryBudgetError
         When not even one head fits.
     """
-    _check(features, labels, jobs, head, n_classes)
-    recipe = HeadRecipe(head, n_classes, epochs, batch_size, seed)
+    _check(features, labels, jobs, recipe.head, recipe.n_classes)
+    if numbers is None:
+        numbers = np.arange(len(features), dtype=np.uint64)
     if sees_gpu():
-        yield from _stream_in_step(features, labels, jobs, recipe)
+        yield from _stream_in_step((features, labels, numbers), jobs, recipe)
         return
-    trainer = CpuTrainer(features, labels, recipe)
+    trainer = CpuTrainer(features, labels, recipe, numbers)
     for window in trainer.windows(jobs):
         with network_turn():
             trained = trainer.train(window)
         yield from trained
 
 
+_Images = tuple[FeatureArray, NDArray[np.integer], NDArray[np.uint64]]
+"""Features, classes and numbers of the images."""
+
+
 def _stream_in_step(
-    features: FeatureArray, labels: NDArray[np.integer], jobs: Sequence[HeadJob], recipe: HeadRecipe
+    images: _Images, jobs: Sequence[HeadJob], recipe: HeadRecipe
 ) -> Iterator[TrainedHead]:
-    size = plan_groups(len(jobs), features.shape[2], recipe.head.hidden_units)
+    size = plan_groups(len(jobs), images[0].shape[2], recipe.head.hidden_units)
     for start in range(0, len(jobs), max(size, 1)):
         group = list(jobs[start : start + size])
         # The last group is filled up, so that all groups share one compiled computation.
         filled = group + [group[0]] * (size - len(group))
         with network_turn():
-            trained = _train_group(features, labels, filled, recipe)
+            trained = _train_group(images, filled, recipe)
         yield from trained[: len(group)]
 
 
@@ -175,10 +174,9 @@ def _check(
             raise InputError(msg)
 
 
-def _train_group(
-    features: FeatureArray, labels: NDArray[np.integer], jobs: Sequence[HeadJob], recipe: HeadRecipe
-) -> list[TrainedHead]:
+def _train_group(known: _Images, jobs: Sequence[HeadJob], recipe: HeadRecipe) -> list[TrainedHead]:
     tf = load_tensorflow()
+    features, labels, numbers = known
     images = find_used_rows(jobs)
     local = [_renumber_rows(job, images) for job in jobs]
     start = _start_heads(features, jobs, recipe)
@@ -196,7 +194,7 @@ def _train_group(
     for epoch in range(recipe.epochs):
         shown = originals
         if features.shape[1] > 1:
-            views = views_of_epoch(images, features.shape[1], recipe.seed, epoch)
+            views = views_of_epoch(numbers[images], features.shape[1], recipe.seed, epoch)
             shown = tf.constant(features[images, views])
         batches = train_batches(local, recipe.batch_size, recipe.seed, epoch)
         masks = _draw_masks(jobs, recipe, len(batches.rows), epoch)

@@ -70,6 +70,11 @@ class Images:
         return self.frame.drop(columns=[PATH, CHANNEL])
 
 
+def name_image(plate: object, well: object, site: object) -> str:
+    """Name of an image from which its random numbers are drawn."""
+    return f"{plate}/{well}/{site}"
+
+
 def list_images(plates: Sequence[str], channel: str | None, stage: str) -> Images:
     """List the images of plates that can be normalized, and those that cannot.
 

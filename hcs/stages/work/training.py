@@ -15,13 +15,15 @@ from hcs.domain.columns import Role
 from hcs.domain.config.network import TunedOptimizer
 from hcs.domain.config.stages import TrainConfig
 from hcs.domain.splits import Splits
+from hcs.learn import counters
 from hcs.learn.heads import training
 from hcs.learn.heads.batches import HeadJob
 from hcs.learn.heads.history import TrainedHead
 from hcs.learn.heads.inputs import FeatureArray
 from hcs.learn.heads.tuning import Trial, tune
-from hcs.learn.heads.weights import HeadWeights
+from hcs.learn.heads.weights import HeadRecipe, HeadWeights
 from hcs.learn.scores.predictions import roles_of
+from hcs.stages.work.images import name_image
 
 
 class Trainer:
@@ -37,6 +39,9 @@ class Trainer:
         positions = {name: index for index, name in enumerate(splits.classes)}
         names = study[splits.group_by].astype(str).map(splits.label_of())
         self.labels = names.map(positions).to_numpy(np.int64)
+        keys = study[list(col.IMAGE_KEY)].itertuples(index=False, name=None)
+        numbers = [counters.name_number(name_image(*key)) for key in keys]
+        self.numbers = np.array(numbers, dtype=np.uint64)
         self.best: dict[int, TrainedHead] = {}
         self.trials: dict[int, list[dict[str, Any]]] = {}
 
@@ -77,11 +82,14 @@ class Trainer:
             self.features,
             self.labels,
             [self._make_job(trial) for trial in trials],
-            config.head.model_copy(update={"hidden_units": hidden_units}),
-            len(self.splits.classes),
-            config.epochs,
-            config.batch_size,
-            config.seed,
+            HeadRecipe(
+                config.head.model_copy(update={"hidden_units": hidden_units}),
+                len(self.splits.classes),
+                config.epochs,
+                config.batch_size,
+                config.seed,
+            ),
+            self.numbers,
         )
 
     def _make_job(self, trial: Trial) -> HeadJob:

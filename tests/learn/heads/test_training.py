@@ -19,7 +19,7 @@ from hcs.learn.heads.training import (
     predict_heads,
     train_heads,
 )
-from hcs.learn.heads.weights import initial_weights
+from hcs.learn.heads.weights import HeadRecipe, initial_weights
 from hcs.learn.network.backbone import Embedder
 
 # Keras copies TensorFlow variables in a way that NumPy 2 deprecates.
@@ -55,7 +55,7 @@ def job(split=0, trial=0, train=slice(0, 37), validation=slice(37, 50), rate=0.0
 
 def train(features, labels, jobs, head=STANDARD, epochs=4, **options):
     n_classes = options.pop("n_classes", 2)
-    return train_heads(features, labels, jobs, head, n_classes, epochs, 8, SEED)
+    return train_heads(features, labels, jobs, HeadRecipe(head, n_classes, epochs, 8, SEED))
 
 
 def arrays(result):
@@ -541,7 +541,7 @@ def test_an_exported_head_predicts_the_same_in_plain_keras(pooling, tmp_path):
     features = Embedder(spec, 32, 4).features(images)
     labels = np.arange(12) % 2
     one = HeadJob(0, 0, np.arange(8), np.arange(8, 12), 0.01, 0.9)
-    (result,) = train_heads(features[:, None], labels, [one], STANDARD, 2, 3, 4, SEED)
+    (result,) = train_heads(features[:, None], labels, [one], HeadRecipe(STANDARD, 2, 3, 4, SEED))
     model = export_keras(spec, 32, result.weights)
     assert not any(isinstance(layer, keras.Model) for layer in model.layers)
     model.save(tmp_path / "head.keras")
