@@ -62,7 +62,7 @@ def normals(count: int, *key: str | int) -> NDArray[np.float64]:
 
 
 def name_number(name: str) -> int:
-    """Number a name with 64 bits, the same everywhere; two names share one by chance of 2⁻⁶⁴."""
+    """Give a name its 64-bit number, the same everywhere; two names share one by chance of 2⁻⁶⁴."""
     return int.from_bytes(digest("number", name)[:8], "little")
 
 
