@@ -17,13 +17,13 @@ from small_plates import field, name_of
 
 from hcs.errors import SplitError
 from hcs.io.plates.plate import PlateReader
-from hcs.stages.splits import read_splits
+from hcs.stages.work.study import read_splits
 
 ROOT = Path(__file__).resolve().parents[2]
 
 PEAK_OF_INGEST = """
 import resource, sys
-from hcs.domain.config import IngestConfig
+from hcs.domain.config.stages import IngestConfig
 from hcs.stages import ingest
 ingest.run(IngestConfig(source=sys.argv[1], out=sys.argv[2], plate_wells=96))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -129,7 +129,7 @@ def test_files_put_back_after_a_killed_run_are_written_again(source, tmp_path, m
 def test_a_lock_dies_with_its_process(source, tmp_path):
     out = tmp_path / "P1.zarr"
     hold = (
-        "import sys, time; from hcs.io import runs\n"
+        "import sys, time; from hcs.io.runs.locks import locked\n"
         "with locked(sys.argv[1]): print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen(
@@ -230,7 +230,7 @@ def test_hostile_images_are_named_and_take_no_memory(source, tmp_path):
     huge(source.images / name_of("B", 2, 1))
     bomb(source.images / name_of("B", 3, 2))
     script = (
-        "import resource, sys\nfrom hcs.domain.config import IngestConfig\n"
+        "import resource, sys\nfrom hcs.domain.config.stages import IngestConfig\n"
         "from hcs.stages import ingest\n"
         "ingest.run(IngestConfig(source=sys.argv[1], out=sys.argv[2], plate_name='P1'))\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
