@@ -26,7 +26,6 @@ from hcs.domain import columns as col
 from hcs.domain.config.stages import Backbone, EmbedConfig
 from hcs.io import imageset
 from hcs.io import stack as io_stack
-from hcs.io.runs.ledger import Ledger
 
 if TYPE_CHECKING:
     from hcs.learn.network.backbone import Embedder
@@ -48,11 +47,7 @@ def write_stack(side: int, n_images: int) -> str:
             col.FINGERPRINT: [f"f{i}" for i in range(n_images)], imageset.VALID: True,
         }
     )  # fmt: skip
-    imageset.prepare(
-        path, io_stack.layout(n_images, side, 32), frame, {}, Ledger.of(path)
-    )  # fmt: skip
-    for start in range(0, n_images, 32):
-        imageset.write_block(path, io_stack.IMAGES, start, pixels[start : start + 32])
+    imageset.write_images(path, io_stack.layout(side, 32), frame, pixels, {})
     return str(path)
 
 

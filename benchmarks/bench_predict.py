@@ -40,7 +40,7 @@ from hcs.domain.config.stages import Backbone, Head, IngestConfig, LocalCluster,
 from hcs.domain.splits import Group
 from hcs.domain.wells import PlateFormat
 from hcs.io import heads as io_heads
-from hcs.io.files.atomic import remove, write_bytes, write_json
+from hcs.io.files.atomic import remove, write_bytes
 from hcs.io.files.paths import sidecar
 from hcs.learn.heads.weights import HeadWeights, initial_weights, predict_heads
 from hcs.learn.network.weights import resolve_weights
@@ -105,7 +105,10 @@ def write_models(n_heads: int, image_px: int) -> Path:
     parts = [initial_weights(Head(), 512, 2, (0, i, 0)) for i in range(n_heads)]
     stacked = HeadWeights.concatenate(parts)
     names = ("w1", "b1", "w2", "b2")
-    io_heads.write_heads(folder, {name: getattr(stacked, name) for name in names})
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    arrays = {name: getattr(stacked, name) for name in names}
+    mark = io_heads.write_heads(folder / io_heads.HEADS, arrays)
     write_bytes(folder / io_heads.SPLITS, splits.to_json().encode())
     base = Backbone(weights="random")
     found = resolve_weights(base)
@@ -114,9 +117,10 @@ def write_models(n_heads: int, image_px: int) -> Path:
         "backbone": base,
         "weights": found.description,
         "weights_fingerprint": found.fingerprint,
+        "heads_fingerprint": mark,
         "provenance": {"inputs": {"heads": n_heads}},
     }
-    write_json(folder / io_heads.MANIFEST, manifest)
+    io_heads.write_manifest(folder / io_heads.MANIFEST, manifest)
     return folder
 
 
@@ -126,14 +130,14 @@ def write_models(n_heads: int, image_px: int) -> Path:
 def cost(n_wells: int = 96, side: int = 512, image_px: int = 256) -> None:
     from hcs.learn.network.backbone import load_embedder
     from hcs.stages import predict
-    from hcs.stages.stack import images_of, normalized
+    from hcs.stages.work.images import list_images, normalize
 
     plate = write_plate("cost", n_wells, 1, side, 0)
     models = write_models(55, image_px)
     base = Backbone(weights="random")
     embedder = load_embedder(base, image_px, 16, resolve_weights(base).fingerprint)
-    _, jobs, _ = images_of((str(plate),), None, "bench")
-    images = np.stack([normalized(job, image_px, 63.0) for job in jobs])
+    jobs = list_images((str(plate),), None, "bench").jobs()
+    images = np.stack([normalize(job, image_px, 63.0) for job in jobs])
     embedder.features(images[:16])
     rows = []
     for number in range(ROUNDS):
@@ -167,7 +171,7 @@ def cost(n_wells: int = 96, side: int = 512, image_px: int = 256) -> None:
 def heads(image_px: int = 256, n_images: int = 64) -> None:
     from hcs.io.files import parquet
     from hcs.learn.network.backbone import load_embedder
-    from hcs.stages.splits import read_splits
+    from hcs.stages.work.study import read_splits
 
     base = Backbone(weights="random")
     embedder = load_embedder(base, image_px, 16, resolve_weights(base).fingerprint)

@@ -64,7 +64,7 @@ def leaky_aucs(options: argparse.Namespace) -> list[float]:
     """AUC of test images whose clones the head was trained on, one a split."""
     splits = Splits.read_json((BASE / "study" / "splits.json").read_text())
     opened = bank.open_bank(str(BASE / "study" / "bank.zarr"))
-    features = opened.array[...]
+    features = opened.read(0, opened.n_images)
     labels = (opened.frame[col.DIAGNOSIS] == splits.positive).to_numpy(np.int64)
     rng = np.random.default_rng(options.seed)
     share = (splits.counts.validation + splits.counts.test) / options.clones

@@ -11,7 +11,7 @@ import pytest
 
 from hcs.compute import progress
 from hcs.compute import units as units_module
-from hcs.compute.units import Unit, _attempt, _UnitError, run_units
+from hcs.compute.units import Unit, Work, _attempt, _UnitError, run_units
 from hcs.errors import ImageReadError, WorkerError
 from hcs.io.runs.ledger import Ledger
 
@@ -141,8 +141,8 @@ def test_a_killed_worker_repeats_nothing_that_its_task_had_finished(ledger, clus
 def test_a_task_that_is_tried_again_takes_up_what_it_had_finished(ledger, tmp_path):
     units = [Unit(f"u{n}", "a", (str(tmp_path / f"note{n}"), n == 2)) for n in range(4)]
     with pytest.raises(_UnitError, match=r"unit u2 failed: RuntimeError: once"):
-        _attempt(_notes_and_fails_once, units, ledger)
-    done = _attempt(_notes_and_fails_once, units, ledger)
+        _attempt(Work(_notes_and_fails_once, ledger), units)
+    done = _attempt(Work(_notes_and_fails_once, ledger), units)
     assert [name for name, _ in done.results] == ["u0", "u1", "u2", "u3"]
     runs = [(tmp_path / f"note{n}").read_text(encoding="utf-8") for n in range(4)]
     assert runs == ["x", "x", "xx", "x"]

@@ -12,7 +12,6 @@ import pytest
 from hcs.domain import columns as col
 from hcs.errors import InputError
 from hcs.io import bank, imageset
-from hcs.io.runs.ledger import Ledger
 from hcs.io.unpacked import unpack
 
 N, VIEWS, LENGTH = 10, 3, 7
@@ -22,17 +21,20 @@ N, VIEWS, LENGTH = 10, 3, 7
 def opened(tmp_path):
     features = np.random.default_rng(0).normal(size=(N, VIEWS, LENGTH)).astype(np.float16)
     out = tmp_path / "bank.zarr"
-    frame = pd.DataFrame({col.SITE: np.arange(N), col.FINGERPRINT: [f"f{i}" for i in range(N)]})
-    imageset.prepare(out, bank.layout(N, VIEWS, LENGTH, 4), frame, {}, Ledger.of(out))
-    for start in range(0, N, 4):
-        imageset.write_block(out, bank.FEATURES, start, features[start : start + 4])
+    frame = pd.DataFrame(
+        {
+            col.PLATE: "P1", col.WELL: "A01", col.SITE: np.arange(N),
+            col.FINGERPRINT: [f"f{i}" for i in range(N)], imageset.VALID: True,
+        }
+    )  # fmt: skip
+    imageset.write_images(out, bank.layout(VIEWS, LENGTH, 4), frame, features, {})
     return bank.open_bank(out)
 
 
 def test_rows_of_a_study_read_as_from_the_bank(opened, tmp_path):
     rows = np.array([0, 1, 3, 8, 9])
     made = unpack(opened, rows, tmp_path / "flat" / "features")
-    expected = opened.array[...][rows]
+    expected = opened.read(0, N)[rows]
     assert (made.shape, len(made), made.dtype) == (expected.shape, 5, np.float16)
     images, views = np.array([4, 0, 2, 2]), np.array([2, 1, 0, 1])
     np.testing.assert_array_equal(made[images, views], expected[images, views])

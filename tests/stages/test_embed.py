@@ -8,15 +8,15 @@ import pytest
 
 from hcs.domain import columns as col
 from hcs.domain.config.stages import Augmentation, Backbone, EmbedConfig
-from hcs.errors import InputError
+from hcs.errors import ImageReadError, InputError
 from hcs.io import imageset
 from hcs.io import stack as io_stack
 from hcs.io.bank import open_bank
-from hcs.io.runs.ledger import Ledger
 from hcs.learn.network import augment
 from hcs.learn.network.backbone import load_embedder
 from hcs.learn.network.weights import random_array, resolve_weights
 from hcs.stages import embed
+from hcs.stages.frame import Frame
 
 PX, VIEWS, N = 32, 2, 11
 BASE = Backbone(weights="random")
@@ -33,9 +33,7 @@ def stack(tmp_path):
         }
     )  # fmt: skip
     path = tmp_path / "stack.zarr"
-    imageset.prepare(path, io_stack.layout(N, PX, 4), frame, {}, Ledger.of(path))
-    for start in range(0, N, 4):
-        imageset.write_block(path, io_stack.IMAGES, start, images[start : start + 4])
+    imageset.write_images(path, io_stack.layout(PX, 4), frame, images, {})
     return path, images
 
 
@@ -44,20 +42,20 @@ def config_of(stack, out, **more):
     return EmbedConfig(stack=str(stack), out=str(out), **settings)
 
 
-def small_shards(monkeypatch, units_wanted):
+def small_shards(monkeypatch, parts_wanted):
     monkeypatch.setattr(embed, "_SHARD_BYTES", 2 * (1 + VIEWS) * 512 * 2)  # two images a shard
-    monkeypatch.setattr(embed, "_UNITS_WANTED", units_wanted)
+    monkeypatch.setattr(embed, "_PARTS_WANTED", parts_wanted)
 
 
 def test_the_bank_is_what_each_image_gives_alone(stack, tmp_path, monkeypatch):
     path, images = stack
-    small_shards(monkeypatch, units_wanted=2)  # units of three shards, the last one not full
+    small_shards(monkeypatch, parts_wanted=2)  # tasks of three shards, the last one not full
     result = embed.run(config_of(path, tmp_path / "bank.zarr"))
     bank = open_bank(tmp_path / "bank.zarr")
-    assert bank.array.shards[0] == 2
-    assert result.n_run == 2
+    assert bank.array("P1").shards[0] == 2
+    assert result.n_run == 6
     embedder = load_embedder(BASE, PX, 4, resolve_weights(BASE).fingerprint)
-    names = [embed.image_id("P1", f"A{i + 1:02d}", 0) for i in range(N)]
+    names = [embed.name_image("P1", f"A{i + 1:02d}", 0) for i in range(N)]
     matrices = augment.view_parameters(Augmentation(), 5, names, range(1 + VIEWS))
     for index, image in enumerate(images):
         views = augment.apply_views(np.repeat(image[None], 1 + VIEWS, axis=0), matrices[index])
@@ -83,13 +81,13 @@ def test_a_worker_with_other_weights_than_planned_fails_the_unit(stack, tmp_path
     path, _ = stack
     file = tmp_path / "weights.npz"
     write_weights(file, 1)
-    run_units = embed.run_units
+    do = Frame.do
 
     def replace_before(*args, **kwargs):
         write_weights(file, 2)
-        return run_units(*args, **kwargs)
+        return do(*args, **kwargs)
 
-    monkeypatch.setattr(embed, "run_units", replace_before)
+    monkeypatch.setattr(Frame, "do", replace_before)
     base = Backbone(weights=str(file), layer="block1_conv1")
     with pytest.raises(Exception, match=r"weights\.npz.* expected sha256"):
         embed.run(config_of(path, tmp_path / "bank.zarr", backbone=base))
@@ -105,7 +103,7 @@ def test_workers_with_several_threads_write_the_same_and_a_second_run_nothing(
     stack, tmp_path, monkeypatch
 ):
     path, _ = stack
-    small_shards(monkeypatch, units_wanted=99)
+    small_shards(monkeypatch, parts_wanted=99)
     embed.run(config_of(path, tmp_path / "one.zarr"))
     from distributed import Client, LocalCluster
 
@@ -125,10 +123,10 @@ def test_workers_with_several_threads_write_the_same_and_a_second_run_nothing(
 
 def test_a_stack_that_cannot_be_read_fails_the_unit(stack, tmp_path):
     path, _ = stack
-    for file in (path / io_stack.IMAGES / "c").rglob("*"):
+    for file in (path / "P1" / io_stack.IMAGES / "c").rglob("*"):
         if file.is_file():
             file.write_bytes(b"no shard")
-    with pytest.raises(Exception, match="unit 00000000 failed"):
+    with pytest.raises(ImageReadError, match=r"rows 0 to .* of plate P1 cannot be read"):
         embed.run(config_of(path, tmp_path / "bank.zarr"))
 
 
@@ -151,5 +149,5 @@ def test_activations_beyond_half_precision_are_refused(stack, tmp_path, monkeypa
         pytest.param(0, 3, 32, 32, id="none"),
     ],
 )
-def test_units_are_whole_shards_long_enough_to_fill_batches(n_images, n_views, per_shard, expected):
-    assert embed.images_per_unit(n_images, n_views, per_shard) == expected
+def test_tasks_are_whole_shards_long_enough_to_fill_batches(n_images, n_views, per_shard, expected):
+    assert embed.images_together(n_images, n_views, per_shard) == expected

@@ -13,7 +13,7 @@ from planted_cohorts import planted
 from hcs.domain import columns as col
 from hcs.domain.config.stages import ForestConfig, ScoreConfig
 from hcs.errors import StaleError
-from hcs.stages import forest, score
+from hcs.stages import forest, predict
 
 COLUMNS = {
     "Image_Neurite_Beading": 0,
@@ -84,8 +84,8 @@ def test_new_tables_are_scored_as_the_study_was(study, finished, tmp_path, clust
         features=str(study / "features.parquet"),
         out=str(tmp_path / "scores.parquet"),
     )
-    here = pd.read_parquet(score.run(config).out)
-    there = pd.read_parquet(score.run(config, cluster).out)
+    here = pd.read_parquet(predict.run_forests(config).out)
+    there = pd.read_parquet(predict.run_forests(config, cluster).out)
     pd.testing.assert_frame_equal(here, there)
     of_study = pd.read_parquet(study / "forest" / "predictions.parquet")
     keys = [col.SPLIT, *col.IMAGE_KEY]
@@ -101,7 +101,7 @@ def test_a_table_without_a_feature_is_refused(study, finished, tmp_path):
         models=str(study / "forest"), features=str(short), out=str(tmp_path / "s.parquet")
     )
     with pytest.raises(StaleError, match="Image_Count_Cells"):
-        score.run(config)
+        predict.run_forests(config)
 
 
 def test_pycytominer_takes_the_table_as_it_stands(study):

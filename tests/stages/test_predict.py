@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from hcs.domain import columns as col
@@ -22,7 +23,7 @@ from hcs.domain.splits import Group
 from hcs.errors import InputError
 from hcs.io import heads as io_heads
 from hcs.io.files import parquet
-from hcs.io.files.atomic import write_bytes, write_json
+from hcs.io.files.atomic import write_bytes
 from hcs.learn.heads.weights import HeadWeights, initial_weights
 from hcs.learn.network.weights import resolve_weights
 from hcs.learn.splits.drawing import make_splits
@@ -47,7 +48,8 @@ def write_models(folder: Path) -> Path:
         [initial_weights(Head(hidden_units=8), 512, 2, (0, i, 0)) for i in range(N_HEADS)]
     )
     arrays = {name: getattr(stacked, name) for name in ("w1", "b1", "w2", "b2")}
-    io_heads.write_heads(folder, arrays)
+    folder.mkdir()
+    mark = io_heads.write_heads(folder / io_heads.HEADS, arrays)
     write_bytes(folder / io_heads.SPLITS, splits.to_json().encode())
     base = Backbone(weights="random")
     manifest = {
@@ -55,9 +57,10 @@ def write_models(folder: Path) -> Path:
         "backbone": base,
         "weights": "random",
         "weights_fingerprint": resolve_weights(base).fingerprint,
+        "heads_fingerprint": mark,
         "provenance": {"inputs": {}},
     }
-    write_json(folder / io_heads.MANIFEST, manifest)
+    io_heads.write_manifest(folder / io_heads.MANIFEST, manifest)
     return folder
 
 
@@ -110,18 +113,22 @@ def part(plate, wells, **columns):
     )  # fmt: skip
 
 
+def join(frames, out, provenance):
+    """Write parts below one another, a row group each."""
+    schemas = (pa.Schema.from_pandas(frame, preserve_index=False) for frame in frames if len(frame))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parquet, "_GROUP_ROWS", 1)
+        return parquet.write_stream(out, schemas, frames, provenance)
+
+
 def test_parts_join_though_columns_are_absent_or_empty_in_some(tmp_path):
     frames = [
         part("P1", ["A01"], Metadata_Compound=None),
         part("P1", []),
         part("P2", ["A01", "A02"], Metadata_Compound=["x", "y"], Metadata_passage=[1.0, 2.0]),
     ]
-    files = []
-    for number, frame in enumerate(frames):
-        files.append(tmp_path / f"{number}.parquet")
-        parquet.write_table(files[-1], frame)
     out = tmp_path / "all.parquet"
-    assert parquet.join_tables(files, out, {"stage": "predict"}) == 3
+    assert join(frames, out, {"stage": "predict"}) == 3
     joined = parquet.read_table(out)
     assert joined[col.COMPOUND].tolist() == [None, "x", "y"]
     assert joined["Metadata_passage"].isna().tolist() == [True, False, False]
@@ -132,12 +139,8 @@ def test_parts_join_though_columns_are_absent_or_empty_in_some(tmp_path):
 
 def scores(tmp_path, parts):
     """Write parts as one file, a row group each, and score its wells."""
-    files = []
-    for number, frame in enumerate(parts):
-        files.append(tmp_path / f"part{number}.parquet")
-        parquet.write_table(files[-1], frame)
     path = tmp_path / "predictions.parquet"
-    parquet.join_tables(files, path, {})
+    join(parts, path, {})
     config = HitsConfig(source=ScoresOfImages(path=str(path)), out=str(tmp_path / "hits.parquet"))
     hits.run(config)
     return pd.read_parquet(tmp_path / "hits.parquet")

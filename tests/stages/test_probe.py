@@ -13,7 +13,6 @@ from hcs.errors import InputError
 from hcs.io import bank, imageset
 from hcs.io.files import parquet
 from hcs.io.files.paths import as_path, sidecar
-from hcs.io.runs.ledger import Ledger
 from hcs.learn.probes import batch_holdout, learning_curve, permutation
 from hcs.stages import probe
 
@@ -35,10 +34,9 @@ def write_bank(folder, made):
     frame.loc[frame.index[-1], "valid"] = False
     vectors = made.cohort.features[:, None].astype(np.float16)
     vectors = np.concatenate([vectors, vectors * 0 + 1], axis=1)
-    layout = bank.layout(len(frame), 2, vectors.shape[2], 32)
+    layout = bank.layout(2, vectors.shape[2], 32)
     out = folder / "bank.zarr"
-    imageset.prepare(out, layout, frame, {}, Ledger.of(out))
-    imageset.write_block(out, bank.FEATURES, 0, vectors)
+    imageset.write_images(out, layout, frame, vectors, {})
     return str(out)
 
 

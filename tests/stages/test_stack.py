@@ -13,6 +13,7 @@ from hcs.domain.columns import Reason
 from hcs.domain.config.stages import IngestConfig, StackConfig
 from hcs.errors import InputError, UnknownNameError
 from hcs.io import imageset
+from hcs.io import stack as io_stack
 from hcs.io.files.parquet import read_problems
 from hcs.io.stack import open_stack
 from hcs.stages import ingest, stack
@@ -59,7 +60,7 @@ def test_coordinates_say_which_image_it_is(plate, tmp_path, source):
 
 def test_xarray_opens_it(plate, tmp_path):
     result = stack.run(config_of(plate, tmp_path))
-    dataset = xr.open_zarr(result.out, consolidated=False)
+    dataset = open_stack(result.out).open_tree()["P1"]
     assert dataset["images"].dims == ("image", "y", "x")
     assert {"plate", "well", "site", "clone", "donor", "diagnosis", "batch"} <= set(dataset.coords)
 
@@ -117,10 +118,11 @@ def test_only_blocks_with_changed_images_are_done_again(source, plate, tmp_path)
     assert (again.n_run, again.n_skipped) == (1, 2)
 
 
-def test_a_block_that_splits_a_shard_is_refused(plate, tmp_path):
+def test_a_block_larger_than_a_shard_is_refused(plate, tmp_path):
     result = stack.run(config_of(plate, tmp_path, images_per_shard=8))
-    with pytest.raises(InputError, match="would split a shard"):
-        imageset.write_block(result.out, "images", 4, np.zeros((8, 32, 32), np.uint8))
+    layout = io_stack.layout(32, 8)
+    with pytest.raises(InputError, match="is no shard of 8 images"):
+        imageset.write_shard(result.out, layout, "P1", 0, np.zeros((9, 32, 32), np.uint8))
 
 
 def test_columns_come_in_one_order_whatever_the_file_system_lists(plate, tmp_path, monkeypatch):

@@ -17,7 +17,6 @@ from hcs.errors import MemoryBudgetError
 from hcs.io import bank, imageset
 from hcs.io import heads as io_heads
 from hcs.io.files.paths import as_path
-from hcs.io.runs.ledger import Ledger
 from hcs.learn.heads.weights import HeadWeights, predict_heads
 from hcs.stages import train
 
@@ -40,11 +39,9 @@ def written(folder, made, vectors, splits):
     )
     vectors = vectors.reshape(len(frame), -1, vectors.shape[-1]).astype(np.float16)
     out = folder / "bank.zarr"
-    layout = bank.layout(*vectors.shape, len(frame))
-    treated = {"stack": {}, "weights": "planted", "weights_fingerprint": "0"}
-    imageset.prepare(out, layout, frame, treated, Ledger.of(out))
-    imageset.write_block(out, bank.FEATURES, 0, vectors)
-    imageset.write_provenance(out, {"config": {"backbone": {}}})
+    layout = bank.layout(*vectors.shape[1:], len(frame))
+    treated = {"stack": {}, "backbone": {}, "weights": "planted", "weights_fingerprint": "0"}
+    imageset.write_images(out, layout, frame, vectors, treated)
     optimizer = TunedOptimizer(
         trials=TRIALS, trials_at_once=2, sampler="random", dropout_min=0.0, dropout_max=0.5,
         l2_min=1e-6, l2_max=1e-1, hidden_units=(4, 16),

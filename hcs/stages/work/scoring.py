@@ -23,7 +23,7 @@ from hcs.io.files import parquet
 from hcs.io.files.paths import as_path
 from hcs.io.runs.ledger import Ledger
 from hcs.learn import forest
-from hcs.learn.heads.weights import HeadWeights, predict_heads
+from hcs.learn.heads.weights import F32, HeadWeights, predict_heads
 from hcs.learn.network import backbone
 from hcs.stages.work.images import ImageJob, normalize_each
 from hcs.stages.work.study import read_splits
@@ -32,6 +32,10 @@ STAGE: Final = "predict"
 
 PART: Final = ".scores.npz"
 """Of a unit: ``wells`` and ``sites`` ``(N,)``, and ``probabilities (models, N, classes)``."""
+
+
+_ROWS: Final = 64
+"""Images that are multiplied with a head's weights at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +98,23 @@ def score_wells(tasks: Sequence[tuple[WellJob, Past]]) -> Iterator[Mapping[str, 
                 # Heads were trained on half-precision features: new images take the same rounding.
                 vectors += list(embedder.features(pictures).astype(np.float16))
     heads = _read_heads(recipe.models, recipe.heads_fingerprint)
-    outcomes, made = iter(found), iter(vectors)
+    outcomes, made = iter(found), iter(_score(vectors, heads))
     for (job, past), images in zip(tasks, wanted, strict=True):
         yield _score_well(job, past, [(image, next(outcomes)) for image in images], made, heads)
+
+
+def _score(vectors: Sequence[NDArray[np.float16]], heads: HeadWeights) -> Iterator[F32]:
+    """Yield the scores of every image by all heads, ``(models, classes)``.
+
+    Always as many rows at a time: a product of matrices rounds differently for one row than for
+    two, and the score of an image shall not depend on what else was left to do.
+    """
+    for start in range(0, len(vectors), _ROWS):
+        block = vectors[start : start + _ROWS]
+        features = np.zeros((_ROWS, heads.n_features), np.float16)
+        features[: len(block)] = block
+        scores = predict_heads(features, heads)
+        yield from (scores[:, row] for row in range(len(block)))
 
 
 _GOOD: Final = np.empty(0, np.uint8)
@@ -120,7 +138,7 @@ def _score_well(
     job: WellJob,
     past: Past,
     outcomes: Sequence[tuple[ImageJob, NDArray[np.uint8] | Problem]],
-    vectors: Iterator[NDArray[np.float16]],
+    made: Iterator[F32],
     heads: HeadWeights,
 ) -> Mapping[str, Any]:
     """Write the scores of one well: those that are kept, then the new ones, by site."""
@@ -128,16 +146,15 @@ def _score_well(
     kept = {image.site for image in job.images if image.field_path in past.items}
     problems = [item for item in past.result.get("problems", ()) if item["site"] in kept]
     sites: list[int] = []
-    rows: list[NDArray[np.float16]] = []
+    rows: list[F32] = []
     for image, outcome in outcomes:
         if isinstance(outcome, Problem):
             problems.append(outcome.model_dump(mode="json"))
         else:
             sites.append(image.site)
-            rows.append(next(vectors))
-    n_features = heads.n_features
-    features = np.stack(rows) if rows else np.empty((0, n_features), np.float16)
-    scores = [predict_heads(features, heads)]
+            rows.append(next(made))
+    nothing = np.empty((len(heads), 0, heads.n_classes), np.float32)
+    scores = [np.stack(rows, axis=1) if rows else nothing]
     if kept:
         before = io_heads.read_part(ledger.part(job.unit_id, PART))
         old = np.isin(before["sites"], sorted(kept))

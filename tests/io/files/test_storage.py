@@ -58,14 +58,15 @@ def test_the_next_run_sweeps_beside_its_output(tmp_path):
     assert other.exists()
 
 
-def test_a_label_sweeps_its_own_leftovers(tmp_path):
-    other = tmp_path / "A/1/0/labels/.neurites.0a1b2c3d.tmp"
+def test_a_label_sweeps_what_killed_runs_left_of_any_and_nothing_whole(tmp_path):
+    whole = tmp_path / "A/1/0/labels/neurites/0/zarr.json"
     touch(tmp_path / "A/1/0/labels/.soma.0a1b2c3d.tmp/0/zarr.json")
-    touch(other)
+    touch(tmp_path / "A/1/0/labels/.neurites.0a1b2c3d.tmp/0/zarr.json")
+    touch(whole)
     written = [(level, np.zeros((8, 8), np.uint32)) for level in ngff.pyramid((8, 8), 4)]
     plate.write_label(tmp_path, "A/1/0", "soma", written, None)
-    assert not (tmp_path / "A/1/0/labels/.soma.0a1b2c3d.tmp").exists()
-    assert other.exists()
+    assert not list((tmp_path / "A/1/0/labels").glob(".*"))
+    assert whole.exists()
 
 
 def test_an_absent_plate_is_swept_clean():

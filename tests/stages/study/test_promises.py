@@ -17,7 +17,7 @@ from small_plates import field, name_of
 
 from hcs.errors import SplitError
 from hcs.io.plates.plate import PlateReader
-from hcs.stages.splits import read_splits
+from hcs.stages.work.study import read_splits
 
 ROOT = Path(__file__).resolve().parents[3]
 
