@@ -187,12 +187,12 @@ def _summary(
         "key file": f"{config.key} (mode 600; without it the codes cannot be turned back)",
         "position": said,
     }
-    if told := _told_by_number(config, entries):
+    if told := _list_by_number(config, entries):
         summary["caution"] = told
     return summary
 
 
-def _told_by_number(config: BlindConfig, entries: Sequence[CloneEntry]) -> str | None:
+def _list_by_number(config: BlindConfig, entries: Sequence[CloneEntry]) -> str | None:
     """Say so where the number of wells of a code gives its diagnosis away."""
     numbers: defaultdict[str | None, set[int]] = defaultdict(set)
     for entry in entries:
@@ -223,7 +223,7 @@ def reveal(config: RevealConfig) -> StageResult:
     if kind == "plate":
         out = config.blinded
         with locked(out):
-            frame = _revealed(config, key, plate.PlateReader(out).well_table, whole=True)
+            frame = _reveal_names(config, key, plate.PlateReader(out).well_table, whole=True)
             plate_tables.write_plate_table(out, plate_tables.WELLS, frame)
     else:
         if config.out is None or Path(config.out) == Path(config.blinded):
@@ -232,11 +232,11 @@ def reveal(config: RevealConfig) -> StageResult:
         out = config.out
         if kind == ".parquet":
             table = parquet.read_table(config.blinded, columns=(col.WELL, col.CLONE))
-            frame = _revealed(config, key, table, whole=False)
+            frame = _reveal_names(config, key, table, whole=False)
             parquet.write_table(out, frame, parquet.read_provenance(config.blinded))
         else:
             table = platemap.to_frame(platemap.read_platemap(config.blinded))
-            frame = _revealed(config, key, table, whole=True)
+            frame = _reveal_names(config, key, table, whole=True)
             write_bytes(out, frame.to_csv(index=False, lineterminator="\n").encode())
     return StageResult(
         stage=f"{STAGE} reveal",
@@ -251,7 +251,7 @@ def reveal(config: RevealConfig) -> StageResult:
     )
 
 
-def _revealed(
+def _reveal_names(
     config: RevealConfig, key: BlindKey, blinded: pd.DataFrame, *, whole: bool
 ) -> pd.DataFrame:
     """Return the table with identities in the place of codes, which move to their own column."""
@@ -279,7 +279,7 @@ def _revealed(
             frame[column] = _column(frame.get(column), values, attribute)
     for name in dict.fromkeys(name for entry in key.clones.values() for name in entry.extra):
         values = [entry.extra.get(name) if entry else None for entry in entries]
-        frame[f"Metadata_{name}"] = _narrowed(pd.Series(values, index=frame.index, dtype="string"))
+        frame[f"Metadata_{name}"] = _narrow(pd.Series(values, index=frame.index, dtype="string"))
     return frame
 
 
@@ -294,7 +294,7 @@ def _column(there: pd.Series | None, values: Sequence[Any], attribute: str) -> p
     return made.set_axis(there.index).combine_first(there.astype(made.dtype))
 
 
-def _narrowed(column: pd.Series) -> pd.Series:
+def _narrow(column: pd.Series) -> pd.Series:
     """Text that holds numbers throughout becomes numbers."""
     numbers = pd.to_numeric(column, errors="coerce")
     return numbers if numbers.notna().equals(column.notna()) else column
@@ -333,7 +333,7 @@ def predict_from_position(config: PositionConfig) -> PositionReport:
         raise FaultsError(config.platemap, faults)
     found = layout_bias.predict_from_position(
         config.label,
-        _placed(mapped, frame[column]),
+        _place(mapped, frame[column]),
         plate_format,
         n_permutations=config.n_permutations,
         seed=config.seed,
@@ -349,7 +349,7 @@ def _label_column(frame: pd.DataFrame, config: PositionConfig) -> str:
     return existing[wanted]
 
 
-def _placed(mapped: PlateMap, labels: pd.Series) -> list[tuple[str, Well, str]]:
+def _place(mapped: PlateMap, labels: pd.Series) -> list[tuple[str, Well, str]]:
     return [
         (row.plate or _NO_PLATE, row.well, str(label))
         for row, label in zip(mapped.rows, labels, strict=True)

@@ -222,7 +222,7 @@ class Frame:
         parquet.write_problems(self.out, [problem.row() for problem in self.problems])
         if self._ids:
             self.ledger.forget_others(self._ids)
-        remove(_unfinished(self.out))
+        remove(_locate_marker(self.out))
         return StageResult(
             stage=self.stage,
             out=self.out,
@@ -234,7 +234,7 @@ class Frame:
         )
 
     def _mark_unfinished(self) -> None:
-        write_json(_unfinished(self.out), {"stage": self.stage})
+        write_json(_locate_marker(self.out), {"stage": self.stage})
 
 
 @contextmanager
@@ -290,7 +290,7 @@ def refuse_unfinished(path: str) -> None:
     StaleError
         With the command that finishes it.
     """
-    marker = _unfinished(path)
+    marker = _locate_marker(path)
     if marker.exists():
         found = read_json(marker)
         stage = found.get("stage", "") if isinstance(found, dict) else ""
@@ -301,5 +301,5 @@ def refuse_unfinished(path: str) -> None:
         raise StaleError(msg)
 
 
-def _unfinished(path: str) -> UPath:
+def _locate_marker(path: str) -> UPath:
     return as_path(sidecar(path)) / _UNFINISHED

@@ -156,13 +156,13 @@ def _read_wells(config: HitsConfig) -> tuple[pd.DataFrame, list[Problem]]:
     found = io_values.read_values(
         source.path, source.columns, cells=source.cells, plate_map=source.platemap
     )
-    images, problems = _judged(found.table, config)
+    images, problems = _flag_images(found.table, config)
     columns = [aggregate.well_values(images, name, config) for name in found.columns]
-    problems += _unmapped(found, source)
+    problems += _name_unmapped(found, source)
     return pd.concat(columns, ignore_index=True), problems
 
 
-def _unmapped(found: io_values.Values, source: ValuesTable) -> list[Problem]:
+def _name_unmapped(found: io_values.Values, source: ValuesTable) -> list[Problem]:
     name = PurePosixPath(source.path).name
     return [
         Problem(
@@ -181,13 +181,13 @@ def _unmapped(found: io_values.Values, source: ValuesTable) -> list[Problem]:
 def _well_scores(source: ScoresOfImages, config: HitsConfig) -> tuple[pd.DataFrame, list[Problem]]:
     """One row a well and model; image scores are read a few plates at a time."""
     needed = (*col.IMAGE_KEY, col.MODEL, col.SPLIT, col.SCORE)
-    measured = _measured(source, config)
+    measured = _read_measurements(source, config)
     wells = []
     problems: list[Problem] = []
-    for images in _by_plates(source.path, needed):
+    for images in _iterate_plates(source.path, needed):
         if measured is not None:
             images = images.merge(measured, on=list(col.IMAGE_KEY), how="left")  # noqa: PLW2901
-        images, named = _judged(images, config)  # noqa: PLW2901
+        images, named = _flag_images(images, config)  # noqa: PLW2901
         problems += named
         wells.append(aggregate.well_scores(images, config))
     if not wells:
@@ -198,7 +198,7 @@ def _well_scores(source: ScoresOfImages, config: HitsConfig) -> tuple[pd.DataFra
     return found, problems
 
 
-def _measured(source: ScoresOfImages, config: HitsConfig) -> pd.DataFrame | None:
+def _read_measurements(source: ScoresOfImages, config: HitsConfig) -> pd.DataFrame | None:
     """Cell counts and what else has limits, of every image; None without features."""
     if source.features is None:
         if config.image_limits:
@@ -209,7 +209,7 @@ def _measured(source: ScoresOfImages, config: HitsConfig) -> pd.DataFrame | None
     return parquet.read_table(source.features, columns=wanted, what="features")[wanted]
 
 
-def _judged(images: pd.DataFrame, config: HitsConfig) -> tuple[pd.DataFrame, list[Problem]]:
+def _flag_images(images: pd.DataFrame, config: HitsConfig) -> tuple[pd.DataFrame, list[Problem]]:
     """Flag the images beyond a limit, and name each once."""
     if not config.image_limits:
         return images, []
@@ -233,7 +233,7 @@ def _judged(images: pd.DataFrame, config: HitsConfig) -> tuple[pd.DataFrame, lis
     return flagged, problems
 
 
-def _by_plates(path: str, needed: tuple[str, ...]) -> Iterator[pd.DataFrame]:
+def _iterate_plates(path: str, needed: tuple[str, ...]) -> Iterator[pd.DataFrame]:
     """Whole plates, a few at a time: the file has the plates one after the other."""
     done: set[str] = set()
     waiting = pd.DataFrame()

@@ -76,7 +76,7 @@ def preview(config: IngestConfig) -> StageResult:
         With the plate that the files make in its summary, and files that fit no name among its
         problems.
     """
-    scanned = _scan(config)
+    scanned = _scan_source(config)
     source = scanned.plate
     wells: dict[str, set[int]] = {}
     for item in source.planes:
@@ -103,7 +103,7 @@ def preview(config: IngestConfig) -> StageResult:
     )
 
 
-def _scan(config: IngestConfig) -> layouts.ScanResult:
+def _scan_source(config: IngestConfig) -> layouts.ScanResult:
     return layouts.scan(
         config.source,
         config.layout,
@@ -126,24 +126,24 @@ class _Plan:
     in_place: bool
 
 
-def _plan(config: IngestConfig) -> _Plan:
+def _make_plan(config: IngestConfig) -> _Plan:
     mapped = None
     if config.platemap:
         mapped = platemap.read_platemap(config.platemap, config.barcodes)
-    scanned = _scan(config)
+    scanned = _scan_source(config)
     wells_map = mapped.of_plate(scanned.plate.name) if mapped else PlateMap(rows=())
-    source = _sized(config, scanned.plate, wells_map)
+    source = _choose_format(config, scanned.plate, wells_map)
     in_place = as_path(config.source) == as_path(config.out)
     if in_place:
         _check_in_place(config, source)
-    expected = ingest_jobs.expected_of(config, source)
+    expected = ingest_jobs.find_expected(config, source)
     jobs = ingest_jobs.well_jobs(config, source, expected, in_place=in_place)
     return _Plan(scanned, source, mapped, wells_map, expected, jobs, in_place)
 
 
 def _run(config: IngestConfig, frame: Frame) -> StageResult:
-    plan = _plan(config)
-    needed = budget.WORKER_FLOOR_BYTES + _COPIES * _field_bytes(plan.expected, plan.jobs)
+    plan = _make_plan(config)
+    needed = budget.WORKER_FLOOR_BYTES + _COPIES * _count_field_bytes(plan.expected, plan.jobs)
     budget.check_budget("ingest", needed, frame.client, "give workers more memory or fewer threads")
     frame.problems += [Problem.from_row(row) for row in plan.scanned.problems]
     rows = [row for result in _write(config, plan, frame) for row in result["images"]]
@@ -152,11 +152,11 @@ def _run(config: IngestConfig, frame: Frame) -> StageResult:
         msg = f"no image of {config.source} could be read: {first}"
         raise InputError(msg)
     kept_wells = sorted({Well.parse(row[col.WELL]) for row in rows})
-    frame.problems += _map_problems(plan.source, plan.mapped, plan.wells_map, kept_wells)
+    frame.problems += _compare_with_map(plan.source, plan.mapped, plan.wells_map, kept_wells)
     if config.verify:
         frame.problems += ingest_verify.compare(config.out, plan.jobs, rows, frame.client)
     if not plan.in_place:
-        plate.create_plate(config.out, _attributes(plan, kept_wells), [])
+        plate.create_plate(config.out, _make_attributes(plan, kept_wells), [])
     _join_tables(config, plan, rows, frame)
     return frame.result(
         {
@@ -166,8 +166,8 @@ def _run(config: IngestConfig, frame: Frame) -> StageResult:
             "wells": len(kept_wells),
             "fields": len(rows),
             "channels": ", ".join(channel.name for channel in plan.source.channels),
-            **_pixels(plan.expected),
-            **_extras(config, plan.source, frame.problems),
+            **_describe_pixels(plan.expected),
+            **_list_extras(config, plan.source, frame.problems),
         }
     )
 
@@ -178,7 +178,7 @@ def _write(config: IngestConfig, plan: _Plan, frame: Frame) -> list[dict[str, An
         storage.sweep_plate(config.out)
         if not (as_path(config.out) / "zarr.json").exists():
             wells = [job.well for job in plan.jobs]
-            plate.create_plate(config.out, _attributes(plan, wells), [])
+            plate.create_plate(config.out, _make_attributes(plan, wells), [])
         plate.create_rows(config.out, sorted({job.well.path.split("/")[0] for job in plan.jobs}))
         n_channels = len(plan.source.channels)
         overview.create_overview(
@@ -197,19 +197,19 @@ def _write(config: IngestConfig, plan: _Plan, frame: Frame) -> list[dict[str, An
     return frame.do(write_well, units, label=f"ingest {plan.source.name}", in_place=True)
 
 
-def _pixels(expected: ingest_jobs.Expected) -> dict[str, str]:
+def _describe_pixels(expected: ingest_jobs.Expected) -> dict[str, str]:
     height, width = expected.shape
     size = f"{expected.pixel_size_um} µm" if expected.pixel_size_um else "unknown"
     return {"field": f"{height} × {width} {expected.dtype}", "pixel size": size}
 
 
-def _attributes(plan: _Plan, wells: Sequence[Well]) -> dict[str, Any]:
+def _make_attributes(plan: _Plan, wells: Sequence[Well]) -> dict[str, Any]:
     fields_per_well = max((len(job.fields) for job in plan.jobs), default=0)
     name, plate_format = plan.source.name, plan.source.plate_format
     return ngff.plate_attributes(name, plate_format, wells, fields_per_well)
 
 
-def _field_bytes(expected: ingest_jobs.Expected, jobs: Sequence[WellJob]) -> int:
+def _count_field_bytes(expected: ingest_jobs.Expected, jobs: Sequence[WellJob]) -> int:
     planes = max((len(field.planes) for job in jobs for field in job.fields), default=1)
     return int(np.prod(expected.shape)) * np.dtype(expected.dtype).itemsize * planes
 
@@ -227,7 +227,7 @@ def _check_in_place(config: IngestConfig, source: SourcePlate) -> None:
         raise InputError(msg)
 
 
-def _extras(
+def _list_extras(
     config: IngestConfig, source: SourcePlate, problems: Sequence[Problem]
 ) -> dict[str, str | int]:
     """Say what not every run has to tell."""
@@ -246,7 +246,7 @@ def _extras(
     return extras
 
 
-def _sized(config: IngestConfig, source: SourcePlate, wells_map: PlateMap) -> SourcePlate:
+def _choose_format(config: IngestConfig, source: SourcePlate, wells_map: PlateMap) -> SourcePlate:
     """Choose a plate format that also holds the wells of the map."""
     described = {row.well for row in wells_map.rows}
     outside = sorted(well for well in described if not source.plate_format.holds(well))
@@ -265,7 +265,7 @@ def _sized(config: IngestConfig, source: SourcePlate, wells_map: PlateMap) -> So
     return source.model_copy(update={"plate_format": smallest})
 
 
-def _map_problems(
+def _compare_with_map(
     source: SourcePlate, mapped: PlateMap | None, wells_map: PlateMap, found: Sequence[Well]
 ) -> list[Problem]:
     if mapped is None:
@@ -311,7 +311,7 @@ def _join_tables(
         keys = zip(images[col.WELL], images[col.SITE], strict=True)
         places = [found.get((str(well), int(site)), (np.nan, np.nan)) for well, site in keys]
         images[[col.POSITION_X_UM, col.POSITION_Y_UM]] = places
-    wells = _wells(config, plan)
+    wells = _make_well_table(config, plan)
     profiles = [item.model_dump(mode="json") for item in plan.source.flat_fields]
 
     def write(made: Mapping[str, Any]) -> None:
@@ -326,7 +326,7 @@ def _join_tables(
     frame.join("tables", made_from, write)
 
 
-def _wells(config: IngestConfig, plan: _Plan) -> pd.DataFrame:
+def _make_well_table(config: IngestConfig, plan: _Plan) -> pd.DataFrame:
     """Return the plate map; of a plate that has one and is given none, its own."""
     if plan.mapped is None and plan.source.layout == OME_ZARR:
         wells = plate.PlateReader(config.source).well_table.copy()

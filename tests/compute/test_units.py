@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hcs.compute import progress
-from hcs.compute import units as units_module
-from hcs.compute.units import Unit, Work, _attempt, _UnitError, run_units
+from hcs.compute import dispatch, progress
+from hcs.compute.dispatch import _attempt, _UnitError
+from hcs.compute.units import Unit, Work, run_units
 from hcs.errors import ImageReadError, WorkerError
 from hcs.io.runs.ledger import Ledger
 
@@ -116,13 +116,13 @@ def test_a_killed_worker_loses_nothing(ledger, cluster, tmp_path):
 
 def test_quick_units_share_tasks_and_keep_records_of_their_own(ledger, cluster, monkeypatch):
     sizes = []
-    next_count = units_module._next_count
+    next_count = dispatch._next_count
 
     def counted(*arguments):
         sizes.append(next_count(*arguments))
         return sizes[-1]
 
-    monkeypatch.setattr(units_module, "_next_count", counted)
+    monkeypatch.setattr(dispatch, "_next_count", counted)
     outcome = run_units(_double, units_of(300), ledger=ledger, client=cluster, label="double")
     assert [result["value"] for result in outcome.results] == [2 * n for n in range(300)]
     assert sum(sizes) == 300

@@ -20,8 +20,9 @@ import hcs
 from hcs.compute import budget, progress
 from hcs.compute.budget import GIB, check_budget, find_need, worker_memory_bytes
 from hcs.compute.client import has_gpus, open_client
+from hcs.compute.dispatch import _attempt, _Terms
 from hcs.compute.identity import Identity, check_workers, hash_source
-from hcs.compute.units import Unit, _attempt, _Terms, run_units
+from hcs.compute.units import Unit, run_units
 from hcs.domain.config.stages import ExistingCluster
 from hcs.errors import MemoryBudgetError, VersionError, WorkerError
 from hcs.io.runs.ledger import Ledger

@@ -42,7 +42,7 @@ def describe_process(token: str) -> dict[str, Any]:
         "machine": socket.gethostname(),
         "command": command[:200],
         "boot": _boot(),
-        "started": _started(os.getpid()),
+        "started": _read_start(os.getpid()),
         "renewed": time.time(),
     }
 
@@ -56,7 +56,7 @@ def _boot() -> str:
         return ""
 
 
-def _started(process: int) -> str:
+def _read_start(process: int) -> str:
     """When a process started, in ticks since the machine did; empty if there is none."""
     try:
         text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
@@ -69,7 +69,7 @@ def is_gone(holder: Mapping[str, Any], silent_seconds: float) -> bool:
     """Whether a holder has died on this machine, or was silent for so long that it must have."""
     here = _boot()
     if here and holder.get("boot") == here:
-        started = _started(int(holder.get("process") or 0))
+        started = _read_start(int(holder.get("process") or 0))
         if started != holder.get("started"):
             return True
     return silent_seconds >= STALE_SECONDS

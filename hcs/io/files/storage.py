@@ -56,11 +56,11 @@ def plain_errors(where: str | os.PathLike[str]) -> Iterator[None]:
         remedy = _REMEDIES.get(error.errno or 0)
         if remedy is None:
             raise
-        msg = f"{_shortened(str(error.filename or where))}: {remedy}"
+        msg = f"{_shorten(str(error.filename or where))}: {remedy}"
         raise StorageError(msg) from error
 
 
-def _shortened(path: str) -> str:
+def _shorten(path: str) -> str:
     return path if len(path) <= 300 else f"{path[:140]} … {path[-140:]}"
 
 

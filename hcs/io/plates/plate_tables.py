@@ -31,7 +31,7 @@ def write_plate_table(out: AnyPath, name: str, frame: pd.DataFrame) -> None:
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), sink)
     if is_version_04(out):
-        write_bytes(_beside(out, name), sink.getvalue())
+        write_bytes(_locate_beside(out, name), sink.getvalue())
         return
     folder = as_path(out) / FOLDER
     write_bytes(folder / name / _FILE, sink.getvalue())
@@ -56,7 +56,7 @@ def read_plate_table(plate: AnyPath, name: str) -> pd.DataFrame | None:
 
 def table_path(plate: AnyPath, name: str) -> UPath:
     """Return the parquet file of a plate table, which may not exist."""
-    return _beside(plate, name) if is_version_04(plate) else _inside(plate, name)
+    return _locate_beside(plate, name) if is_version_04(plate) else _locate_inside(plate, name)
 
 
 def is_version_04(plate: AnyPath) -> bool:
@@ -64,9 +64,9 @@ def is_version_04(plate: AnyPath) -> bool:
     return (as_path(plate) / ".zgroup").exists()
 
 
-def _inside(plate: AnyPath, name: str) -> UPath:
+def _locate_inside(plate: AnyPath, name: str) -> UPath:
     return as_path(plate) / FOLDER / name / _FILE
 
 
-def _beside(plate: AnyPath, name: str) -> UPath:
+def _locate_beside(plate: AnyPath, name: str) -> UPath:
     return sidecar(plate) / FOLDER / f"{name}.parquet"

@@ -196,9 +196,9 @@ def _describe_planted(rows: Sequence[planted.Comparison]) -> dict[str, str | int
 def run_stages(study: studies.StudyConfig, client: Client | None = None) -> Iterable[StageResult]:
     """Yield the result of every stage of a study, in order, as it ends."""
     out = Path(study.out)
-    paths = {plate.name: _plate_path(plate, out) for plate in study.plates}
+    paths = {plate.name: _locate_plate(plate, out) for plate in study.plates}
     for plate in study.plates:
-        yield _say_done(ingest.run(_ingest_config(plate, paths[plate.name]), client))
+        yield _say_done(ingest.run(_make_ingest_config(plate, paths[plate.name]), client))
     cohort = tuple(paths[plate.name] for plate in study.plates if plate.role == "cohort")
     screen = tuple(paths[plate.name] for plate in study.plates if plate.role == "screen")
     everything = (*cohort, *screen)
@@ -213,9 +213,9 @@ def run_stages(study: studies.StudyConfig, client: Client | None = None) -> Iter
             client,
         )
     )
-    yield from _classifiers(study, cohort, client)
+    yield from _run_classifiers(study, cohort, client)
     if screen:
-        yield from _screened(study, screen, client)
+        yield from _run_screen(study, screen, client)
 
 
 def _say_done(result: StageResult) -> StageResult:
@@ -227,13 +227,13 @@ def _say_done(result: StageResult) -> StageResult:
     return result
 
 
-def _plate_path(plate: studies.StudyPlate, out: Path) -> str:
+def _locate_plate(plate: studies.StudyPlate, out: Path) -> str:
     """Where a plate lies; one that is OME-Zarr already is used where it is, unless projected."""
     in_place = plate.projection == "keep" and layouts.is_plate(plate.source)
     return plate.source if in_place else str(out / PLATES / f"{plate.name}.zarr")
 
 
-def _ingest_config(plate: studies.StudyPlate, out: str) -> cfg.IngestConfig:
+def _make_ingest_config(plate: studies.StudyPlate, out: str) -> cfg.IngestConfig:
     return cfg.IngestConfig(
         out=out,
         plate_name=plate.name,
@@ -241,7 +241,7 @@ def _ingest_config(plate: studies.StudyPlate, out: str) -> cfg.IngestConfig:
     )
 
 
-def _classifiers(
+def _run_classifiers(
     study: studies.StudyConfig, cohort: tuple[str, ...], client: Client | None
 ) -> Iterable[StageResult]:
     out = Path(study.out)
@@ -286,10 +286,10 @@ def _classifiers(
         )
     )
     if study.probes is not None:
-        yield _say_done(probe.run(_probe_config(study, study.probes, cohort), client))
+        yield _say_done(probe.run(_make_probe_config(study, study.probes, cohort), client))
 
 
-def _probe_config(
+def _make_probe_config(
     study: studies.StudyConfig, probes: cfg.ProbeOptions, cohort: tuple[str, ...]
 ) -> cfg.ProbeConfig:
     out = Path(study.out)
@@ -307,7 +307,7 @@ def _probe_config(
     )
 
 
-def _screened(
+def _run_screen(
     study: studies.StudyConfig, screen: tuple[str, ...], client: Client | None
 ) -> Iterable[StageResult]:
     out = Path(study.out)

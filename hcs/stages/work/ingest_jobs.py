@@ -32,7 +32,7 @@ class Expected:
     pixel_size_um: float | None
 
 
-def expected_of(config: IngestConfig, plate: SourcePlate) -> Expected:
+def find_expected(config: IngestConfig, plate: SourcePlate) -> Expected:
     """Shape and pixel type that most images have, and the pixel size when the source has one.
 
     Raises

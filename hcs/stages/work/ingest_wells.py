@@ -109,7 +109,7 @@ def _write_field(
     pixels = read_field(job, field, faults, chosen)
     if pixels is None:
         return None, [fault.model_dump(mode="json") for fault in faults]
-    row = _described(job, field) | chosen
+    row = _describe_field(job, field) | chosen
     by_channel = np.moveaxis(pixels, axes_of(job).index("c"), 0)
     ranges = [intensity.value_range(plane.reshape(-1, plane.shape[-1])) for plane in by_channel]
     if not job.in_place:
@@ -120,7 +120,7 @@ def _write_field(
         row[f"Image_Intensity_MaxIntensity_{channel.name}"] = float(found.maximum)
         if found.minimum == found.maximum:
             message = f"every pixel of channel {channel.name} is {found.minimum:g}"
-            fault = _problem(job, field, field.path, col.Reason.CONSTANT, message)
+            fault = _make_problem(job, field, field.path, col.Reason.CONSTANT, message)
             faults.append(fault.model_copy(update={"kept": True}))
     return row, [fault.model_dump(mode="json") for fault in faults]
 
@@ -150,12 +150,12 @@ def _put(
         pixel_size_um=job.pixel_size_um,
         window=(low, max(high, low + 1)),
     )
-    pictures = [(level, _reduced(pixels, level, high)) for level in levels]
+    pictures = [(level, _reduce(pixels, level, high)) for level in levels]
     plate.write_image(job.out, field.path, attributes, pictures, axes)
     return pictures[-1][1]
 
 
-def _described(job: WellJob, field: FieldJob) -> dict[str, Any]:
+def _describe_field(job: WellJob, field: FieldJob) -> dict[str, Any]:
     """Say in a row of the table of images where a field comes from."""
     return {
         col.PLATE: job.plate,
@@ -167,7 +167,7 @@ def _described(job: WellJob, field: FieldJob) -> dict[str, Any]:
     }
 
 
-def _reduced(pixels: NDArray[Any], level: ngff.Level, maximum: float) -> NDArray[Any]:
+def _reduce(pixels: NDArray[Any], level: ngff.Level, maximum: float) -> NDArray[Any]:
     if level.factor == 1:
         return pixels
     planes = pixels.reshape(-1, *pixels.shape[-2:])
@@ -175,7 +175,9 @@ def _reduced(pixels: NDArray[Any], level: ngff.Level, maximum: float) -> NDArray
     return np.stack(small).reshape(level.shape)
 
 
-def _problem(job: WellJob, field: FieldJob, file: str, reason: col.Reason, message: str) -> Problem:
+def _make_problem(
+    job: WellJob, field: FieldJob, file: str, reason: col.Reason, message: str
+) -> Problem:
     return Problem(
         stage=STAGE,
         file=file,
@@ -217,7 +219,7 @@ def read_field(
             if job.strict:
                 raise
             reason = col.Reason(error.reason)
-            faults.append(_problem(job, field, item.path, reason, str(error)))
+            faults.append(_make_problem(job, field, item.path, reason, str(error)))
             continue
         place = (item.t_index, order[item.channel], item.z_index)
         if stack.shape[:3] == (1, 1, 1):
@@ -228,26 +230,26 @@ def read_field(
     if faults:
         return None
     if not present.all():
-        faults.append(_incomplete(job, field, present))
+        faults.append(_name_absent_planes(job, field, present))
         return None
     if job.projection is not None and job.n_planes > 1:
-        stack = _projected(job, stack, chosen)
+        stack = _project(job, stack, chosen)
     axes = axes_of(job)
     drop = tuple(index for index, axis in ((0, "t"), (2, "z")) if axis not in axes)
     return stack.squeeze(axis=drop) if drop else stack
 
 
-def _incomplete(job: WellJob, field: FieldJob, present: NDArray[np.bool_]) -> Problem:
+def _name_absent_planes(job: WellJob, field: FieldJob, present: NDArray[np.bool_]) -> Problem:
     """Name the channels of which planes ``(t, c, z)`` are absent."""
     absent = sorted({job.channels[c].name for _, c, _ in np.argwhere(~present)})
     message = f"planes of {absent} are absent, so the field is left out"
-    fault = _problem(job, field, field.path, col.Reason.MISSING_CHANNEL, message)
+    fault = _make_problem(job, field, field.path, col.Reason.MISSING_CHANNEL, message)
     if job.strict:
         raise ImageReadError(f"{job.well.name} site {field.site}: {message}", fault.reason)
     return fault
 
 
-def _projected(job: WellJob, stack: NDArray[Any], chosen: dict[str, int]) -> NDArray[Any]:
+def _project(job: WellJob, stack: NDArray[Any], chosen: dict[str, int]) -> NDArray[Any]:
     """One plane for every time and channel of ``(t, c, z, Y, X)``, which keeps its axes."""
     flat = np.empty((*stack.shape[:2], 1, *stack.shape[3:]), stack.dtype)
     for time, channel in np.ndindex(*stack.shape[:2]):

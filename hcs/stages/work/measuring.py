@@ -14,6 +14,7 @@ from hcs.domain.config.stages import FeaturesConfig, MorphologyConfig
 from hcs.errors import ImageReadError, InputError
 from hcs.io.files.atomic import write_json
 from hcs.io.files.paths import sidecar
+from hcs.io.imageset import name_group
 from hcs.io.plates.plate import PlateReader
 from hcs.io.runs.fingerprints import fingerprint
 from hcs.ops.filters import FloatPlane
@@ -94,34 +95,36 @@ def plan_plate(config: FeaturesConfig, reader: PlateReader) -> PlatePlan:
     nuclei = None if settings.nuclei is None else reader.channel_index(settings.nuclei)
     markers = {marker.name: reader.channel_index(marker.channel) for marker in settings.markers}
     mark = fingerprint(settings, channel, nuclei, markers, reader.images[col.FINGERPRINT].tolist())
-    file = sidecar(config.out) / f"measuring-{reader.name}.json"
+    file = sidecar(config.out) / f"measuring-{name_group(reader.name)}.json"
     kept = json.loads(file.read_text()) if file.exists() else {}
     if kept.get("fingerprint") != mark:
-        kept = {"fingerprint": mark, **_found(settings, reader, channel, nuclei, markers)}
+        kept = {"fingerprint": mark, **_find_plan(settings, reader, channel, nuclei, markers)}
         write_json(file, kept)
     light = {int(index): Illumination(**item) for index, item in kept["light"].items()}
     filled = MorphologyConfig.model_validate(kept["settings"])
     return PlatePlan(channel, nuclei, markers, filled, light)
 
 
-def _found(
+def _find_plan(
     settings: MorphologyConfig,
     reader: PlateReader,
     channel: int,
     nuclei: int | None,
     markers: dict[str, int],
 ) -> dict[str, Any]:
-    filled = with_estimates(settings, _planes(reader, channel, _SCALE_FIELDS), reader.pixel_size_um)
+    filled = with_estimates(
+        settings, _iterate_planes(reader, channel, _SCALE_FIELDS), reader.pixel_size_um
+    )
     light = {}
     if settings.illumination == "auto":
         used = {channel, *([] if nuclei is None else [nuclei]), *markers.values()}
-        light = {str(index): asdict(_light(reader, index)) for index in sorted(used)}
+        light = {str(index): asdict(_estimate_light(reader, index)) for index in sorted(used)}
     return {"settings": filled.model_dump(mode="json"), "light": light}
 
 
-def _light(reader: PlateReader, channel: int) -> Illumination:
+def _estimate_light(reader: PlateReader, channel: int) -> Illumination:
     """Illumination of one channel: the vendor's profile where the plate carries one."""
-    planes = list(_planes(reader, channel, _LIGHT_FIELDS))
+    planes = list(_iterate_planes(reader, channel, _LIGHT_FIELDS))
     name = reader.channels[channel]
     for profile in reader.flat_fields:
         if profile.channel == name and planes and planes[0].ndim == 2:
@@ -130,7 +133,7 @@ def _light(reader: PlateReader, channel: int) -> Illumination:
     return estimate_illumination(planes)
 
 
-def _planes(reader: PlateReader, channel: int, count: int) -> Iterator[NDArray[Any]]:
+def _iterate_planes(reader: PlateReader, channel: int, count: int) -> Iterator[NDArray[Any]]:
     """Fields spread evenly over the plate; unreadable ones are passed over here."""
     paths = reader.images[col.FIELD_PATH].tolist()
     chosen = sorted({round((k + 0.5) * len(paths) / count - 0.5) for k in range(count)})

@@ -101,7 +101,7 @@ def intensity_table(config: ProbeConfig, splits: Splits) -> IntensityTable:
         frames.append(found)
     if not frames:
         return IntensityTable(pd.DataFrame(), (), "")
-    images = _joined(frames)
+    images = _join_tables(frames)
     chosen = find_study_images(images, splits, "the image tables")
     images = images.iloc[chosen].reset_index(drop=True)
     columns = intensity_columns(images)
@@ -109,7 +109,7 @@ def intensity_table(config: ProbeConfig, splits: Splits) -> IntensityTable:
     return IntensityTable(images, columns, fingerprints.fingerprint(values.tolist()))
 
 
-def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def _join_tables(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """One row an image of the first table, with the further columns of the others."""
     keys = list(col.IMAGE_KEY)
     joined = frames[0]

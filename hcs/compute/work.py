@@ -1,0 +1,162 @@
+"""Units of work: what each is, what is left of it from earlier, how one is done and recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from hcs.io.files import storage
+from hcs.io.files.written import record_writes
+from hcs.io.runs.ledger import Ledger, Record, read_claim, write_claim
+
+T = TypeVar("T")
+
+Finished = tuple[str, dict[str, Any]]
+"""Name and result of a finished unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit(Generic[T]):
+    """One unit of work.
+
+    Attributes
+    ----------
+    id
+        Name, unique within the output.
+    fingerprint
+        Fingerprint of its inputs and settings; a record with another one is stale.
+    payload
+        What the work function gets.
+    items
+        Parts of the unit that can stay when others change, each with its own fingerprint.
+    claims
+        Files that say whose the places are into which the unit writes inside other outputs.
+    """
+
+    id: str
+    fingerprint: str
+    payload: T
+    items: Mapping[str, str] = field(default_factory=dict)
+    claims: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What an earlier run left of a unit that is done anew.
+
+    Attributes
+    ----------
+    items
+        Parts that are still there and still true.
+    result
+        What the unit returned when it was last done, of these parts and of others.
+    files
+        Files that it wrote, with their sizes, by their paths.
+    """
+
+    items: frozenset[str] = frozenset()
+    result: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Work(Generic[T]):
+    """A function of the module level that does units, and where they are recorded.
+
+    Attributes
+    ----------
+    do
+        Takes the payload of one unit and, where units have items, its :class:`Past`; writes the
+        output in one step and returns what is to be remembered, as JSON. With ``together`` it takes
+        ``[(payload, past), …]`` of several units and yields their results in order, each when the
+        unit's output is written.
+    ledger
+        Where finished units are recorded.
+    together
+        How many units ``do`` takes at a time; None for one payload at a time.
+    """
+
+    do: Callable[..., Any]
+    ledger: Ledger
+    together: int | None = None
+
+    def perform(self, units: Sequence[Unit[T]]) -> Iterator[Finished]:
+        """Do some units and record each as soon as it is done."""
+        with storage.plain_errors(self.ledger.folder):
+            known = find_done(units, self.ledger)
+            todo = []
+            for unit in units:
+                if unit.id in known:  # by a worker that was killed later in its task
+                    yield unit.id, known[unit.id]
+                else:
+                    todo.append(unit)
+            if self.together is None:
+                for unit in todo:
+                    past = self._begin(unit)
+                    arguments = (unit.payload, past) if unit.items else (unit.payload,)
+                    yield self._finish(unit, lambda a=arguments: self.do(*a))  # type: ignore[misc]
+            elif todo:
+                results = iter(self.do([(unit.payload, self._begin(unit)) for unit in todo]))
+                for unit in todo:
+                    yield self._finish(unit, lambda: next(results))
+
+    def _begin(self, unit: Unit[T]) -> Past:
+        """Outdate what is known of a unit and find out what of it stays."""
+        ledger = self.ledger
+        record = ledger.read(unit.id)
+        kept = {}
+        if (
+            record is not None
+            and unit.id in ledger.find_intact({unit.id: record})
+            and all(record.fingerprint == read_claim(claim) != "" for claim in unit.claims)
+        ):
+            kept = {k: v for k, v in record.items.items() if unit.items.get(k) == v}
+        for claim in unit.claims:
+            write_claim(claim, "")
+        ledger.outdate(unit.id, record, kept)
+        if record is None or not kept:
+            return Past()
+        files = {ledger.locate(key): size for key, size in (record.files or {}).items()}
+        return Past(frozenset(kept), record.result, files)
+
+    def _finish(self, unit: Unit[T], do: Callable[[], Mapping[str, Any]]) -> Finished:
+        started = time.perf_counter()
+        with record_writes() as written:
+            result = dict(do())
+        for claim in unit.claims:
+            write_claim(claim, unit.fingerprint)
+        record = Record(unit.fingerprint, result, unit.items)
+        self.ledger.write(unit.id, record, time.perf_counter() - started, written)
+        return unit.id, result
+
+
+def find_done(units: Sequence[Unit[T]], ledger: Ledger) -> dict[str, dict[str, Any]]:
+    """Results, by name, of the units that are finished.
+
+    Finished means recorded under this very fingerprint, with all that was written still in its
+    place, and every place in other outputs still its own.
+    """
+    wanted = {unit.id: unit for unit in units}
+    records = {
+        name: record
+        for name, record in ledger.read_all(wanted).items()
+        if record is not None and record.fingerprint == wanted[name].fingerprint
+    }
+    intact = ledger.find_intact(records)
+    return {
+        name: dict(record.result)
+        for name, record in records.items()
+        if name in intact
+        and all(read_claim(claim) == record.fingerprint for claim in wanted[name].claims)
+    }
+
+
+def describe_fault(
+    units: Sequence[Unit[Any]], results: Sequence[Finished], error: Exception
+) -> str:
+    """Name the unit that failed: the first without a result."""
+    finished = {name for name, _ in results}
+    failed = next((unit.id for unit in units if unit.id not in finished), units[-1].id)
+    return f"unit {failed} failed: {type(error).__name__}: {error}"
