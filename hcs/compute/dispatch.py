@@ -18,7 +18,7 @@ import cloudpickle
 from hcs.compute.budget import Need, find_need
 from hcs.compute.identity import Identity, check_identity, check_workers, identify
 from hcs.compute.work import Finished, Unit, Work, describe_fault
-from hcs.compute.workers import read_workers, wait_until_idle
+from hcs.compute.workers import check_scheduler, describe_loss, read_workers, wait_until_idle
 from hcs.errors import HcsError, WorkerError
 
 if TYPE_CHECKING:
@@ -157,12 +157,16 @@ class _Counter(Generic[T]):
 
     def open(self, future: Future[Any]) -> _Done:
         """Read what a task brought back; the error of one that failed names its units."""
+        from distributed import CancelledError
+
         _, named = self._out.pop(future.key)
         try:
             done: _Done = future.result()
         except _UnitError as error:
             raise WorkerError(str(error)) from error
         except Exception as error:  # the edge of a task: name the unit, keep the cause
+            if isinstance(error, CancelledError):  # we cancel nothing before the end
+                raise describe_loss(self._client) from error
             with suppress(OSError):  # a worker without hcs fails like this
                 check_workers(self._client, self._client.nthreads())
             msg = f"unit {named} failed: {type(error).__name__}: {error}"
@@ -172,7 +176,7 @@ class _Counter(Generic[T]):
 
     def close(self) -> None:
         """Take back what is queued and wait for the tasks that run: they still write."""
-        if not self._out:
+        if not self._out or self._client.status != "running":
             return
         try:
             self._client.cancel([future for future, _ in self._out.values()])
@@ -184,7 +188,11 @@ class _Counter(Generic[T]):
         """Count the threads, at most once a second, and meet the workers that have come."""
         if time.monotonic() - self._looked < _LOOK_SECONDS:
             return
-        found = self._client.nthreads()
+        check_scheduler(self._client)
+        try:
+            found = self._client.nthreads()
+        except OSError:  # the client is trying to reach the scheduler again
+            return
         if not found:
             read_workers(self._client, "another worker" if self._threads else "the first worker")
             found = self._client.nthreads()

@@ -35,10 +35,8 @@ def read_workers(client: Client, awaited: str = "the first worker") -> dict[str,
         When the scheduler is gone.
     """
     waited = False
-    while not (workers := dict(client.scheduler_info(n_workers=-1)["workers"])):
-        if client.status not in {"running", "connecting"}:
-            msg = f"the Dask scheduler at {_name(client)} is gone"
-            raise WorkerError(msg)
+    while not (workers := dict(client.scheduler_info(n_workers=-1).get("workers", {}))):
+        check_scheduler(client)
         if not waited:
             progress.current().say(f"waiting for {awaited} of {_name(client)}")
             waited = True
@@ -46,8 +44,28 @@ def read_workers(client: Client, awaited: str = "the first worker") -> dict[str,
     return workers
 
 
+def check_scheduler(client: Client) -> None:
+    """Say so when the scheduler is gone.
+
+    Raises
+    ------
+    WorkerError
+        Then.
+    """
+    if client.status not in {"running", "connecting"}:
+        raise describe_loss(client)
+
+
+def describe_loss(client: Client) -> WorkerError:
+    """Return the error that says that the scheduler is gone."""
+    return WorkerError(
+        f"the Dask scheduler at {_name(client)} is gone; finished units are kept, start it and run "
+        "the same command to go on"
+    )
+
+
 def _name(client: Client) -> str:
-    return str(client.scheduler.address) if client.scheduler is not None else "an unknown address"
+    return str(client.scheduler.address) if client.scheduler is not None else "this cluster"
 
 
 def wait_until_idle(client: Client, keys: Collection[str]) -> None:

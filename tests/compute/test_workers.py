@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -121,6 +122,12 @@ def worker(address: str, folder: Path, *options: str, code: Path | None = None) 
             yield
         finally:
             process.kill()
+
+
+def find_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 # ── late ────────────────────────────────────────────────────────────────────────────────────────
@@ -291,3 +298,16 @@ def test_nothing_is_written_after_a_run_has_ended(cluster, ledger, tmp_path, why
     time.sleep(2.5)
     assert named(folder, "begun") == begun
     assert "running tasks to end" in heard.said[-1]
+
+
+def test_a_scheduler_that_is_gone_is_said(ledger, tmp_path):
+    address = f"tcp://127.0.0.1:{find_port()}"
+    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--no-dashboard"]
+    command += ["--host", "127.0.0.1", "--port", address.rpartition(":")[2]]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=tmp_path, **quiet) as scheduler:
+        Client(address, timeout="60s").close()
+        with worker(address, tmp_path), open_client(ExistingCluster(address=address)) as client:
+            units = [Unit(f"u{number}", "a", 0.1) for number in range(900)]
+            with later(3, scheduler.kill), pytest.raises(WorkerError, match="the same command"):
+                run_units(_sleep, units, ledger=ledger, client=client, label="sleep")
