@@ -1,4 +1,4 @@
-"""Image sets grow plate by plate: rows stay, nothing else is touched, nothing lost reads as zeros."""
+"""Image sets grow plate by plate: rows stay, others are not touched, lost ones are named."""
 
 from __future__ import annotations
 

@@ -68,10 +68,14 @@ def test_files_and_folders_take_their_places_and_others_go(out):
 
 
 def test_a_failing_write_leaves_the_old_set_and_nothing_beside_it(out):
-    with pytest.raises(OSError, match="full"), replace_together(out / "one.txt") as place:
-        place(out / "one.txt").write_text("new")
-        place.drop(out / "gone.txt")
-        raise OSError("full")
+    def write_half():
+        with replace_together(out / "one.txt") as place:
+            place(out / "one.txt").write_text("new")
+            place.drop(out / "gone.txt")
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        write_half()
     assert read_set(out) == expected("old", old=True)
     assert not (out / "one.txt.hcs" / "next").exists()
 
