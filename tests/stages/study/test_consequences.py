@@ -20,7 +20,11 @@ from hcs.domain.config.clusters import LocalCluster
 from hcs.domain.config.studies import StudyConfig
 from hcs.stages.study import run as study_run
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    # Every field has two somas: features of three clones are all the same.
+    pytest.mark.filterwarnings("ignore:Precision loss:RuntimeWarning"),
+]
 
 ARCHITECTURE = Path(__file__).parents[3] / "ARCHITECTURE.md"
 STAGES = (
