@@ -7,7 +7,7 @@ import pickle
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -104,7 +104,7 @@ class _Task:
 
 def do_on_workers(
     work: Work[T], todo: Sequence[Unit[T]], client: Client, resources: dict[str, float]
-) -> Iterator[Finished]:
+) -> Generator[Finished]:
     """Do units on the workers of a cluster, whenever these come, and yield them as they end."""
     terms = _Terms(identify(), find_need(client, work.ledger.folder))
     if not todo:

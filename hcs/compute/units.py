@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -96,16 +97,18 @@ def run_units(
             if client is None
             else do_on_workers(job, todo, client, dict(resources or {}))
         )
-        for unit_id, result in finished:
-            results[unit_id] = result
-            shown.advance()
+        # Closed at once, also when an interrupt lands in this loop: tasks that run still write.
+        with closing(finished):
+            for unit_id, result in finished:
+                results[unit_id] = result
+                shown.advance()
     finally:
         shown.end()
     outcome.results = [results[unit.id] for unit in units]
     return outcome
 
 
-def _here(work: Work[T], todo: Sequence[Unit[T]]) -> Iterator[Finished]:
+def _here(work: Work[T], todo: Sequence[Unit[T]]) -> Generator[Finished]:
     step = work.together or 1
     for start in range(0, len(todo), step):
         units, finished = todo[start : start + step], []
