@@ -283,13 +283,11 @@ class ImageSet:
                 raise StaleError(self._again("was left unfinished"))
             msg = f"{self.what} {self.path} does not exist; hcs {self.made_by} makes it"
             raise NotFoundError(msg)
-        if ours.get("kind") in {None, self.made_by} and self._is_older():
+        older = ours.get("kind") is None and (root / self.name).exists()
+        if older or ours.get("kind") == self.made_by:
             raise StaleError(self._again("was written by another version of hcs"))
         msg = f"{self.path} is not a {self.what}; hcs {self.made_by} makes one"
         raise InputError(msg)
-
-    def _is_older(self) -> bool:
-        return (as_path(self.path) / self.name).exists() or bool(_read_ours(self.path))
 
     def _again(self, why: str) -> str:
         return f"{self.what} {self.path} {why}: make it again with hcs {self.made_by}"
