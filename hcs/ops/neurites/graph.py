@@ -1,4 +1,8 @@
-"""The skeleton as a graph of pixels: neighbors, ends, smoothed paths and their lengths."""
+"""The skeleton as a graph of pixels: neighbors, ends, smoothed paths and their lengths.
+
+skan finds branches and lengths too, in 3 to 5 times the time (benchmarks/RESULTS.md); it takes
+corners of staircases for branch points, and its lengths along pixels are 6 % longer.
+"""
 
 from __future__ import annotations
 
