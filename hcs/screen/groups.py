@@ -11,15 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hcs.domain.normal import MAD_TO_SD
+
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
 Flags = NDArray[np.bool_]
-
-MAD_TO_SD = 1.4826
-"""1 / Φ⁻¹(3/4), rounded as in R: makes the MAD of normal values estimate their SD.
-
-Rousseeuw & Croux 1993, doi 10.1080/01621459.1993.10476408.
-"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import false_discovery_control, t
 
+from hcs.domain.normal import MAD_TO_SD
 from hcs.screen import groups
-from hcs.screen.groups import MAD_TO_SD, Codes, Flags, Floats, GroupStats, divide, nan_median
+from hcs.screen.groups import Codes, Flags, Floats, GroupStats, divide, nan_median
 
 _LEAVE_OUT_UP_TO = 64
 """Beyond so many controls, leaving one out moves median and MAD too little to matter."""

@@ -129,7 +129,7 @@ def test_files_put_back_after_a_killed_run_are_written_again(source, tmp_path, m
 def test_a_lock_dies_with_its_process(source, tmp_path):
     out = tmp_path / "P1.zarr"
     hold = (
-        "import sys, time; from hcs.io import runs\n"
+        "import sys, time; from hcs.io.runs.locks import locked\n"
         "with locked(sys.argv[1]): print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen(

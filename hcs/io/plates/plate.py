@@ -42,12 +42,12 @@ def open_store(path: AnyPath, *, read_only: bool) -> Store:
 def create_plate(out: AnyPath, attributes: Mapping[str, Any], rows: Sequence[str]) -> None:
     """Write the plate group and its row groups; fields already there stay."""
     store = open_store(out, read_only=False)
-    _write_group(store, "", {**_kept_provenance(store), **attributes})
+    _write_group(store, "", {**_read_provenance(store), **attributes})
     for row in rows:
         _write_group(store, row, {})
 
 
-def _kept_provenance(store: Store) -> dict[str, Any]:
+def _read_provenance(store: Store) -> dict[str, Any]:
     try:
         attributes = dict(zarr.open_group(store, mode="r", zarr_format=3).attrs)
     except (zarr.errors.GroupNotFoundError, FileNotFoundError):
@@ -220,7 +220,7 @@ class PlateReader:
         """
         _ = self._root  # says plainly what is wrong where there is no plate, or no access
         stored = plate_tables.read_plate_table(self.path, plate_tables.IMAGES)
-        frame = self._listed_fields() if stored is None else stored
+        frame = self._list_fields() if stored is None else stored
         wells = self.well_table
         extra = [name for name in wells.columns if name not in frame.columns]
         merged = frame.merge(wells[[col.WELL, *extra]], on=col.WELL, how="left")
@@ -238,7 +238,7 @@ class PlateReader:
             return stored
         return pd.DataFrame({col.WELL: pd.Series([well.name for well in self.wells], dtype=str)})
 
-    def _listed_fields(self) -> pd.DataFrame:
+    def _list_fields(self) -> pd.DataFrame:
         rows = []
         for item in self.metadata["wells"]:
             attributes = dict(self._root[item["path"]].attrs)

@@ -128,7 +128,7 @@ def link_matrix(begin: NDArray[np.intp], end: NDArray[np.intp], size: int) -> sp
     return sparse.csr_array((np.ones(begin.size, np.int8), (begin, end)), shape=(size, size))
 
 
-def touched_labels(graph: PixelGraph, labels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+def find_touching_labels(graph: PixelGraph, labels: NDArray[np.uint16]) -> NDArray[np.uint16]:
     """Label among the eight pixels around each skeleton pixel, or 0.
 
     Parameters
