@@ -18,7 +18,7 @@ WORK = Path(os.environ.get("HCS_BENCH_DIR", Path(__file__).parent / "work"))
 def report(name: str, rows: Sequence[Mapping[str, Any]], notes: Sequence[str] = ()) -> None:
     """Print rows as a table and keep them as ``results/<name>.json``."""
     headings = list(dict.fromkeys(key for row in rows for key in row))
-    cells = [[_shown(row.get(key, "")) for key in headings] for row in rows]
+    cells = [[_format(row.get(key, "")) for key in headings] for row in rows]
     widths = [
         max(len(text) for text in (heading, *(line[index] for line in cells)))
         for index, heading in enumerate(headings)
@@ -30,7 +30,9 @@ def report(name: str, rows: Sequence[Mapping[str, Any]], notes: Sequence[str] = 
     RESULTS.mkdir(exist_ok=True)
     record = {
         "benchmark": name,
-        "command": " ".join(["python", "-m", _started(name), *map(_without_paths, sys.argv[1:])]),
+        "command": " ".join(
+            ["python", "-m", _find_module(name), *map(_without_paths, sys.argv[1:])]
+        ),
         "when": time.strftime("%Y-%m-%d"),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, no GPU",
         "rows": [dict(row) for row in rows],
@@ -40,10 +42,10 @@ def report(name: str, rows: Sequence[Mapping[str, Any]], notes: Sequence[str] = 
     (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _started(name: str) -> str:
+def _find_module(name: str) -> str:
     """Name of the module that was started, which may write several tables."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return spec.name if spec is not None else f"benchmarks.{name}"
+    return spec.name.removesuffix(".__main__") if spec is not None else f"benchmarks.{name}"
 
 
 def _without_paths(argument: str) -> str:
@@ -52,5 +54,5 @@ def _without_paths(argument: str) -> str:
     return ",".join("PATH" if Path(part).is_absolute() else part for part in parts)
 
 
-def _shown(value: object) -> str:
+def _format(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -90,13 +90,13 @@ def bare(embedder: Embedder, batch: np.ndarray, n_batches: int) -> np.ndarray:
 
 
 def one_size(side: int, rounds: int, weights: str) -> list[dict[str, Any]]:
-    from hcs.learn.network.backbone import build_base, load_embedder
+    from hcs.learn.network.backbone import build_base, load_embedder, resolve_weights
     from hcs.stages import embed
 
     n_images = IMAGES.get(side, 64)
     stack = write_stack(side, n_images)
     base = Backbone(weights=weights)
-    embedder = load_embedder(base, side, BATCH)
+    embedder = load_embedder(base, side, BATCH, resolve_weights(base).fingerprint)
     batch = np.random.default_rng(1).integers(0, 255, (BATCH, side, side), dtype=np.uint8)
     embedder.features(batch)
     flops = forward_flops(build_base(base, side))

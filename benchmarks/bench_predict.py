@@ -130,7 +130,8 @@ def cost(n_wells: int = 96, side: int = 512, image_px: int = 256) -> None:
 
     plate = write_plate("cost", n_wells, 1, side, 0)
     models = write_models(55, image_px)
-    embedder = load_embedder(Backbone(weights="random"), image_px, 16)
+    base = Backbone(weights="random")
+    embedder = load_embedder(base, image_px, 16, resolve_weights(base).fingerprint)
     _, jobs, _ = images_of((str(plate),), None, "bench")
     images = np.stack([normalized(job, image_px, 63.0) for job in jobs])
     embedder.features(images[:16])
@@ -168,7 +169,8 @@ def heads(image_px: int = 256, n_images: int = 64) -> None:
     from hcs.learn.network.backbone import load_embedder
     from hcs.stages.splits import read_splits
 
-    embedder = load_embedder(Backbone(weights="random"), image_px, 16)
+    base = Backbone(weights="random")
+    embedder = load_embedder(base, image_px, 16, resolve_weights(base).fingerprint)
     images = np.random.default_rng(0).integers(0, 255, (n_images, image_px, image_px), np.uint8)
     embedder.features(images[:16])
     frame = pd.DataFrame(

@@ -31,7 +31,7 @@ from hcs.domain.evaluation import Evaluation, Metric, Unit
 from hcs.domain.splits import Splits
 from hcs.io import bank
 from hcs.learn.heads.training import HeadJob, stream_heads
-from hcs.learn.heads.weights import predict_heads
+from hcs.learn.heads.weights import HeadRecipe, predict_heads
 
 BASE = WORK / "null"
 HEAD, OPTIMIZER, BATCH = Head(), FixedOptimizer(), 32
@@ -74,7 +74,8 @@ def leaky_aucs(options: argparse.Namespace) -> list[float]:
                 OPTIMIZER.learning_rate, OPTIMIZER.momentum)
         for index, test in enumerate(tested)
     ]  # fmt: skip
-    trained = stream_heads(features, labels, jobs, HEAD, 2, options.epochs, BATCH, options.seed)
+    recipe = HeadRecipe(HEAD, 2, options.epochs, BATCH, options.seed)
+    trained = stream_heads(features, labels, jobs, recipe)
     return [
         float(roc_auc_score(labels[test], predict_heads(features[test, 0], one.weights)[0, :, 1]))
         for test, one in zip(tested, trained, strict=True)

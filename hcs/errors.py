@@ -63,7 +63,7 @@ class StaleError(HcsError, RuntimeError):
 
 
 class LockedError(HcsError, BlockingIOError):
-    """Another run is writing the same output."""
+    """Another run is writing the same output, or reads what would be written."""
 
 
 class StorageError(HcsError, OSError):
@@ -76,6 +76,10 @@ class MemoryBudgetError(HcsError, MemoryError):
 
 class WorkerError(HcsError, RuntimeError):
     """A unit of work failed on a worker for a reason that is not the data's."""
+
+
+class VersionError(HcsError, RuntimeError):
+    """A worker runs another hcs than the command."""
 
 
 class MissingExtraError(HcsError, ImportError):

@@ -6,20 +6,22 @@ from collections.abc import Callable
 
 import typer
 
-from hcs_cli.blind import blind
-from hcs_cli.calling import hits
-from hcs_cli.features import features
-from hcs_cli.gallery import gallery
-from hcs_cli.ingest import ingest
-from hcs_cli.judge import evaluate, forest, report
-from hcs_cli.machine import doctor, schema
-from hcs_cli.network import embed, stack, train
-from hcs_cli.plates import info, validate
-from hcs_cli.probe import probe
-from hcs_cli.screen import explain, export, predict
-from hcs_cli.simulate import simulate
-from hcs_cli.splits import splits
-from hcs_cli.study import demo, run
+from hcs_cli.classifier.heads import explain, export
+from hcs_cli.classifier.judge import evaluate, forest
+from hcs_cli.classifier.network import embed, stack, train
+from hcs_cli.classifier.probe import probe
+from hcs_cli.classifier.splits import splits
+from hcs_cli.plates.blind import blind
+from hcs_cli.plates.check import info, validate
+from hcs_cli.plates.features import features
+from hcs_cli.plates.gallery import gallery
+from hcs_cli.plates.ingest import ingest
+from hcs_cli.screen.hits import hits
+from hcs_cli.screen.predict import predict
+from hcs_cli.study.machine import doctor, schema
+from hcs_cli.study.report import report
+from hcs_cli.study.run import demo, run
+from hcs_cli.study.simulate import simulate
 
 app = typer.Typer(
     name="hcs",
@@ -30,10 +32,10 @@ app = typer.Typer(
 )
 
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Start here": (demo, run, simulate, doctor),
+    "Start here": (demo, run, report, simulate, doctor),
     "Plates": (ingest, validate, info, features, gallery),
     "Classifier": (splits, stack, embed, train, forest, evaluate, probe, explain, export),
-    "Screen": (predict, hits, report),
+    "Screen": (predict, hits),
 }
 
 for panel, commands in _PANELS.items():

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-Cluster = Annotated[
-    str,
-    typer.Option(
-        "--cluster",
-        help="Where work runs: local, local:N (N workers), inline (this process), gpu, "
-        "tcp://… or tls://… (a running scheduler), or a YAML file with a cluster section.",
-        show_default=True,
-    ),
-]
+CLUSTERS: Final = (
+    "Where work runs: local, local:N (N workers), inline (this process), gpu, "
+    "tcp://… or tls://… (a running scheduler), or a YAML file with a cluster section."
+)
+Cluster = Annotated[str, typer.Option("--cluster", help=CLUSTERS, show_default=True)]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first bad image.")]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Stop at the first bad image; else it is listed and left out."),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random numbers.")]
 Channel = Annotated[
     str | None,
@@ -25,7 +24,7 @@ Channel = Annotated[
 _WRITTEN = (".parquet", ".csv", ".html", ".json", ".png")
 
 
-def _plates(given: list[str]) -> list[str]:
+def refuse_outputs(given: list[str]) -> list[str]:
     """Refuse an output among the plates: it is an option, not the last argument."""
     for path in given:
         if path.lower().endswith(_WRITTEN):
@@ -35,13 +34,28 @@ def _plates(given: list[str]) -> list[str]:
 
 
 Plates = Annotated[
-    list[str], typer.Argument(metavar="PLATE…", help="OME-Zarr plates.", callback=_plates)
+    list[str], typer.Argument(metavar="PLATE…", help="OME-Zarr plates.", callback=refuse_outputs)
 ]
 Weights = Annotated[
     str,
     typer.Option(
         "--weights",
-        help="imagenet (Keras' own copy or download), random (a stated choice), or a FILE "
+        help="The network's: imagenet (Keras' own copy or download), random (to try things "
+        "out), or a FILE "
         "(.npz, .h5, .weights.h5, .keras).",
+    ),
+]
+Models = Annotated[str, typer.Argument(metavar="MODELS", help="Folder that hcs train wrote.")]
+Bank = Annotated[
+    str, typer.Argument(metavar="BANK", help="Feature bank that hcs embed wrote, as bank.zarr.")
+]
+Splits = Annotated[
+    str, typer.Argument(metavar="SPLITS", help="File that hcs splits wrote, as splits.json.")
+]
+OwnWeights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        help="Where the network's weights lie now, if elsewhere; they must be those of training.",
     ),
 ]

@@ -136,7 +136,7 @@ def run_stage(
         from hcs.domain.config.stages import InlineCluster
 
         chosen = parse_cluster(cluster) if isinstance(cluster, str) else cluster
-        with progress.listening(ProgressBars()), open_client(chosen or InlineCluster()) as client:
+        with progress.show_on(ProgressBars()), open_client(chosen or InlineCluster()) as client:
             result = stage(client)
         show(result, as_json=as_json)
         raise typer.Exit(DONE_WITH_PROBLEMS if result.problems else DONE)

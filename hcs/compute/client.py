@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from hcs.compute.budget import GIB, machine_memory_bytes
+from hcs.compute.identity import check_workers
+from hcs.compute.workers import read_workers
 from hcs.domain.config import stages as config
 from hcs.errors import InputError, MissingExtraError, NotFoundError
 
@@ -50,10 +52,20 @@ def worker_environment(threads: int) -> dict[str, str]:
 def open_client(cluster: config.Cluster) -> Iterator[Client | None]:
     """Open a client for the block, and close what was started for it.
 
+    The workers that are there must run the code of this process; those that come later are asked
+    when they come (:mod:`hcs.compute.units`).
+
     Yields
     ------
     distributed.Client or None
         None for :class:`~hcs.domain.config.stages.InlineCluster`: work then runs in this process.
+
+    Raises
+    ------
+    NotFoundError
+        When no scheduler answers.
+    VersionError
+        When a worker runs another hcs, or has none.
     """
     if isinstance(cluster, config.InlineCluster):
         yield None
@@ -68,19 +80,19 @@ def open_client(cluster: config.Cluster) -> Iterator[Client | None]:
             except (OSError, TimeoutError) as error:
                 msg = f"no Dask scheduler answers at {cluster.address}: {error}"
                 raise NotFoundError(msg) from error
-            yield client
-            return
-        started = stack.enter_context(_start(cluster))
-        client = stack.enter_context(Client(started))
-        client.register_worker_callbacks(setup=_hush)
+        else:
+            started = stack.enter_context(_start(cluster))
+            client = stack.enter_context(Client(started))
+            client.register_worker_callbacks(setup=_hush)
+        check_workers(client, client.nthreads())
         yield client
 
 
 def has_gpus(client: Client | None) -> bool:
-    """Whether some worker advertises the resource ``GPU``."""
+    """Whether some worker advertises the resource ``GPU``; waits until there is a worker."""
     if client is None:
         return False
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    workers = read_workers(client).values()
     return any(worker.get("resources", {}).get(GPU, 0) >= 1 for worker in workers)
 
 

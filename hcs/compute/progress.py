@@ -49,7 +49,7 @@ def current() -> Listener:
 
 
 @contextmanager
-def listening(listener: Listener) -> Iterator[None]:
+def show_on(listener: Listener) -> Iterator[None]:
     """Put a listener in force for the block."""
     token = _listener.set(listener)
     try:

@@ -28,7 +28,7 @@ def new_secret() -> str:
     return secrets.token_hex(_SECRET_BYTES)
 
 
-def keyed_digest(secret: str, *parts: str | int) -> bytes:
+def digest_with_key(secret: str, *parts: str | int) -> bytes:
     """HMAC-SHA-256 (RFC 2104) of the parts under the secret; 3 and "3" are different parts."""
     text = "\x1f".join(
         f"s{len(part)}:{part}" if isinstance(part, str) else f"i{part}" for part in parts
@@ -36,19 +36,19 @@ def keyed_digest(secret: str, *parts: str | int) -> bytes:
     return hmac.digest(bytes.fromhex(secret), text.encode(), hashlib.sha256)
 
 
-def keyed_words(secret: str, count: int, *parts: str | int) -> NDArray[np.uint64]:
+def draw_keyed_words(secret: str, count: int, *parts: str | int) -> NDArray[np.uint64]:
     """``count`` random 64-bit words of a key (Philox 4×64-10, doi 10.1145/2063384.2063405).
 
     A seed alone would not do for a layout: who has the clone table and the seed could deal it
     again and read the clones off it.
     """
-    key = np.frombuffer(keyed_digest(secret, *parts)[:16], dtype="<u8").astype(np.uint64)
+    key = np.frombuffer(digest_with_key(secret, *parts)[:16], dtype="<u8").astype(np.uint64)
     return np.asarray(np.random.Philox(key=key).random_raw(count), dtype=np.uint64)
 
 
 def code_of(secret: str, identity: str) -> str:
     """Anonymous code of a clone, ``X`` and eight letters: the same on every plate of a key."""
-    number = int.from_bytes(keyed_digest(secret, "code", identity)[:5], "big")
+    number = int.from_bytes(digest_with_key(secret, "code", identity)[:5], "big")
     letters = [_ALPHABET[(number >> (5 * place)) & 31] for place in range(_CODE_LETTERS)]
     return "X" + "".join(letters)
 
@@ -87,12 +87,12 @@ def add_clones(
         if before.identity != entry.identity:
             msg = f"clones {before.clone!r} and {entry.clone!r} get one code: choose a new key file"
             raise InputError(msg)
-        faults += _changed(before, entry, file)
+        faults += _find_changes(before, entry, file)
     clones = {code: known[code] for code in sorted(known)}
     return key.model_copy(update={"clones": clones}), faults
 
 
-def _changed(before: CloneEntry, entry: CloneEntry, file: str) -> list[Fault]:
+def _find_changes(before: CloneEntry, entry: CloneEntry, file: str) -> list[Fault]:
     return [
         Fault(
             file,

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from hcs.design.placement import edge_distance
-from hcs.domain.blinding import PositionReport, PositionScore
+from hcs.domain.blinding import PositionFacts, PositionScore
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import InputError
+from hcs.ops.chance import bound_null, compare_with_null
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
@@ -20,7 +21,6 @@ Codes = NDArray[np.intp]
 _FOLDS: Final = 10
 _RIDGE: Final = 1.0
 _SIGNIFICANT: Final = 0.05
-_TOLERANCE: Final = 1e-9
 _FEWEST_A_CLASS: Final = 2
 
 
@@ -31,7 +31,7 @@ def predict_from_position(
     *,
     n_permutations: int,
     seed: int,
-) -> PositionReport:
+) -> PositionFacts:
     """Predict the class of every well from its row, column, edge distance and plate.
 
     Ridge regression on indicators of rows and columns, in ten folds of wells drawn at random; the
@@ -52,7 +52,7 @@ def predict_from_position(
 
     Returns
     -------
-    PositionReport
+    PositionFacts
         A well-balanced layout has an AUC below 0.5: what is left out is then the rarer class.
 
     Raises
@@ -72,11 +72,10 @@ def predict_from_position(
     shuffles = np.stack([truth, *(rng.permutation(truth) for _ in range(n_permutations))])
     fold = rng.permutation(len(truth)) % min(_FOLDS, len(truth))
     views = _views([(plates.index(plate), well) for plate, well, _ in placed], plate_format)
-    aucs = np.stack([_cross_validated(x, fold, shuffles, len(classes)) for x in views.values()])
+    aucs = np.stack([_cross_validate(x, fold, shuffles, len(classes)) for x in views.values()])
     scores = tuple(_score(name, auc) for name, auc in zip(views, aucs, strict=True))
-    p_value = _most_telling(aucs)
-    best = max(scores, key=lambda score: (-score.p_value, score.auc))
-    return PositionReport(
+    p_value = _test_all_views(aucs)
+    return PositionFacts(
         label=label,
         classes=tuple(classes),
         n_wells=len(placed),
@@ -85,7 +84,6 @@ def predict_from_position(
         scores=scores,
         p_value=p_value,
         verdict="predictable" if p_value <= _SIGNIFICANT else "chance",
-        sentence=_sentence(label, best, scores, p_value),
     )
 
 
@@ -106,7 +104,7 @@ def _indicators(level: Codes) -> Floats:
     return np.equal(level[:, None], np.unique(level)).astype(np.float64)
 
 
-def _cross_validated(x: Floats, fold: Codes, shuffles: Codes, n_classes: int) -> Floats:
+def _cross_validate(x: Floats, fold: Codes, shuffles: Codes, n_classes: int) -> Floats:
     """AUC of every shuffle, the mean over the classes: ``(shuffles,)``.
 
     The regression is linear in the classes, so one matrix a fold predicts all shuffles at once.
@@ -133,41 +131,17 @@ def _cross_validated(x: Floats, fold: Codes, shuffles: Codes, n_classes: int) ->
 
 
 def _score(position: str, auc: Floats) -> PositionScore:
-    null = auc[1:]
-    low, high = (float(end) for end in np.percentile(null, [2.5, 97.5]))
-    p_value = (1 + int((null >= auc[0] - _TOLERANCE).sum())) / (1 + len(null))
+    observed, null = float(auc[0]), auc[1:]
+    low, high = bound_null(null)
+    p_value = compare_with_null(observed, null)
     return PositionScore(
-        position=position, auc=float(auc[0]), null_low=low, null_high=high, p_value=p_value
+        position=position, auc=observed, null_low=low, null_high=high, p_value=p_value
     )
 
 
-def _most_telling(aucs: Floats) -> float:
+def _test_all_views(aucs: Floats) -> float:
     """Return the p of the largest standardized AUC over the views."""
     spread = aucs.std(axis=1, keepdims=True)
     standard = (aucs - aucs.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
     largest = standard.max(axis=0)
-    return (1 + int((largest[1:] >= largest[0] - _TOLERANCE).sum())) / len(largest)
-
-
-def _sentence(
-    label: str, best: PositionScore, scores: Sequence[PositionScore], p_value: float
-) -> str:
-    *views, together = scores
-    names = [score.position for score in views]
-    joined = f"{', '.join(names[:-1])} and {names[-1]} together reach"
-    if p_value > _SIGNIFICANT:
-        even = ""
-        if together.auc < together.null_low:
-            even = " It lies below 0.5 because every row and column holds the classes evenly."
-        return (
-            f"Position on the plate does not predict the {label}: {joined} an AUC of "
-            f"{together.auc:.2f} ({together.null_low:.2f} to {together.null_high:.2f} when dealt "
-            f"at random; adjusted p = {p_value:.2g}).{even}"
-        )
-    which = joined if best.position == "all" else f"the {best.position} alone reaches"
-    return (
-        f"Position on the plate predicts the {label}: {which} an AUC of {best.auc:.2f} "
-        f"({best.null_low:.2f} to {best.null_high:.2f} when dealt at random; adjusted "
-        f"p = {p_value:.2g}). A classifier can score by position alone: deal the clones with "
-        "`hcs blind layout`, or judge the score with `hcs probe`."
-    )
+    return compare_with_null(float(largest[0]), largest[1:])

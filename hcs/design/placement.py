@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hcs.design.blinding import keyed_words
+from hcs.design.blinding import draw_keyed_words
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import InputError
 
@@ -105,12 +105,12 @@ def deal(
     kinds = sorted({str(kind) for kind in class_of})
     class_of_group = np.array([*(kinds.index(str(kind)) for kind in class_of), len(kinds)])
     secret, plate, seed = draw
-    words = keyed_words(secret, len(wells), "deal", plate, seed)
+    words = draw_keyed_words(secret, len(wells), "deal", plate, seed)
     group = group[np.argsort(words, kind="stable")]
     tries = min(_MAX_TRIES, _TRIES_PER_WELL * len(wells))
-    swaps = keyed_words(secret, 2 * tries, "exchange", plate, seed) % np.uint64(len(wells))
+    swaps = draw_keyed_words(secret, 2 * tries, "exchange", plate, seed) % np.uint64(len(wells))
     levels = _levels(wells, plate_format)
-    dealt = _improved(group, class_of_group, levels, swaps.astype(np.intp).reshape(-1, 2))
+    dealt = _improve(group, class_of_group, levels, swaps.astype(np.intp).reshape(-1, 2))
     return {
         well: names[number]
         for well, number in zip(wells, dealt.tolist(), strict=True)
@@ -127,7 +127,7 @@ def _levels(wells: Sequence[Well], plate_format: PlateFormat) -> list[Codes]:
     ]
 
 
-def _improved(group: Codes, class_of_group: Codes, levels: Sequence[Codes], swaps: Codes) -> Codes:
+def _improve(group: Codes, class_of_group: Codes, levels: Sequence[Codes], swaps: Codes) -> Codes:
     """Exchange pairs of wells wherever that does not raise the sum of χ²."""
     dealt: list[int] = group.tolist()
     kind: list[int] = class_of_group.tolist()

@@ -121,7 +121,20 @@ class PositionScore(Frozen):
     p_value: float
 
 
-class PositionReport(Frozen):
+class PositionFacts(Frozen):
+    """The numbers of a :class:`PositionReport`, before they are put into words."""
+
+    label: str
+    classes: tuple[str, ...]
+    n_wells: int
+    n_plates: int
+    n_permutations: int
+    scores: tuple[PositionScore, ...]
+    p_value: float
+    verdict: Literal["predictable", "chance"]
+
+
+class PositionReport(PositionFacts):
     """Does the position on the plate predict the label, in numbers and in words.
 
     Attributes
@@ -140,12 +153,4 @@ class PositionReport(Frozen):
         The answer in words.
     """
 
-    label: str
-    classes: tuple[str, ...]
-    n_wells: int
-    n_plates: int
-    n_permutations: int
-    scores: tuple[PositionScore, ...]
-    p_value: float
-    verdict: Literal["predictable", "chance"]
     sentence: str

@@ -9,12 +9,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue
 
 from hcs.domain.columns import Role
 from hcs.domain.plate import Frozen, Name
-from hcs.domain.readable_json import readable_json
-from hcs.errors import InputError, UnknownNameError
+from hcs.domain.readable_json import Document
+from hcs.errors import UnknownNameError
 
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -216,7 +216,19 @@ class Comparison(Frozen):
     test_train_ratio: float
 
 
-class Association(Frozen):
+class AssociationFacts(Frozen):
+    """The numbers of an :class:`Association`, before they are put into words."""
+
+    variable: Name
+    n_wells: Count
+    n_levels: Count
+    n_pure_levels: Count
+    cramers_v: Share | None
+    p_value: Share | None
+    verdict: Literal["confounded", "associated", "unrelated", "untestable"]
+
+
+class Association(AssociationFacts):
     """How far the class follows where a well stands (or another property of wells).
 
     Attributes
@@ -236,18 +248,13 @@ class Association(Frozen):
         The same in words.
     """
 
-    variable: Name
-    n_wells: Count
-    n_levels: Count
-    n_pure_levels: Count
-    cramers_v: Share | None
-    p_value: Share | None
-    verdict: Literal["confounded", "associated", "unrelated", "untestable"]
     sentence: str
 
 
-class Evaluation(Frozen):
+class Evaluation(Document):
     """Content of ``evaluation.json``."""
+
+    file_name = "evaluation.json"
 
     format: Literal["hcs-evaluation/1"] = "hcs-evaluation/1"
     group_by: Name
@@ -266,26 +273,3 @@ class Evaluation(Frozen):
             if entry.model == model:
                 return entry
         raise UnknownNameError("model", model, "the evaluation", [e.model for e in self.models])
-
-    def to_json(self) -> str:
-        """Write the file's text; numbers that are not defined are null."""
-        return readable_json(self.model_dump(mode="json"))
-
-    @classmethod
-    def read_json(cls, text: str | bytes, where: str = "evaluation.json") -> Evaluation:
-        """Read the file's text.
-
-        Raises
-        ------
-        InputError
-            When the text is not such a file; every fault is listed.
-        """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            faults = [
-                f"{'.'.join(str(part) for part in entry['loc'])}: {entry['msg']}"
-                for entry in error.errors(include_url=False, include_input=False)
-            ]
-            msg = "\n  ".join([f"{where}: {len(faults)} faults", *faults])
-            raise InputError(msg) from error

@@ -197,7 +197,7 @@ def _image_ome(
     shown = [
         {
             "label": channel.name,
-            "color": _shown_color(channels, index),
+            "color": _choose_color(channels, index),
             "active": True,
             "window": {"min": low, "max": high, "start": low, "end": high},
         }
@@ -206,7 +206,7 @@ def _image_ome(
     return {"version": VERSION, "multiscales": [multiscale], "omero": {"channels": shown}}
 
 
-def _shown_color(channels: Sequence[Channel], index: int) -> str:
+def _choose_color(channels: Sequence[Channel], index: int) -> str:
     color = channels[index].color
     given = color != "FFFFFF" or len(channels) == 1
     return color if given else _CHANNEL_COLORS[index % len(_CHANNEL_COLORS)]

@@ -1,7 +1,7 @@
 """The file format ``probes.json``: what else than biology the scores of a study could mean.
 
-A probe asks one question about a score, and answers in numbers and in a sentence. What a probe
-cannot answer with the data at hand is null, and its sentence says why.
+A probe asks one question about a score, and answers in numbers (its *facts*) and in a sentence.
+What a probe cannot answer with the data at hand is null, and its sentence says why.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, Literal
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue
 
 from hcs.domain.evaluation import Count, Share
 from hcs.domain.plate import Frozen, Name
-from hcs.domain.readable_json import readable_json
-from hcs.errors import InputError
+from hcs.domain.readable_json import Document
 
 SIGNIFICANT: Final = 0.05
 """p at or below which a probe speaks of more than chance."""
+
+LEAST_OWNERS: Final = 2
+"""Donors that a level of a variable must have, so that donor and level can be told apart."""
 
 
 class Outcome(StrEnum):
@@ -63,7 +65,23 @@ class ProbeSettings(Frozen):
     views: Literal["image only"] = "image only"
 
 
-class PermutationProbe(Frozen):
+class PermutationFacts(Frozen):
+    """The numbers of a :class:`PermutationProbe`, before they are put into words."""
+
+    observed: Share | None
+    null: tuple[Share, ...]
+    null_mean: Share | None
+    null_low: Share | None
+    null_high: Share | None
+    p_value: Share | None
+    n_permutations: Count
+    n_splits: Count
+    epochs: Count
+    shuffled: Literal["group", "donor"]
+    n_arrangements: Count
+
+
+class PermutationProbe(PermutationFacts):
     """The ROC AUC under the reduced settings against the same with labels shuffled.
 
     Attributes
@@ -83,21 +101,27 @@ class PermutationProbe(Frozen):
         Different ways to give out the labels, which bounds the p-value from below.
     """
 
-    observed: Share | None
-    null: tuple[Share, ...]
-    null_mean: Share | None
+    sentence: str
+
+
+class VariableFacts(Frozen):
+    """The numbers of a :class:`VariableProbe`, before they are put into words."""
+
+    variable: Name
+    n_images: Count
+    n_groups: Count
+    n_levels: Count
+    balanced_accuracy: Share | None
+    chance: Share | None
     null_low: Share | None
     null_high: Share | None
     p_value: Share | None
     n_permutations: Count
-    n_splits: Count
-    epochs: Count
-    shuffled: Literal["group", "donor"]
-    n_arrangements: Count
-    sentence: str
+    shuffled: Literal["between_groups", "within_groups"] | None
+    verdict: Literal["predictable", "chance", "untestable"]
 
 
-class VariableProbe(Frozen):
+class VariableProbe(VariableFacts):
     """Whether the network's features can tell plate, row, column, batch (or the class).
 
     Attributes
@@ -115,22 +139,25 @@ class VariableProbe(Frozen):
         ``predictable``, ``chance`` or ``untestable``.
     """
 
-    variable: Name
-    n_images: Count
-    n_groups: Count
-    n_levels: Count
-    balanced_accuracy: Share | None
-    chance: Share | None
-    null_low: Share | None
-    null_high: Share | None
-    p_value: Share | None
-    n_permutations: Count
-    shuffled: Literal["between_groups", "within_groups"] | None
-    verdict: Literal["predictable", "chance", "untestable"]
     sentence: str
 
 
-class BaselineProbe(Frozen):
+class BaselineFacts(Frozen):
+    """The numbers of a :class:`BaselineProbe`, before they are put into words."""
+
+    features: tuple[str, ...]
+    n_splits: Count
+    auc_mean: Share | None
+    auc_sd: float | None
+    low: float | None
+    high: float | None
+    p_value: Share | None
+    model: Name | None
+    model_auc: Share | None
+    verdict: Literal["informative", "chance", "untestable"]
+
+
+class BaselineProbe(BaselineFacts):
     """A forest on background and intensity alone, on the splits of the study.
 
     Attributes
@@ -144,16 +171,6 @@ class BaselineProbe(Frozen):
         Mean AUC of ``model`` on the same splits.
     """
 
-    features: tuple[str, ...]
-    n_splits: Count
-    auc_mean: Share | None
-    auc_sd: float | None
-    low: float | None
-    high: float | None
-    p_value: Share | None
-    model: Name | None
-    model_auc: Share | None
-    verdict: Literal["informative", "chance", "untestable"]
     sentence: str
 
 
@@ -168,7 +185,18 @@ class CurvePoint(Frozen):
     n_splits: Count
 
 
-class LearningCurve(Frozen):
+class CurveFacts(Frozen):
+    """The numbers of a :class:`LearningCurve`, before they are put into words."""
+
+    varied: Literal["groups", "images"]
+    points: tuple[CurvePoint, ...]
+    gain: float | None
+    gain_low: float | None
+    gain_high: float | None
+    rising: bool | None
+
+
+class LearningCurve(CurveFacts):
     """Test AUC against the amount of training data, on the same test clones at every point.
 
     Attributes
@@ -181,16 +209,23 @@ class LearningCurve(Frozen):
         Whether that interval lies above 0; null where it is not defined.
     """
 
-    varied: Literal["groups", "images"]
-    points: tuple[CurvePoint, ...]
-    gain: float | None
-    gain_low: float | None
-    gain_high: float | None
-    rising: bool | None
     sentence: str
 
 
-class HeldOutBatch(Frozen):
+class BatchFacts(Frozen):
+    """The numbers of a :class:`HeldOutBatch`, before they are put into words."""
+
+    batch: Name
+    n_images: Count
+    n_groups: Count
+    n_train_groups: Count
+    n_parts: Count
+    auc: Share | None
+    accuracy: Share | None
+    auc_seen: Share | None
+
+
+class HeldOutBatch(BatchFacts):
     """One batch as test data for heads that saw only other batches and other clones.
 
     Attributes
@@ -203,18 +238,23 @@ class HeldOutBatch(Frozen):
         batch has none.
     """
 
-    batch: Name
-    n_images: Count
-    n_groups: Count
-    n_train_groups: Count
-    n_parts: Count
-    auc: Share | None
-    accuracy: Share | None
-    auc_seen: Share | None
     sentence: str
 
 
-class Covariate(Frozen):
+class CovariateFacts(Frozen):
+    """The numbers of a :class:`Covariate`, before they are put into words."""
+
+    model: Name
+    column: Name
+    test: Literal["spearman", "mann_whitney", "kruskal_wallis"]
+    n: Count
+    n_levels: Count | None
+    statistic: float | None
+    p_value: Share | None
+    p_holm: Share | None
+
+
+class Covariate(CovariateFacts):
     """One property of the clones against how often their images are called right.
 
     Attributes
@@ -228,19 +268,13 @@ class Covariate(Frozen):
         ``p_value`` adjusted over the covariates of a model (Holm 1979).
     """
 
-    model: Name
-    column: Name
-    test: Literal["spearman", "mann_whitney", "kruskal_wallis"]
-    n: Count
-    n_levels: Count | None
-    statistic: float | None
-    p_value: Share | None
-    p_holm: Share | None
     sentence: str
 
 
-class Probes(Frozen):
+class Probes(Document):
     """Content of ``probes.json``."""
+
+    file_name = "probes.json"
 
     format: Literal["hcs-probes/1"] = "hcs-probes/1"
     group_by: Name
@@ -258,26 +292,3 @@ class Probes(Frozen):
     held_out_batches: tuple[HeldOutBatch, ...] = ()
     covariates: tuple[Covariate, ...] = ()
     provenance: dict[str, JsonValue] = Field(default_factory=dict)
-
-    def to_json(self) -> str:
-        """Write the file's text; numbers that are not defined are null."""
-        return readable_json(self.model_dump(mode="json"))
-
-    @classmethod
-    def read_json(cls, text: str | bytes, where: str = "probes.json") -> Probes:
-        """Read the file's text.
-
-        Raises
-        ------
-        InputError
-            When the text is not such a file; every fault is listed.
-        """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            faults = [
-                f"{'.'.join(str(part) for part in entry['loc'])}: {entry['msg']}"
-                for entry in error.errors(include_url=False, include_input=False)
-            ]
-            msg = "\n  ".join([f"{where}: {len(faults)} faults", *faults])
-            raise InputError(msg) from error

@@ -16,7 +16,7 @@ from pydantic_core import from_json
 
 from hcs.domain.columns import Role
 from hcs.domain.plate import Frozen, Name
-from hcs.domain.readable_json import readable_json
+from hcs.domain.readable_json import Document
 from hcs.errors import SplitError, UnknownNameError
 
 ROLES: Final = (Role.TRAIN, Role.VALIDATION, Role.TEST)
@@ -62,7 +62,7 @@ class Split(RoleLists):
 
     @model_validator(mode="after")
     def _no_group_has_two_roles(self) -> Self:
-        if faults := _shared_groups(self):
+        if faults := _find_shared_groups(self):
             raise SplitError("; ".join(faults))
         return self
 
@@ -125,7 +125,7 @@ class _Draft(Frozen):
     splits: tuple[RoleLists, ...]
 
 
-class Splits(Frozen):
+class Splits(Document):
     """All splits of a study.
 
     Attributes
@@ -139,6 +139,8 @@ class Splits(Frozen):
     counts
         Groups per class in each role of every split.
     """
+
+    file_name = "splits.json"
 
     format: Literal["hcs-splits/1"] = "hcs-splits/1"
     group_by: Name
@@ -160,7 +162,7 @@ class Splits(Frozen):
                 "the proof does not belong to these splits; leave it out to have it recounted"
             ]
         if faults:
-            raise SplitError(_listed(faults))
+            raise SplitError(_list_faults(faults))
         return self
 
     def _inconsistencies(self) -> Iterable[str]:
@@ -208,12 +210,8 @@ class Splits(Frozen):
         """Class of every group."""
         return {group.name: group.label for group in self.groups}
 
-    def to_json(self) -> str:
-        """Write the file's text: one group or one split on few lines."""
-        return readable_json(self.model_dump(mode="json"))
-
     @classmethod
-    def read_json(cls, text: str | bytes, where: str = "splits.json") -> Splits:
+    def read_json(cls, text: str | bytes, where: str | None = None) -> Self:
         """Read the file's text; a missing ``proof`` is counted anew.
 
         Raises
@@ -225,12 +223,13 @@ class Splits(Frozen):
         try:
             draft = _Draft.model_validate_json(text)
             if faults := leaks(draft.groups, draft.splits):
-                raise SplitError(f"{where}: {_listed(faults)}")
+                raise SplitError(f"{where or cls.file_name}: {_list_faults(faults)}")
             data: dict[str, Any] = from_json(text)
             data.setdefault("proof", Proof.of(draft.groups, draft.splits))
             return cls.model_validate(data)
         except ValidationError as error:
-            raise SplitError(f"{where}: {_listed(_messages(error))}") from error
+            msg = f"{where or cls.file_name}: {_list_faults(_messages(error))}"
+            raise SplitError(msg) from error
 
 
 def leaks(groups: Sequence[Group], splits: Sequence[RoleLists]) -> list[str]:
@@ -251,7 +250,7 @@ def leaks(groups: Sequence[Group], splits: Sequence[RoleLists]) -> list[str]:
     donor_of = {group.name: group.donor for group in groups if group.donor is not None}
     found: list[str] = []
     for split in splits:
-        found += [f"split {split.index}: {fault}" for fault in _shared_groups(split)]
+        found += [f"split {split.index}: {fault}" for fault in _find_shared_groups(split)]
         members: dict[str, dict[Role, set[str]]] = defaultdict(lambda: defaultdict(set))
         for role in ROLES:
             for name in split.of(role):
@@ -264,7 +263,7 @@ def leaks(groups: Sequence[Group], splits: Sequence[RoleLists]) -> list[str]:
     return found
 
 
-def _shared_groups(split: RoleLists) -> list[str]:
+def _find_shared_groups(split: RoleLists) -> list[str]:
     places: dict[str, list[str]] = defaultdict(list)
     for role in ROLES:
         for name in split.of(role):
@@ -276,7 +275,7 @@ def _shared_groups(split: RoleLists) -> list[str]:
     ]
 
 
-def _listed(faults: Sequence[str]) -> str:
+def _list_faults(faults: Sequence[str]) -> str:
     heading = f"{len(faults)} fault{'s' if len(faults) != 1 else ''}"
     return "\n  ".join([heading, *faults])
 

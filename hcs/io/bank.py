@@ -1,4 +1,4 @@
-"""``bank.zarr``: activations of the frozen network for every image and view."""
+"""``bank.zarr``: activations of the frozen network for every image and view, one array a plate."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from hcs.io.imageset import ArrayLayout, ImageSet
 
 FEATURES: Final = "features"
 
+_KIND: Final = "embed"
 
-def layout(n_images: int, n_views: int, n_features: int, images_per_shard: int) -> ArrayLayout:
-    """Array of ``(image, view, feature)`` half-precision activations; view 0 is the image."""
-    shape = (n_images, n_views, n_features)
-    return ArrayLayout(FEATURES, ("image", "view", "feature"), shape, "float16", images_per_shard)
+
+def layout(n_views: int, n_features: int, images_per_shard: int) -> ArrayLayout:
+    """Arrays of ``(image, view, feature)`` half-precision activations; view 0 is the image."""
+    dims = ("image", "view", "feature")
+    return ArrayLayout(_KIND, FEATURES, dims, (n_views, n_features), "float16", images_per_shard)
 
 
 def open_bank(path: AnyPath) -> ImageSet:
     """Open a feature bank for reading."""
-    return ImageSet(str(path), FEATURES, "feature bank")
+    return ImageSet(str(path), FEATURES, "feature bank", _KIND)

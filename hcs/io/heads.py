@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -10,10 +13,11 @@ import zarr
 import zarr.errors
 from numpy.typing import NDArray
 
-from hcs.errors import InputError, NotFoundError
+from hcs.errors import InputError, NotFoundError, StaleError
 from hcs.io.files.atomic import read_json, replacing
 from hcs.io.files.paths import AnyPath, as_path
 from hcs.io.plates.plate import open_store
+from hcs.io.runs.fingerprints import plain
 
 HEADS: Final = "heads.zarr"
 MANIFEST: Final = "manifest.json"
@@ -21,6 +25,12 @@ SPLITS: Final = "splits.json"
 HISTORY: Final = "history.parquet"
 TRIALS: Final = "trials.parquet"
 PREDICTIONS: Final = "predictions.parquet"
+
+FORMAT: Final = 2
+"""Version of the folder; raised when older ones can no longer be read."""
+
+_FORMAT_KEY: Final = "format"
+_MARK: Final = "heads_fingerprint"
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -37,10 +47,25 @@ def read_part(path: AnyPath) -> dict[str, NDArray[Any]]:
         return {name: arrays[name] for name in arrays.files}
 
 
-def write_heads(folder: AnyPath, arrays: Arrays) -> None:
-    """Write all heads: every array has the head as its first axis, one chunk a head."""
-    path = as_path(folder) / HEADS
-    group = zarr.create_group(open_store(path, read_only=False), overwrite=True, zarr_format=3)
+def fingerprint_heads(arrays: Arrays) -> str:
+    """Fingerprint of heads by content: the same for the same weights, wherever they lie."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        values = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {values.dtype.str} {values.shape};".encode())
+        digest.update(values.data)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def write_heads(path: Path, arrays: Arrays) -> str:
+    """Write all heads as a new Zarr group: one chunk a head along the first axis of every array.
+
+    Returns
+    -------
+    str
+        Their fingerprint, which belongs into the manifest.
+    """
+    group = zarr.create_group(open_store(str(path), read_only=False), zarr_format=3)
     for name, values in arrays.items():
         array = group.create_array(
             name,
@@ -50,6 +75,7 @@ def write_heads(folder: AnyPath, arrays: Arrays) -> None:
             fill_value=0,
         )
         array[...] = values
+    return fingerprint_heads(arrays)
 
 
 def read_heads(folder: AnyPath) -> dict[str, NDArray[Any]]:
@@ -59,6 +85,8 @@ def read_heads(folder: AnyPath) -> dict[str, NDArray[Any]]:
     ------
     NotFoundError
         When the folder holds none.
+    StaleError
+        When they are not those that were written: a lost or damaged chunk reads as zeros.
     """
     path = as_path(folder) / HEADS
     try:
@@ -66,13 +94,41 @@ def read_heads(folder: AnyPath) -> dict[str, NDArray[Any]]:
     except (zarr.errors.GroupNotFoundError, FileNotFoundError) as error:
         msg = f"{folder} holds no trained heads; hcs train writes them"
         raise NotFoundError(msg) from error
-    return {name: np.asarray(array[...]) for name, array in group.arrays()}
+    arrays = {name: np.asarray(array[...]) for name, array in group.arrays()}
+    if fingerprint_heads(arrays) != read_manifest(folder).get(_MARK):
+        msg = (
+            f"the heads in {path} are not those that were trained: a file of them is lost, damaged "
+            "or from elsewhere; run hcs train again"
+        )
+        raise StaleError(msg)
+    return arrays
+
+
+def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Write how models were trained, and how images must be treated for them."""
+    text = json.dumps(plain({_FORMAT_KEY: FORMAT, **manifest}), indent=1, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def read_manifest(folder: AnyPath) -> dict[str, Any]:
-    """Read how the heads were trained, and how images must be treated for them."""
+    """Read how the heads were trained, and how images must be treated for them.
+
+    Raises
+    ------
+    NotFoundError, InputError
+        When there is no manifest, or it is none.
+    StaleError
+        When another version of hcs wrote it.
+    """
     manifest = read_json(as_path(folder) / MANIFEST)
     if not isinstance(manifest, dict):
         msg = f"{folder}/{MANIFEST} holds {type(manifest).__name__}; a mapping was expected"
         raise InputError(msg)
+    if manifest.get(_FORMAT_KEY) != FORMAT:
+        msg = (
+            f"{folder} was written by another version of hcs (format "
+            f"{manifest.get(_FORMAT_KEY, 1)}, this one writes {FORMAT}): run hcs train or hcs "
+            "forest again"
+        )
+        raise StaleError(msg)
     return manifest

@@ -1,180 +1,254 @@
-"""Arrays with one entry an image: a Zarr group that xarray opens, metadata as coordinates."""
+"""Arrays with one entry an image, a group a plate, so that they grow plate by plate.
+
+What an image is (its well, clone, compound …) stands in one table beside the arrays, and is written
+anew whenever the plate map changes; the arrays hold nothing of it. An image keeps its row for as
+long as it exists: one that is added takes a row of its own, and nothing else moves.
+"""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 import zarr
-import zarr.errors
 from numpy.typing import NDArray
 
 from hcs.domain import columns as col
-from hcs.errors import InputError, NotFoundError
-from hcs.io.files.atomic import remove
-from hcs.io.files.paths import AnyPath
+from hcs.domain.ngff import Level
+from hcs.errors import ImageReadError, InputError, NotFoundError, StaleError
+from hcs.io.files.atomic import remove, write_bytes
+from hcs.io.files.paths import AnyPath, as_path, as_text
+from hcs.io.plates import plate_tables, shards
 from hcs.io.plates.plate import open_store
-from hcs.io.plates.shards import CODEC
-from hcs.io.runs import fingerprints
-from hcs.io.runs.ledger import Ledger
+from hcs.io.runs.fingerprints import fingerprint
 
 VALID: Final = "valid"
 """False for an image that could not be made; its entry is then empty and nobody uses it."""
 
-_HEADER: Final = "header"
-_SETTINGS: Final = "settings"
-_PROVENANCE: Final = "hcs"
-_COLUMN: Final = "column"
+ROW: Final = "store_row"
+"""Row of an image in the array of its plate."""
 
+_FORMAT: Final = 2
+_OURS: Final = "hcs"
 _LARGE_VIEW_BYTES: Final = 16 * 1024
-
-
-def coordinate_name(column: str) -> str:
-    """Name of a table column as a coordinate: ``Metadata_Clone`` → ``clone``."""
-    return column.removeprefix("Metadata_").lower()
 
 
 @dataclass(frozen=True)
 class ArrayLayout:
-    """The one big array of an image set.
+    """What the array of every plate is like.
 
     Attributes
     ----------
+    kind
+        What the store is, and the command that makes it: ``stack`` or ``embed``.
     name
-        Variable name.
+        Of the array.
     dims
         Dimension names; the first is ``image``.
-    shape, dtype
-        Of the whole array.
+    item_shape, dtype
+        Of one image.
     images_per_shard
         Whole shards are the unit of writing.
     """
 
+    kind: str
     name: str
     dims: tuple[str, ...]
-    shape: tuple[int, ...]
+    item_shape: tuple[int, ...]
     dtype: str
     images_per_shard: int
 
+    def level(self, n_rows: int) -> Level:
+        """Shape, chunks and shards of the array of one plate."""
+        shard = (self.images_per_shard, *self.item_shape)
+        return Level(1, (n_rows, *self.item_shape), self._chunks(), shard)
+
+    def _chunks(self) -> tuple[int, ...]:
+        """One image a chunk, or one of its views where a view alone is large (flattened)."""
+        view_bytes = math.prod(self.item_shape[1:]) * np.dtype(self.dtype).itemsize
+        large = self.dims[1] == "view" and view_bytes > _LARGE_VIEW_BYTES
+        return (1, 1 if large else self.item_shape[0], *self.item_shape[1:])
+
+
+def name_group(plate: str) -> str:
+    """Name of a plate's group: what file systems and Zarr allow, different for different plates."""
+    name = quote(plate, safe=" -_.()+,=")
+    if name[:1] in {".", "_"} or name == plate_tables.FOLDER:
+        name = f"%{ord(name[0]):02X}{name[1:]}"
+    return name
+
+
+def place_images(out: AnyPath, frame: pd.DataFrame) -> pd.DataFrame:
+    """Give every image its row: the one it has, or the first that is free.
+
+    Parameters
+    ----------
+    out
+        The store, which may not exist yet.
+    frame
+        One row an image, with the columns of :data:`hcs.domain.columns.IMAGE_KEY`.
+
+    Returns
+    -------
+    DataFrame
+        In the order of plate, well and site, with the column :data:`ROW`.
+    """
+    keys = list(col.IMAGE_KEY)
+    placed = frame.sort_values(keys, ignore_index=True, kind="stable")
+    before = plate_tables.read_plate_table(out, plate_tables.IMAGES)
+    known: dict[tuple[Any, ...], int] = {}
+    if before is not None and ROW in before:
+        names = before[keys].itertuples(index=False, name=None)
+        known = dict(zip(names, before[ROW].tolist(), strict=True))
+    rows = [known.get(key, -1) for key in placed[keys].itertuples(index=False, name=None)]
+    numbers = np.array(rows, dtype=np.int64)
+    grouped = placed.groupby(col.PLATE, sort=False).indices
+    for places in map(np.asarray, grouped.values()):
+        new = places[numbers[places] < 0]
+        taken = {int(number) for number in numbers[places]}
+        free = (row for row in range(len(places) + len(taken)) if row not in taken)
+        numbers[new] = [next(free) for _ in new]
+    return placed.assign(**{ROW: numbers})
+
 
 def prepare(
-    out: AnyPath,
-    layout: ArrayLayout,
-    frame: pd.DataFrame,
-    settings: Mapping[str, Any],
-    ledger: Ledger,
+    out: AnyPath, layout: ArrayLayout, placed: pd.DataFrame, settings: Mapping[str, Any]
 ) -> None:
-    """Make the array and its coordinates ready; blocks that fit the same layout are kept.
+    """Make the groups and arrays of all plates ready; what fits the same layout is kept.
+
+    The document of the store comes last: a store without it is made anew by the next run.
 
     Parameters
     ----------
     out
         The store.
     layout
-        The array.
-    frame
-        One row an image; ``Metadata_`` columns, ``field_path``, ``fingerprint`` become
-        coordinates on ``image``.
+        Of the arrays.
+    placed
+        From :func:`place_images`.
     settings
         What a later stage must know to treat new images in the same way.
-    ledger
-        Cleared when the array has to be made anew.
     """
-    header = fingerprints.fingerprint(
-        layout.name, layout.dims, layout.shape, layout.dtype, layout.images_per_shard, settings
-    )
-    if _header_of(out) != header:
-        ledger.clear()
+    root = as_text(out)
+    described = {"format": _FORMAT, "kind": layout.kind, "layout": fingerprint(layout)}
+    before = _read_ours(out)
+    if any(before.get(key) != value for key, value in described.items()):
         remove(out)
-        group = zarr.create_group(
-            open_store(out, read_only=False), zarr_format=3, attributes={_HEADER: header}
-        )
-        group.create_array(
-            layout.name,
-            shape=layout.shape,
-            dtype=layout.dtype,
-            chunks=_chunks(layout),
-            shards=(layout.images_per_shard, *layout.shape[1:]),
-            compressors=CODEC,
-            fill_value=0,
-            dimension_names=list(layout.dims),
-        )
-    _write_coordinates(out, frame)
-    group = zarr.open_group(open_store(out, read_only=False), mode="r+", zarr_format=3)
-    group.attrs[_SETTINGS] = dict(settings)
+        before = {}
+    wanted = {str(plate): int(rows.max()) + 1 for plate, rows in placed.groupby(col.PLATE)[ROW]}
+    for plate in set(before.get("plates", {})) - set(wanted):
+        remove(f"{root}/{name_group(plate)}")
+    n_rows = {p: max(n, int(before.get("plates", {}).get(p, 0))) for p, n in wanted.items()}
+    for plate, count in n_rows.items():
+        group = f"{root}/{name_group(plate)}"
+        _write_changed(f"{group}/{shards.DOCUMENT}", shards.group_document({"plate": plate}))
+        document = shards.array_document(layout.level(count), layout.dtype, layout.dims)
+        _write_changed(f"{group}/{layout.name}/{shards.DOCUMENT}", document)
+    ours = {**before, **described, "plates": n_rows, "settings": dict(settings)}
+    _write_changed(f"{root}/{shards.DOCUMENT}", shards.group_document({_OURS: ours}))
 
 
-def _chunks(layout: ArrayLayout) -> tuple[int, ...]:
-    """One image a chunk, or one of its views where a view alone is large (flattened features)."""
-    view_bytes = math.prod(layout.shape[2:]) * np.dtype(layout.dtype).itemsize
-    large = layout.dims[1] == "view" and view_bytes > _LARGE_VIEW_BYTES
-    views = 1 if large else layout.shape[1]
-    return (1, views, *layout.shape[2:])
+def _write_changed(path: str, data: bytes) -> None:
+    """Write a file unless it holds just this already."""
+    file = as_path(path)
+    if not file.exists() or file.read_bytes() != data:
+        write_bytes(path, data)
 
 
-def _header_of(out: AnyPath) -> str | None:
+def _read_ours(out: AnyPath) -> dict[str, Any]:
+    """Read what hcs keeps in a store's attributes; empty when there is no whole store."""
+    file = as_path(out) / shards.DOCUMENT
     try:
-        group = zarr.open_group(open_store(out, read_only=True), mode="r", zarr_format=3)
-    except (zarr.errors.GroupNotFoundError, FileNotFoundError):
-        return None
-    return str(group.attrs.get(_HEADER, ""))
+        found = json.loads(file.read_text(encoding="utf-8"))["attributes"]
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError):
+        return {}
+    ours = found.get(_OURS, {}) if isinstance(found, dict) else {}
+    return ours if isinstance(ours, dict) else {}
 
 
-def _write_coordinates(out: AnyPath, frame: pd.DataFrame) -> None:
-    coordinates = {}
-    for column in frame.columns:
-        values = frame[column]
-        if pd.api.types.is_bool_dtype(values):
-            data = values.to_numpy(dtype=bool)
-        elif pd.api.types.is_numeric_dtype(values):
-            numeric = values.astype("float64")
-            whole = pd.api.types.is_integer_dtype(values) and not values.isna().any()
-            data = values.to_numpy(dtype="int64") if whole else numeric.to_numpy()
-        else:
-            data = values.astype("object").where(values.notna(), "").astype(str).to_numpy(object)
-        coordinates[coordinate_name(column)] = ("image", data, {_COLUMN: column})
-    store = open_store(out, read_only=False)
-    # xarray replaces the attributes of the group, so it is given those that stand there.
-    kept = dict(zarr.open_group(store, mode="r", zarr_format=3).attrs)
-    kept.pop("coordinates", None)
-    dataset = xr.Dataset(coords=coordinates, attrs=kept)
-    dataset.to_zarr(store, mode="a", zarr_format=3, consolidated=False)
+def write_table(out: AnyPath, frame: pd.DataFrame, provenance: Mapping[str, Any]) -> None:
+    """Write what the images are, and how the store came to be, in place of what was said before."""
+    plate_tables.write_plate_table(out, plate_tables.IMAGES, frame)
+    ours = {**_read_ours(out), "provenance": dict(provenance)}
+    write_bytes(f"{as_text(out)}/{shards.DOCUMENT}", shards.group_document({_OURS: ours}))
 
 
-def write_block(out: AnyPath, name: str, start: int, block: NDArray[Any]) -> None:
-    """Write the images from ``start`` on, whole shards only.
+def write_shard(
+    out: AnyPath, layout: ArrayLayout, plate: str, index: int, block: NDArray[Any]
+) -> tuple[str, int]:
+    """Write one whole shard in one step.
+
+    Parameters
+    ----------
+    out, layout, plate
+        The store, and whose array.
+    index
+        Number of the shard; it starts at row ``index × images_per_shard``.
+    block
+        ``(n, …)`` with at most ``images_per_shard`` images; rows that are left over become zeros.
+
+    Returns
+    -------
+    tuple of str and int
+        Path and bytes of the file.
 
     Raises
     ------
     InputError
-        When the block would split a shard: parallel writes would then lose data silently.
+        When the block is larger than a shard: parallel writes would then lose data silently.
     """
-    group = zarr.open_group(open_store(out, read_only=False), mode="r+", zarr_format=3)
-    array: Any = group[name]
-    per_shard = array.shards[0]
-    stop = start + len(block)
-    if start % per_shard or (stop % per_shard and stop != array.shape[0]):
-        msg = f"images {start}…{stop} of {out} would split a shard of {per_shard} images"
+    if len(block) > layout.images_per_shard or block.shape[1:] != layout.item_shape:
+        msg = f"a block of {block.shape} is no shard of {layout.images_per_shard} images of {out}"
         raise InputError(msg)
-    array[start:stop] = block
+    level = layout.level(0)
+    data = b"".join(
+        shards.encode_shard(np.asarray(block, layout.dtype), level.shards, level.chunks)
+    )
+    path = _shard_path(as_text(out), name_group(plate), layout.name, index, len(layout.item_shape))
+    write_bytes(path, data)
+    return path, len(data)
 
 
-def write_valid(out: AnyPath, valid: NDArray[np.bool_]) -> None:
-    """Say which entries hold an image."""
-    group: Any = zarr.open_group(open_store(out, read_only=False), mode="r+", zarr_format=3)
-    group[VALID][...] = valid
+def write_images(
+    out: AnyPath,
+    layout: ArrayLayout,
+    frame: pd.DataFrame,
+    images: NDArray[Any],
+    settings: Mapping[str, Any],
+) -> None:
+    """Write a whole image set that is in memory, in place of what is there.
+
+    Parameters
+    ----------
+    out, layout, settings
+        As of :func:`prepare`.
+    frame
+        One row an image; :data:`VALID` and a fingerprint are among its columns.
+    images
+        ``(N, …)`` in the order of the frame.
+    """
+    remove(out)
+    numbered = frame.assign(**{ROW: range(len(frame))})
+    placed = place_images(out, numbered.rename(columns={ROW: "number"}))
+    prepare(out, layout, placed, settings)
+    for plate, rows in placed.groupby(col.PLATE):
+        for index, part in rows.groupby(rows[ROW] // layout.images_per_shard):
+            block = np.zeros((layout.images_per_shard, *layout.item_shape), layout.dtype)
+            block[part[ROW] % layout.images_per_shard] = images[part["number"]]
+            write_shard(out, layout, str(plate), int(str(index)), block)
+    write_table(out, placed.drop(columns="number"), {})
 
 
-def write_provenance(out: AnyPath, provenance: Mapping[str, Any]) -> None:
-    """Keep the provenance in the store's attributes."""
-    group = zarr.open_group(open_store(out, read_only=False), mode="r+", zarr_format=3)
-    group.attrs[_PROVENANCE] = dict(provenance)
+def _shard_path(root: str, group: str, name: str, index: int, n_further: int) -> str:
+    return f"{root}/{group}/{name}/c/{index}" + "/0" * n_further
 
 
 @dataclass(frozen=True)
@@ -189,71 +263,179 @@ class ImageSet:
         The array's name.
     what
         What it is, for messages.
+    made_by
+        The command that makes it.
     """
 
     path: str
     name: str
     what: str
+    made_by: str
 
     @cached_property
-    def _group(self) -> zarr.Group:
-        try:
-            group = zarr.open_group(open_store(self.path, read_only=True), mode="r", zarr_format=3)
-        except (zarr.errors.GroupNotFoundError, FileNotFoundError) as error:
-            msg = f"{self.what} {self.path} does not exist"
-            raise NotFoundError(msg) from error
-        if self.name not in group:
-            msg = f"{self.path} is not a {self.what}: it has no array {self.name!r}"
-            raise InputError(msg)
-        return group
+    def _ours(self) -> dict[str, Any]:
+        ours = _read_ours(self.path)
+        root = as_path(self.path)
+        if ours.get("kind") == self.made_by and ours.get("format") == _FORMAT:
+            return ours
+        if not (root / shards.DOCUMENT).exists():
+            if (root / plate_tables.FOLDER).exists():
+                raise StaleError(self._again("was left unfinished"))
+            msg = f"{self.what} {self.path} does not exist; hcs {self.made_by} makes it"
+            raise NotFoundError(msg)
+        if ours.get("kind") in {None, self.made_by} and self._is_older():
+            raise StaleError(self._again("was written by another version of hcs"))
+        msg = f"{self.path} is not a {self.what}; hcs {self.made_by} makes one"
+        raise InputError(msg)
 
-    @cached_property
-    def array(self) -> Any:  # noqa: ANN401 - zarr's array type is generic over its metadata
-        """The Zarr array."""
-        return self._group[self.name]
+    def _is_older(self) -> bool:
+        return (as_path(self.path) / self.name).exists() or bool(_read_ours(self.path))
+
+    def _again(self, why: str) -> str:
+        return f"{self.what} {self.path} {why}: make it again with hcs {self.made_by}"
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """Coordinates as a table under their own column names, one row an image."""
-        _ = self._group
-        dataset = xr.open_zarr(
-            open_store(self.path, read_only=True), chunks=None, consolidated=False
-        )
-        columns = {}
-        for variable in dataset.variables.values():
-            if _COLUMN not in variable.attrs or variable.dims != ("image",):
-                continue
-            values = variable.values
-            if values.dtype.kind in "OTU":
-                values = np.array([str(item) or None for item in values], dtype=object)
-            columns[str(variable.attrs[_COLUMN])] = values
-        frame = pd.DataFrame(columns)
-        # The order in which a store lists its arrays is the file system's; ours is the same always.
+        """One row an image in the order of plate, well and site, with all that is known of it."""
+        _ = self._ours
+        found = plate_tables.read_plate_table(self.path, plate_tables.IMAGES)
+        if found is None or ROW not in found or VALID not in found:
+            raise StaleError(self._again("was left unfinished"))
         known = (*col.IMAGE_KEY, *col.WELL_METADATA)
-        first = [name for name in known if name in frame.columns]
-        return frame[first + sorted(name for name in frame.columns if name not in first)]
+        first = [name for name in known if name in found.columns]
+        return found[first + sorted(name for name in found.columns if name not in first)]
 
     @property
     def settings(self) -> dict[str, Any]:
         """What a later stage must know to treat new images in the same way."""
-        return dict(self._group.attrs.get(_SETTINGS, {}))  # type: ignore[arg-type]
+        return dict(self._ours.get("settings", {}))
 
     @property
     def provenance(self) -> dict[str, Any]:
         """How it came to be."""
-        return dict(self._group.attrs.get(_PROVENANCE, {}))  # type: ignore[arg-type]
+        return dict(self._ours.get("provenance", {}))
 
     @cached_property
     def fingerprint(self) -> str:
-        """Fingerprint of everything in it: settings and the images it was made from."""
-        marks = self.frame[col.FINGERPRINT].tolist()
-        return fingerprints.fingerprint(self._group.attrs.get(_HEADER), marks, self.settings)
+        """Fingerprint of what it holds: settings, and what each image was made from."""
+        named = self.frame[[*col.IMAGE_KEY, col.FINGERPRINT]]
+        return fingerprint(self.settings, named.to_numpy().tolist())
 
     @property
     def n_images(self) -> int:
         """Number of images."""
-        return int(self.array.shape[0])
+        return len(self.frame)
+
+    @cached_property
+    def item_shape(self) -> tuple[int, ...]:
+        """Shape of one image: ``(y, x)``, or ``(view, feature)``."""
+        plate = str(self.frame[col.PLATE].iloc[0])
+        return tuple(int(length) for length in self.array(plate).shape[1:])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of images, then the shape of one."""
+        return (self.n_images, *self.item_shape)
+
+    def array(self, plate: str) -> Any:  # noqa: ANN401 - zarr's array type is generic over metadata
+        """Return the Zarr array of one plate, whose rows stand in the column :data:`ROW`."""
+        if plate not in self._arrays:
+            store = open_store(self.path, read_only=True)
+            place = f"{name_group(plate)}/{self.name}"
+            try:
+                self._arrays[plate] = zarr.open_array(store, path=place, mode="r", zarr_format=3)
+            except (FileNotFoundError, KeyError) as error:
+                raise StaleError(self._again(f"lacks the array of plate {plate}")) from error
+        return self._arrays[plate]
+
+    @cached_property
+    def _arrays(self) -> dict[str, Any]:
+        return {}
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Read images ``start`` to ``stop``."""
-        return np.asarray(self.array[start:stop])
+        """Read images ``start`` to ``stop`` of the table."""
+        return self.take(np.arange(start, min(stop, self.n_images)))
+
+    def take(self, places: NDArray[np.integer], view: int | None = None) -> NDArray[Any]:
+        """Read some images, ``(N, …)`` in the order asked for.
+
+        Parameters
+        ----------
+        places
+            ``(N,)`` positions in :attr:`frame`.
+        view
+            Of a bank, one view of each, ``(N, F)``; None gives all.
+
+        Raises
+        ------
+        ImageReadError
+            When a shard is lost or damaged; the message names it. Nothing is read as zeros.
+        """
+        chosen = self.frame.iloc[places]
+        shape = self.item_shape if view is None else self.item_shape[1:]
+        found: NDArray[Any] | None = None
+        for plate, where in chosen.groupby(col.PLATE, sort=False).indices.items():
+            block = self.take_rows(str(plate), chosen[ROW].to_numpy()[where], view)
+            if found is None:
+                found = np.empty((len(chosen), *shape), block.dtype)
+            found[where] = block
+        return np.empty((0, *shape)) if found is None else found
+
+    def take_rows(
+        self, plate: str, rows: NDArray[np.integer], view: int | None = None
+    ) -> NDArray[Any]:
+        """Read rows of the array of one plate; parameters and errors as of :meth:`take`."""
+        array = self.array(plate)
+        per_shard = int(array.shards[0])
+        self._check_shards(plate, np.unique(np.asarray(rows) // per_shard).tolist(), array.ndim)
+        shape = array.shape[1:] if view is None else array.shape[2:]
+        found = np.empty((len(rows), *shape), array.dtype)
+        order = np.argsort(rows, kind="stable")
+        ascending = np.asarray(rows)[order]
+        # Runs of rows are read as one piece: through a list of rows zarr takes 3 times as long.
+        for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(ascending) != 1) + 1):
+            if len(run):
+                piece = slice(int(ascending[run[0]]), int(ascending[run[-1]]) + 1)
+                try:
+                    block = array[piece] if view is None else array[piece, view]
+                except (OSError, ValueError, RuntimeError, KeyError) as error:
+                    msg = f"{self.path}: rows {piece.start} to {piece.stop} of plate {plate}"
+                    msg += f" cannot be read ({error}); hcs {self.made_by} makes them again"
+                    raise ImageReadError(msg, col.Reason.UNREADABLE) from error
+                found[order[run]] = block
+        return found
+
+    def _check_shards(self, plate: str, indices: Sequence[int], n_axes: int) -> None:
+        """Refuse shards that are not there: Zarr reads them as zeros without a word."""
+        for index in indices:
+            group = name_group(plate)
+            path = _shard_path(as_text(self.path), group, self.name, index, n_axes - 1)
+            if not as_path(path).exists():
+                msg = f"{path} is lost; hcs {self.made_by} makes it again"
+                raise ImageReadError(msg, col.Reason.MISSING_FILE)
+
+    def iterate(
+        self, places: NDArray[np.integer], n_bytes: int, view: int | None = None
+    ) -> Iterator[NDArray[Any]]:
+        """Read images in their order, as many at a time as make about ``n_bytes``."""
+        shape = self.item_shape if view is None else self.item_shape[1:]
+        each = math.prod(shape) * 2
+        step = max(1, n_bytes // max(each, 1))
+        for start in range(0, len(places), step):
+            yield self.take(places[start : start + step], view)
+
+    def open_tree(self) -> xr.DataTree:
+        """Open as xarray: a node a plate, what is known of the images as coordinates."""
+        nodes = {}
+        for plate, rows in self.frame.groupby(col.PLATE, sort=True):
+            store = open_store(self.path, read_only=True)
+            opened = xr.open_zarr(store, group=name_group(str(plate)), consolidated=False)
+            named = {_coordinate(name): ("image", values) for name, values in rows.items()}
+            chosen = opened.isel(image=rows[ROW].to_numpy())
+            nodes[str(plate).replace("/", "_")] = chosen.assign_coords(named)
+        return xr.DataTree.from_dict(nodes)
+
+
+def _coordinate(column: object) -> str:
+    """Name of a table column as a coordinate: ``Metadata_Clone`` → ``clone``."""
+    return str(column).removeprefix("Metadata_").lower()

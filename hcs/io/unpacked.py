@@ -83,7 +83,7 @@ def unpack(features: ImageSet, rows: NDArray[np.integer], path: Path) -> Unpacke
     InputError
         When there is no room on the disk.
     """
-    _, n_views, n_features = features.array.shape
+    _, n_views, n_features = features.shape
     shape = (len(rows), int(n_views), int(n_features))
     made = UnpackedFeatures(str(path), shape)
     n_bytes = shape[0] * shape[1] * shape[2] * _DTYPE.itemsize
@@ -101,14 +101,9 @@ def unpack(features: ImageSet, rows: NDArray[np.integer], path: Path) -> Unpacke
         raise InputError(msg)
     log.info("unpacking %.1f GiB of features to %s", n_bytes / _GIB, path)
     partial = path.with_name(path.name + ".partial")
-    per_shard = features.array.shards[0]
-    step = max(1, _BLOCK_BYTES // (shape[1] * shape[2] * _DTYPE.itemsize * per_shard)) * per_shard
     with partial.open("wb") as file:
-        for start in range(0, features.n_images, step):
-            inside = rows[(rows >= start) & (rows < start + step)]
-            if len(inside):
-                block = features.read(start, start + step)[inside - start]
-                file.write(np.ascontiguousarray(block, _DTYPE).data)
+        for block in features.iterate(rows, _BLOCK_BYTES):
+            file.write(np.ascontiguousarray(block, _DTYPE).data)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)

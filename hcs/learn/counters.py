@@ -61,6 +61,25 @@ def normals(count: int, *key: str | int) -> NDArray[np.float64]:
     return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count]
 
 
+def name_number(name: str) -> int:
+    """Number a name with 64 bits, the same everywhere; two names share one by chance of 2⁻⁶⁴."""
+    return int.from_bytes(digest("number", name)[:8], "little")
+
+
+def words_of(numbers: NDArray[np.uint64], count: int, *key: str | int) -> NDArray[np.uint64]:
+    """``(N, count)`` random words of things with numbers: a thing's own, whatever is beside it.
+
+    SplitMix64 (Steele et al. 2014, doi 10.1145/2660193.2660195) of each number and of ``count``
+    words of the key.
+    """
+    with np.errstate(over="ignore"):
+        mixed = np.asarray(numbers, np.uint64)[:, None] ^ raw_words(count, *key)[None, :]
+        mixed += np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return mixed ^ (mixed >> np.uint64(31))
+
+
 def permutation(count: int, *key: str | int) -> NDArray[np.int64]:
     """Give the integers below ``count`` in random order."""
     return np.argsort(raw_words(count, *key), kind="stable").astype(np.int64)

@@ -246,11 +246,9 @@ def predict_table(
     *,
     rows_per_block: int = 20_000,
 ) -> FloatArray:
-    """Class probabilities of every row of a table, block by block over Dask.
+    """Class probabilities of every row of a table, block by block.
 
-    dask-ml's ``ParallelPostFit`` on a dataframe. On a cluster the forest is sent to every worker
-    once, beside the graph: a forest weighs tens of MB, and inside the graph it would go out anew
-    with every block.
+    dask-ml's ``ParallelPostFit`` on a dataframe: memory depends on the block, not on the table.
 
     Parameters
     ----------
@@ -274,7 +272,6 @@ def predict_table(
         When the forest does not know its columns.
     """
     import dask.dataframe as dd
-    from dask.delayed import delayed
     from dask_ml.wrappers import ParallelPostFit
 
     columns = [str(name) for name in getattr(forest, "feature_names_in_", ())]
@@ -289,22 +286,9 @@ def predict_table(
     frame = table[columns]
     if isinstance(frame, pd.DataFrame):
         frame = dd.from_pandas(frame, chunksize=rows_per_block, sort=False)
-    sent = _sent_to_workers(forest)  # held until the result is here
     wrapped = ParallelPostFit(
-        estimator=delayed(sent),
+        estimator=forest,
         predict_proba_meta=np.zeros((0, len(forest.classes_))),
     )
-    return np.asarray(wrapped.predict_proba(frame).compute())
-
-
-def _sent_to_workers(forest: RandomForestClassifier) -> Any:  # noqa: ANN401 - Future or forest
-    """Broadcast the forest when a cluster is there; else it stays as it is."""
-    from distributed import get_client
-
-    try:
-        client = get_client()
-    except ValueError:  # no cluster: Dask's own threads share this process's memory
-        return forest
-    # A name of its own: by content, a forest sent again while its first copy is being released
-    # would be taken for there and then be lost.
-    return client.scatter(forest, broadcast=True, hash=False)
+    # In this thread: the plates of a table are already on all workers.
+    return np.asarray(wrapped.predict_proba(frame).compute(scheduler="synchronous"))

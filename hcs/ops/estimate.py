@@ -10,7 +10,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from hcs.domain.config.stages import NoiseLevel
-from hcs.domain.normal import FWHM_IN_SDS
+from hcs.domain.constants import FWHM_IN_SDS
 from hcs.ops.filters import FloatPlane, estimate_background
 from hcs.ops.intensity import downsample_mean
 from hcs.ops.neurites.ridges import find_centers, find_ridges

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcs.domain.config.stages import FixedLevel, Marker, Otsu
-from hcs.domain.normal import MAD_TO_SD
+from hcs.domain.constants import MAD_TO_SD
 from hcs.ops.filters import estimate_background
 from hcs.ops.intensity import plane_statistics
 from hcs.ops.scales import Scales

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from hcs.domain.normal import MAD_TO_SD
+from hcs.domain.constants import MAD_TO_SD
 from hcs.ops.intensity import PlaneStatistics, plane_statistics
 
 FOCUS: Final = "Image_Quality_FocusScore"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcs.domain.columns import with_unit
-from hcs.domain.normal import MAD_TO_SD
+from hcs.domain.constants import MAD_TO_SD
 from hcs.ops.filters import FloatPlane
 from hcs.ops.neurites.arbors import Along, beading_of_branches, end_points
 from hcs.ops.neurites.tracing import Neurites

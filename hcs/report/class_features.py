@@ -15,6 +15,7 @@ from hcs.report import measured, wording
 from hcs.report.blocks import Block, Chart, Charts, Column, Note, Paragraph, Section, Table
 from hcs.report.charts import curves, style
 from hcs.report.study import Absent, Study
+from hcs.words import english
 
 _STEMS: Final = (
     col.N_CELLS,
@@ -32,7 +33,7 @@ def class_features(study: Study) -> Section:
     features = study.features
     if isinstance(features, Absent):
         return Section("features", title, (Note("missing", features.why),))
-    columns = shown_columns(features)
+    columns = choose_columns(features)
     if not {study.group_by, study.label} <= set(features.columns) or not columns:
         why = f"features.parquet names no {wording.noun(study.label)} or holds no known feature."
         return Section("features", title, (Note("missing", why),))
@@ -42,7 +43,7 @@ def class_features(study: Study) -> Section:
     return Section("features", title, tuple(_blocks(found, study)))
 
 
-def shown_columns(features: pd.DataFrame) -> list[str]:
+def choose_columns(features: pd.DataFrame) -> list[str]:
     """Columns of the classic features and of length per cell, in µm or px as they come."""
     return [
         str(column)
@@ -84,7 +85,7 @@ def _blocks(found: Mapping[str, ByClass], study: Study) -> Iterator[Block]:
 def _table(found: Mapping[str, ByClass], study: Study) -> Table:
     classes = study.classes
     two = len(classes) == 2
-    titles = [Column(f"Mean ± SD over {wording.plural(wording.noun(study.group_by))}")]
+    titles = [Column(f"Mean ± SD over {english.make_plural(wording.noun(study.group_by))}")]
     titles += [Column(name, numeric=True) for name in classes]
     if two:
         titles.append(Column("Difference", numeric=True, hint="second class against first"))

@@ -32,6 +32,7 @@ from hcs.report.blocks import (
 from hcs.report.charts import curves, style
 from hcs.report.overview import interval_of
 from hcs.report.study import Absent, Study
+from hcs.words import english
 
 _RIGHT_WRONG: Final = (("●", "called right"), ("○", "called wrong"))
 
@@ -184,7 +185,7 @@ def _confusion_table(model: ModelEvaluation, confusion: Confusion, group: str) -
 
 def groups(study: Study) -> Section:
     """Return the section on single clones: their scores with intervals, by class."""
-    name = wording.plural(wording.noun(study.group_by))
+    name = english.make_plural(wording.noun(study.group_by))
     title = f"Single {name}"
     evaluation = study.evaluation
     if isinstance(evaluation, Absent):
@@ -192,7 +193,7 @@ def groups(study: Study) -> Section:
     colors = style.class_colors(study.classes, evaluation.positive)
     charts = tuple(
         Chart(
-            curves.groups_figure(_ordered(model, study.classes), colors),
+            curves.groups_figure(_sort_groups(model, study.classes), colors),
             wording.capital(wording.model_title(model.model)),
         )
         for model in evaluation.models
@@ -209,7 +210,7 @@ def groups(study: Study) -> Section:
     return Section("clones", title, (blocks[0], Folded("The same as tables", tuple(blocks[1:]))))
 
 
-def _ordered(model: ModelEvaluation, classes: tuple[str, ...]) -> list[GroupScore]:
+def _sort_groups(model: ModelEvaluation, classes: tuple[str, ...]) -> list[GroupScore]:
     rank = {name: position for position, name in enumerate(classes)}
     return sorted(
         model.per_group,
@@ -243,12 +244,12 @@ def _group_table(model: ModelEvaluation, study: Study) -> Table:
             f"{row.n_images:,}",
             str(row.n_splits),
         )
-        for row in _ordered(model, study.classes)
+        for row in _sort_groups(model, study.classes)
     )
     right = sum(row.correct is True for row in model.per_group)
     called = sum(row.call is not None for row in model.per_group)
     name = wording.capital(wording.model_title(model.model))
-    group = wording.plural(wording.noun(study.group_by))
+    group = english.make_plural(wording.noun(study.group_by))
     return Table(titles, rows, f"{name}: {right} of {called} {group} called right.")
 
 
@@ -268,18 +269,18 @@ def training(study: Study) -> Section:
         Chart(curves.history_figure(history, "loss", "loss (cross-entropy)"), "Loss"),
         Chart(curves.history_figure(history, "accuracy", "accuracy"), "Accuracy"),
     )
-    splits = wording.counted(int(history["split"].nunique()), "split")
+    splits = wording.count(int(history["split"].nunique()), "split")
     caption = (
         f"Mean over {splits}, bands one standard deviation. A validation loss that rises while "
         "the training loss falls is overfitting."
     )
     blocks: list[Block] = [Charts(charts, caption, legend)]
-    diverged = _diverged(history)
+    diverged = _count_diverged(history)
     if diverged:
-        lost = wording.counted(diverged, "split")
+        lost = wording.count(diverged, "split")
         blocks.append(Note("info", f"Training diverged in {lost}; these epochs do not count."))
     return Section("training", "Training history", tuple(blocks))
 
 
-def _diverged(history: pd.DataFrame) -> int:
+def _count_diverged(history: pd.DataFrame) -> int:
     return int(history.loc[history["loss"].isna(), "split"].nunique())

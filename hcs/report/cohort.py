@@ -20,6 +20,7 @@ from hcs.report import wording
 from hcs.report.blocks import Block, Column, Gallery, Note, Paragraph, Picture, Section, Table
 from hcs.report.charts import style
 from hcs.report.study import Absent, Study
+from hcs.words import english
 
 _PICTURES_PER_CLASS: Final = 6
 _MAX_CLASSES: Final = 6
@@ -51,7 +52,7 @@ def _class_table(images: pd.DataFrame, study: Study) -> Table:
         for column in (study.group_by, col.DONOR, col.BATCH, col.PLATE)
         if column in images and images[column].notna().any()
     ]
-    columns = [wording.noun(study.label), *(wording.plural(wording.noun(c)) for c in counted)]
+    columns = [wording.noun(study.label), *(english.make_plural(wording.noun(c)) for c in counted)]
     rows = []
     labels = images[study.label].astype(str)
     everything = [(name, images[labels == name]) for name in study.classes]
@@ -81,7 +82,7 @@ def _plate_table(study: Study) -> Table:
 
 def _plate_row(reader: PlateReader, study: Study) -> tuple[str, ...]:
     try:
-        channels, size = wording.listed(reader.channels), reader.pixel_size_um
+        channels, size = english.join_words(reader.channels), reader.pixel_size_um
         wells = str(reader.plate_format.n_wells)
     except (HcsError, KeyError, OSError, ValueError):  # an empty or foreign plate
         channels, size, wells = wording.NONE, None, wording.NONE
@@ -92,7 +93,7 @@ def _plate_row(reader: PlateReader, study: Study) -> tuple[str, ...]:
         f"{reader.images[col.WELL].nunique():,}",
         f"{len(reader.images):,}",
         channels,
-        wording.trimmed(size) if size is not None else "not stated",
+        wording.trim_number(size) if size is not None else "not stated",
     )
 
 
@@ -103,11 +104,11 @@ def _splits_sentence(study: Study) -> str:
     group = wording.noun(splits.group_by)
     counts, proof = splits.counts, splits.proof
     least, most = proof.least.test, proof.most.test
-    times = wording.counted(most, "split") if least == most else f"{least} to {most} splits"
+    times = wording.count(most, "split") if least == most else f"{least} to {most} splits"
     shared = " and no donor" if "donor" in proof.disjoint_by else ""
     return (
-        f"{wording.counted(len(splits.splits), 'split')} (seed {splits.seed}); in each, "
-        f"{counts.train} {wording.plural(group)} a class train, {counts.validation} tune and "
+        f"{wording.count(len(splits.splits), 'split')} (seed {splits.seed}); in each, "
+        f"{counts.train} {english.make_plural(group)} a class train, {counts.validation} tune and "
         f"{counts.test} test. No {group}{shared} stands in two of these roles of one split. "
         f"Every {group} was tested in {times}."
     )
@@ -149,12 +150,12 @@ def example_images(study: Study) -> Section:
         blocks.append(Note("missing", stack.why))
     else:
         settings = stack.settings
-        median = wording.trimmed(settings.get("median_level"))
+        median = wording.trim_number(settings.get("median_level"))
         blocks.append(
             Paragraph(
                 "Images as the network saw them: each one rescaled so that its median gray level "
                 f"becomes {median} and cut at 255, then resized to "
-                f"{stack.array.shape[2]} × {stack.array.shape[1]} pixels. "
+                f"{stack.item_shape[1]} × {stack.item_shape[0]} pixels. "
                 "The fields were picked by position in the list, not by eye."
             )
         )

@@ -88,7 +88,7 @@ def write_gallery(
         _tile(readers[int(row["reader"])], row, channel, tile_px, rng)
         for _, row in fields.iloc[chosen].iterrows()
     ]
-    data = _as_png(tiles) if target.suffix == ".png" else _as_html(tiles).encode()
+    data = _write_png(tiles) if target.suffix == ".png" else _write_html(tiles).encode()
     write_bytes(target, data)
     return [tile.caption for tile in tiles]
 
@@ -123,7 +123,7 @@ def _tile(
     )
     parts = [str(row[name]) for name in (col.PLATE, col.WELL)]
     parts.append(f"field {row[col.SITE]}")
-    parts += [str(row[name]) for name in (col.CLONE, col.DIAGNOSIS) if _known(row.get(name))]
+    parts += [str(row[name]) for name in (col.CLONE, col.DIAGNOSIS) if _is_known(row.get(name))]
     if "soma" in labels:
         parts.append(f"{int(soma.max(initial=0))} cells in the field")
     else:
@@ -131,7 +131,7 @@ def _tile(
     return Tile(picture, ", ".join(parts))
 
 
-def _known(value: Any) -> bool:  # noqa: ANN401 - a cell of a table
+def _is_known(value: Any) -> bool:  # noqa: ANN401 - a cell of a table
     return value is not None and not pd.isna(value)
 
 
@@ -140,7 +140,7 @@ def _window(size: int, tile_px: int, rng: np.random.Generator) -> slice:
     return slice(start, min(start + tile_px, size))
 
 
-def _as_png(tiles: Sequence[Tile]) -> bytes:
+def _write_png(tiles: Sequence[Tile]) -> bytes:
     """All tiles on one sheet, about as wide as high."""
     n_columns = max(1, round(len(tiles) ** 0.5 * 1.2))
     n_rows = -(-len(tiles) // n_columns)
@@ -163,7 +163,7 @@ def _png(picture: Image.Image) -> bytes:
     return sink.getvalue()
 
 
-def _as_html(tiles: Sequence[Tile]) -> str:
+def _write_html(tiles: Sequence[Tile]) -> str:
     """Return a page that needs no other file."""
     figures = []
     for tile in tiles:

@@ -11,6 +11,7 @@ from hcs.io.files import parquet
 from hcs.report import wording
 from hcs.report.blocks import Block, Column, Paragraph, Table
 from hcs.report.study import Study
+from hcs.words import english
 
 _GROUPS: Final = "forest/groups.parquet"
 _IMPORTANCE: Final = "forest/importance.parquet"
@@ -53,7 +54,7 @@ def what_differs(study: Study) -> Iterator[Block]:
     """Tables of the tests on group means and of the forest's permutation importance."""
     tests = _table(study, _GROUPS)
     if tests is not None:
-        yield _tests(tests, wording.plural(wording.noun(study.group_by)))
+        yield _tests(tests, english.make_plural(wording.noun(study.group_by)))
     importance = _table(study, _IMPORTANCE)
     if importance is not None and importance["importance_mean"].notna().any():
         yield _importance(importance)

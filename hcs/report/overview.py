@@ -25,6 +25,7 @@ from hcs.report.blocks import (
     Warnings,
 )
 from hcs.report.study import Absent, Study
+from hcs.words import english
 
 _CHANCE: Final = 0.5
 
@@ -58,14 +59,14 @@ def overview(study: Study) -> Section:
 def warnings_of(study: Study) -> Iterator[Text]:
     """Everything that a reader must know before the figures: one sentence each, no repeats."""
     if is_simulated(study):
-        yield wording.joined(
+        yield wording.join_sentences(
             [
                 wording.strong("Simulated data."),
                 _SIMULATED,
             ]
         )
     if has_random_weights(study):
-        yield wording.joined(
+        yield wording.join_sentences(
             [
                 wording.strong("Random network weights."),
                 _RANDOM,
@@ -87,13 +88,13 @@ def _data_warnings(study: Study) -> Iterator[str]:
     if isinstance(problems, pd.DataFrame) and len(problems):
         lost = int((~problems["kept"].astype(bool)).sum())
         tail = f"; {lost:,} of these images, wells or rows did not go on" if lost else ""
-        yield f"{wording.counted(len(problems), 'problem')} in the data{tail}: see Problems."
+        yield f"{wording.count(len(problems), 'problem')} in the data{tail}: see Problems."
     quality = study.quality
     if isinstance(quality, pd.DataFrame) and "passed" in quality:
         failed = quality.loc[~quality["passed"].astype(bool), col.PLATE].astype(str).unique()
         if len(failed):
-            names = wording.listed([*failed[:8], *(["…"] if len(failed) > 8 else [])])
-            yield f"{wording.counted(len(failed), 'plate')} broke a stated limit: {names}."
+            names = english.join_words([*failed[:8], *(["…"] if len(failed) > 8 else [])])
+            yield f"{wording.count(len(failed), 'plate')} broke a stated limit: {names}."
 
 
 def is_simulated(study: Study) -> bool:
@@ -139,13 +140,15 @@ def _facts(study: Study) -> Iterator[Fact]:
     if not isinstance(cohort, Absent):
         groups = cohort[study.group_by].nunique()
         yield Fact(
-            f"{groups:,}", wording.plural(wording.noun(study.group_by)), f"{len(cohort):,} images"
+            f"{groups:,}",
+            english.make_plural(wording.noun(study.group_by)),
+            f"{len(cohort):,} images",
         )
     if isinstance(study.hits, pd.DataFrame):
         plates = study.hits[col.PLATE].nunique()
         hits = study.hits[study.hits[col.HIT].fillna(value=False).astype(bool)]
         n = len(hits.drop_duplicates(list(col.WELL_KEY)))
-        yield Fact(f"{n:,}", "hit wells", f"on {wording.counted(plates, 'screened plate')}")
+        yield Fact(f"{n:,}", "hit wells", f"on {wording.count(plates, 'screened plate')}")
 
 
 # ── words ───────────────────────────────────────────────────────────────────────────────────────
@@ -157,12 +160,14 @@ def verdicts(evaluation: Evaluation) -> Iterator[Text]:
         yield _verdict(evaluation, model)
     for comparison in evaluation.comparisons:
         if comparison.metric is Metric.ROC_AUC and comparison.unit is Unit.IMAGE:
-            yield compared(comparison)
+            yield compare_models(comparison)
 
 
 def _verdict(evaluation: Evaluation, model: ModelEvaluation) -> Text:
     group = wording.noun(evaluation.group_by)
-    others = wording.listed([name for name in evaluation.classes if name != evaluation.positive])
+    others = english.join_words(
+        [name for name in evaluation.classes if name != evaluation.positive]
+    )
     by_image = model.summary_of(Metric.ROC_AUC, Unit.IMAGE)
     by_group = model.summary_of(Metric.ROC_AUC, Unit.GROUP)
     accuracy = model.summary_of(Metric.ACCURACY, Unit.IMAGE)
@@ -176,16 +181,16 @@ def _verdict(evaluation: Evaluation, model: ModelEvaluation) -> Text:
         title,
         evaluation.positive,
         others,
-        wording.plural(group),
+        english.make_plural(group),
         wording.strong(wording.plus_minus(by_image.mean, by_image.sd)),
         wording.plus_minus(accuracy.mean, accuracy.sd),
-        wording.counted(by_image.n, "split"),
+        wording.count(by_image.n, "split"),
         group,
         group,
         wording.strong(wording.plus_minus(by_group.mean, by_group.sd)),
     )
     interval = interval_of(model)
-    return wording.joined([sentence, chance(interval, group)]) if interval else sentence
+    return wording.join_sentences([sentence, chance(interval, group)]) if interval else sentence
 
 
 def interval_of(model: ModelEvaluation, unit: Unit = Unit.IMAGE) -> Interval | None:
@@ -201,7 +206,7 @@ def chance(interval: Interval, group: str) -> str:
     if interval.low is None or interval.high is None:
         return "No interval could be computed, so it cannot be told from chance."
     level = wording.percent(interval.level)
-    span = f"{level} interval over {wording.plural(group)}: "
+    span = f"{level} interval over {english.make_plural(group)}: "
     span += wording.span(interval.low, interval.high)
     if interval.low > _CHANCE:
         return f"This is above chance ({span}, chance is 0.50)."
@@ -210,7 +215,7 @@ def chance(interval: Interval, group: str) -> str:
     return f"This cannot be told from chance ({span}, chance is 0.50)."
 
 
-def compared(comparison: Comparison) -> str:
+def compare_models(comparison: Comparison) -> str:
     """Compare two models on the same splits in words."""
     if comparison.mean_difference is None:
         return "The models could not be compared on the same splits."
@@ -218,7 +223,7 @@ def compared(comparison: Comparison) -> str:
     difference = wording.number(comparison.mean_difference)
     sign = "+" if comparison.mean_difference > 0 else ""
     return (
-        f"On the same {wording.counted(comparison.n_splits, 'split')}, the AUC by image of the "
+        f"On the same {wording.count(comparison.n_splits, 'split')}, the AUC by image of the "
         f"{first} minus that of the {second} is {sign}{difference} "
         f"(interval {wording.span(comparison.low, comparison.high)}, "
         f"p {_equals(wording.p_value(comparison.p_value))}; t-test corrected for overlapping "
@@ -246,11 +251,11 @@ def _about_spread(study: Study, group: str) -> Iterator[str]:
     if not isinstance(study.splits, Absent) and study.splits.counts.test == 1:
         yield (
             f"Each split tests one {group} a class, so its AUC by {group} is 0 or 1: rather look "
-            f"at single {wording.plural(group)} below."
+            f"at single {english.make_plural(group)} below."
         )
     yield (
         "The ± is the spread between splits. Splits share training "
-        f"{wording.plural(group)}, so it is no confidence interval; the intervals in the text "
+        f"{english.make_plural(group)}, so it is no confidence interval; the intervals in the text "
         "resample donors."
     )
 
@@ -278,7 +283,7 @@ def _cannot_mean(study: Study, evaluation: Evaluation, group: str) -> Iterator[s
         )
     linked = [a.variable for a in evaluation.associations if a.verdict == "confounded"]
     if linked:
-        names = wording.listed([wording.noun(name) for name in linked])
+        names = english.join_words([wording.noun(name) for name in linked])
         yield (
             f"Class and {names} go together on these plates: any score here may be a score of "
             f"{names}, not of the class."
@@ -296,9 +301,9 @@ def _groups_per_class(evaluation: Evaluation) -> str:
         return ""
     group = wording.noun(evaluation.group_by)
     labels = [row.label for row in evaluation.models[0].per_group]
-    return wording.listed(
+    return english.join_words(
         [
-            f"{wording.counted(labels.count(name), group)} of {name}"
+            f"{wording.count(labels.count(name), group)} of {name}"
             for name in evaluation.classes
             if name in labels
         ]
@@ -308,16 +313,16 @@ def _groups_per_class(evaluation: Evaluation) -> str:
 def _screen_sentence(hits: pd.DataFrame) -> Text:
     found = hits[hits[col.HIT].fillna(value=False).astype(bool)]
     wells = len(found.drop_duplicates(list(col.WELL_KEY)))
-    plates = wording.counted(hits[col.PLATE].nunique(), "plate")
+    plates = wording.count(hits[col.PLATE].nunique(), "plate")
     if wells == 0:
         return f"The screen of {plates} has no hit under the chosen limits."
-    what = wording.strong(wording.counted(wells, "hit well"))
+    what = wording.strong(wording.count(wells, "hit well"))
     names = []
     if col.COMPOUND in found:
         names = [str(name) for name in found[col.COMPOUND].dropna().unique()]
     tail = ""
     if names:
         more = [f"{len(names) - 6} more"] if len(names) > 6 else []
-        compounds = wording.counted(len(names), "compound")
-        tail = f", {compounds}: {wording.listed([*names[:6], *more])}"
+        compounds = wording.count(len(names), "compound")
+        tail = f", {compounds}: {english.join_words([*names[:6], *more])}"
     return Markup("The screen of {} has {}{}.").format(plates, what, tail)

@@ -29,10 +29,9 @@ from hcs.report import (
     overview,
     probes,
     records,
-    screen_pages,
-    screens,
 )
 from hcs.report.blocks import Note, Section, charts_of
+from hcs.report.screen import plate_pages, results
 from hcs.report.study import Study, open_study
 
 STAGE: Final = "report"
@@ -89,14 +88,14 @@ def write_report(config: ReportConfig) -> StageResult:
 
 def _write_screen_pages(study: Study, out: str) -> int:
     """Write the page of the screen and one a plate beside the report; return how many plates."""
-    pages = screen_pages.plate_pages(study)
+    pages = plate_pages.plate_pages(study)
     if not pages:
         return 0
     folder = screen_folder(out)
-    index = render(study.name, screen_pages.screen_sections(study, pages), "Screen")
-    write_bytes(folder / screen_pages.INDEX, index.encode())
+    index = render(study.name, plate_pages.screen_sections(study, pages), "Screen")
+    write_bytes(folder / plate_pages.INDEX, index.encode())
     for page in pages:
-        html = render(page.plate, screen_pages.plate_sections(study, page), "Screened plate")
+        html = render(page.plate, plate_pages.plate_sections(study, page), "Screened plate")
         write_bytes(folder / page.file, html.encode())
     return len(pages)
 
@@ -110,11 +109,11 @@ def screen_folder(out: AnyPath) -> UPath:
 def sections_of(study: Study, out: AnyPath = "report.html") -> list[Section]:
     """All sections of a study's page, in order; `out` is where it will lie."""
     folder = screen_folder(out).name + "/"
-    if screen_pages.stands_alone(study):
-        return screen_pages.screen_sections(study, screen_pages.plate_pages(study), folder)
+    if plate_pages.stands_alone(study):
+        return plate_pages.screen_sections(study, plate_pages.plate_pages(study), folder)
     found = [
         overview.overview(study),
-        records.planted(study),
+        records.compare_planted(study),
         cohort.cohort(study),
         cohort.example_images(study),
         classifiers.classifiers(study),
@@ -133,10 +132,10 @@ def _screen_sections(study: Study, folder: str) -> list[Section]:
     if not study.has_screen:
         return [Section("plates", "Screen", (Note("info", "This study has no screen plates."),))]
     return [
-        screens.plates(study, folder + screen_pages.INDEX),
-        screens.hits(study),
-        screens.doses(study),
-        screens.quality(study),
+        results.plates(study, folder + plate_pages.INDEX),
+        results.hits(study),
+        results.doses(study),
+        results.quality(study),
     ]
 
 
@@ -149,7 +148,7 @@ def render(title: str, sections: list[Section], kind: str = "Study report") -> s
     """
     charts = [chart.model for section in sections for chart in charts_of(section.blocks)]
     library = "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
-    script, divs = _embedded(charts) if charts else ("", ())
+    script, divs = _embed_charts(charts) if charts else ("", ())
     scripts = [library, script] if charts else []
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -171,7 +170,7 @@ def render(title: str, sections: list[Section], kind: str = "Study report") -> s
     )
 
 
-def _embedded(charts: Sequence[Model]) -> tuple[str, Sequence[str]]:
+def _embed_charts(charts: Sequence[Model]) -> tuple[str, Sequence[str]]:
     """Return the script that draws all charts, and the place of each.
 
     The charts are put into one document at once: left to itself, bokeh adds them one by one and

@@ -21,6 +21,7 @@ from hcs.report.blocks import (
 )
 from hcs.report.charts import probe_charts
 from hcs.report.study import Absent, Study
+from hcs.words import english
 
 OUTCOMES: Final = {
     Outcome.UNDETERMINED: "It could not be tested whether the score is more than chance.",
@@ -64,7 +65,7 @@ def _permutation(found: Probes) -> Iterator[Block]:
         words = f"real labels: {wording.number(probe.observed)}"
         legend.append((probe_charts.OBSERVED_COLOR, words))
     caption = (
-        f"{wording.counted(probe.n_splits, 'split')}, {wording.counted(probe.epochs, 'epoch')} "
+        f"{wording.count(probe.n_splits, 'split')}, {wording.count(probe.epochs, 'epoch')} "
         "for the real labels and for every shuffle, so that they can be compared; the real AUC "
         f"may differ from that above. p = {wording.p_value(probe.p_value)}."
     )
@@ -111,7 +112,7 @@ def _learning_curves(found: Probes) -> Iterator[Block]:
         return
     group = wording.noun(found.group_by)
     labels = {
-        "groups": f"training {wording.plural(group)} a class",
+        "groups": f"training {english.make_plural(group)} a class",
         "images": f"training images a {group}",
     }
     yield Heading("How much data is enough")

@@ -26,7 +26,7 @@ from hcs.report.study import Absent, Study
 _MAX_PROBLEMS: Final = 500
 
 
-def planted(study: Study) -> Section | None:
+def compare_planted(study: Study) -> Section | None:
     """Return what was planted into a simulated study against what was found; None when real."""
     rows = study.planted
     if isinstance(rows, Absent):
@@ -64,7 +64,7 @@ def _is_number(value: str | float | None) -> bool:
 
 
 def _value(value: str | float | None) -> str:
-    return wording.text(value) if isinstance(value, str) else wording.trimmed(value, 4)
+    return wording.text(value) if isinstance(value, str) else wording.trim_number(value, 4)
 
 
 # ── problems ────────────────────────────────────────────────────────────────────────────────────

@@ -196,12 +196,12 @@ class Study:
     @cached_property
     def stack(self) -> ImageSet | Absent:
         """The normalized images."""
-        return self._piece("stack.zarr", "hcs stack", lambda path: _opened(open_stack(path)))
+        return self._piece("stack.zarr", "hcs stack", lambda path: _touch_images(open_stack(path)))
 
     @cached_property
     def bank(self) -> ImageSet | Absent:
         """The feature bank."""
-        return self._piece("bank.zarr", "hcs embed", lambda path: _opened(open_bank(path)))
+        return self._piece("bank.zarr", "hcs embed", lambda path: _touch_images(open_bank(path)))
 
     @cached_property
     def history(self) -> pd.DataFrame | Absent:
@@ -370,7 +370,7 @@ def _plate(path: UPath) -> PlateReader:
     return reader
 
 
-def _opened(images: ImageSet) -> ImageSet:
+def _touch_images(images: ImageSet) -> ImageSet:
     """Touch what the page needs, so that a damaged store is met here."""
     _ = images.n_images, images.frame
     return images

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from hcs.domain import columns as col
 from hcs.ops import morphology
+from hcs.words.english import make_plural
 
 NONE: Final = "–"
 """Stands where a number is not defined."""
@@ -66,7 +67,7 @@ def significant(value: object, digits: int = 3) -> str:
     return number(value, max(0, digits - 1 - math.floor(math.log10(size))))
 
 
-def trimmed(value: object, digits: int = 3) -> str:
+def trim_number(value: object, digits: int = 3) -> str:
     """Write a number with at most so many significant digits and no idle zeros: 8, 0.65, 2,098."""
     if is_missing(value):
         return NONE
@@ -120,22 +121,9 @@ def text(value: object) -> str:
     return NONE if is_missing(value) or value == "" else str(value)
 
 
-def counted(n: int, thing: str) -> str:
+def count(n: int, thing: str) -> str:
     """``1 clone``, ``3 clones``, ``2 batches``."""
-    return f"{n:,} {thing if n == 1 else plural(thing)}"
-
-
-def plural(thing: str) -> str:
-    """More than one of it."""
-    if thing.endswith(("tch", "s", "x")):
-        return thing + "es"
-    return thing[:-1] + "ies" if thing.endswith("y") else thing + "s"
-
-
-def listed(items: Iterable[str]) -> str:
-    """Join words: ``a``, ``a and b``, ``a, b and c``."""
-    words = list(items)
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+    return f"{n:,} {thing if n == 1 else make_plural(thing)}"
 
 
 def noun(column: str) -> str:
@@ -167,7 +155,7 @@ def with_unit(name: str, unit: str) -> str:
     return f"{name} ({unit})" if unit else name
 
 
-def shortened(name: object, length: int = 24) -> str:
+def cut_name(name: object, length: int = 24) -> str:
     """Cut a name so that it fits beside a chart."""
     words = str(name)
     return words if len(words) <= length else words[: length - 1] + "…"
@@ -178,6 +166,6 @@ def strong(words: object) -> Markup:
     return Markup("<strong>{}</strong>").format(words)
 
 
-def joined(parts: Iterable[str]) -> Markup:
+def join_sentences(parts: Iterable[str]) -> Markup:
     """Join sentences, escaping those that are plain."""
     return Markup(" ").join(part for part in parts if part)

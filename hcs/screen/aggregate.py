@@ -68,8 +68,8 @@ def well_scores(predictions: pd.DataFrame, options: HitsOptions | None = None) -
     well = _codes(predictions, keys)
     n_wells = int(well.max(initial=-1)) + 1
     score = predictions[col.SCORE].to_numpy(np.float64)
-    unflagged = _unflagged(predictions)
-    unseen = _unseen(predictions)
+    unflagged = _has_no_flag(predictions)
+    unseen = _is_unseen(predictions)
 
     eligible = np.isfinite(score) & unflagged
     has_unseen = np.bincount(well[eligible & unseen], minlength=n_wells) > 0
@@ -97,7 +97,7 @@ def well_scores(predictions: pd.DataFrame, options: HitsOptions | None = None) -
         cells = predictions[col.N_CELLS].to_numpy(np.float64, na_value=np.nan)
         wells[col.N_CELLS] = groups.group_mean(cells, well, n_wells)
     had_flags = np.bincount(well[~unflagged], minlength=n_wells) > 0
-    return _with_flags(wells, had_flags, options)
+    return _add_flags(wells, had_flags, options)
 
 
 def _takes_log_odds(predictions: pd.DataFrame, options: HitsOptions) -> bool:
@@ -212,14 +212,14 @@ def _require(table: pd.DataFrame, names: tuple[str, ...]) -> None:
             raise UnknownNameError("column", name, "the table", list(table.columns))
 
 
-def _unseen(predictions: pd.DataFrame) -> Flags:
+def _is_unseen(predictions: pd.DataFrame) -> Flags:
     """Rows whose head never trained or tuned on the image's clone."""
     if col.ROLE not in predictions:
         return np.ones(len(predictions), dtype=bool)
     return (~predictions[col.ROLE].astype("string").isin(_SEEN_ROLES)).to_numpy(bool)
 
 
-def _unflagged(predictions: pd.DataFrame) -> Flags:
+def _has_no_flag(predictions: pd.DataFrame) -> Flags:
     if col.FLAGS not in predictions:
         return np.ones(len(predictions), dtype=bool)
     return (predictions[col.FLAGS].fillna("").astype(str).str.strip() == "").to_numpy(bool)
@@ -273,7 +273,7 @@ def _well_rows(predictions: pd.DataFrame, well: Codes, n_wells: int) -> pd.DataF
     return rows
 
 
-def _with_flags(wells: pd.DataFrame, had_flags: Flags, options: HitsOptions) -> pd.DataFrame:
+def _add_flags(wells: pd.DataFrame, had_flags: Flags, options: HitsOptions) -> pd.DataFrame:
     """Add ``usable`` and ``flags``."""
     missing = ~np.isfinite(wells[col.SCORE].to_numpy(np.float64))
     faults: list[tuple[Reason, Flags]] = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,68 @@ from hcs.screen import groups
 from hcs.screen.groups import Codes, Flags, GroupStats
 from hcs.screen.plates import Screen
 
-Problem = dict[str, object]
-"""One row of ``problems.parquet``; the keys are ``hcs.domain.columns.PROBLEM_COLUMNS``."""
+Wells = Literal["samples", "negcon", "poscon"]
+"""Which wells are spoken of."""
+
+
+@dataclass(frozen=True, slots=True)
+class TooFew:
+    """Fewer usable wells than a statistic needs."""
+
+    reason: ClassVar[Reason] = Reason.NO_CONTROLS
+    wells: Wells
+    n_usable: int
+    n_needed: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoSpread:
+    """The MAD of the reference wells is 0."""
+
+    reason: ClassVar[Reason] = Reason.NO_SPREAD
+    wells: Wells
+    n_usable: int
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenLimits:
+    """Numbers of the plate beyond stated limits, as ``z_prime 0.3 < 0.5; …``."""
+
+    reason: ClassVar[Reason] = Reason.FAILED_QUALITY
+    broken: str
+
+
+@dataclass(frozen=True, slots=True)
+class TooCoarse:
+    """Too few controls for any adjusted empirical p to reach the rate.
+
+    Attributes
+    ----------
+    n_controls, least_p
+        Negative controls, and the smallest p that they allow.
+    n_tests, fdr
+        Wells tested, and the rate.
+    """
+
+    reason: ClassVar[Reason] = Reason.NO_CONTROLS
+    n_controls: int
+    least_p: float
+    n_tests: int
+    fdr: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlateFault:
+    """What is wrong with a plate; ``plate`` is None for a fault of all plates of a model."""
+
+    model: str
+    plate: str | None
+    cause: TooFew | NoSpread | BrokenLimits | TooCoarse
+
+    @classmethod
+    def of(cls, row: pd.Series, cause: TooFew | NoSpread | BrokenLimits) -> PlateFault:
+        """Build from a row of ``Screen.plates``."""
+        return cls(str(row[col.MODEL]), str(row[col.PLATE]), cause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,39 +142,32 @@ def usable_stats(screen: Screen, members: Flags, at_least: int, over: str = "pla
     return groups.summarize(screen.value[wanted], codes[wanted], n_groups).at_least(at_least)
 
 
-def control_problems(screen: Screen, options: HitsOptions) -> list[Problem]:
+def find_control_faults(screen: Screen, options: HitsOptions) -> list[PlateFault]:
     """Name every plate whose controls cannot carry its statistics.
 
     Returns
     -------
-    list of dict
-        One row a plate and fault, keys as ``hcs.domain.columns.PROBLEM_COLUMNS``: too few usable
-        negative controls (unless statistics against samples were asked for), too few positive
-        controls (rescue and Z' are then missing; said only where the screen has any, as many
-        screens have none by design), or no spread between negative controls.
+    list of PlateFault
+        One a plate and fault: too few usable negative controls (unless statistics against samples
+        were asked for), too few positive controls (rescue and Z' are then missing; said only where
+        the screen has any, as many screens have none by design), or no spread between negative
+        controls.
     """
     has_poscon = bool(screen.is_poscon.any())
     stats = control_stats(screen, options, options.score_over)
     n_needed = options.min_controls
-    problems: list[Problem] = []
-    what = "samples" if options.reference == "samples" else "negative controls (negcon)"
+    faults: list[PlateFault] = []
+    what: Wells = "samples" if options.reference == "samples" else "negcon"
     for plate, group in enumerate(_group_of_plate(screen, stats)):
         row = screen.plates.iloc[plate]
         n_reference, n_poscon = int(stats.reference.count[group]), int(stats.poscon.count[group])
         if n_reference < n_needed:
-            text = f"{n_reference} usable {what}, {n_needed} needed: no z, no p, no hits"
-            if options.reference == "controls":
-                text += " (reference: samples would measure against the treated wells instead)"
-            problems.append(plate_problem(row, Reason.NO_CONTROLS, text))
+            faults.append(PlateFault.of(row, TooFew(what, n_reference, n_needed)))
         elif not stats.reference.mad[group] > 0:
-            text = f"the MAD of {n_reference} {what} is 0: robust z is undefined"
-            problems.append(plate_problem(row, Reason.NO_SPREAD, text))
+            faults.append(PlateFault.of(row, NoSpread(what, n_reference)))
         if has_poscon and n_poscon < n_needed:
-            text = (
-                f"{n_poscon} usable positive controls (poscon), {n_needed} needed: no Z', no rescue"
-            )
-            problems.append(plate_problem(row, Reason.NO_CONTROLS, text))
-    return problems
+            faults.append(PlateFault.of(row, TooFew("poscon", n_poscon, n_needed)))
+    return faults
 
 
 def _group_of_plate(screen: Screen, stats: ControlStats) -> Codes:
@@ -121,17 +175,3 @@ def _group_of_plate(screen: Screen, stats: ControlStats) -> Codes:
     group = np.zeros(screen.n_plates, dtype=np.intp)
     group[screen.plate[::-1]] = stats.group[::-1]
     return group
-
-
-def plate_problem(plate: pd.Series, reason: Reason, message: str) -> Problem:
-    """One problem row about a whole plate; `plate` is a row of ``Screen.plates``."""
-    return {
-        "stage": "hits",
-        "file": None,
-        col.PLATE: plate[col.PLATE],
-        col.WELL: None,
-        col.SITE: None,
-        "reason": reason.value,
-        "message": f"model {plate[col.MODEL]}: {message}",
-        "kept": True,
-    }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hcs.domain.normal import MAD_TO_SD
+from hcs.domain.constants import MAD_TO_SD
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
@@ -85,7 +85,7 @@ def group_median(values: Floats, groups: Codes, n_groups: int) -> Floats:
     ndarray
         Shape ``(G,)``; NaN for an empty group.
     """
-    ordered, starts, counts = _sorted_segments(values, groups, n_groups)
+    ordered, starts, counts = _sort_segments(values, groups, n_groups)
     return _segment_median(ordered, starts, counts)
 
 
@@ -116,7 +116,7 @@ def group_sum(values: Floats, groups: Codes, n_groups: int) -> Floats:
 
 def group_mean(values: Floats, groups: Codes, n_groups: int) -> Floats:
     """Arithmetic mean of each group, shape ``(G,)``; NaN for an empty group."""
-    kept = _kept(values, groups)
+    kept = _is_known(values, groups)
     sums = group_sum(values[kept], groups[kept], n_groups)
     return divide(sums, group_count(values, groups, n_groups).astype(np.float64))
 
@@ -130,7 +130,7 @@ def group_sd(values: Floats, groups: Codes, n_groups: int) -> Floats:
 
 def group_count(values: Floats, groups: Codes, n_groups: int) -> NDArray[np.int64]:
     """Return the number of finite values of each group, shape ``(G,)``."""
-    return np.bincount(groups[_kept(values, groups)], minlength=n_groups).astype(np.int64)
+    return np.bincount(groups[_is_known(values, groups)], minlength=n_groups).astype(np.int64)
 
 
 def group_trimmed_mean(values: Floats, groups: Codes, n_groups: int, cut_fraction: float) -> Floats:
@@ -138,7 +138,7 @@ def group_trimmed_mean(values: Floats, groups: Codes, n_groups: int, cut_fractio
 
     The same definition as :func:`scipy.stats.trim_mean`.
     """
-    ordered, starts, counts = _sorted_segments(values, groups, n_groups)
+    ordered, starts, counts = _sort_segments(values, groups, n_groups)
     cut = (cut_fraction * counts).astype(np.int64)
     rank = np.arange(ordered.size) - np.repeat(starts, counts)
     inside = (rank >= np.repeat(cut, counts)) & (rank < np.repeat(counts - cut, counts))
@@ -154,9 +154,9 @@ def summarize(values: Floats, groups: Codes, n_groups: int) -> GroupStats:
     >>> summarize(np.array([1.0, 2.0, 6.0]), np.zeros(3, dtype=np.intp), 1).median
     array([2.])
     """
-    kept = _kept(values, groups)
+    kept = _is_known(values, groups)
     values, groups = values[kept], groups[kept]
-    ordered, starts, counts = _sorted_segments(values, groups, n_groups)
+    ordered, starts, counts = _sort_segments(values, groups, n_groups)
     median = _segment_median(ordered, starts, counts)
     centered = values - _of(median, groups)
     return GroupStats(
@@ -168,7 +168,7 @@ def summarize(values: Floats, groups: Codes, n_groups: int) -> GroupStats:
     )
 
 
-def _kept(values: Floats, groups: Codes) -> Flags:
+def _is_known(values: Floats, groups: Codes) -> Flags:
     return np.isfinite(values) & (groups >= 0)
 
 
@@ -181,17 +181,17 @@ def _of(per_group: Floats, groups: Codes) -> Floats:
 
 def _sd_of_centered(centered: Floats, groups: Codes, n_groups: int) -> Floats:
     residual = centered - _of(group_mean(centered, groups, n_groups), groups)
-    kept = _kept(residual, groups)
+    kept = _is_known(residual, groups)
     squares = group_sum(residual[kept] ** 2, groups[kept], n_groups)
     counts = np.bincount(groups[kept], minlength=n_groups)
     return np.sqrt(divide(squares, np.where(counts > 1, counts - 1.0, np.nan)))
 
 
-def _sorted_segments(
+def _sort_segments(
     values: Floats, groups: Codes, n_groups: int
 ) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
     """Sort by group, then by value; return values, start and count of every group."""
-    kept = _kept(values, groups)
+    kept = _is_known(values, groups)
     values, groups = values[kept], groups[kept]
     order = np.lexsort((values, groups))
     counts = np.bincount(groups, minlength=n_groups).astype(np.int64)

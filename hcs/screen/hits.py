@@ -1,4 +1,4 @@
-"""Which wells are hits, how sure is that, and why."""
+"""Which wells are hits, and how sure is that."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from hcs.domain import columns as col
-from hcs.domain.columns import Reason
-from hcs.domain.config.screening import EmpiricalCall, HitsOptions, RobustZCall, SsmdCall
+from hcs.domain.config.screening import EmpiricalCall, HitsOptions
 from hcs.screen import effects
+from hcs.screen.calling import is_evident
 from hcs.screen.controls import (
     ControlStats,
-    Problem,
-    control_problems,
+    PlateFault,
+    TooCoarse,
     control_stats,
-    plate_problem,
+    find_control_faults,
     usable_stats,
 )
 from hcs.screen.curves.growth import growth_rate_inhibition
@@ -26,7 +25,7 @@ from hcs.screen.normalize import normalize, z_score
 from hcs.screen.plates import Screen, read_wells
 from hcs.screen.quality import apply_limits, compound_codes, plate_quality, replicate_correlation
 from hcs.screen.rescue import rescue_interval, rescue_score
-from hcs.screen.significance import adjust, empirical_p, leave_one_out_z, oriented, prediction_p
+from hcs.screen.significance import adjust, empirical_p, leave_one_out_z, orient, prediction_p
 from hcs.screen.spatial import correct, correction_of
 
 
@@ -48,7 +47,7 @@ class _Statistics:
 
 def call_hits(
     wells: pd.DataFrame, options: HitsOptions | None = None
-) -> tuple[pd.DataFrame, pd.DataFrame, list[Problem]]:
+) -> tuple[pd.DataFrame, pd.DataFrame, list[PlateFault]]:
     """Correct, normalize, test and call all wells of all plates.
 
     Parameters
@@ -65,14 +64,13 @@ def call_hits(
         The rows and columns of `wells` and ``corrected``, ``normalized``, ``robust_z``,
         ``ssmd``, ``ssmd_class``, ``p_value``, ``q_value``, ``p_empirical``, ``q_empirical``,
         ``rescue``, ``rescue_low``, ``rescue_high``, ``cell_fraction``, ``toxic``,
-        ``hit_direction``, ``hit``, ``plate_passed`` and ``reasons``; ``gr`` where cells at time
-        zero are known. Statistics that cannot be had are null. Only usable treated wells can be
-        hits. An empty table gives an empty table.
+        ``hit_direction``, ``hit`` and ``plate_passed``; ``gr`` where cells at time zero
+        are known. Statistics that cannot be had are null. Only usable treated wells can be hits.
+        An empty table gives an empty table.
     quality
         One row a plate, see :func:`hcs.screen.quality.plate_quality`.
-    problems
-        Rows of ``problems.parquet``: plates without usable controls, without spread between
-        controls, or beyond a stated limit.
+    faults
+        Plates without usable controls, without spread between controls, or beyond a stated limit.
 
     Raises
     ------
@@ -87,10 +85,8 @@ def call_hits(
     controls = control_stats(scaled, options, options.score_over)
     found = _statistics(scaled, controls, options)
 
-    hits = _laid_out(wells, corrected, scaled, controls, found)
-    beyond = _beyond(found, options)
-    hits[col.HIT] = beyond & found.tested
-    hits[col.REASONS] = _reasons(scaled, found, beyond, options)
+    hits = _lay_out(wells, corrected, scaled, controls, found)
+    hits[col.HIT] = is_evident(hits, options) & ~found.toxic
     if col.CELLS_AT_ZERO in wells:
         hits[col.GR] = _growth(raw, wells, options)
 
@@ -99,12 +95,11 @@ def call_hits(
     quality["n_hits"] = np.bincount(raw.plate[hits[col.HIT]], minlength=raw.n_plates)
     quality, failed = apply_limits(quality, options.limits)
     hits[col.PLATE_PASSED] = quality["passed"].to_numpy(bool)[raw.plate]
-    _say_which_plates_failed(hits, quality["failed_limits"].to_numpy(object)[raw.plate])
-    problems = control_problems(corrected, options) + _resolution_problems(scaled, found, options)
-    return hits, quality, problems + failed
+    faults = find_control_faults(corrected, options) + _find_coarse_models(scaled, found, options)
+    return hits, quality, faults + failed
 
 
-def _laid_out(
+def _lay_out(
     wells: pd.DataFrame,
     corrected: Screen,
     scaled: Screen,
@@ -132,17 +127,6 @@ def _growth(screen: Screen, wells: pd.DataFrame, options: HitsOptions) -> Floats
     controls = usable_stats(counted, screen.is_negcon, options.min_controls)
     at_zero = wells[col.CELLS_AT_ZERO].to_numpy(np.float64, na_value=np.nan)
     return growth_rate_inhibition(screen.cells, controls.median[screen.plate], at_zero)
-
-
-def _say_which_plates_failed(hits: pd.DataFrame, failed: NDArray[np.object_]) -> None:
-    """Add to the reasons of a hit that its plate is beyond a stated limit."""
-    doubtful = (hits[col.HIT] & ~hits[col.PLATE_PASSED]).to_numpy(bool)
-    words = hits[col.REASONS].to_numpy(object, copy=True)
-    words[doubtful] = [
-        f"{text}; doubtful, its plate failed: {why}"
-        for text, why in zip(words[doubtful], failed[doubtful], strict=True)
-    ]
-    hits[col.REASONS] = words
 
 
 def _statistics(screen: Screen, controls: ControlStats, options: HitsOptions) -> _Statistics:
@@ -188,8 +172,8 @@ def _empirical(
     p = np.full(robust_z.shape, np.nan)
     null_rows = np.flatnonzero(controls.is_reference & screen.usable)
     null = leave_one_out_z(screen.value[null_rows], controls.group[null_rows], controls.n_groups)
-    null = oriented(null, direction[null_rows])
-    score = oriented(robust_z, direction)
+    null = orient(null, direction[null_rows])
+    score = orient(robust_z, direction)
     for model in range(screen.n_models):
         wells = screen.model == model
         p[wells] = empirical_p(score[wells], null[screen.model[null_rows] == model])
@@ -204,29 +188,13 @@ def _cell_fraction(screen: Screen, options: HitsOptions) -> Floats:
     return divide(screen.cells, stats.median[screen.plate])
 
 
-def _beyond(found: _Statistics, options: HitsOptions) -> Flags:
-    """Whether each well lies beyond the limits of the chosen call; missing numbers never do.
-
-    Toxic wells stand outside the adjustment for many tests: they count as beyond on their own
-    z or p, so that the reason why they are no hits can be given.
-    """
-    match options.call:
-        case RobustZCall():
-            far = oriented(found.robust_z, found.direction) >= options.robust_z_threshold
-            beyond = far & ((found.q_value <= options.fdr) | found.toxic)
-        case SsmdCall():
-            beyond = oriented(found.ssmd, found.direction) >= options.call.min_ssmd
-        case EmpiricalCall():
-            p = np.where(found.toxic, found.p_empirical, found.q_empirical)
-            beyond = p <= options.fdr
-    return beyond
-
-
-def _resolution_problems(screen: Screen, found: _Statistics, options: HitsOptions) -> list[Problem]:
-    """Say when too few controls keep every empirical p from reaching the rate."""
-    problems: list[Problem] = []
+def _find_coarse_models(
+    screen: Screen, found: _Statistics, options: HitsOptions
+) -> list[PlateFault]:
+    """Find the models with too few controls for any empirical p to reach the rate."""
+    faults: list[PlateFault] = []
     if not isinstance(options.call, EmpiricalCall):
-        return problems
+        return faults
     for model in range(screen.n_models):
         wells = (screen.model == model) & found.tested
         p, q = found.p_empirical[wells], found.q_empirical[wells]
@@ -234,43 +202,7 @@ def _resolution_problems(screen: Screen, found: _Statistics, options: HitsOption
         least = 1.0 / (1.0 + n_null)
         stuck = (p <= least * (1 + 1e-9)).any() and not (q <= options.fdr).any()
         if stuck:
-            text = (
-                f"with {n_null} negative controls no empirical p is below {least:.3g}; adjusted "
-                f"over {p.size} wells none reaches {options.fdr:g}: call by robust z instead"
-            )
             plate = screen.plates.iloc[int(screen.plate[screen.model == model][0])]
-            problems.append(plate_problem(plate, Reason.NO_CONTROLS, text) | {col.PLATE: None})
-    return problems
-
-
-def _reasons(
-    screen: Screen, found: _Statistics, beyond: Flags, options: HitsOptions
-) -> NDArray[np.object_]:
-    """Words for every well beyond the limits: what it shows, and what speaks against it."""
-    words = np.full(screen.value.shape, "", dtype=object)
-    shown = beyond & screen.is_sample & screen.usable
-    for well in np.flatnonzero(shown):
-        text = _evidence(well, found, options)
-        if found.toxic[well]:
-            text += (
-                f"; not a hit: {found.cell_fraction[well]:.0%} of the negative controls' cells "
-                f"(limit {options.min_cell_fraction:.0%})"
-            )
-        words[well] = text
-    return words
-
-
-def _evidence(well: np.intp, found: _Statistics, options: HitsOptions) -> str:
-    match options.call:
-        case RobustZCall():
-            text = f"robust z {found.robust_z[well]:+.1f} (limit {options.robust_z_threshold:g})"
-            if not found.toxic[well]:
-                text += f", adjusted p {found.q_value[well]:.2g} (limit {options.fdr:g})"
-        case SsmdCall():
-            text = f"SSMD {found.ssmd[well]:+.2f} (limit {options.call.min_ssmd:g})"
-        case EmpiricalCall():
-            name, p = ("adjusted empirical p", found.q_empirical[well])
-            if found.toxic[well]:
-                name, p = ("empirical p", found.p_empirical[well])
-            text = f"{name} {p:.2g} (limit {options.fdr:g})"
-    return text
+            cause = TooCoarse(n_null, least, p.size, options.fdr)
+            faults.append(PlateFault(str(plate[col.MODEL]), None, cause))
+    return faults

@@ -61,7 +61,7 @@ class Screen:
     row, column
         0-based position on the plate.
     is_negcon, is_poscon, is_sample
-        What the well holds, usable or not. Wells without ``Metadata_pert_type`` are samples;
+        What the well holds, usable or not. Wells without ``Metadataread_kinds`` are samples;
         ``empty`` wells are none of the three.
     usable
         Whether the well is free of flags and its value finite.
@@ -155,7 +155,7 @@ def read_wells(wells: pd.DataFrame) -> Screen:
     ----------
     wells
         One row a model × plate × well: ``Metadata_Plate``, ``Metadata_Well``, ``score``;
-        optionally ``log_odds``, ``model``, ``Metadata_Batch``, ``Metadata_pert_type``,
+        optionally ``log_odds``, ``model``, ``Metadata_Batch``, ``Metadataread_kinds``,
         ``Image_Count_Cells``, ``usable``.
 
     Returns
@@ -174,15 +174,15 @@ def read_wells(wells: pd.DataFrame) -> Screen:
         if name not in wells:
             raise UnknownNameError("column", name, "the table of wells", list(wells.columns))
     model = _factorize(wells, col.MODEL)
-    plate, first = _nested(model, _factorize(wells, col.PLATE))
-    batch, _ = _nested(model, _factorize(wells, col.BATCH))
+    plate, first = _nest(model, _factorize(wells, col.PLATE))
+    batch, _ = _nest(model, _factorize(wells, col.BATCH))
     row, column = _positions(wells[col.WELL])
     _refuse_twice(wells, plate, row, column)
     score = wells[col.SCORE].to_numpy(np.float64, na_value=np.nan)
     value = score
     if col.LOG_ODDS in wells:
         value = wells[col.LOG_ODDS].to_numpy(np.float64, na_value=np.nan)
-    kind = _pert_type(wells)
+    kind = read_kinds(wells)
     usable = np.isfinite(value)
     if col.USABLE in wells:
         usable &= wells[col.USABLE].to_numpy(bool)
@@ -209,7 +209,7 @@ def _factorize(wells: pd.DataFrame, column: str) -> Codes:
     return pd.factorize(wells[column], use_na_sentinel=False)[0].astype(np.intp)
 
 
-def _nested(outer: Codes, inner: Codes) -> tuple[Codes, Codes]:
+def _nest(outer: Codes, inner: Codes) -> tuple[Codes, Codes]:
     """Codes of the pairs in order of appearance, and the first row of each."""
     pair = outer * (int(inner.max(initial=0)) + 1) + inner
     _, first, codes = np.unique(pair, return_index=True, return_inverse=True)
@@ -237,8 +237,8 @@ def _refuse_twice(wells: pd.DataFrame, plate: Codes, row: Codes, column: Codes) 
         raise InputError(msg)
 
 
-def _pert_type(wells: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
-    """Kind of every well; unknown and missing kinds are treatments."""
+def read_kinds(wells: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
+    """Read the kind of every well, shape ``(N,)``; unknown and missing kinds are treatments."""
     if col.PERT_TYPE not in wells:
         return np.full(len(wells), PertType.TREATMENT.value, dtype=object)
     codes, unique = pd.factorize(wells[col.PERT_TYPE])

@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 
 from hcs.domain import columns as col
-from hcs.domain.columns import Reason
 from hcs.domain.config.screening import HitsOptions, QualityLimits
 from hcs.screen import effects, groups
-from hcs.screen.controls import Problem, plate_problem, usable_stats
+from hcs.screen.controls import BrokenLimits, PlateFault, usable_stats
 from hcs.screen.groups import Floats
 from hcs.screen.plates import Screen, read_wells
 from hcs.screen.positions import position_tests
@@ -161,7 +160,7 @@ def replicate_correlation(screen: Screen, compound: groups.Codes) -> Floats:
 
 def apply_limits(
     quality: pd.DataFrame, limits: QualityLimits
-) -> tuple[pd.DataFrame, list[Problem]]:
+) -> tuple[pd.DataFrame, list[PlateFault]]:
     """Mark the plates that break a stated limit.
 
     A limit on a number that is missing (for example Z' without positive controls) is broken: what
@@ -171,8 +170,8 @@ def apply_limits(
     -------
     DataFrame
         With ``passed`` and ``failed_limits``.
-    list of dict
-        One problem row a failing plate.
+    list of PlateFault
+        One a failing plate.
     """
     failures: list[list[str]] = [[] for _ in range(len(quality))]
     for column, limit, is_least in _limits(limits):
@@ -183,12 +182,12 @@ def apply_limits(
             failures[plate].append(f"{column} {quality[column].iloc[plate]:.3g} {sign} {limit:g}")
     words = ["; ".join(found) for found in failures]
     marked = quality.assign(passed=[not found for found in failures], failed_limits=words)
-    problems = [
-        plate_problem(quality.iloc[plate], Reason.FAILED_QUALITY, text)
+    faults = [
+        PlateFault.of(quality.iloc[plate], BrokenLimits(text))
         for plate, text in enumerate(words)
         if text
     ]
-    return marked, problems
+    return marked, faults
 
 
 def _limits(limits: QualityLimits) -> list[tuple[str, float, bool]]:
@@ -212,12 +211,12 @@ def _spearman(first: Floats, second: Floats, plate: groups.Codes, n_plates: int)
     ranks = pd.DataFrame({"plate": plate[both], "a": first[both], "b": second[both]})
     ranked = ranks.groupby("plate")[["a", "b"]].rank()
     codes = plate[both]
-    a = _centered(ranked["a"].to_numpy(np.float64), codes, n_plates)
-    b = _centered(ranked["b"].to_numpy(np.float64), codes, n_plates)
+    a = _center(ranked["a"].to_numpy(np.float64), codes, n_plates)
+    b = _center(ranked["b"].to_numpy(np.float64), codes, n_plates)
     products, aa, bb = (groups.group_sum(x, codes, n_plates) for x in (a * b, a * a, b * b))
     enough = np.bincount(codes, minlength=n_plates) >= 3
     return np.where(enough, groups.divide(products, np.sqrt(aa * bb)), np.nan)
 
 
-def _centered(values: Floats, codes: groups.Codes, n_groups: int) -> Floats:
+def _center(values: Floats, codes: groups.Codes, n_groups: int) -> Floats:
     return values - groups.group_mean(values, codes, n_groups)[codes]

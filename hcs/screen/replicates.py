@@ -9,12 +9,13 @@ import pandas as pd
 from scipy.stats import norm, t
 
 from hcs.domain import columns as col
-from hcs.domain.config.screening import EmpiricalCall, HitsOptions, RobustZCall, SsmdCall
+from hcs.domain.config.screening import HitsOptions
 from hcs.errors import UnknownNameError
 from hcs.screen import effects, groups
+from hcs.screen.calling import is_beyond
 from hcs.screen.groups import Codes, Flags, Floats
 from hcs.screen.quality import compound_codes
-from hcs.screen.significance import adjust, oriented
+from hcs.screen.significance import adjust
 
 Combination = Literal["mean", "median", "min", "max", "stouffer"]
 
@@ -92,7 +93,7 @@ def call_compounds(hits: pd.DataFrame, options: HitsOptions | None = None) -> pd
         ``p_empirical`` and ``q_empirical``, ``rescue`` (mean) with ``rescue_low`` and
         ``rescue_high`` (95 %: Student's over replicates, Fieller's of a single well),
         ``cell_fraction`` (median of all wells), ``toxic`` (at least half of the wells),
-        ``hit_direction``, ``hit``, ``reasons``.
+        ``hit_direction``, ``hit``.
 
     Raises
     ------
@@ -127,10 +128,7 @@ def call_compounds(hits: pd.DataFrame, options: HitsOptions | None = None) -> pd
     tested = ~result[col.TOXIC].to_numpy(bool)
     for p, q in ((col.P_VALUE, col.Q_VALUE), (col.P_EMPIRICAL, col.Q_EMPIRICAL)):
         result[q] = adjust(result[p].to_numpy(np.float64), family, tested)
-    result[col.HIT] = _is_hit(result, options) & tested
-    result[col.REASONS] = [
-        _reason(result.iloc[row]) if hit else "" for row, hit in enumerate(result[col.HIT])
-    ]
+    result[col.HIT] = is_beyond(result, options) & tested
     return result
 
 
@@ -164,7 +162,7 @@ def _add_statistics(
     result[col.SSMD_CLASS] = effects.ssmd_class(result[col.SSMD].to_numpy(np.float64))
     direction = np.sign(groups.group_mean(column(col.DIRECTION), compound, n))
     for name in (col.P_VALUE, col.P_EMPIRICAL):
-        result[name] = _signed_stouffer(
+        result[name] = _combine_signed(
             column(name), column(col.ROBUST_Z), column(col.DIRECTION), compound, n
         )
     _add_rescue(result, treated, compound)
@@ -187,7 +185,7 @@ def _add_rescue(result: pd.DataFrame, treated: pd.DataFrame, compound: Codes) ->
         result[name] = np.where(alone, single, stats.mean + sign * margin)
 
 
-def _signed_stouffer(p: Floats, z: Floats, direction: Floats, compound: Codes, n: int) -> Floats:
+def _combine_signed(p: Floats, z: Floats, direction: Floats, compound: Codes, n: int) -> Floats:
     """Combine p values; two-sided ones through their signed halves, so that signs must agree."""
     upward = np.where(z >= 0, p / 2, 1 - p / 2)
     one_sided = np.where(direction == 0, upward, p)
@@ -195,31 +193,6 @@ def _signed_stouffer(p: Floats, z: Floats, direction: Floats, compound: Codes, n
     two_sided = np.zeros(n, dtype=bool)
     two_sided[compound[(direction == 0) & (compound >= 0)]] = True
     return np.where(two_sided, 2 * np.minimum(combined, 1 - combined), combined)
-
-
-def _is_hit(result: pd.DataFrame, options: HitsOptions) -> Flags:
-    direction = result[col.DIRECTION].to_numpy(np.float64)
-
-    def toward(name: str) -> Floats:
-        return oriented(result[name].to_numpy(np.float64), direction)
-
-    match options.call:
-        case RobustZCall():
-            hit = toward(col.ROBUST_Z) >= options.robust_z_threshold
-            hit &= result[col.Q_VALUE].to_numpy(np.float64) <= options.fdr
-        case SsmdCall():
-            hit = toward(col.SSMD) >= options.call.min_ssmd
-        case EmpiricalCall():
-            hit = result[col.Q_EMPIRICAL].to_numpy(np.float64) <= options.fdr
-    return np.asarray(hit, dtype=bool)
-
-
-def _reason(row: pd.Series) -> str:
-    return (
-        f"{row[col.N_REPLICATES]} replicates on {row['n_plates']} plates: robust z "
-        f"{row[col.ROBUST_Z]:+.1f}, SSMD {row[col.SSMD]:+.2f} ({row[col.SSMD_CLASS]}), "
-        f"adjusted p {row[col.Q_VALUE]:.2g}"
-    )
 
 
 def _extreme(values: Floats, compound: Codes, n_compounds: int, *, largest: bool) -> Floats:

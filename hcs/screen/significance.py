@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import false_discovery_control, t
 
-from hcs.domain.normal import MAD_TO_SD
+from hcs.domain.constants import MAD_TO_SD
 from hcs.screen import groups
 from hcs.screen.groups import Codes, Flags, Floats, GroupStats, divide, nan_median
 
@@ -42,12 +42,12 @@ def prediction_p(value: Floats, reference: GroupStats, group: Codes, direction: 
     """
     n = reference.count[group].astype(np.float64)
     spread = reference.sd[group] * np.sqrt(1 + divide(np.ones_like(n), n))
-    statistic = oriented(divide(value - reference.mean[group], spread), direction)
+    statistic = orient(divide(value - reference.mean[group], spread), direction)
     p = np.asarray(t.sf(statistic, np.maximum(n - 1, 1)), dtype=np.float64)
     return np.where(direction == 0, 2 * p, p)
 
 
-def oriented(z: Floats, direction: Floats) -> Floats:
+def orient(z: Floats, direction: Floats) -> Floats:
     """Turn z so that a hit is positive: sign × z, or its absolute value where direction is 0."""
     return np.where(direction == 0, np.abs(z), z * direction)
 

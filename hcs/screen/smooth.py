@@ -81,7 +81,7 @@ def loess_surface(plates: Floats, span: float = 0.6, robust_iterations: int = 3)
     """
     n_plates, n_rows, n_columns = plates.shape
     n_wells = n_rows * n_columns
-    powers = _weighted_powers(n_rows, n_columns, span)
+    powers = _weigh_powers(n_rows, n_columns, span)
     surface = np.full((n_plates, n_wells), np.nan)
     # Many small products: on a machine that does other work too, threads of BLAS wait for each
     # other longer than they help.
@@ -107,7 +107,7 @@ def _robust_fit(
     return fitted
 
 
-def _weighted_powers(n_rows: int, n_columns: int, span: float) -> dict[tuple[int, int], Floats]:
+def _weigh_powers(n_rows: int, n_columns: int, span: float) -> dict[tuple[int, int], Floats]:
     """Tricube weight × row distanceᵖ × column distanceᑫ of all pairs, for every p + q ≤ 4.
 
     Distances are in units of each neighborhood's reach. Shape ``(W, W)`` each, the neighbor

@@ -246,7 +246,7 @@ def draw_neurites(
     turn = rng.uniform(0.5, 1.1, parent.size) * rng.choice([-1.0, 1.0], parent.size)
     lengths = _BRANCH_LENGTH * mean_px * rng.gamma(6.0, 1 / 6.0, parent.size)
     begin = (trunk.y[parent, where], trunk.x[parent, where], trunk.heading[parent, where] + turn)
-    paths = _join(trunk, _walk(rng, begin, lengths, style, pixel_size_um))
+    paths = _join_paths(trunk, _walk(rng, begin, lengths, style, pixel_size_um))
     return _crossing(paths, image_px)
 
 
@@ -287,19 +287,19 @@ def _walk(
     return Paths(y, x, direction, n_samples, np.ones(n_samples.size, dtype=np.intp))
 
 
-def _join(trunk: Paths, branches: Paths) -> Paths:
+def _join_paths(trunk: Paths, branches: Paths) -> Paths:
     """Both sets of paths in one; rows are padded to the longer of the two."""
     width = max(trunk.y.shape[1], branches.y.shape[1])
 
-    def stacked(a: Floats, b: Floats) -> Floats:
+    def stack_paths(a: Floats, b: Floats) -> Floats:
         return np.concatenate(
             [np.pad(part, ((0, 0), (0, width - part.shape[1])), mode="edge") for part in (a, b)]
         )
 
     return Paths(
-        y=stacked(trunk.y, branches.y),
-        x=stacked(trunk.x, branches.x),
-        heading=stacked(trunk.heading, branches.heading),
+        y=stack_paths(trunk.y, branches.y),
+        x=stack_paths(trunk.x, branches.x),
+        heading=stack_paths(trunk.heading, branches.heading),
         n_samples=np.concatenate([trunk.n_samples, branches.n_samples]),
         order=np.concatenate([trunk.order, branches.order + 1]),
     )

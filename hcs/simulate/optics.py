@@ -81,7 +81,7 @@ def expose(
     """
     edge = light.shape[0] - 2 * PAD_PX
     frame = light[PAD_PX:-PAD_PX, PAD_PX:-PAD_PX]
-    haze = _scattered(light, _HAZE_UM / pixel_size_um)[PAD_PX:-PAD_PX, PAD_PX:-PAD_PX]
+    haze = _scatter_light(light, _HAZE_UM / pixel_size_um)[PAD_PX:-PAD_PX, PAD_PX:-PAD_PX]
     slow = _slow_waves(rng, edge)
     background = np.float32(optics.background_electrons) * (
         1 + np.float32(optics.unevenness) * slow
@@ -97,18 +97,18 @@ def expose(
     return exposed
 
 
-def _scattered(light: Image, sigma_px: float) -> Image:
+def _scatter_light(light: Image, sigma_px: float) -> Image:
     """Blur widely, on a coarse grid for speed; same shape."""
     pad = [(0, -size % _COARSE) for size in light.shape]
     padded = np.pad(light, pad, mode="edge")
     rows, columns = (size // _COARSE for size in padded.shape)
     coarse = padded.reshape(rows, _COARSE, columns, _COARSE).mean(axis=(1, 3))
     coarse = ndimage.gaussian_filter(coarse, sigma_px / _COARSE, mode="nearest")
-    tall = _stretched(coarse, light.shape[0])
-    return np.ascontiguousarray(_stretched(np.ascontiguousarray(tall.T), light.shape[1]).T)
+    tall = _stretch_rows(coarse, light.shape[0])
+    return np.ascontiguousarray(_stretch_rows(np.ascontiguousarray(tall.T), light.shape[1]).T)
 
 
-def _stretched(coarse: Image, size: int) -> Image:
+def _stretch_rows(coarse: Image, size: int) -> Image:
     """Linear interpolation along the first axis from block centers to single pixels."""
     place = (np.arange(size) + 0.5) / _COARSE - 0.5
     place = np.clip(place, 0, coarse.shape[0] - 1)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, special
 
-from hcs.domain.normal import FWHM_IN_SDS
+from hcs.domain.constants import FWHM_IN_SDS
 from hcs.simulate.neurons import STEP_PX, Floats, Paths, Somas
 from hcs.simulate.styles import NeuronStyle
 from hcs.simulate.texture import brightness, draw_latent

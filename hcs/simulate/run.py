@@ -210,7 +210,7 @@ def _forget_lost(units: Sequence[Unit[WellTask]], ledger: Ledger) -> None:
     for unit in units:
         lost = not all(as_path(path).exists() for path in _paths(unit))
         if lost and ledger.read(unit.id) is not None:
-            ledger.write(unit.id, "", {}, 0.0)
+            ledger.forget(unit.id)
 
 
 def _remove_others(out: str, units: Sequence[Unit[WellTask]]) -> None:

@@ -82,7 +82,7 @@ class Compound:
     hill: float
     max_kill: float
 
-    def occupied(self, concentration_um: float) -> float:
+    def occupancy(self, concentration_um: float) -> float:
         """Share of the largest effect at a concentration, 0..1; 0 without compound."""
         if concentration_um <= 0:
             return 0.0
@@ -90,11 +90,11 @@ class Compound:
 
     def rescue(self, concentration_um: float) -> float:
         """Share of the phenotype that is gone, 0..1."""
-        return self.max_rescue * self.occupied(concentration_um)
+        return self.max_rescue * self.occupancy(concentration_um)
 
     def survival(self, concentration_um: float) -> float:
         """Share of the cells that live, 0..1."""
-        return 1 - self.max_kill * self.occupied(concentration_um)
+        return 1 - self.max_kill * self.occupancy(concentration_um)
 
     def is_hit_at(self, concentration_um: float) -> bool:
         """Whether this dose rescues at least half and leaves at least half of the cells."""

@@ -7,8 +7,9 @@ from typing import Final
 
 import yaml
 
+from hcs.domain.config.options import EmbedOptions, SplitsOptions, StackOptions
 from hcs.domain.config.stages import InCellLayout, SimulateConfig
-from hcs.domain.config.studies import StudyConfig, StudyEmbed, StudyPlate, StudySplits, StudyStack
+from hcs.domain.config.studies import StudyConfig, StudyPlate
 from hcs.simulate.plans import ALS, PlatePlan
 
 _STUDY_CLONES: Final = 15
@@ -75,14 +76,14 @@ def build_study(
             for plate in plates
         ),
         seed=config.seed,
-        splits=StudySplits(
+        splits=SplitsOptions(
             positive=ALS,
             n_splits=_SMALL_SPLITS if small else _STUDY_SPLITS,
             train=train,
             validation=validation,
             test=test,
         ),
-        stack=StudyStack(image_px=min(256, max(32, config.image_px // 2))),
-        embed=StudyEmbed(views=2 if small else 8),
+        stack=StackOptions(image_px=min(256, max(32, config.image_px // 2))),
+        embed=EmbedOptions(views=2 if small else 8),
         truth=".",
     )

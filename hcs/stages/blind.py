@@ -34,6 +34,7 @@ from hcs.io.plates import plate, plate_tables
 from hcs.io.runs.locks import locked
 from hcs.io.sheets import clones as clonetable
 from hcs.io.sheets import keyfile, platemap
+from hcs.words.positions import say_position
 
 STAGE: Final = "blind"
 CODE: Final = "Metadata_BlindCode"
@@ -169,13 +170,14 @@ def _summary(
     ]
     known = [(name, well, str(label)) for name, well, label in placed if label is not None]
     try:
-        said = layout_bias.predict_from_position(
+        found = layout_bias.predict_from_position(
             "diagnosis",
             known,
             PlateFormat.of_size(config.plate_wells),
             n_permutations=config.n_permutations,
             seed=config.seed,
-        ).sentence
+        )
+        said = say_position(found).sentence
     except InputError as error:
         said = str(error)
     summary: dict[str, str | int | float] = {
@@ -329,13 +331,14 @@ def predict_from_position(config: PositionConfig) -> PositionReport:
             for name in outside
         ]
         raise FaultsError(config.platemap, faults)
-    return layout_bias.predict_from_position(
+    found = layout_bias.predict_from_position(
         config.label,
         _placed(mapped, frame[column]),
         plate_format,
         n_permutations=config.n_permutations,
         seed=config.seed,
     )
+    return say_position(found)
 
 
 def _label_column(frame: pd.DataFrame, config: PositionConfig) -> str:

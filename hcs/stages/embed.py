@@ -1,74 +1,98 @@
-"""From normalised images to the feature bank: the frozen network runs once an image and view."""
+"""From normalized images to the feature bank: the frozen network runs once an image and view."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from hcs.compute import budget
 from hcs.compute.ahead import ahead
 from hcs.compute.client import network_resources
-from hcs.compute.units import Unit, run_units
+from hcs.compute.units import Past, Unit
 from hcs.domain import columns as col
-from hcs.domain.config.stages import Augmentation, Backbone, EmbedConfig
+from hcs.domain.config.network import Augmentation, Backbone
+from hcs.domain.config.stages import EmbedConfig
 from hcs.domain.results import StageResult
 from hcs.errors import InputError
 from hcs.io import bank, imageset
-from hcs.io.runs.fingerprints import fingerprint
-from hcs.io.runs.ledger import Ledger
-from hcs.io.runs.locks import locked
-from hcs.io.runs.provenance import provenance
+from hcs.io.files.written import note_write
+from hcs.io.imageset import ROW, VALID, ArrayLayout
 from hcs.io.stack import open_stack
 from hcs.learn.network import augment, backbone
 from hcs.learn.network.weights import resolve_weights
+from hcs.stages.frame import Frame, MadeFrom, open_frame
+from hcs.stages.work.images import name_image
+from hcs.stages.work.tables import hash_rows
 
 if TYPE_CHECKING:
-    import pandas as pd
     from distributed import Client
 
 STAGE: Final = "embed"
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 _SHARD_BYTES: Final = 4 * 1024**2
 """About this much of the bank is one shard."""
 
 _MAX_IMAGES_PER_SHARD: Final = 32
 
-_PICTURES_PER_UNIT: Final = 512
-"""A unit of work has at least so many views: the last batch of a unit is seldom full, and at the
-usual 16 a batch at most 3 % of the work is then lost to that."""
+_PICTURES_TOGETHER: Final = 512
+"""Shards that have at least so many views are computed together: the last batch is seldom full, and
+at the usual 16 a batch at most 3 % of the work is then lost to that."""
 
-_UNITS_WANTED: Final = 16
-"""Few images are cut into at least so many units (or shards), so that all workers have some."""
+_PARTS_WANTED: Final = 16
+"""Few images are cut into at least so many parts (or shards), so that all workers have some."""
+
+_STACK_ROW: Final = "stack_row"
+_IMAGE_ID: Final = "image_id"
 
 
-@dataclass(frozen=True)
-class BlockJob:
-    """A block of images that fills some shards of the bank; the unit of work."""
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How all images of a bank are made."""
 
     stack: str
     out: str
-    start: int
-    stop: int
-    image_ids: tuple[str, ...]
+    layout: ArrayLayout
     backbone: Backbone
-    per_shard: int
+    weights_fingerprint: str
     image_px: int
-    views: int
     augmentation: Augmentation
     batch_images: int
     seed: int
 
+    @property
+    def n_views(self) -> int:
+        """The image itself and its augmented views."""
+        return self.layout.item_shape[0]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardJob:
+    """The images of one shard; the unit of work.
+
+    Attributes
+    ----------
+    images
+        Row in the stack and name of each, by its row within the shard.
+    """
+
+    recipe: Recipe
+    plate: str
+    index: int
+    images: dict[int, tuple[int, str]]
+
 
 def run(config: EmbedConfig, client: Client | None = None) -> StageResult:
     """Compute the feature bank ``config.out`` of the stack ``config.stack``.
+
+    Images that were computed before with the same settings and weights are kept.
 
     Raises
     ------
@@ -77,67 +101,67 @@ def run(config: EmbedConfig, client: Client | None = None) -> StageResult:
     WeightsError
         When the weights are absent or do not fit; said before anything starts.
     """
-    started = time.time()
-    with locked(config.out):
-        return _run(config, client, started)
+    apart = ("stack", "out", "batch_images")
+    with open_frame(
+        STAGE, config, client, out=config.out, reads=(config.stack,), apart=apart
+    ) as frame:
+        return _run(config, frame)
 
 
-def image_id(plate: object, well: object, site: object) -> str:
-    """Name of an image from which its random numbers are drawn."""
-    return f"{plate}/{well}/{site}"
-
-
-def _run(config: EmbedConfig, client: Client | None, started: float) -> StageResult:
+def _run(config: EmbedConfig, frame: Frame) -> StageResult:
     stack = open_stack(config.stack)
-    frame = stack.frame
-    if not frame[imageset.VALID].any():
+    images = stack.frame[stack.frame[VALID]].rename(columns={ROW: _STACK_ROW})
+    if images.empty:
         msg = f"stack {config.stack} holds no usable image"
         raise InputError(msg)
     weights = resolve_weights(config.backbone)
-    image_px = int(stack.array.shape[1])
+    image_px = stack.item_shape[0]
     n_features = backbone.feature_count(config.backbone, image_px)
     n_views = config.views + 1
     per_shard = images_per_shard(n_views, n_features)
-    layout = bank.layout(len(frame), n_views, n_features, per_shard)
-    settings = {
+    layout = bank.layout(n_views, n_features, per_shard)
+    recipe = Recipe(
+        stack=config.stack,
+        out=config.out,
+        layout=layout,
+        backbone=config.backbone,
+        weights_fingerprint=weights.fingerprint,
+        image_px=image_px,
+        augmentation=config.augmentation,
+        batch_images=config.batch_images,
+        seed=config.seed,
+    )
+    _check_budget(config, recipe, frame.client)
+    placed = imageset.place_images(config.out, images)
+    keys = placed[list(col.IMAGE_KEY)].itertuples(index=False, name=None)
+    placed[_IMAGE_ID] = [name_image(*key) for key in keys]
+    treated = {
         "stack": stack.settings,
-        "backbone": config.backbone.model_dump(mode="json", exclude={"weights"}),
         "weights": weights.description,
         "weights_fingerprint": weights.fingerprint,
-        "views": config.views,
-        "augmentation": config.augmentation.model_dump(mode="json"),
-        "seed": config.seed,
+        **config.model_dump(mode="json", include={"backbone", "views", "augmentation", "seed"}),
     }
-    pictures = config.batch_images * image_px**2
-    # The first two blocks of VGG-16 hold 64 float32 maps of the input's size, twice over.
-    per_unit = images_per_unit(len(frame), n_views, per_shard)
-    needed = budget.NETWORK_FLOOR_BYTES + pictures * 64 * 4 * 2 + per_unit * image_px**2
-    needed += per_shard * n_views * n_features * 4
-    budget.check_budget(STAGE, needed, client, "lower batch_images or give workers more memory")
-    ledger = Ledger.of(config.out)
-    imageset.prepare(config.out, layout, frame, settings, ledger)
-    outcome = run_units(
-        _embed_block,
-        _units(config, image_px, per_shard, settings, frame),
-        ledger=ledger,
-        client=client,
-        label="embed",
-        resources=network_resources(client),
+    imageset.prepare(config.out, layout, placed, treated)
+    placed[col.FINGERPRINT] = _fingerprint_images(frame, placed, weights.fingerprint)
+    together = -(-images_together(len(placed), n_views, per_shard) // per_shard)
+    frame.do(
+        _embed_shards,
+        _list_units(recipe, placed),
+        resources=network_resources(frame.client),
+        together=together,
+        in_place=True,
     )
-    made = provenance(STAGE, config, {"stack": stack.fingerprint}, started)
-    imageset.write_provenance(config.out, made)
-    return StageResult(
-        stage=STAGE,
-        out=config.out,
-        summary={
-            "images": int(frame[imageset.VALID].sum()),
+    frame.inputs |= {"stack": stack.fingerprint, "weights": weights.fingerprint}
+    table = placed.drop(columns=[_STACK_ROW, _IMAGE_ID])
+    made_from = MadeFrom(_FORMAT, treated, metadata=hash_rows(table))
+    frame.join("images", made_from, lambda made: imageset.write_table(config.out, table, made))
+    return frame.result(
+        {
+            "images": len(placed),
             "views": f"1 + {config.views} augmented",
             "features": n_features,
             "weights": weights.description,
-        },
-        n_run=outcome.n_run,
-        n_skipped=outcome.n_skipped,
-        seconds=time.time() - started,
+        }
     )
 
 
@@ -146,90 +170,129 @@ def images_per_shard(n_views: int, n_features: int) -> int:
     return int(np.clip(_SHARD_BYTES // (n_views * n_features * 2), 1, _MAX_IMAGES_PER_SHARD))
 
 
-def images_per_unit(n_images: int, n_views: int, per_shard: int) -> int:
-    """Images that make one unit of work: whole shards, the same on every cluster."""
-    by_views = -(-_PICTURES_PER_UNIT // (per_shard * n_views))
-    by_share = -(-n_images // per_shard) // _UNITS_WANTED
+def images_together(n_images: int, n_views: int, per_shard: int) -> int:
+    """Images that one task computes: whole shards."""
+    by_views = -(-_PICTURES_TOGETHER // (per_shard * n_views))
+    by_share = -(-n_images // per_shard) // _PARTS_WANTED
     return per_shard * max(1, min(by_views, by_share))
 
 
-def _units(
-    config: EmbedConfig,
-    image_px: int,
-    per_shard: int,
-    settings: Mapping[str, Any],
-    frame: pd.DataFrame,
-) -> list[Unit[BlockJob]]:
-    ids = [image_id(*key) for key in zip(*(frame[name] for name in col.IMAGE_KEY), strict=True)]
-    marks = frame[col.FINGERPRINT].tolist()
-    per_unit = images_per_unit(len(ids), config.views + 1, per_shard)
+def _check_budget(config: EmbedConfig, recipe: Recipe, client: Client | None) -> None:
+    pictures = config.batch_images * recipe.image_px**2
+    n_views, n_features = recipe.layout.item_shape
+    per_shard = recipe.layout.images_per_shard
+    # The first two blocks of VGG-16 hold 64 float32 maps of the input's size, twice over.
+    together = images_together(10**9, n_views, per_shard)
+    needed = budget.NETWORK_FLOOR_BYTES + pictures * 64 * 4 * 2 + together * recipe.image_px**2
+    needed += per_shard * n_views * n_features * 4
+    budget.check_budget(STAGE, needed, client, "lower batch_images or give workers more memory")
+
+
+def _fingerprint_images(frame: Frame, placed: pd.DataFrame, weights: str) -> list[str]:
+    """Say what the activations of every image are made from; where its weights lie is nothing."""
+    settings = frame.settings
+    settings["backbone"] = {k: v for k, v in settings["backbone"].items() if k != "weights"}
+    common = MadeFrom(_FORMAT, settings, weights=weights).fingerprint
+    rows = placed[[_IMAGE_ID, col.FINGERPRINT]].itertuples(index=False, name=None)
+    return [MadeFrom(_FORMAT, common, pixels=row).fingerprint for row in rows]
+
+
+def _list_units(recipe: Recipe, placed: pd.DataFrame) -> list[Unit[ShardJob]]:
+    """One unit a shard; its items are the images in it, by their row."""
+    per_shard = recipe.layout.images_per_shard
+    columns = [col.PLATE, ROW, _STACK_ROW, _IMAGE_ID, col.FINGERPRINT]
+    shards: dict[tuple[str, int], dict[int, tuple[int, str, str]]] = {}
+    for plate, row, stack_row, name, mark in placed[columns].itertuples(index=False, name=None):
+        shards.setdefault((plate, row // per_shard), {})[row % per_shard] = (stack_row, name, mark)
     units = []
-    for start in range(0, len(ids), per_unit):
-        stop = min(start + per_unit, len(ids))
-        job = BlockJob(
-            stack=config.stack,
-            out=config.out,
-            start=start,
-            stop=stop,
-            image_ids=tuple(ids[start:stop]),
-            backbone=config.backbone,
-            per_shard=per_shard,
-            image_px=image_px,
-            views=config.views,
-            augmentation=config.augmentation,
-            batch_images=config.batch_images,
-            seed=config.seed,
-        )
-        mark = fingerprint(_FORMAT, settings, ids[start:stop], marks[start:stop])
-        units.append(Unit(f"{start:08d}", mark, job))
+    for (plate, index), found in sorted(shards.items()):
+        items = {str(row): mark for row, (_, _, mark) in found.items()}
+        images = {row: (stack_row, name) for row, (stack_row, name, _) in found.items()}
+        job = ShardJob(recipe, plate, index, images)
+        made_from = MadeFrom(_FORMAT, pixels=items)
+        units.append(Unit(f"{plate}-{index:06d}", made_from.fingerprint, job, items))
     return units
 
 
-def _embed_block(job: BlockJob) -> Mapping[str, Any]:
-    """Compute and write one block; runs on a worker that may hold a GPU.
+def _embed_shards(tasks: Sequence[tuple[ShardJob, Past]]) -> Iterator[Mapping[str, Any]]:
+    """Compute and write some shards; runs on a worker that may hold a GPU.
 
     While the network computes one batch, a thread reads and resamples the next ones and another
-    writes the shards that are complete.
+    writes the shard before.
     """
-    batches = ahead(_batches(job))
-    embedder = backbone.load_embedder(job.backbone, job.image_px, job.batch_images)
-    n_views, per_shard = job.views + 1, job.per_shard * (job.views + 1)
-    done = np.empty((0, embedder.n_features), np.float16)
-    written: list[Future[None]] = []
+    recipe = tasks[0][0].recipe
+    wanted = [sorted(set(job.images) - {int(row) for row in past.items}) for job, past in tasks]
+    batches = ahead(_iterate_batches([job for job, _ in tasks], wanted))
+    embedder = backbone.load_embedder(
+        recipe.backbone, recipe.image_px, recipe.batch_images, recipe.weights_fingerprint
+    )
+    buffer = np.empty((0, embedder.n_features), np.float16)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="write") as writer:
-
-        def write(rows: NDArray[np.float16]) -> None:
-            start = job.start + len(written) * job.per_shard
-            shard = rows.reshape(-1, n_views, embedder.n_features)
-            written.append(writer.submit(_write_shard, job.out, start, shard))
-
-        for batch in batches:
-            with np.errstate(over="ignore"):  # looked at before it is written
-                vectors = embedder.features(batch).astype(np.float16)
-            done = np.concatenate([done, vectors])
-            while len(done) >= per_shard:
-                write(done[:per_shard])
-                done = done[per_shard:]
-        if len(done):
-            write(done)
-    for shard in written:
-        shard.result()
-    return {"n_images": job.stop - job.start}
-
-
-def _batches(job: BlockJob) -> Iterator[NDArray[np.uint8]]:
-    """Yield the views of a block's images, one after the other, in batches."""
-    images = open_stack(job.stack).read(job.start, job.stop)
-    n_views = job.views + 1
-    matrices = augment.view_parameters(job.augmentation, job.seed, job.image_ids, range(n_views))
-    matrices = matrices.reshape(-1, 8)
-    for start in range(0, len(matrices), job.batch_images):
-        chosen = np.arange(start, min(start + job.batch_images, len(matrices)))
-        yield augment.apply_views(images[chosen // n_views], matrices[chosen])
+        before: Future[tuple[str, int]] | None = None
+        for (job, past), rows in zip(tasks, wanted, strict=True):
+            n_vectors = len(rows) * recipe.n_views
+            while len(buffer) < n_vectors:
+                with np.errstate(over="ignore"):  # looked at before it is written
+                    vectors = embedder.features(next(batches)).astype(np.float16)
+                buffer = np.concatenate([buffer, vectors])
+            block = _fill_shard(job, past, rows, buffer[:n_vectors])
+            buffer = buffer[n_vectors:]
+            if before is not None:
+                note_write(*before.result())
+                yield {}
+            before = writer.submit(
+                imageset.write_shard, recipe.out, recipe.layout, job.plate, job.index, block
+            )
+        if before is not None:
+            note_write(*before.result())
+            yield {}
 
 
-def _write_shard(out: str, start: int, shard: NDArray[np.float16]) -> None:
-    if not np.isfinite(shard).all():
-        msg = f"activations of images {start}…{start + len(shard)} exceed half precision"
+def _iterate_batches(
+    jobs: Sequence[ShardJob], wanted: Sequence[Sequence[int]]
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the views of the wanted images, one after the other, in batches over all shards."""
+    recipe = jobs[0].recipe
+    stack = open_stack(recipe.stack)
+    views = range(recipe.n_views)
+    pictures: list[NDArray[np.uint8]] = []
+    matrices: list[NDArray[np.float32]] = []
+    for job, rows in zip(jobs, wanted, strict=True):
+        if not rows:
+            continue
+        places = np.array([job.images[row][0] for row in rows])
+        names = [job.images[row][1] for row in rows]
+        read = stack.take_rows(job.plate, places)
+        drawn = augment.view_parameters(recipe.augmentation, recipe.seed, names, views)
+        pictures += [picture for picture in read for _ in views]
+        matrices += list(drawn.reshape(-1, 8))
+        while len(pictures) >= recipe.batch_images:
+            yield _apply(pictures[: recipe.batch_images], matrices[: recipe.batch_images])
+            del pictures[: recipe.batch_images], matrices[: recipe.batch_images]
+    if pictures:
+        yield _apply(pictures, matrices)
+
+
+def _apply(
+    pictures: Sequence[NDArray[np.uint8]], matrices: Sequence[NDArray[np.float32]]
+) -> NDArray[np.uint8]:
+    return augment.apply_views(np.stack(pictures), np.stack(matrices))
+
+
+def _fill_shard(
+    job: ShardJob, past: Past, rows: Sequence[int], vectors: NDArray[np.float16]
+) -> NDArray[np.float16]:
+    """Put new activations beside those that are kept."""
+    recipe = job.recipe
+    if not np.isfinite(vectors).all():
+        names = [job.images[row][1] for row in rows]
+        msg = f"activations among the images {names[0]} … {names[-1]} exceed half precision"
         raise InputError(msg)
-    imageset.write_block(out, bank.FEATURES, start, shard)
+    per_shard = recipe.layout.images_per_shard
+    block = np.zeros((per_shard, *recipe.layout.item_shape), np.float16)
+    kept = sorted(int(row) for row in past.items)
+    if kept:
+        places = job.index * per_shard + np.array(kept)
+        block[kept] = bank.open_bank(recipe.out).take_rows(job.plate, places)
+    block[list(rows)] = vectors.reshape(len(rows), *recipe.layout.item_shape)
+    return block

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import pandas as pd
 
@@ -17,12 +17,17 @@ from hcs.io import heads
 from hcs.io.files import parquet
 from hcs.io.files.atomic import write_bytes
 from hcs.io.files.paths import as_path
-from hcs.io.runs.provenance import provenance
-from hcs.learn.probes import positions as probes
+from hcs.io.runs.fingerprints import fingerprint_file
+from hcs.learn.probes.positions import plate_position_association
 from hcs.learn.scores import metrics
-from hcs.stages.splits import read_splits, splits_fingerprint
+from hcs.stages.frame import MadeFrom, open_frame
+from hcs.stages.work.study import fingerprint_splits, read_splits
+from hcs.words.evaluation import warn_of_gaps
+from hcs.words.positions import list_confounding, say_associations
 
 STAGE: Final = "evaluate"
+
+_FORMAT: Final = 1
 
 
 def run(config: EvaluateConfig) -> StageResult:
@@ -35,28 +40,30 @@ def run(config: EvaluateConfig) -> StageResult:
     StaleError
         When the models were not trained on the same splits.
     """
-    started = time.time()
-    splits = _shared_splits(config)
-    frames = [
-        parquet.read_table(as_path(folder) / heads.PREDICTIONS, what="predictions")
-        for folder in config.models
-    ]
+    reads = config.models
+    with open_frame(STAGE, config, out=config.out, reads=reads, apart=("models", "out")) as frame:
+        splits = _read_shared_splits(config)
+        tables = [str(as_path(folder) / heads.PREDICTIONS) for folder in config.models]
+        marks = [fingerprint_file(table) for table in tables]
+        frame.inputs |= dict(zip(config.models, marks, strict=True))
+        values = [fingerprint_splits(splits), *marks]
+
+        def write(made: Mapping[str, Any]) -> Mapping[str, Any]:
+            judged = _judge(config, splits, tables).model_copy(update={"provenance": dict(made)})
+            write_bytes(config.out, judged.to_json().encode())
+            return {"summary": summary_of(judged)}
+
+        made_from = MadeFrom(_FORMAT, frame.settings, values=values)
+        return frame.result(frame.join("evaluation", made_from, write, is_work=True)["summary"])
+
+
+def _judge(config: EvaluateConfig, splits: Splits, tables: Sequence[str]) -> Evaluation:
+    frames = [parquet.read_table(table, what="predictions") for table in tables]
     predictions = pd.concat(frames, ignore_index=True)
     judged = metrics.evaluate(predictions, splits, n_bootstrap=config.n_bootstrap, seed=config.seed)
     associations = positions(frames[0], splits)
-    warnings = (*judged.warnings, *probes.confounding_warnings(associations))
-    inputs = {folder: splits_fingerprint(splits) for folder in config.models}
-    made = provenance(STAGE, config, inputs, started)
-    found = {"warnings": warnings, "associations": associations, "provenance": made}
-    judged = judged.model_copy(update=found)
-    write_bytes(config.out, judged.to_json().encode())
-    return StageResult(
-        stage=STAGE,
-        out=config.out,
-        summary=summary_of(judged),
-        n_run=1,
-        seconds=time.time() - started,
-    )
+    warnings = (*warn_of_gaps(judged, splits), *list_confounding(associations))
+    return judged.model_copy(update={"warnings": warnings, "associations": associations})
 
 
 def summary_of(judged: Evaluation) -> dict[str, str | int | float]:
@@ -75,9 +82,9 @@ def summary_of(judged: Evaluation) -> dict[str, str | int | float]:
     return shown
 
 
-def _shared_splits(config: EvaluateConfig) -> Splits:
+def _read_shared_splits(config: EvaluateConfig) -> Splits:
     read = {folder: read_splits(as_path(folder) / heads.SPLITS) for folder in config.models}
-    marks = {folder: splits_fingerprint(splits) for folder, splits in read.items()}
+    marks = {folder: fingerprint_splits(splits) for folder, splits in read.items()}
     if len(set(marks.values())) > 1:
         msg = f"the models were not trained on the same splits: {marks}"
         raise StaleError(msg)
@@ -89,4 +96,5 @@ def positions(predictions: pd.DataFrame, splits: Splits) -> tuple[Association, .
     first = predictions[predictions[col.SPLIT] == predictions[col.SPLIT].iloc[0]]
     # Where the splits are made by well, every well was assigned its class by itself.
     group_by = None if splits.group_by == col.WELL else splits.group_by
-    return probes.plate_position_association(first, splits.label, group_by=group_by)
+    found = plate_position_association(first, splits.label, group_by=group_by)
+    return say_associations(found)

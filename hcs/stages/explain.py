@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,44 +14,20 @@ from hcs.domain.config.stages import ExplainConfig
 from hcs.domain.results import Problem, StageResult
 from hcs.domain.splits import Splits
 from hcs.domain.wells import Well
-from hcs.errors import ImageReadError, UnknownNameError
+from hcs.errors import UnknownNameError
 from hcs.io import heads as io_heads
 from hcs.io.files.paths import as_path
-from hcs.learn.heads import training as heads
-from hcs.learn.heads.weights import HeadWeights
+from hcs.io.imageset import name_group
 from hcs.learn.network import saliency
-from hcs.stages.predict import trained_backbone
-from hcs.stages.splits import read_splits
-from hcs.stages.stack import ImageJob, images_of, normalized
+from hcs.stages.frame import Frame, open_frame
+from hcs.stages.work.images import list_images, normalize_each
+from hcs.stages.work.models import build_model
+from hcs.stages.work.study import read_splits
 
 STAGE: Final = "explain"
 
 _HEAT: Final = np.array([[0, 0, 0], [120, 0, 0], [255, 80, 0], [255, 220, 80], [255, 255, 255]])
 """Black to white through red, five steps, for the Grad-CAM overlay."""
-
-
-def trained_model(models: str, split: int, weights: str | None) -> tuple[Any, dict[str, Any]]:
-    """Build one head of a study with its base as one flat Keras model.
-
-    Returns
-    -------
-    model
-        From normalized gray images to class probabilities.
-    manifest
-        How images must be treated for it.
-
-    Raises
-    ------
-    UnknownNameError
-        When there is no such split.
-    """
-    manifest = io_heads.read_manifest(models)
-    stacked = HeadWeights(**io_heads.read_heads(models))
-    if split >= len(stacked):
-        raise UnknownNameError("split", split, models, range(len(stacked)))
-    base = trained_backbone(manifest, weights)
-    model = heads.export_keras(base, int(manifest["images"]["image_px"]), stacked, split)
-    return model, manifest
 
 
 def run(config: ExplainConfig) -> StageResult:
@@ -66,33 +41,42 @@ def run(config: ExplainConfig) -> StageResult:
     UnknownNameError
         When the well has no images, or there is no such split or layer.
     """
-    started = time.time()
-    model, manifest = trained_model(config.models, config.split, config.weights)
+    reads = (config.models, config.plate)
+    with open_frame(STAGE, config, out=config.out, reads=reads) as frame:
+        return _run(config, frame)
+
+
+def _run(config: ExplainConfig, frame: Frame) -> StageResult:
+    model, manifest = build_model(config.models, config.split, config.weights)
     splits = read_splits(as_path(config.models) / io_heads.SPLITS)
     treated = manifest["images"]
-    frame, jobs, problems = images_of((config.plate,), treated["channel"], STAGE)
+    images = list_images((config.plate,), treated["channel"], STAGE)
     well = Well.parse(config.well).name
-    chosen = [job for job in jobs if job.well == well]
+    chosen = [job for job in images.jobs() if job.well == well]
     if not chosen:
-        raise UnknownNameError("well", well, config.plate, sorted(set(frame[col.WELL])))
-    pictures, read, faults = _pictures(chosen, treated)
+        found = sorted(set(images.frame[col.WELL]))
+        raise UnknownNameError("well", well, config.plate, found)
+    frame.problems += [item for item in images.problems if item.well == well]
+    side, level = int(treated["image_px"]), float(treated["median_level"])
+    made = list(normalize_each(chosen, side, level, STAGE, strict=False))
+    frame.problems += [item for item in made if isinstance(item, Problem)]
+    read = [
+        (job, picture)
+        for job, picture in zip(chosen, made, strict=True)
+        if not isinstance(picture, Problem)
+    ]
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    if len(pictures):
+    if read:
+        pictures = np.stack([picture for _, picture in read])
         positive = splits.classes.index(splits.positive)
         cams = saliency.grad_cam(model, pictures, config.layer, positive)
         guided = saliency.guided_grad_cam(model, pictures, config.layer, positive)
-        for job, *maps in zip(read, pictures, cams, guided, strict=True):
-            name = f"{job.plate}_{job.well}_{job.site}_{config.layer}.png"
-            imsave(out / name, side_by_side(*maps), check_contrast=False)
-    return StageResult(
-        stage=STAGE,
-        out=config.out,
-        summary=_summary(config, splits, len(read)),
-        n_run=1,
-        problems=(*(item for item in problems if item.well == well), *faults),
-        seconds=time.time() - started,
-    )
+        for (job, picture), *maps in zip(read, cams, guided, strict=True):
+            name = f"{name_group(job.plate)}_{job.well}_{job.site}_{config.layer}.png"
+            imsave(out / name, side_by_side(picture, *maps), check_contrast=False)
+    frame.n_run = 1
+    return frame.result(_summary(config, splits, len(read)))
 
 
 def _summary(config: ExplainConfig, splits: Splits, count: int) -> dict[str, str | int | float]:
@@ -103,31 +87,6 @@ def _summary(config: ExplainConfig, splits: Splits, count: int) -> dict[str, str
         "layer": config.layer,
         "head of split": config.split,
     }
-
-
-def _pictures(
-    jobs: list[ImageJob], treated: dict[str, Any]
-) -> tuple[NDArray[np.uint8], list[ImageJob], list[Problem]]:
-    pictures, read, faults = [], [], []
-    for job in jobs:
-        try:
-            picture = normalized(job, int(treated["image_px"]), float(treated["median_level"]))
-        except ImageReadError as error:
-            faults.append(
-                Problem(
-                    stage=STAGE,
-                    file=job.field_path,
-                    reason=col.Reason(error.reason),
-                    message=str(error),
-                    plate=job.plate,
-                    well=job.well,
-                    site=job.site,
-                )
-            )
-            continue
-        pictures.append(picture)
-        read.append(job)
-    return np.array(pictures, dtype=np.uint8), read, faults
 
 
 def side_by_side(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
 from hcs.domain.config.stages import ExportConfig
 from hcs.domain.results import StageResult
 from hcs.errors import InputError
 from hcs.io.files.atomic import replacing
-from hcs.stages.explain import trained_model
+from hcs.stages.frame import Frame, open_frame
+from hcs.stages.work.models import build_model
 
 STAGE: Final = "export"
 
@@ -26,11 +26,15 @@ def run(config: ExportConfig) -> StageResult:
     UnknownNameError
         When there is no such split.
     """
-    started = time.time()
     if not config.out.endswith(".keras"):
         msg = f"{config.out} must end in .keras, the format that Keras reads safely"
         raise InputError(msg)
-    model, manifest = trained_model(config.models, config.split, config.weights)
+    with open_frame(STAGE, config, out=config.out, reads=(config.models,)) as frame:
+        return _run(config, frame)
+
+
+def _run(config: ExportConfig, frame: Frame) -> StageResult:
+    model, manifest = build_model(config.models, config.split, config.weights)
     with replacing(config.out) as temporary:
         named = temporary.with_suffix(".keras")
         try:
@@ -39,15 +43,12 @@ def run(config: ExportConfig) -> StageResult:
         finally:
             named.unlink(missing_ok=True)
     side = manifest["images"]["image_px"]
-    return StageResult(
-        stage=STAGE,
-        out=config.out,
-        summary={
+    frame.n_run = 1
+    return frame.result(
+        {
             "input": f"gray images ({side}, {side}, 1), median at "
             f"{manifest['images']['median_level']:g}, 0..255",
             "output": ", ".join(manifest["classes"]),
             "head of split": config.split,
-        },
-        n_run=1,
-        seconds=time.time() - started,
+        }
     )

@@ -2,48 +2,51 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from upath import UPath
 
 from hcs.compute import budget
-from hcs.compute.units import Unit, run_units
+from hcs.compute.units import Past, Unit
 from hcs.domain import columns as col
 from hcs.domain import ngff
 from hcs.domain.config.stages import FeaturesConfig
 from hcs.domain.results import Problem, StageResult
 from hcs.errors import ImageReadError, InputError
 from hcs.io.files import parquet
-from hcs.io.files.paths import AnyPath, as_path
+from hcs.io.files.paths import AnyPath, as_path, sidecar
+from hcs.io.files.together import replace_together
+from hcs.io.files.written import note_write
 from hcs.io.plates import plate, plate_tables
 from hcs.io.plates.plate import PlateReader
-from hcs.io.runs.fingerprints import fingerprint
 from hcs.io.runs.ledger import Ledger
-from hcs.io.runs.locks import locked
-from hcs.io.runs.provenance import provenance
 from hcs.ops import morphology
+from hcs.stages.frame import Frame, MadeFrom, open_frame
 from hcs.stages.work.measuring import PlatePlan, plan_plate
+from hcs.stages.work.plates import count_plane_pixels, open_plates
+from hcs.stages.work.tables import Piece, hash_rows, join_pieces
 
 if TYPE_CHECKING:
     from distributed import Client
 
 STAGE: Final = "features"
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 _UNITS: Final = ("um", "px")
+_IMAGES, _CELLS = ".images.parquet", ".cells.parquet"
 
 _COPIES: Final = 40
 """Peak memory in copies of one acquired 16-bit field; the kernels' promise."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FieldTask:
     """One field to measure."""
 
@@ -51,7 +54,7 @@ class FieldTask:
     field_path: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WellTask:
     """One well to measure; the unit of work."""
 
@@ -76,67 +79,67 @@ def run(config: FeaturesConfig, client: Client | None = None) -> StageResult:
     Raises
     ------
     NotFoundError, InputError, UnknownNameError
-        When a plate, or the channel in it, does not exist, or some plates have a pixel size and
-        others do not.
+        When a plate, or the channel in it, does not exist, two plates have one name, or some have a
+        pixel size and others do not.
+    LockedError
+        When another run writes the table or into one of the plates.
     """
-    started = time.time()
-    with locked(config.out):
-        return _run(config, client, started)
+    # The plan of a plate holds the index of the channel, whatever it is called.
+    apart = ("plates", "out", "strict", "channel")
+    with open_frame(
+        STAGE, config, client, out=config.out, also_writes=config.plates, apart=apart
+    ) as frame:
+        return _run(config, frame)
 
 
-def cells_path(out: AnyPath) -> UPath:
+def locate_cells(out: AnyPath) -> UPath:
     """Return where the table of single cells lies."""
     path = as_path(out)
     return path.parent / f"{path.stem}_cells.parquet"
 
 
-def _run(config: FeaturesConfig, client: Client | None, started: float) -> StageResult:
-    readers = [PlateReader(path) for path in config.plates]
+def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
+    readers = open_plates(config.plates)
     _check_pixel_sizes(readers)
-    ledger = Ledger.of(config.out)
-    _check_budget(readers, config, client)
+    needed = budget.WORKER_FLOOR_BYTES + _COPIES * 2 * count_plane_pixels(readers)
+    remedy = "give workers more memory or fewer threads"
+    budget.check_budget(STAGE, needed, frame.client, remedy)
     plans = {reader.name: plan_plate(config, reader) for reader in readers}
-    units = [unit for reader in readers for unit in _units(config, reader, plans[reader.name])]
-    outcome = run_units(_measure_well, units, ledger=ledger, client=client, label="features")
-    problems = [Problem(**item) for result in outcome.results for item in result["problems"]]
-    images = _joined(ledger, units, ".images.parquet")
-    cells = _joined(ledger, units, ".cells.parquet")
-    if images.empty:
+    by_plate = {r.name: _list_units(frame, config, r, plans[r.name]) for r in readers}
+    units = [unit for found in by_plate.values() for unit in found]
+    results = frame.do(_measure_well, units)
+    if not any(result["n_images"] for result in results):
         msg = f"no image of {', '.join(config.plates)} could be measured"
         raise InputError(msg)
-    metadata = pd.concat([_metadata(reader) for reader in readers], ignore_index=True)
-    images = metadata.merge(images, on=list(col.IMAGE_KEY), how="inner", validate="1:1")
-    cells = metadata.merge(cells, on=list(col.IMAGE_KEY), how="inner")
-    inputs = {unit.id: unit.fingerprint for unit in units}
-    inputs = {"wells": fingerprint(inputs)}
     measured_with = {reader.name: plans[reader.name].record(reader) for reader in readers}
-    made = {**provenance(STAGE, config, inputs, started), "measured_with": measured_with}
-    parquet.write_table(config.out, images, made)
-    parquet.write_table(cells_path(config.out), cells, made)
-    for reader in readers:
-        rows = images[images[col.PLATE] == reader.name].reset_index(drop=True)
-        plate_tables.write_plate_table(reader.path, STAGE, rows)
-        plate.write_provenance(reader.path, STAGE, made)
-    parquet.write_problems(config.out, [problem.row() for problem in problems])
-    return StageResult(
-        stage=STAGE,
-        out=config.out,
-        summary={
-            "images": len(images),
-            "cells": int(images[col.N_CELLS].sum()),
-            "features": sum(name.startswith("Image_") for name in images.columns),
-            **_told(measured_with),
-        },
-        n_run=outcome.n_run,
-        n_skipped=outcome.n_skipped,
-        problems=tuple(problems),
-        seconds=time.time() - started,
+    frame.notes["measured_with"] = measured_with
+    about = {reader.name: _read_metadata(reader) for reader in readers}
+    frame.inputs |= {name: hash_rows(metadata) for name, metadata in about.items()}
+    made_from = MadeFrom(
+        _FORMAT,
+        values=[(unit.id, unit.fingerprint) for unit in units],
+        metadata=frame.inputs,
+    )
+    joined = _Joined(config, frame.ledger, readers, by_plate, about)
+    frame.join("tables", made_from, joined.write)
+    return frame.result(
+        {
+            "images": sum(result["n_images"] for result in results),
+            "cells": sum(result["n_cells"] for result in results),
+            "features": _count_features(config.out),
+            **_describe_scales(measured_with),
+        }
     )
 
 
-def _told(measured_with: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def _count_features(out: str) -> int:
+    with as_path(out).open("rb") as stream:
+        return sum(name.startswith("Image_") for name in pq.read_schema(stream).names)
+
+
+def _describe_scales(measured_with: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Say what each plate was measured with, in words."""
-    told = {}
+    words = {}
     for plate_name, found in measured_with.items():
         sizes = [
             f"{k.rsplit('_', 1)[0]} {v:g} {k[-2:]}" for k, v in found.items() if k[-2:] in _UNITS
@@ -146,10 +149,10 @@ def _told(measured_with: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
             f" (uneven by {item['range_fraction']:.0%})"
             for channel, item in found["illumination"].items()
         ]
-        told[f"scales of {plate_name}"] = ", ".join(sizes).replace("_", " ")
+        words[f"scales of {plate_name}"] = ", ".join(sizes).replace("_", " ")
         if light:
-            told[f"illumination of {plate_name}"] = ", ".join(light)
-    return told
+            words[f"illumination of {plate_name}"] = ", ".join(light)
+    return words
 
 
 def _check_pixel_sizes(readers: Sequence[PlateReader]) -> None:
@@ -160,20 +163,11 @@ def _check_pixel_sizes(readers: Sequence[PlateReader]) -> None:
         raise InputError(msg)
 
 
-def _check_budget(
-    readers: Sequence[PlateReader], config: FeaturesConfig, client: Client | None
-) -> None:
-    largest = 0
-    for reader in readers:
-        channel = reader.channel_index(config.channel)
-        first = str(reader.images[col.FIELD_PATH].iloc[0])
-        largest = max(largest, reader.read_plane(first, channel).size * 2)
-    needed = budget.WORKER_FLOOR_BYTES + _COPIES * largest
-    budget.check_budget(STAGE, needed, client, "give workers more memory or fewer threads")
-
-
-def _units(config: FeaturesConfig, reader: PlateReader, plan: PlatePlan) -> list[Unit[WellTask]]:
-    pixel_size_um = reader.pixel_size_um
+def _list_units(
+    frame: Frame, config: FeaturesConfig, reader: PlateReader, plan: PlatePlan
+) -> list[Unit[WellTask]]:
+    """One unit a well; its items are the fields, by their path."""
+    common = MadeFrom(_FORMAT, (frame.settings, plan, reader.pixel_size_um)).fingerprint
     units = []
     for well, images in reader.images.groupby(col.WELL, sort=True):
         fields = tuple(
@@ -189,61 +183,111 @@ def _units(config: FeaturesConfig, reader: PlateReader, plan: PlatePlan) -> list
             well=str(well),
             fields=fields,
             plan=plan,
-            pixel_size_um=pixel_size_um,
+            pixel_size_um=reader.pixel_size_um,
             write_labels=config.write_labels,
             strict=config.strict,
         )
-        mark = fingerprint(
-            _FORMAT,
-            plan,
-            config.write_labels,
-            pixel_size_um,
-            fields,
-            images[col.FINGERPRINT].tolist(),
-        )
-        units.append(Unit(unit_id, mark, task))
+        items = {
+            item.field_path: MadeFrom(_FORMAT, common, pixels=(item.site, pixels)).fingerprint
+            for item, pixels in zip(fields, images[col.FINGERPRINT], strict=True)
+        }
+        claims = (f"{sidecar(reader.path)}/claims/labels-{well}",) if config.write_labels else ()
+        made_from = MadeFrom(_FORMAT, pixels=items)
+        units.append(Unit(unit_id, made_from.fingerprint, task, items, claims))
     return units
 
 
-def _metadata(reader: PlateReader) -> pd.DataFrame:
+def _read_metadata(reader: PlateReader) -> pd.DataFrame:
     images = reader.images
     return images[[name for name in images.columns if name.startswith("Metadata_")]]
 
 
-def _joined(ledger: Ledger, units: Sequence[Unit[WellTask]], suffix: str) -> pd.DataFrame:
-    frames = [parquet.read_table(ledger.part(unit.id, suffix)) for unit in units]
-    kept = [frame for frame in frames if not frame.empty] or frames[:1]
-    return pd.concat(kept, ignore_index=True)
+@dataclass(frozen=True)
+class _Joined:
+    """Joins the parts of wells into the tables, a well in memory at a time."""
+
+    config: FeaturesConfig
+    ledger: Ledger
+    readers: Sequence[PlateReader]
+    units: Mapping[str, Sequence[Unit[WellTask]]]
+    about: Mapping[str, pd.DataFrame]
+
+    def write(self, made: Mapping[str, Any]) -> None:
+        """Write the table of images, of cells, and of each plate in the plate itself."""
+        out = self.config.out
+        rows: dict[str, list[pd.DataFrame]] = {reader.name: [] for reader in self.readers}
+
+        def keep(images: pd.DataFrame) -> None:
+            rows[str(images[col.PLATE].iloc[0])].append(images)
+
+        with replace_together(out) as place:
+            join_pieces(self._pieces(_CELLS), str(place(locate_cells(out))), made)
+            join_pieces(self._pieces(_IMAGES), str(place(out)), made, keep)
+        for reader in self.readers:
+            if found := rows[reader.name]:
+                table = pd.concat(found, ignore_index=True)
+                plate_tables.write_plate_table(reader.path, STAGE, table)
+                plate.write_provenance(reader.path, STAGE, made)
+
+    def _pieces(self, suffix: str) -> list[Piece]:
+        pieces = []
+        for name, units in self.units.items():
+            wells = dict(tuple(self.about[name].groupby(col.WELL)))
+            pieces += [
+                Piece(self.ledger.part(unit.id, suffix), wells[unit.payload.well]) for unit in units
+            ]
+        return pieces
 
 
-def _measure_well(task: WellTask) -> Mapping[str, Any]:
-    """Measure the fields of one well; runs on a worker."""
+def _measure_well(task: WellTask, past: Past) -> Mapping[str, Any]:
+    """Measure the fields of one well; runs on a worker. Fields that are still true are kept."""
     reader = PlateReader(task.plate_path)
-    images: list[dict[str, Any]] = []
-    cells: list[pd.DataFrame] = []
-    problems: list[dict[str, Any]] = []
+    ledger = Ledger.of(task.out)
+    kept = {item.site for item in task.fields if item.field_path in past.items}
+    images = [_read_part(ledger, task, _IMAGES, kept)]
+    cells = [_read_part(ledger, task, _CELLS, kept)]
+    problems = [item for item in past.result.get("problems", ()) if item["site"] in kept]
+    for path, n_bytes in past.files.items():
+        if any(f"/{name}/labels/" in path for name in past.items):
+            note_write(path, n_bytes)
     for field in task.fields:
+        if field.site in kept:
+            continue
         key = {col.PLATE: task.plate, col.WELL: task.well, col.SITE: field.site}
         try:
             found = _measure(reader, field, task)
         except ImageReadError as error:
             if task.strict:
                 raise
-            problems.append(_problem(task, field, error).model_dump(mode="json"))
+            problems.append(_describe_problem(task, field, error).model_dump(mode="json"))
             continue
         if task.write_labels:
             labels = {"soma": found.soma, "neurites": found.neurites}
             if found.nuclei is not None:
                 labels["nuclei"] = found.nuclei
             _write_labels(task, field, labels)
-        images.append({**key, **found.features})
+        images.append(pd.DataFrame([{**key, **found.features}]))
         cells.append(pd.DataFrame({**key, **found.cells}, index=range(int(found.soma.max()))))
-    ledger = Ledger.of(task.out)
-    image_rows = pd.DataFrame(images, columns=None if images else list(col.IMAGE_KEY))
-    cell_rows = pd.concat(cells) if cells else pd.DataFrame(columns=list(col.IMAGE_KEY))
-    parquet.write_table(ledger.part(task.unit_id, ".images.parquet"), image_rows)
-    parquet.write_table(ledger.part(task.unit_id, ".cells.parquet"), cell_rows)
-    return {"n_images": len(images), "problems": problems}
+    image_rows, cell_rows = _stack_rows(images), _stack_rows(cells)
+    parquet.write_table(ledger.part(task.unit_id, _IMAGES), image_rows)
+    parquet.write_table(ledger.part(task.unit_id, _CELLS), cell_rows)
+    return {"n_images": len(image_rows), "n_cells": len(cell_rows), "problems": problems}
+
+
+def _read_part(ledger: Ledger, task: WellTask, suffix: str, sites: set[int]) -> pd.DataFrame:
+    """Read the rows of some fields that an earlier run measured."""
+    if not sites:
+        return pd.DataFrame()
+    rows = parquet.read_table(ledger.part(task.unit_id, suffix))
+    return rows[rows[col.SITE].isin(sites)] if len(rows) else rows
+
+
+def _stack_rows(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put rows of fields below one another, in the order of sites."""
+    filled = [frame for frame in frames if len(frame)]
+    if not filled:
+        return pd.DataFrame(columns=list(col.IMAGE_KEY))
+    return pd.concat(filled).sort_values(col.SITE, kind="stable", ignore_index=True)
 
 
 def _measure(reader: PlateReader, field: FieldTask, task: WellTask) -> morphology.FieldMorphology:
@@ -276,7 +320,7 @@ def _write_labels(
         plate.write_label(task.plate_path, field.field_path, name, pictures, task.pixel_size_um)
 
 
-def _problem(task: WellTask, field: FieldTask, error: ImageReadError) -> Problem:
+def _describe_problem(task: WellTask, field: FieldTask, error: ImageReadError) -> Problem:
     return Problem(
         stage=STAGE,
         file=field.field_path,

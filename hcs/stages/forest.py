@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import time
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from hcs.compute.units import Unit, run_units
+from hcs.compute.units import Unit
 from hcs.domain import columns as col
 from hcs.domain.columns import Role
 from hcs.domain.config.stages import ForestConfig
 from hcs.domain.results import StageResult
 from hcs.domain.splits import Splits
-from hcs.errors import InputError
 from hcs.io import heads
 from hcs.io.files import parquet
-from hcs.io.files.atomic import write_bytes, write_json
+from hcs.io.files.atomic import write_bytes
 from hcs.io.files.paths import as_path
-from hcs.io.runs.fingerprints import fingerprint
+from hcs.io.files.together import replace_together
 from hcs.io.runs.ledger import Ledger
-from hcs.io.runs.locks import locked
-from hcs.io.runs.provenance import provenance
 from hcs.learn import forest
 from hcs.learn.scores import group_tests
 from hcs.learn.scores.predictions import prediction_rows, roles_of
-from hcs.stages.splits import read_splits, splits_fingerprint
+from hcs.stages.frame import Frame, MadeFrom, open_frame
+from hcs.stages.work.study import find_study_images, fingerprint_splits, read_splits
+from hcs.stages.work.tables import hash_rows
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 STAGE: Final = "forest"
 MODEL: Final = "forest"
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 _LABEL: Final = "class"
 _ALPHA: Final = 0.05
@@ -45,8 +45,10 @@ _MANY: Final = 6
 IMPORTANCE: Final = "importance.parquet"
 GROUPS: Final = "groups.parquet"
 
+_FOREST, _SCORES = ".skops", ".scores.npz"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class SplitJob:
     """The forest of one split; the unit of work."""
 
@@ -68,67 +70,132 @@ def run(config: ForestConfig, client: Client | None = None) -> StageResult:
     NotFoundError, InputError
         When features or splits are missing or do not fit together.
     """
-    started = time.time()
-    with locked(config.out):
-        return _run(config, client, started)
+    apart = ("features", "splits", "out")
+    reads = (config.features,)
+    with open_frame(STAGE, config, client, out=config.out, reads=reads, apart=apart) as frame:
+        return _run(config, frame)
 
 
-def _run(config: ForestConfig, client: Client | None, started: float) -> StageResult:
+def name_forest(split: int) -> str:
+    """File of the forest of a split."""
+    return f"split-{split:04d}{_FOREST}"
+
+
+def read_study(features: str, splits: Splits) -> pd.DataFrame:
+    """Read the rows of a features table whose group takes part in the study.
+
+    Raises
+    ------
+    NotFoundError, InputError
+        When there is no such table, or it does not fit the splits.
+    """
+    images = parquet.read_table(features, columns=col.IMAGE_KEY, what="features")
+    images = images.sort_values(list(col.IMAGE_KEY), ignore_index=True, kind="stable")
+    chosen = find_study_images(images, splits, features)
+    return images.iloc[chosen].reset_index(drop=True)
+
+
+def _run(config: ForestConfig, frame: Frame) -> StageResult:
     splits = read_splits(config.splits)
-    images = parquet.read_table(config.features, columns=col.IMAGE_KEY, what="features")
-    study = study_images(images, splits, config.features)
+    study = read_study(config.features, splits)
     columns = forest.select_features(study, config.feature_set)
-    mark = fingerprint(
-        _FORMAT,
-        splits_fingerprint(splits),
-        fingerprint(pd.util.hash_pandas_object(study[list(columns)]).tolist()),
-        config.model_dump(exclude={"features", "splits", "out"}),
-    )
-    ledger = Ledger.of(config.out)
+    values = study[[*col.IMAGE_KEY, *columns]]
+    hashes = pd.util.hash_pandas_object(values, index=False).to_numpy()
+    common = MadeFrom(_FORMAT, frame.settings, values=(splits.classes, columns)).fingerprint
     units = [
-        Unit(f"split-{split.index:04d}", mark, SplitJob(config, split.index, tuple(columns)))
+        Unit(
+            f"split-{split.index:04d}",
+            _fingerprint_forest(common, study, hashes, splits, split.index),
+            SplitJob(config, split.index, tuple(columns)),
+        )
         for split in splits.splits
     ]
-    if not as_path(config.out).exists():
-        ledger.clear()
-    outcome = run_units(_train_split, units, ledger=ledger, client=client, label="forest")
-    out = as_path(config.out)
-    parts = [parquet.read_table(ledger.part(unit.id, ".predictions.parquet")) for unit in units]
-    made = provenance(STAGE, config, {"study": mark}, started)
-    parquet.write_table(out / heads.PREDICTIONS, pd.concat(parts, ignore_index=True), made)
-    write_bytes(out / heads.SPLITS, splits.to_json().encode())
-    importance = _importance(outcome.results, columns)
-    parquet.write_table(out / IMPORTANCE, importance, made)
-    compared = compare(study, splits, columns)
-    parquet.write_table(out / GROUPS, compared, made)
-    manifest = {
-        "features": list(columns),
-        "importance": {
-            str(name): None if np.isnan(fall) else float(fall)
-            for name, fall in zip(importance["feature"], importance["importance_mean"], strict=True)
-        },
-        "classes": splits.classes,
-        "positive": splits.positive,
-        "provenance": made,
-    }
-    write_json(out / heads.MANIFEST, manifest)
-    return StageResult(
-        stage=STAGE,
-        out=config.out,
-        summary={
+    results = frame.do(_train_split, units)
+    frame.inputs |= {"features": hash_rows(values), "splits": fingerprint_splits(splits)}
+    importance = _summarize_importance(results, columns)
+    compared = compare_classes(study, splits, columns)
+    about = study[[name for name in study.columns if name.startswith("Metadata_")]]
+    made_from = MadeFrom(
+        _FORMAT,
+        frame.settings,
+        metadata=hash_rows(about),
+        values=[fingerprint_splits(splits), *(unit.fingerprint for unit in units)],
+    )
+    tables = {IMPORTANCE: importance, GROUPS: compared}
+    joined = _Joined(config, splits, about, frame.ledger, tables, columns)
+    frame.join("models", made_from, joined.write)
+    return frame.result(
+        {
             "forests": len(units),
             "features": ", ".join(columns) if len(columns) < _MANY else len(columns),
             "images": len(study),
-            "most important": _first(importance),
-            "differ between classes": _different(compared),
-        },
-        n_run=outcome.n_run,
-        n_skipped=outcome.n_skipped,
-        seconds=time.time() - started,
+            "most important": _name_first(importance),
+            "differ between classes": _count_different(compared),
+        }
     )
 
 
-def compare(study: pd.DataFrame, splits: Splits, columns: Sequence[str]) -> pd.DataFrame:
+def _fingerprint_forest(
+    common: str, study: pd.DataFrame, hashes: np.ndarray[Any, Any], splits: Splits, split: int
+) -> str:
+    """Say what one forest and its scores are made from: every row, its class and its role."""
+    labels = study[splits.group_by].astype(str).map(splits.label_of())
+    rows = zip(hashes.tolist(), roles_of(study, splits, split), labels, strict=True)
+    return MadeFrom(_FORMAT, common, values=[list(row) for row in rows], metadata=split).fingerprint
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """Puts forests and scores of all splits into one folder, a split in memory at a time."""
+
+    config: ForestConfig
+    splits: Splits
+    about: pd.DataFrame
+    ledger: Ledger
+    tables: Mapping[str, pd.DataFrame]
+    columns: Sequence[str]
+
+    def write(self, made: Mapping[str, Any]) -> None:
+        """Write all files of the folder; they change together."""
+        out = as_path(self.config.out)
+        numbers = [split.index for split in self.splits.splits]
+        marks = {}
+        with replace_together(self.config.out) as place:
+            for number in numbers:
+                data = self.ledger.part(f"split-{number:04d}", _FOREST).read_bytes()
+                marks[name_forest(number)] = f"sha256:{hashlib.sha256(data).hexdigest()}"
+                place(out / name_forest(number)).write_bytes(data)
+            for old in out.glob(f"split-*{_FOREST}") if out.exists() else ():
+                if old.name not in marks:
+                    place.drop(old)
+            schema = pa.Schema.from_pandas(self._rows(numbers[0]))
+            rows = (self._rows(number) for number in numbers)
+            parquet.write_stream(str(place(out / heads.PREDICTIONS)), [schema], rows, made)
+            for name, table in self.tables.items():
+                parquet.write_table(str(place(out / name)), table, made)
+            place(out / heads.SPLITS).write_text(self.splits.to_json(), encoding="utf-8")
+            heads.write_manifest(place(out / heads.MANIFEST), self._describe(marks, made))
+
+    def _rows(self, number: int) -> pd.DataFrame:
+        found = heads.read_part(self.ledger.part(f"split-{number:04d}", _SCORES))
+        return prediction_rows(self.about, found["probabilities"], self.splits, number, MODEL)
+
+    def _describe(self, marks: Mapping[str, str], made: Mapping[str, Any]) -> dict[str, Any]:
+        falls = self.tables[IMPORTANCE]
+        return {
+            "features": list(self.columns),
+            "forests": marks,
+            "importance": {
+                str(name): None if np.isnan(fall) else float(fall)
+                for name, fall in zip(falls["feature"], falls["importance_mean"], strict=True)
+            },
+            "classes": self.splits.classes,
+            "positive": self.splits.positive,
+            "provenance": made,
+        }
+
+
+def compare_classes(study: pd.DataFrame, splits: Splits, columns: Sequence[str]) -> pd.DataFrame:
     """Compare the classes feature by feature, the means of groups (clones) being the sample."""
     labels = study[splits.group_by].astype(str).map(splits.label_of())
     known = study.assign(**{_LABEL: labels})
@@ -136,7 +203,9 @@ def compare(study: pd.DataFrame, splits: Splits, columns: Sequence[str]) -> pd.D
     return group_tests.compare_groups(means, columns, _LABEL, splits.positive)
 
 
-def _importance(results: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+def _summarize_importance(
+    results: Sequence[Mapping[str, Any]], columns: Sequence[str]
+) -> pd.DataFrame:
     """Mean and SD over splits of the fall of the ROC AUC, most important feature first."""
     falls = np.array([result["importance"] for result in results], dtype=float)
     known = np.isfinite(falls)
@@ -154,7 +223,7 @@ def _importance(results: Sequence[Mapping[str, Any]], columns: Sequence[str]) ->
     return table.sort_values("importance_mean", ascending=False, ignore_index=True, kind="stable")
 
 
-def _first(importance: pd.DataFrame) -> str:
+def _name_first(importance: pd.DataFrame) -> str:
     known = importance.dropna(subset=["importance_mean"])
     if known.empty:
         return "not known: no split has both classes among its test images"
@@ -162,39 +231,18 @@ def _first(importance: pd.DataFrame) -> str:
     return f"{row['feature']} (AUC falls by {row['importance_mean']:.3f} without it)"
 
 
-def _different(compared: pd.DataFrame) -> str:
+def _count_different(compared: pd.DataFrame) -> str:
     known = compared["welch_p_holm"].notna()
     clear = compared[known & (compared["welch_p_holm"] < _ALPHA)]
     tested = int(known.sum())
     return f"{len(clear)} of {tested} tests (Welch, Holm-corrected, p < {_ALPHA})"
 
 
-def study_images(images: pd.DataFrame, splits: Splits, where: str) -> pd.DataFrame:
-    """Keep the images whose group takes part in the study.
-
-    Raises
-    ------
-    InputError
-        When the table lacks the group column, or a group of the splits has no image in it.
-    """
-    if splits.group_by not in images:
-        msg = f"{where} lacks the column {splits.group_by!r} that the splits are made by"
-        raise InputError(msg)
-    known = {group.name for group in splits.groups}
-    kept = images[images[splits.group_by].astype(str).isin(known)].reset_index(drop=True)
-    absent = sorted(known - set(kept[splits.group_by].astype(str)))
-    if absent:
-        msg = f"{where} has no image of the groups {absent} that the splits name"
-        raise InputError(msg)
-    return kept
-
-
 def _train_split(job: SplitJob) -> Mapping[str, Any]:
     """Train the forest of one split and score all images of the study; runs on a worker."""
     config = job.config
     splits = read_splits(config.splits)
-    images = parquet.read_table(config.features, columns=col.IMAGE_KEY, what="features")
-    study = study_images(images, splits, config.features)
+    study = read_study(config.features, splits)
     features = study[list(job.columns)].astype(np.float64)
     labels = study[splits.group_by].astype(str).map(splits.label_of()).to_numpy()
     roles = roles_of(study, splits, job.split)
@@ -209,11 +257,10 @@ def _train_split(job: SplitJob) -> Mapping[str, Any]:
     )
     order = [trained.classes_.tolist().index(name) for name in splits.classes]
     probabilities = trained.predict_proba(features)[:, order].astype(np.float32)
-    rows = prediction_rows(study, probabilities, splits, job.split, MODEL)
     ledger = Ledger.of(config.out)
     unit_id = f"split-{job.split:04d}"
-    write_bytes(as_path(config.out) / f"{unit_id}.skops", forest.dump_forest(trained))
-    parquet.write_table(ledger.part(unit_id, ".predictions.parquet"), rows)
+    write_bytes(ledger.part(unit_id, _FOREST), forest.dump_forest(trained))
+    heads.write_part(ledger.part(unit_id, _SCORES), {"probabilities": probabilities})
     falls = np.full(len(job.columns), np.nan)
     if config.importance_repeats:
         found = forest.forest_importance(

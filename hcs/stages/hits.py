@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 from upath import UPath
@@ -16,10 +15,9 @@ from hcs.domain.config.stages import HitsConfig, ScoresOfImages, ValuesTable
 from hcs.domain.results import Problem, StageResult
 from hcs.errors import InputError
 from hcs.io.files import parquet
-from hcs.io.files.atomic import remove
 from hcs.io.files.paths import as_path
-from hcs.io.runs.fingerprints import file_stamp
-from hcs.io.runs.provenance import provenance
+from hcs.io.files.together import replace_together
+from hcs.io.runs.fingerprints import fingerprint_file
 from hcs.io.sheets import values as io_values
 from hcs.screen import aggregate
 from hcs.screen import hits as screen_hits
@@ -27,8 +25,16 @@ from hcs.screen.curves.dose import fit_doses
 from hcs.screen.curves.growth import fit_growths
 from hcs.screen.quality import batch_quality
 from hcs.screen.replicates import call_compounds
+from hcs.stages.frame import Frame, MadeFrom, open_frame
+from hcs.words import hits as words
+from hcs.words.english import list_some
 
 STAGE: Final = "hits"
+
+_FORMAT: Final = 1
+
+_WHOLE: Final = frozenset({".parquet", ".csv", ".tsv", ".xlsx"})
+"""Endings of tables that say all there is to say."""
 
 PLATES, BATCHES, COMPOUNDS, DOSES = (
     "plate_quality",
@@ -61,29 +67,56 @@ def run(config: HitsConfig) -> StageResult:
     NotFoundError, InputError, FaultsError
         When the input is absent, lacks columns, or has none that is meant.
     """
-    started = time.time()
-    wells, inputs, problems = _wells(config)
-    screened = screen(wells, config)
-    problems += screened.problems
-    made = provenance(STAGE, config, inputs, started)
-    out = as_path(config.out)
-    parquet.write_both(out, screened.hits, made)
-    for name in (PLATES, BATCHES, COMPOUNDS, DOSES):
-        file = beside(config.out, name)
-        if name in screened.others:
-            parquet.write_both(file, screened.others[name], made)
-        else:  # of an earlier run with other settings: it would pass for this one's
-            remove(file)
-            remove(file.with_suffix(".csv"))
-    parquet.write_problems(config.out, [problem.row() for problem in problems])
-    return StageResult(
-        stage=STAGE,
-        out=config.out,
-        summary=_summary(screened),
-        n_run=1,
-        problems=tuple(problems),
-        seconds=time.time() - started,
-    )
+    with open_frame(STAGE, config, out=config.out, reads=_list_inputs(config)) as frame:
+        return _run(config, frame)
+
+
+def _list_inputs(config: HitsConfig) -> list[str]:
+    source = config.source
+    optional = source.features if isinstance(source, ScoresOfImages) else source.platemap
+    return [source.path, *([optional] if optional else [])]
+
+
+def _run(config: HitsConfig, frame: Frame) -> StageResult:
+    frame.inputs |= {
+        path: fingerprint_file(path) if as_path(path).is_file() else ""
+        for path in _list_inputs(config)
+    }
+    settings = {**frame.settings, "out": None}
+    settings["source"] = {
+        name: value
+        for name, value in settings["source"].items()
+        if name not in {"path", "features", "platemap"}
+    }
+
+    def write(made: Mapping[str, Any]) -> Mapping[str, Any]:
+        wells, problems = _read_wells(config)
+        screened = screen(wells, config)
+        _write_tables(config.out, screened, made)
+        found = [item.model_dump(mode="json") for item in (*problems, *screened.problems)]
+        return {"summary": _summarize(screened), "problems": found}
+
+    # Other files belong to a plate list: its own content does not say whether they changed.
+    files = list(frame.inputs.values())
+    stamp = "" if as_path(config.source.path).suffix.lower() in _WHOLE else frame.started
+    made_from = MadeFrom(_FORMAT, settings, values=(files, stamp))
+    found = frame.join("tables", made_from, write, is_work=True)
+    frame.problems += [Problem(**item) for item in found["problems"]]
+    return frame.result(found["summary"])
+
+
+def _write_tables(out: str, screened: Screened, made: Mapping[str, Any]) -> None:
+    """Write all tables as parquet and CSV; they change together."""
+    tables = {as_path(out): screened.hits}
+    tables |= {beside(out, name): table for name, table in screened.others.items()}
+    with replace_together(out) as place:
+        for file, table in tables.items():
+            csv = file.with_suffix(".csv")
+            parquet.write_both(str(place(file)), table, made, csv=str(place(csv)))
+        for name in (PLATES, BATCHES, COMPOUNDS, DOSES):
+            if name not in screened.others:  # of an earlier run: it would pass for this one's
+                place.drop(beside(out, name))
+                place.drop(beside(out, name).with_suffix(".csv"))
 
 
 def beside(out: str, name: str) -> UPath:
@@ -95,12 +128,13 @@ def beside(out: str, name: str) -> UPath:
 
 def screen(wells: pd.DataFrame, config: HitsConfig) -> Screened:
     """Put wells through all statistics that apply to them."""
-    called, quality, rows = screen_hits.call_hits(wells, config)
+    called, quality, faults = screen_hits.call_hits(wells, config)
+    called = words.add_reasons(called, quality, config)
     others = {PLATES: quality}
     if col.BATCH in called and called[col.BATCH].notna().any():
         others[BATCHES] = batch_quality(called, config)
     if col.COMPOUND in called and called[col.COMPOUND].notna().any():
-        others[COMPOUNDS] = call_compounds(called, config)
+        others[COMPOUNDS] = words.add_compound_reasons(call_compounds(called, config))
         if col.CONCENTRATION_UM in called:
             doses = fit_doses(called, config.dose)
             growth = fit_growths(called)
@@ -108,36 +142,24 @@ def screen(wells: pd.DataFrame, config: HitsConfig) -> Screened:
                 doses = doses.merge(growth, on=[col.MODEL, col.COMPOUND], how="left")
             if len(doses):
                 others[DOSES] = doses
-    return Screened(called, others, tuple(Problem.from_row(row) for row in rows))
+    return Screened(called, others, words.say_faults(faults, STAGE))
 
 
 # ── what comes in ───────────────────────────────────────────────────────────────────────────────
 
 
-def _wells(config: HitsConfig) -> tuple[pd.DataFrame, dict[str, str], list[Problem]]:
-    """Read the wells, the fingerprints of the files they come from, and what was wrong."""
+def _read_wells(config: HitsConfig) -> tuple[pd.DataFrame, list[Problem]]:
+    """Read the wells, and what was wrong."""
     source = config.source
     if isinstance(source, ScoresOfImages):
-        inputs = {"predictions": _stamp(source.path)}
-        if source.features:
-            inputs["features"] = _stamp(source.features)
-        wells, problems = _well_scores(source, config)
-        return wells, inputs, problems
+        return _well_scores(source, config)
     found = io_values.read_values(
         source.path, source.columns, cells=source.cells, plate_map=source.platemap
     )
-    inputs = {"values": _stamp(source.path)}
-    if source.platemap:
-        inputs["platemap"] = _stamp(source.platemap)
     images, problems = _judged(found.table, config)
     columns = [aggregate.well_values(images, name, config) for name in found.columns]
     problems += _unmapped(found, source)
-    return pd.concat(columns, ignore_index=True), inputs, problems
-
-
-def _stamp(path: str) -> str:
-    file = as_path(path)
-    return file_stamp(file) if file.exists() else ""
+    return pd.concat(columns, ignore_index=True), problems
 
 
 def _unmapped(found: io_values.Values, source: ValuesTable) -> list[Problem]:
@@ -191,17 +213,17 @@ def _judged(images: pd.DataFrame, config: HitsConfig) -> tuple[pd.DataFrame, lis
     """Flag the images beyond a limit, and name each once."""
     if not config.image_limits:
         return images, []
-    words = aggregate.beyond_limits(images, config.image_limits)
+    why = aggregate.beyond_limits(images, config.image_limits)
     before = images.get(col.FLAGS, pd.Series("", index=images.index)).fillna("").astype(str)
-    flagged = images.assign(**{col.FLAGS: (before + "|" + words).str.strip("|")})
+    flagged = images.assign(**{col.FLAGS: (before + "|" + why).str.strip("|")})
     key = [name for name in col.IMAGE_KEY if name in images]
-    named = flagged.assign(words=words)[words != ""].drop_duplicates(key)
+    named = flagged.assign(why=why)[why != ""].drop_duplicates(key)
     problems = [
         Problem(
             stage=STAGE,
             file=f"{row[col.PLATE]} {row[col.WELL]}",
             reason=col.Reason.FAILED_QUALITY,
-            message=f"the image does not count: {row['words']}",
+            message=f"the image does not count: {row['why']}",
             plate=str(row[col.PLATE]),
             well=str(row[col.WELL]),
             site=int(row[col.SITE]) if col.SITE in key else None,
@@ -237,7 +259,7 @@ def _by_plates(path: str, needed: tuple[str, ...]) -> Iterator[pd.DataFrame]:
 # ── what is told ────────────────────────────────────────────────────────────────────────────────
 
 
-def _summary(screened: Screened) -> dict[str, str | int | float]:
+def _summarize(screened: Screened) -> dict[str, str | int | float]:
     hits, plates = screened.hits, screened.others[PLATES]
     shown: dict[str, str | int | float] = {
         "plates": int(hits[col.PLATE].nunique()),
@@ -247,22 +269,16 @@ def _summary(screened: Screened) -> dict[str, str | int | float]:
     }
     values = plates["z_prime"].dropna()
     if len(values):
-        shown["Z'"] = _listed([f"{value:.2f}" for value in values], 10)
+        shown["Z'"] = list_some([f"{value:.2f}" for value in values])
     if not plates["passed"].all():
         failed = plates.loc[~plates["passed"], col.PLATE]
-        shown["plates beyond a limit"] = f"{len(failed)}: {_listed(failed.astype(str), 10)}"
+        shown["plates beyond a limit"] = f"{len(failed)}: {list_some(list(failed))}"
     compounds = screened.others.get(COMPOUNDS)
     if compounds is not None:
         found = compounds.loc[compounds[col.HIT], col.COMPOUND].astype(str).unique()
-        shown["compounds with hits"] = _listed(found, 20) or "none"
+        shown["compounds with hits"] = list_some(list(found), 20) or "none"
     doses = screened.others.get(DOSES)
     if doses is not None:
         fitted = int((doses["status"] == "fitted").sum())
         shown["concentration curves"] = f"{fitted} fitted of {len(doses)}"
     return shown
-
-
-def _listed(names: pd.Series | list[str], most: int) -> str:
-    found = list(names)
-    more = f" and {len(found) - most} more" if len(found) > most else ""
-    return ", ".join(found[:most]) + more

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hcs.compute import budget
-from hcs.compute.units import Outcome, Unit, run_units
+from hcs.compute.units import Unit
 from hcs.domain import columns as col
 from hcs.domain import ngff
 from hcs.domain.config.stages import IngestConfig
@@ -20,17 +19,16 @@ from hcs.domain.results import Problem, StageResult
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import Fault, FaultsError, InputError
 from hcs.io import layouts
-from hcs.io.files import parquet, storage
+from hcs.io.files import storage
 from hcs.io.files.paths import as_path
 from hcs.io.images.sources import OME_ZARR
 from hcs.io.plates import overview, plate, plate_tables
 from hcs.io.runs.fingerprints import file_stamp, fingerprint
-from hcs.io.runs.ledger import Ledger
-from hcs.io.runs.locks import locked
-from hcs.io.runs.provenance import provenance
 from hcs.io.sheets import platemap
+from hcs.stages.frame import Frame, MadeFrom, open_frame
 from hcs.stages.work import ingest_jobs, ingest_verify
 from hcs.stages.work.ingest_wells import STAGE, WellJob, write_well
+from hcs.stages.work.tables import hash_rows
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -63,9 +61,10 @@ def run(config: IngestConfig, client: Client | None = None) -> StageResult:
     NotFoundError, InputError
         When there is no source, no layout fits, or nothing can be read at all.
     """
-    started = time.time()
-    with locked(config.out):
-        return _run(config, client, started)
+    apart = ("source", "out", "platemap", "barcodes", "verify", "strict")
+    reads = (config.source,) if layouts.is_plate(config.source) else ()
+    with open_frame(STAGE, config, client, out=config.out, reads=reads, apart=apart) as frame:
+        return _run(config, frame)
 
 
 def preview(config: IngestConfig) -> StageResult:
@@ -142,32 +141,25 @@ def _plan(config: IngestConfig) -> _Plan:
     return _Plan(scanned, source, mapped, wells_map, expected, jobs, in_place)
 
 
-def _run(config: IngestConfig, client: Client | None, started: float) -> StageResult:
+def _run(config: IngestConfig, frame: Frame) -> StageResult:
     plan = _plan(config)
     needed = budget.WORKER_FLOOR_BYTES + _COPIES * _field_bytes(plan.expected, plan.jobs)
-    budget.check_budget("ingest", needed, client, "give workers more memory or fewer threads")
-    outcome = _write(config, plan, client)
-    rows = [row for result in outcome.results for row in result["images"]]
-    found = [Problem(**item) for result in outcome.results for item in result["problems"]]
+    budget.check_budget("ingest", needed, frame.client, "give workers more memory or fewer threads")
+    frame.problems += [Problem.from_row(row) for row in plan.scanned.problems]
+    rows = [row for result in _write(config, plan, frame) for row in result["images"]]
     if not rows:
-        first = "; ".join(problem.message for problem in found[:3])
+        first = "; ".join(problem.message for problem in frame.problems[:3])
         msg = f"no image of {config.source} could be read: {first}"
         raise InputError(msg)
     kept_wells = sorted({Well.parse(row[col.WELL]) for row in rows})
-    problems = [
-        *(Problem.from_row(row) for row in plan.scanned.problems),
-        *found,
-        *_map_problems(plan.source, plan.mapped, plan.wells_map, kept_wells),
-    ]
+    frame.problems += _map_problems(plan.source, plan.mapped, plan.wells_map, kept_wells)
     if config.verify:
-        problems += ingest_verify.compare(config.out, plan.jobs, rows, client)
+        frame.problems += ingest_verify.compare(config.out, plan.jobs, rows, frame.client)
     if not plan.in_place:
         plate.create_plate(config.out, _attributes(plan, kept_wells), [])
-    _finish(config, plan, rows, problems, started)
-    return StageResult(
-        stage=STAGE,
-        out=config.out,
-        summary={
+    _join_tables(config, plan, rows, frame)
+    return frame.result(
+        {
             "plate": plan.source.name,
             "layout": plan.scanned.why,
             "format": f"{plan.source.plate_format.n_wells} wells",
@@ -175,25 +167,19 @@ def _run(config: IngestConfig, client: Client | None, started: float) -> StageRe
             "fields": len(rows),
             "channels": ", ".join(channel.name for channel in plan.source.channels),
             **_pixels(plan.expected),
-            **_extras(config, plan.source, problems),
-        },
-        n_run=outcome.n_run,
-        n_skipped=outcome.n_skipped,
-        problems=tuple(problems),
-        seconds=time.time() - started,
+            **_extras(config, plan.source, frame.problems),
+        }
     )
 
 
-def _write(config: IngestConfig, plan: _Plan, client: Client | None) -> Outcome:
+def _write(config: IngestConfig, plan: _Plan, frame: Frame) -> list[dict[str, Any]]:
     """Write the wells that are missing or changed."""
-    ledger = Ledger.of(config.out)
-    if not as_path(config.out).exists():
-        ledger.clear()
     if not plan.in_place:
         storage.sweep_plate(config.out)
-        wells = [job.well for job in plan.jobs]
-        rows = sorted({well.path.split("/")[0] for well in wells})
-        plate.create_plate(config.out, _attributes(plan, wells), rows)
+        if not (as_path(config.out) / "zarr.json").exists():
+            wells = [job.well for job in plan.jobs]
+            plate.create_plate(config.out, _attributes(plan, wells), [])
+        plate.create_rows(config.out, sorted({job.well.path.split("/")[0] for job in plan.jobs}))
         n_channels = len(plan.source.channels)
         overview.create_overview(
             config.out, plan.source.plate_format, n_channels, plan.expected.dtype
@@ -201,15 +187,14 @@ def _write(config: IngestConfig, plan: _Plan, client: Client | None) -> Outcome:
     units = [
         Unit(
             job.well.name,
-            fingerprint(
-                ingest_jobs.FORMAT, [(field.path, field.fingerprint) for field in job.fields]
-            ),
+            MadeFrom(ingest_jobs.FORMAT, pixels=items).fingerprint,
             job,
+            items,
         )
         for job in plan.jobs
+        for items in [{field.path: field.fingerprint for field in job.fields}]
     ]
-    label = f"ingest {plan.source.name}"
-    return run_units(write_well, units, ledger=ledger, client=client, label=label)
+    return frame.do(write_well, units, label=f"ingest {plan.source.name}", in_place=True)
 
 
 def _pixels(expected: ingest_jobs.Expected) -> dict[str, str]:
@@ -312,26 +297,33 @@ def _map_problems(
     return problems
 
 
-def _finish(
-    config: IngestConfig,
-    plan: _Plan,
-    rows: Sequence[Mapping[str, Any]],
-    problems: Sequence[Problem],
-    started: float,
+def _join_tables(
+    config: IngestConfig, plan: _Plan, rows: Sequence[Mapping[str, Any]], frame: Frame
 ) -> None:
-    inputs = {"source": fingerprint([row[col.FINGERPRINT] for row in rows])}
-    if config.platemap:
-        inputs["platemap"] = file_stamp(as_path(config.platemap))
-    if config.barcodes:
-        inputs["barcodes"] = file_stamp(as_path(config.barcodes))
+    """Write what the images and the wells are, in the plate."""
+    frame.inputs["source"] = fingerprint([row[col.FINGERPRINT] for row in rows])
+    for name, path in (("platemap", config.platemap), ("barcodes", config.barcodes)):
+        if path:
+            frame.inputs[name] = file_stamp(as_path(path))
     images = pd.DataFrame(list(rows)).sort_values(list(col.IMAGE_KEY), ignore_index=True)
-    plate_tables.write_plate_table(config.out, plate_tables.IMAGES, images)
-    plate_tables.write_plate_table(config.out, plate_tables.WELLS, _wells(config, plan))
-    if plan.source.flat_fields:
-        profiles = [item.model_dump(mode="json") for item in plan.source.flat_fields]
-        plate.write_note(config.out, plate.FLAT_FIELDS, profiles)
-    plate.write_provenance(config.out, STAGE, provenance(STAGE, config, inputs, started))
-    parquet.write_problems(config.out, [problem.row() for problem in problems])
+    if plan.source.positions:
+        found = {(p.well.name, p.site): (p.x_um, p.y_um) for p in plan.source.positions}
+        keys = zip(images[col.WELL], images[col.SITE], strict=True)
+        places = [found.get((str(well), int(site)), (np.nan, np.nan)) for well, site in keys]
+        images[[col.POSITION_X_UM, col.POSITION_Y_UM]] = places
+    wells = _wells(config, plan)
+    profiles = [item.model_dump(mode="json") for item in plan.source.flat_fields]
+
+    def write(made: Mapping[str, Any]) -> None:
+        plate_tables.write_plate_table(config.out, plate_tables.IMAGES, images)
+        plate_tables.write_plate_table(config.out, plate_tables.WELLS, wells)
+        if profiles:
+            plate.write_note(config.out, plate.FLAT_FIELDS, profiles)
+        plate.write_provenance(config.out, STAGE, made)
+
+    known = (hash_rows(images), hash_rows(wells), profiles)
+    made_from = MadeFrom(ingest_jobs.FORMAT, frame.settings, metadata=known)
+    frame.join("tables", made_from, write)
 
 
 def _wells(config: IngestConfig, plan: _Plan) -> pd.DataFrame:

@@ -1,70 +1,51 @@
-"""From trained heads and new plates to scores: one pass of the base, one product with all heads."""
+"""From trained models and new plates to scores: every image by every model of a study."""
 
 from __future__ import annotations
 
-import functools
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+import pyarrow as pa
 
 from hcs.compute import budget
-from hcs.compute.ahead import ahead
 from hcs.compute.client import network_resources
-from hcs.compute.units import Unit, run_units
+from hcs.compute.units import Unit
 from hcs.domain import columns as col
-from hcs.domain.config.stages import Backbone, PredictConfig
-from hcs.domain.results import Problem, StageResult
+from hcs.domain.config.stages import PredictConfig, ScoreConfig
+from hcs.domain.results import StageResult
 from hcs.domain.splits import Splits
-from hcs.errors import ImageReadError, WeightsError
+from hcs.errors import StaleError
 from hcs.io import heads as io_heads
 from hcs.io.files import parquet
 from hcs.io.files.paths import as_path
-from hcs.io.runs.fingerprints import fingerprint
 from hcs.io.runs.ledger import Ledger
-from hcs.io.runs.locks import locked
-from hcs.io.runs.provenance import provenance
-from hcs.learn.heads.weights import HeadWeights, predict_heads
-from hcs.learn.network import backbone
-from hcs.learn.network.weights import resolve_weights
-from hcs.learn.scores.predictions import rows_of_all_heads
-from hcs.stages.splits import read_splits
-from hcs.stages.stack import ImageJob, images_of, normalized, refuse_nothing
+from hcs.learn.scores.predictions import prediction_rows, rows_of_all_heads
+from hcs.stages.frame import Frame, MadeFrom, open_frame
+from hcs.stages.work import scoring
+from hcs.stages.work.images import Images, list_images, refuse_nothing
+from hcs.stages.work.models import choose_backbone
+from hcs.stages.work.study import fingerprint_splits, read_splits
+from hcs.stages.work.tables import hash_rows
 
 if TYPE_CHECKING:
     from distributed import Client
 
 STAGE: Final = "predict"
-MODEL: Final = "cnn"
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
-_IMAGES_PER_UNIT: Final = 64
-
-
-@dataclass(frozen=True)
-class BlockJob:
-    """A block of images of one plate; the unit of work."""
-
-    config: PredictConfig
-    unit_id: str
-    images: tuple[ImageJob, ...]
-    metadata: pd.DataFrame
-    backbone: Backbone
-    image_px: int
-    median_level: float
-    models_mark: str
+_IMAGES_TOGETHER: Final = 64
+"""Wells that have about so many images are scored together, so that few batches are not full."""
 
 
 def run(config: PredictConfig, client: Client | None = None) -> StageResult:
     """Score every image of ``config.plates`` with the heads of all splits.
 
     Images are treated as those of training were: channel, median level and size come with the
-    models.
+    models. Metadata and roles are joined at the end, so that a corrected plate map costs seconds.
 
     Raises
     ------
@@ -72,164 +53,217 @@ def run(config: PredictConfig, client: Client | None = None) -> StageResult:
         When models or plates are missing.
     WeightsError
         When the base's weights are absent, or are not those of training.
+    StaleError
+        When the models are of another version, or damaged.
     """
-    started = time.time()
-    with locked(config.out):
-        return _run(config, client, started)
+    apart = ("models", "plates", "out", "weights", "batch_images", "strict")
+    reads = (config.models, *config.plates)
+    with open_frame(STAGE, config, client, out=config.out, reads=reads, apart=apart) as frame:
+        return _score_images(config, frame)
 
 
-def trained_backbone(manifest: Mapping[str, Any], weights: str | None) -> Backbone:
-    """Return the base that the heads were trained on, its weights checked by fingerprint.
+def run_forests(config: ScoreConfig, client: Client | None = None) -> StageResult:
+    """Score every row of a features table with the forest of every split.
+
+    A plate is a unit of work; dask-ml's ``ParallelPostFit`` takes its rows block by block.
 
     Raises
     ------
-    WeightsError
-        When they are absent, or are others.
+    NotFoundError
+        When forests or features are missing.
+    StaleError
+        When the table lacks a feature that the forests were trained on, or a forest is damaged.
+    InputError
+        When a file is no forest saved by skops.
     """
-    base = Backbone.model_validate(manifest["backbone"])
-    if weights is not None:
-        base = base.model_copy(update={"weights": weights})
-    found = resolve_weights(base)
-    if found.fingerprint != manifest["weights_fingerprint"]:
-        msg = (
-            f"the heads were trained on {manifest['weights']}; {base.weights} holds other weights "
-            f"({found.description}): name the right ones with --weights"
-        )
-        raise WeightsError(msg)
-    return base
+    apart = ("models", "features", "out")
+    reads = (config.models, config.features)
+    with open_frame(STAGE, config, client, out=config.out, reads=reads, apart=apart) as frame:
+        return _score_table(config, frame)
 
 
-def _run(config: PredictConfig, client: Client | None, started: float) -> StageResult:
+# ── images, by the network ──────────────────────────────────────────────────────────────────────
+
+
+def _score_images(config: PredictConfig, frame: Frame) -> StageResult:
     manifest = io_heads.read_manifest(config.models)
-    base = trained_backbone(manifest, config.weights)
+    splits = read_splits(as_path(config.models) / io_heads.SPLITS)
     treated = manifest["images"]
-    frame, jobs, problems = images_of(config.plates, treated["channel"], STAGE)
-    refuse_nothing(jobs, problems, config.plates, config.out)
-    image_px = int(treated["image_px"])
-    pictures = config.batch_images * image_px**2 * 64 * 4 * 2
-    needed = budget.NETWORK_FLOOR_BYTES + pictures + _IMAGES_PER_UNIT * image_px**2
-    budget.check_budget(STAGE, needed, client, "lower batch_images or give workers more memory")
-    mark = fingerprint(
-        _FORMAT,
-        manifest["weights_fingerprint"],
-        manifest["provenance"]["inputs"],
-        treated,
-    )
-    ledger = Ledger.of(config.out)
-    units = []
-    for start in range(0, len(jobs), _IMAGES_PER_UNIT):
-        part = tuple(jobs[start : start + _IMAGES_PER_UNIT])
-        rows = frame.iloc[start : start + _IMAGES_PER_UNIT].reset_index(drop=True)
-        unit_id = f"images-{start:08d}"
-        job = BlockJob(
-            config=config,
-            unit_id=unit_id,
-            images=part,
-            metadata=rows,
-            backbone=base,
-            image_px=image_px,
-            median_level=float(treated["median_level"]),
-            models_mark=mark,
-        )
-        places = [(item.plate, item.field_path, item.channel) for item in part]
-        marks = rows[col.FINGERPRINT].tolist()
-        units.append(Unit(unit_id, fingerprint(mark, places, marks), job))
-    outcome = run_units(
-        _score_block,
-        units,
-        ledger=ledger,
-        client=client,
-        label="predict",
-        resources=network_resources(client),
-    )
-    problems += [Problem(**item) for result in outcome.results for item in result["problems"]]
-    made = provenance(STAGE, config, {"models": mark}, started)
-    n_rows = parquet.join_tables(
-        [ledger.part(unit.id, ".parquet") for unit in units], config.out, made
-    )
-    if n_rows == 0:
-        refuse_nothing([], problems, config.plates, config.out)
-    parquet.write_problems(config.out, [problem.row() for problem in problems])
-    return StageResult(
-        stage=STAGE,
+    images = list_images(config.plates, treated["channel"], STAGE)
+    frame.problems += images.problems
+    refuse_nothing(images, config.plates, config.out)
+    recipe = scoring.Recipe(
+        models=config.models,
         out=config.out,
-        summary={
-            "plates": len(config.plates),
-            "images": len(jobs),
-            "heads": len(read_splits(as_path(config.models) / io_heads.SPLITS).splits),
-        },
-        n_run=outcome.n_run,
-        n_skipped=outcome.n_skipped,
-        problems=tuple(problems),
-        seconds=time.time() - started,
+        heads_fingerprint=manifest["heads_fingerprint"],
+        backbone=choose_backbone(manifest, config.weights),
+        weights_fingerprint=manifest["weights_fingerprint"],
+        image_px=int(treated["image_px"]),
+        median_level=float(treated["median_level"]),
+        batch_images=config.batch_images,
+        strict=config.strict,
+    )
+    pixels = config.batch_images * recipe.image_px**2
+    needed = budget.NETWORK_FLOOR_BYTES + pixels * 64 * 4 * 2 + _IMAGES_TOGETHER * pixels
+    remedy = "lower batch_images or give workers more memory"
+    budget.check_budget(STAGE, needed, frame.client, remedy)
+    weights = (manifest["weights_fingerprint"], manifest["heads_fingerprint"])
+    common = MadeFrom(_FORMAT, (frame.settings, treated), weights=weights).fingerprint
+    units = _list_wells(recipe, images, common)
+    largest = max(len(unit.payload.images) for unit in units)
+    frame.do(
+        scoring.score_wells,
+        units,
+        resources=network_resources(frame.client),
+        together=max(1, _IMAGES_TOGETHER // largest),
+    )
+    frame.inputs |= {"models": manifest["heads_fingerprint"]}
+    about = images.described.drop(columns=[col.FIELD_PATH, col.FINGERPRINT])
+    plates = [
+        _Plate(name, [unit for unit in units if unit.payload.plate == name], rows)
+        for name, rows in ((str(name), rows) for name, rows in about.groupby(col.PLATE, sort=True))
+    ]
+    n_rows = _join(frame, plates, splits, "cnn")
+    if n_rows == 0:
+        refuse_nothing(Images(images.frame.iloc[:0], frame.problems), config.plates, config.out)
+    return frame.result(
+        {"plates": len(config.plates), "images": len(about), "heads": len(splits.splits)}
     )
 
 
-def _score_block(job: BlockJob) -> Mapping[str, Any]:
-    """Normalise, embed and score one block; runs on a worker that may hold a GPU."""
-    embedder = backbone.load_embedder(job.backbone, job.image_px, job.config.batch_images)
-    good = np.ones(len(job.images), dtype=bool)
-    problems: list[dict[str, Any]] = []
-    vectors = []
-    for start, pictures, faults in ahead(_batches(job)):
-        good[[start + position for position, _ in faults]] = False
-        problems += [problem for _, problem in faults]
-        # The heads were trained on half-precision features: new images take the same rounding.
-        vectors.append(embedder.features(pictures).astype(np.float16))
-    trained = _trained(job.config.models, job.models_mark)
-    probabilities = predict_heads(np.concatenate(vectors), trained.heads)
-    metadata = job.metadata[good].reset_index(drop=True)
-    rows = rows_of_all_heads(metadata, probabilities, trained.splits, MODEL)
-    parquet.write_table(Ledger.of(job.config.out).part(job.unit_id, ".parquet"), rows)
-    return {"problems": problems}
+def _list_wells(recipe: scoring.Recipe, images: Images, common: str) -> list[Unit[scoring.WellJob]]:
+    """One unit a well; its items are the images, by the path of their field."""
+    jobs = images.jobs()
+    pixels = images.frame[col.FINGERPRINT].tolist()
+    wells: dict[tuple[str, str], list[int]] = {}
+    for place, job in enumerate(jobs):
+        wells.setdefault((job.plate, job.well), []).append(place)
+    units = []
+    for (plate, well), places in sorted(wells.items()):
+        items = {
+            jobs[place].field_path: MadeFrom(
+                _FORMAT, common, pixels=(jobs[place].channel, jobs[place].site, pixels[place])
+            ).fingerprint
+            for place in places
+        }
+        name = f"{plate}-{well}"
+        chosen = tuple(jobs[place] for place in places)
+        work = scoring.WellJob(recipe, name, plate, well, chosen)
+        units.append(Unit(name, MadeFrom(_FORMAT, pixels=items).fingerprint, work, items))
+    return units
 
 
-_Fault = tuple[int, dict[str, Any]]
-"""Position of an image in its batch, and its row of problems."""
+# ── features, by the forests ────────────────────────────────────────────────────────────────────
 
 
-def _batches(job: BlockJob) -> Iterator[tuple[int, NDArray[np.uint8], list[_Fault]]]:
-    """First position, pictures and faults of every batch."""
-    size = job.config.batch_images
-    for start in range(0, len(job.images), size):
-        yield start, *_pictures(job, job.images[start : start + size])
+def _score_table(config: ScoreConfig, frame: Frame) -> StageResult:
+    manifest = io_heads.read_manifest(config.models)
+    splits = read_splits(as_path(config.models) / io_heads.SPLITS)
+    columns = [str(name) for name in manifest["features"]]
+    forests = {str(name): str(mark) for name, mark in manifest["forests"].items()}
+    hashes = _hash_plates(config.features, columns)
+    common = MadeFrom(_FORMAT, (frame.settings, columns), weights=forests).fingerprint
+    units = [
+        Unit(
+            name,
+            MadeFrom(_FORMAT, common, values=found).fingerprint,
+            scoring.TableJob(config.models, config.features, config.out, name, forests),
+        )
+        for name, found in sorted(hashes.items())
+    ]
+    frame.do(scoring.score_plate, units)
+    frame.inputs |= {"models": MadeFrom(_FORMAT, weights=forests).fingerprint}
+    plates = [_Plate(unit.id, [unit], _TableRows(config.features, unit.id)) for unit in units]
+    n_rows = _join(frame, plates, splits, "forest")
+    return frame.result(
+        {
+            "images": n_rows // max(len(splits.splits), 1),
+            "forests": len(splits.splits),
+            "where": "Dask workers" if frame.client is not None else "this process",
+        }
+    )
 
 
-def _pictures(job: BlockJob, images: Sequence[ImageJob]) -> tuple[NDArray[np.uint8], list[_Fault]]:
-    """Read and normalize some images; those that cannot be used are left out and named."""
-    pictures: list[NDArray[np.uint8]] = []
-    faults: list[_Fault] = []
-    for position, image in enumerate(images):
-        try:
-            pictures.append(normalized(image, job.image_px, job.median_level))
-        except ImageReadError as error:
-            if job.config.strict:
-                raise
-            fault = Problem(
-                stage=STAGE,
-                file=image.field_path,
-                reason=col.Reason(error.reason),
-                message=str(error),
-                plate=image.plate,
-                well=image.well,
-                site=image.site,
-            )
-            faults.append((position, fault.model_dump(mode="json")))
-    side = job.image_px
-    return np.array(pictures, dtype=np.uint8).reshape(-1, side, side), faults
+def _hash_plates(features: str, columns: Sequence[str]) -> dict[str, str]:
+    """Fingerprint of the features of every plate, the table read piece by piece."""
+    found: dict[str, list[str]] = {}
+    for rows in parquet.row_groups(features, columns=col.IMAGE_KEY, what="features"):
+        if absent := [name for name in columns if name not in rows]:
+            msg = f"the forests were trained on the features {absent}, which {features} lacks"
+            raise StaleError(msg)
+        chosen = rows[[*col.IMAGE_KEY, *columns]]
+        for plate, part in chosen.groupby(col.PLATE, sort=False):
+            found.setdefault(str(plate), []).append(hash_rows(part))
+    return {plate: MadeFrom(_FORMAT, values=marks).fingerprint for plate, marks in found.items()}
+
+
+# ── the table ───────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
-class _Trained:
-    """The heads of a study and the splits that they were trained on."""
+class _TableRows:
+    """What a features table says of the images of one plate, read when it is asked for."""
 
-    heads: HeadWeights
-    splits: Splits
+    features: str
+    plate: str
+
+    def read(self) -> pd.DataFrame:
+        """Read the metadata of the plate's images."""
+        rows = scoring.read_plate_rows(self.features, self.plate)
+        return rows[[name for name in rows.columns if name.startswith("Metadata_")]]
 
 
-@functools.lru_cache(maxsize=1)
-def _trained(models: str, mark: str) -> _Trained:
-    """Read the heads once a process and state of the models; `mark` is their fingerprint."""
-    del mark
-    heads = HeadWeights(**io_heads.read_heads(models))
-    return _Trained(heads, read_splits(as_path(models) / io_heads.SPLITS))
+@dataclass(frozen=True)
+class _Plate:
+    """The scores of one plate and what is known of its images."""
+
+    name: str
+    units: Sequence[Unit[Any]]
+    about: pd.DataFrame | _TableRows
+
+    def read_about(self) -> pd.DataFrame:
+        """Read what is known of the images."""
+        return self.about.read() if isinstance(self.about, _TableRows) else self.about
+
+    def rows(self, ledger: Ledger, splits: Splits, model: str) -> pd.DataFrame:
+        """Scores of all images by all models, metadata and roles beside them."""
+        parts = [io_heads.read_part(ledger.part(unit.id, scoring.PART)) for unit in self.units]
+        keys = pd.DataFrame(
+            {
+                col.WELL: np.concatenate([part["wells"] for part in parts]),
+                col.SITE: np.concatenate([part["sites"] for part in parts]),
+            }
+        )
+        about = keys.merge(self.read_about(), on=[col.WELL, col.SITE], how="left", validate="1:1")
+        scores = np.concatenate([part["probabilities"] for part in parts], axis=1)
+        first = [name for name in (*col.IMAGE_KEY, *col.WELL_METADATA) if name in about]
+        about = about[first + [name for name in about.columns if name not in first]]
+        return rows_of_all_heads(about, scores, splits, model)
+
+
+def _join(frame: Frame, plates: Sequence[_Plate], splits: Splits, model: str) -> int:
+    """Write the long table, one plate in memory at a time; return its number of rows."""
+    out, ledger = frame.out, frame.ledger
+    metadata = {plate.name: hash_rows(plate.read_about()) for plate in plates}
+    made_from = MadeFrom(
+        _FORMAT,
+        metadata=metadata,
+        values=[
+            fingerprint_splits(splits),
+            *(unit.fingerprint for plate in plates for unit in plate.units),
+        ],
+    )
+
+    def schemas() -> Iterator[pa.Schema]:
+        for plate in plates:
+            about = plate.read_about()
+            nothing = np.zeros((len(about), len(splits.classes)), np.float32)
+            rows = prediction_rows(about, nothing, splits, splits.splits[0].index, model)
+            yield pa.Schema.from_pandas(rows, preserve_index=False)
+
+    def write(made: Mapping[str, Any]) -> None:
+        tables = (plate.rows(ledger, splits, model) for plate in plates)
+        parquet.write_stream(out, schemas(), tables, made)
+
+    frame.join("predictions", made_from, write)
+    return parquet.count_rows(out)

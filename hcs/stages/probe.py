@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,10 +10,10 @@ import pandas as pd
 
 from hcs.compute import budget
 from hcs.compute.client import network_resources
-from hcs.compute.units import Unit, run_units
+from hcs.compute.units import Unit
 from hcs.domain import columns as col
 from hcs.domain.config.stages import ProbeConfig
-from hcs.domain.probing import HeldOutBatch, Probes, ProbeSettings, VariableProbe
+from hcs.domain.probing import BatchFacts, Probes, ProbeSettings, VariableFacts
 from hcs.domain.results import StageResult
 from hcs.domain.splits import Splits
 from hcs.io import bank, heads, imageset
@@ -22,13 +21,10 @@ from hcs.io.files import parquet
 from hcs.io.files.atomic import write_bytes
 from hcs.io.files.paths import as_path
 from hcs.io.runs.fingerprints import fingerprint
-from hcs.io.runs.ledger import Ledger
-from hcs.io.runs.locks import locked
-from hcs.io.runs.provenance import provenance
 from hcs.learn.heads.batches import DEFAULT_BUDGET_BYTES
 from hcs.learn.probes import covariates, intensity_baseline, learning_curve, permutation, verdict
-from hcs.learn.probes import positions as probes
-from hcs.stages.splits import read_splits, splits_fingerprint
+from hcs.learn.probes.positions import plate_position_association
+from hcs.stages.frame import Frame, MadeFrom, open_frame
 from hcs.stages.work import probe_work
 from hcs.stages.work.probe_inputs import (
     VARIABLES,
@@ -38,13 +34,17 @@ from hcs.stages.work.probe_inputs import (
     model_auc,
     study_frame,
 )
+from hcs.stages.work.study import fingerprint_splits, read_splits
+from hcs.stages.work.tables import hash_rows
+from hcs.words import probes as words
+from hcs.words.verdict import say_verdict
 
 if TYPE_CHECKING:
     from distributed import Client
 
 STAGE: Final = "probe"
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _BASELINE_SPLITS: Final = 5
 
 
@@ -58,57 +58,50 @@ def run(config: ProbeConfig, client: Client | None = None) -> StageResult:
     StaleError
         When the models were not trained on these splits.
     """
-    started = time.time()
-    with locked(config.out):
-        return _run(config, client, started)
+    given = (config.features,) if config.features else ()
+    reads = (config.bank, *config.models, *config.plates, *given)
+    with open_frame(STAGE, config, client, out=config.out, reads=reads) as frame:
+        return _run(config, frame)
 
 
-def _run(config: ProbeConfig, client: Client | None, started: float) -> StageResult:
+def _run(config: ProbeConfig, run: Frame) -> StageResult:
     splits = read_splits(config.splits)
     opened = bank.open_bank(config.bank)
     frame = study_frame(config, opened, splits)
     config = config.model_copy(update={"epochs": probe_work.epochs(config, frame, splits)})
     intensity = intensity_table(config, splits)
-    _check_budget(config, opened, client)
-    ledger = Ledger.of(config.out)
-    if not as_path(config.out).exists() and ledger.read(probe_work.VECTORS) is None:
-        ledger.clear()
+    _check_budget(config, opened, run.client)
     if intensity.columns:
         parquet.write_table(
             probe_work.part(config, probe_work.INTENSITY, ".parquet"), intensity.images
         )
-    named = sorted(str(name) for name in frame.columns if str(name).startswith("Metadata_"))
-    metadata = pd.util.hash_pandas_object(frame[named].astype(str), index=False).tolist()
-    mark = fingerprint(
-        _FORMAT, splits_fingerprint(splits), opened.fingerprint, metadata, config.seed
-    )
+    mark = _fingerprint_study(config, opened, splits, frame)
     groups = _units(config, splits, frame, (mark, intensity))
     results: dict[str, dict[str, Any]] = {}
-    n_run = n_skipped = 0
     for label, units in groups.items():
-        outcome = run_units(
-            probe_work.perform,
-            units,
-            ledger=ledger,
-            client=client,
-            label=label,
-            resources=network_resources(client) if label == "probe heads" else None,
-        )
-        results.update(zip((unit.id for unit in units), outcome.results, strict=True))
-        n_run, n_skipped = n_run + outcome.n_run, n_skipped + outcome.n_skipped
-    inputs = {"bank": opened.fingerprint, "splits": splits_fingerprint(splits)}
-    made = provenance(STAGE, config, inputs, started)
-    found = _collected(config, splits, frame, intensity, results)
-    found = found.model_copy(update={"provenance": made})
-    write_bytes(config.out, found.to_json().encode())
-    return StageResult(
-        stage=STAGE,
-        out=config.out,
-        summary=summary_of(found),
-        n_run=n_run,
-        n_skipped=n_skipped,
-        seconds=time.time() - started,
-    )
+        resources = network_resources(run.client) if label == "probe heads" else None
+        found = run.do(probe_work.perform, units, label=label, resources=resources)
+        results.update(zip((unit.id for unit in units), found, strict=True))
+    run.inputs |= {"bank": opened.fingerprint, "splits": fingerprint_splits(splits)}
+    judged = _collect(config, splits, frame, intensity, results)
+    judged = judged.model_copy(update={"provenance": run.provenance()})
+    write_bytes(config.out, judged.to_json().encode())
+    return run.result(summary_of(judged))
+
+
+def _fingerprint_study(
+    config: ProbeConfig, opened: imageset.ImageSet, splits: Splits, frame: pd.DataFrame
+) -> str:
+    """Say what all probes are made from; a compound, for one, is nothing to them."""
+    named = [*col.IMAGE_KEY, splits.group_by, splits.label, col.DONOR, col.BATCH]
+    known = frame[[name for name in dict.fromkeys(named) if name in frame]]
+    return MadeFrom(
+        _FORMAT,
+        config.seed,
+        pixels=opened.fingerprint,
+        metadata=hash_rows(known),
+        values=fingerprint_splits(splits),
+    ).fingerprint
 
 
 def summary_of(found: Probes) -> dict[str, str | int | float]:
@@ -120,7 +113,7 @@ def summary_of(found: Probes) -> dict[str, str | int | float]:
 
 
 def _check_budget(config: ProbeConfig, opened: imageset.ImageSet, client: Client | None) -> None:
-    n_images, n_views, n_features = opened.array.shape
+    n_images, n_views, n_features = opened.shape
     short = min(n_features, config.max_features)
     needed = budget.NETWORK_FLOOR_BYTES + DEFAULT_BUDGET_BYTES + 4 * n_images * short * 4
     if short < n_features:
@@ -186,7 +179,7 @@ def _units(
 # ── the judgement ───────────────────────────────────────────────────────────────────────────────
 
 
-def _collected(
+def _collect(
     config: ProbeConfig,
     splits: Splits,
     frame: pd.DataFrame,
@@ -208,26 +201,26 @@ def _collected(
         permutation=permutation.judge_permutations(
             cohort, shuffled, config.n_splits, probe_work.recipe_of(config).epochs
         ),
-        associations=probes.plate_position_association(
+        associations=plate_position_association(
             frame,
             splits.label,
             group_by=None if splits.group_by == col.WELL else splits.group_by,
             seed=config.seed,
         ),
-        variables=tuple(VariableProbe.model_validate(dict(found)) for found in of("variable")),
+        variables=tuple(VariableFacts.model_validate(dict(found)) for found in of("variable")),
         baseline=intensity_baseline.judge_baseline(
             intensity.columns, baseline, splits, model_auc(predictions, splits)
         ),
         learning_curves=_curves(splits, results),
-        held_out_batches=tuple(HeldOutBatch.model_validate(dict(found)) for found in of("batch")),
+        held_out_batches=tuple(BatchFacts.model_validate(dict(found)) for found in of("batch")),
         covariates=_covariates(predictions, splits, intensity, frame),
     )
-    return _judged(config, splits, findings)
+    return _put_into_words(config, splits, findings)
 
 
-def _judged(config: ProbeConfig, splits: Splits, findings: verdict.Findings) -> Probes:
-    outcome, sentences = verdict.verdict(findings)
-    length = int(bank.open_bank(config.bank).array.shape[2])
+def _put_into_words(config: ProbeConfig, splits: Splits, findings: verdict.Findings) -> Probes:
+    judgement = verdict.judge(findings)
+    length = bank.open_bank(config.bank).item_shape[1]
     settings = ProbeSettings(
         n_splits=config.n_splits,
         epochs=probe_work.recipe_of(config).epochs,
@@ -246,15 +239,15 @@ def _judged(config: ProbeConfig, splits: Splits, findings: verdict.Findings) -> 
         classes=splits.classes,
         positive=splits.positive,
         groups_per_class=findings.groups_per_class,
-        outcome=outcome,
-        verdict=sentences,
+        outcome=judgement.outcome,
+        verdict=say_verdict(judgement, findings),
         settings=settings,
-        permutation=findings.permutation,
-        variables=tuple(findings.variables),
-        baseline=findings.baseline,
-        learning_curves=tuple(findings.learning_curves),
-        held_out_batches=tuple(findings.held_out_batches),
-        covariates=tuple(findings.covariates),
+        permutation=words.say_permutation(findings.permutation),
+        variables=tuple(words.say_variable(found) for found in findings.variables),
+        baseline=words.say_baseline(findings.baseline),
+        learning_curves=tuple(words.say_curve(found) for found in findings.learning_curves),
+        held_out_batches=tuple(words.say_batch(found) for found in findings.held_out_batches),
+        covariates=tuple(words.say_covariate(found) for found in findings.covariates),
     )
 
 

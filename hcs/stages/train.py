@@ -2,44 +2,42 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from hcs.compute import budget
 from hcs.compute.client import network_resources
-from hcs.compute.units import Outcome, Unit, known_results, run_units
+from hcs.compute.units import Past, Unit, find_done
 from hcs.domain import columns as col
 from hcs.domain.columns import Role
-from hcs.domain.config.stages import TrainConfig, TunedOptimizer
+from hcs.domain.config.network import TunedOptimizer
+from hcs.domain.config.stages import TrainConfig
 from hcs.domain.results import StageResult
 from hcs.domain.splits import Splits
-from hcs.errors import InputError
-from hcs.io import bank, imageset
+from hcs.io import bank
 from hcs.io import heads as io_heads
 from hcs.io.files import parquet
-from hcs.io.files.atomic import remove, write_bytes, write_json
+from hcs.io.files.atomic import remove
 from hcs.io.files.paths import as_path, as_text, local_path
-from hcs.io.runs.fingerprints import fingerprint
+from hcs.io.files.together import replace_together
+from hcs.io.imageset import ImageSet
 from hcs.io.runs.ledger import Ledger
-from hcs.io.runs.locks import locked
-from hcs.io.runs.provenance import provenance
 from hcs.io.unpacked import UnpackedFeatures, unpack
-from hcs.learn.heads import training as heads
-from hcs.learn.heads.batches import DEFAULT_BUDGET_BYTES, HeadJob
+from hcs.learn.heads.batches import DEFAULT_BUDGET_BYTES
 from hcs.learn.heads.cpu import n_threads
-from hcs.learn.heads.history import TrainedHead
-from hcs.learn.heads.inputs import FeatureArray
-from hcs.learn.heads.tuning import Trial, tune
 from hcs.learn.heads.weights import HeadWeights, predict_heads
 from hcs.learn.scores.predictions import prediction_rows, roles_of
-from hcs.stages.splits import read_splits, splits_fingerprint
+from hcs.stages.frame import Frame, MadeFrom, open_frame
+from hcs.stages.work.study import find_study_images, fingerprint_splits, read_splits
+from hcs.stages.work.tables import hash_rows
+from hcs.stages.work.training import Trainer, list_arrays, list_history
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -47,20 +45,22 @@ if TYPE_CHECKING:
 STAGE: Final = "train"
 MODEL: Final = "cnn"
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _HEADS_IN_STEP: Final = 64
 _HEADS_ON_CPU: Final = 10
+_SCORED_TOGETHER: Final = 8
 _UNPACKED: Final = ("features", "")
 """Part of the ledger that holds features which do not fit in memory."""
 
+_WEIGHTS, _HISTORY, _SCORES = ".npz", ".history.parquet", ".scores.npz"
 
-@dataclass(frozen=True)
-class GroupJob:
-    """The heads of some splits, trained together; the unit of work."""
+
+@dataclass(frozen=True, slots=True)
+class HeadJob:
+    """The head of one split; the unit of work, and of scoring."""
 
     config: TrainConfig
-    unit_id: str
-    splits: tuple[int, ...]
+    split: int
     unpacked: UnpackedFeatures | None = None
 
 
@@ -69,7 +69,8 @@ def run(config: TrainConfig, client: Client | None = None) -> StageResult:
 
     The folder then holds ``heads.zarr``, ``history.parquet``, ``predictions.parquet`` (every
     image of the study scored by every head, with its role), ``splits.json``, ``manifest.json``,
-    and ``trials.parquet`` when the optimizer was tuned.
+    and ``trials.parquet`` when the optimizer was tuned. A head is trained again when one of its own
+    training or validation images, their classes, or a setting changed.
 
     Raises
     ------
@@ -78,75 +79,89 @@ def run(config: TrainConfig, client: Client | None = None) -> StageResult:
     MemoryBudgetError
         When not even one view of the images fits in memory.
     """
-    started = time.time()
-    with locked(config.out):
-        return _run(config, client, started)
+    apart = ("bank", "splits", "out", "heads_per_group")
+    reads = (config.bank,)
+    with open_frame(STAGE, config, client, out=config.out, reads=reads, apart=apart) as frame:
+        return _run(config, frame)
 
 
-def _run(config: TrainConfig, client: Client | None, started: float) -> StageResult:
+def _run(config: TrainConfig, frame: Frame) -> StageResult:
     splits = read_splits(config.splits)
     opened = bank.open_bank(config.bank)
-    frame = opened.frame
-    rows = study_rows(frame, splits, config.bank)
+    rows = find_study_images(opened.frame, splits, config.bank)
+    study = opened.frame.iloc[rows].reset_index(drop=True)
+    common = MadeFrom(_FORMAT, frame.settings, values=splits.classes).fingerprint
+    heads = [
+        Unit(_name(split.index), _fingerprint_head(common, study, splits, split.index), job)
+        for split in splits.splits
+        for job in [HeadJob(config, split.index)]
+    ]
+    if len(find_done(heads, frame.ledger)) < len(heads):
+        unpacked = _unpack(opened, rows, frame)
+        heads = [
+            Unit(unit.id, unit.fingerprint, HeadJob(config, unit.payload.split, unpacked))
+            for unit in heads
+        ]
+    resources = network_resources(frame.client)
+    trained = frame.do(
+        _train_heads, heads, resources=resources, together=_count_together(config, resources)
+    )
+    remove(frame.ledger.part(*_UNPACKED))
+    pixels = study[[*col.IMAGE_KEY, col.FINGERPRINT]].to_numpy().tolist()
+    known = MadeFrom(_FORMAT, pixels=pixels).fingerprint
+    scores = [
+        Unit(
+            f"scores-{unit.payload.split:04d}",
+            MadeFrom(_FORMAT, pixels=known, weights=unit.fingerprint).fingerprint,
+            HeadJob(config, unit.payload.split),
+        )
+        for unit in heads
+    ]
+    counts = frame.n_run, frame.n_skipped
+    frame.do(_score_heads, scores, label="score the study", together=len(scores))
+    frame.n_run, frame.n_skipped = counts  # a head and its scores are one to whoever reads
+    frame.inputs |= {"bank": opened.fingerprint, "splits": fingerprint_splits(splits)}
+    made_from = MadeFrom(
+        _FORMAT,
+        (frame.settings, opened.settings),
+        metadata=hash_rows(_describe(study)),
+        values=[fingerprint_splits(splits), *(unit.fingerprint for unit in (*heads, *scores))],
+    )
+    joined = _Joined(config, splits, opened, study, frame.ledger, trained)
+    frame.join("models", made_from, joined.write)
+    return frame.result(_summarize(trained, splits, len(rows), opened.item_shape[1]))
+
+
+def _name(split: int) -> str:
+    return f"head-{split:04d}"
+
+
+def _count_together(config: TrainConfig, resources: Mapping[str, float]) -> int:
+    """Count the heads of a task.
+
+    A GPU is quickest with many heads in step; a CPU trains them one by one, and small tasks keep
+    all workers busy to the end. A head is the same whatever trains beside it.
+    """
     optimizer = config.optimizer
     at_once = optimizer.trials_at_once if isinstance(optimizer, TunedOptimizer) else 1
-    # A GPU is quickest with many heads in step; a CPU trains them one by one, and small units lose
-    # less to a kill and keep all workers busy to the end.
-    usual = _HEADS_IN_STEP if network_resources(client) else _HEADS_ON_CPU
-    splits_per_group = max(1, (config.heads_per_group or usual) // at_once)
-    mark = fingerprint(
-        _FORMAT,
-        splits_fingerprint(splits),
-        opened.fingerprint,
-        config.model_dump(exclude={"bank", "splits", "out"}),
-    )
-    ledger = Ledger.of(config.out)
-    if not as_path(config.out).exists():
-        ledger.clear()
-    numbers = [split.index for split in splits.splits]
-    parts = [
-        tuple(numbers[start : start + splits_per_group])
-        for start in range(0, len(numbers), splits_per_group)
-    ]
-    marks = {_unit_id(part): fingerprint(mark, part) for part in parts}
-    owed = len(known_results(marks, ledger)) < len(marks)
-    unpacked = _unpacked(opened, rows, client, ledger) if owed else None
-    units = [
-        Unit(name := _unit_id(part), marks[name], GroupJob(config, name, part, unpacked))
-        for part in parts
-    ]
-    outcome = run_units(
-        _train_group,
-        units,
-        ledger=ledger,
-        client=client,
-        label="train",
-        resources=network_resources(client),
-    )
-    made = provenance(STAGE, config, {"bank": opened.fingerprint, "study": mark}, started)
-    _collect(config, splits, opened, ledger, units, made)
-    remove(ledger.part(*_UNPACKED))
-    return StageResult(
-        stage=STAGE,
-        out=config.out,
-        summary=_summary(outcome, splits, len(rows), opened.array.shape[2]),
-        n_run=outcome.n_run,
-        n_skipped=outcome.n_skipped,
-        seconds=time.time() - started,
-    )
+    usual = _HEADS_IN_STEP if resources else _HEADS_ON_CPU
+    return max(1, (config.heads_per_group or usual) // at_once)
 
 
-def _unit_id(part: tuple[int, ...]) -> str:
-    """Name of the unit of some splits; groups of one run are equally long."""
-    return f"heads-{part[0]:04d}"
+def _fingerprint_head(common: str, study: pd.DataFrame, splits: Splits, split: int) -> str:
+    """Say what one head is made from: its own images, and the class of each."""
+    roles = roles_of(study, splits, split)
+    own = np.isin(roles, [Role.TRAIN.value, Role.VALIDATION.value])
+    labels = study[splits.group_by].astype(str).map(splits.label_of())
+    images = zip(roles[own], study.loc[own, col.FINGERPRINT], labels[own], strict=True)
+    return MadeFrom(_FORMAT, common, pixels=[list(row) for row in images], values=split).fingerprint
 
 
-def _unpacked(
-    opened: imageset.ImageSet,
-    rows: NDArray[np.intp],
-    client: Client | None,
-    ledger: Ledger,
-) -> UnpackedFeatures | None:
+def _describe(study: pd.DataFrame) -> pd.DataFrame:
+    return study[[name for name in study.columns if name.startswith("Metadata_")]]
+
+
+def _unpack(opened: ImageSet, rows: NDArray[np.intp], frame: Frame) -> UnpackedFeatures | None:
     """Lay the features out on disk where they do not fit in memory; None where they do.
 
     Groups of heads are cut to fit a budget of their own.
@@ -156,26 +171,28 @@ def _unpacked(
     MemoryBudgetError
         When not even one view of the images fits.
     """
-    view = len(rows) * opened.array.shape[2] * 2
+    n_views, n_features = opened.item_shape
+    view = len(rows) * n_features * 2
     heads_alone = budget.NETWORK_FLOOR_BYTES + DEFAULT_BUDGET_BYTES
     # Read whole, and once more for the rows of the study.
-    in_memory = heads_alone + 3 * view * opened.array.shape[1]
-    folder = local_path(as_text(ledger.part(*_UNPACKED)))
+    in_memory = heads_alone + 3 * view * n_views
+    folder = local_path(as_text(frame.ledger.part(*_UNPACKED)))
     remedy = "take fewer views, or avg pooling"
-    if folder is None or in_memory <= budget.worker_memory_bytes(client):
-        budget.check_budget(STAGE, in_memory, client, remedy)
+    if folder is None or in_memory <= budget.worker_memory_bytes(frame.client):
+        budget.check_budget(STAGE, in_memory, frame.client, remedy)
         return None
     # An epoch's views, the validation images and those to standardize by, for each thread.
     needed = heads_alone + 2 * view * n_threads()
-    budget.check_budget(STAGE, needed, client, "take avg pooling, or give workers more memory")
-    name = fingerprint(opened.fingerprint, rows.tolist())
+    remedy = "take avg pooling, or give workers more memory"
+    budget.check_budget(STAGE, needed, frame.client, remedy)
+    name = MadeFrom(_FORMAT, pixels=opened.fingerprint, values=rows.tolist()).fingerprint
     return unpack(opened, rows, Path(folder) / name)
 
 
-def _summary(
-    outcome: Outcome, splits: Splits, n_images: int, n_features: int
+def _summarize(
+    trained: Sequence[Mapping[str, Any]], splits: Splits, n_images: int, n_features: int
 ) -> dict[str, str | int | float]:
-    rows = [row for result in outcome.results for row in result["chosen"]]
+    rows = [result["chosen"] for result in trained]
     diverged = [row[col.SPLIT] for row in rows if row["diverged"]]
     shown: dict[str, str | int | float] = {
         "heads": len(splits.splits),
@@ -187,193 +204,98 @@ def _summary(
     return shown
 
 
-def study_rows(frame: pd.DataFrame, splits: Splits, where: str) -> NDArray[np.intp]:
-    """Rows of the bank whose image is usable and whose group takes part in the study.
-
-    Raises
-    ------
-    InputError
-        When the group column is missing, or a group of the splits has no image.
-    """
-    if splits.group_by not in frame:
-        msg = f"{where} lacks the column {splits.group_by!r} that the splits are made by"
-        raise InputError(msg)
-    known = {group.name for group in splits.groups}
-    names = frame[splits.group_by].astype(str)
-    kept = names.isin(known) & frame[imageset.VALID].astype(bool)
-    absent = sorted(known - set(names[kept]))
-    if absent:
-        msg = f"{where} has no usable image of the groups {absent} that the splits name"
-        raise InputError(msg)
-    return np.flatnonzero(kept)
-
-
-class _Trainer:
-    """Trains the heads that tuning asks for, and keeps the best one of every split."""
-
-    def __init__(self, job: GroupJob, opened: imageset.ImageSet, splits: Splits) -> None:
-        config = job.config
-        rows = study_rows(opened.frame, splits, config.bank)
-        self.config = config
-        self.splits = splits
-        self.study = opened.frame.iloc[rows].reset_index(drop=True)
-        self.features: FeatureArray = (
-            opened.array[...][rows] if job.unpacked is None else job.unpacked
-        )
-        positions = {name: index for index, name in enumerate(splits.classes)}
-        names = self.study[splits.group_by].astype(str).map(splits.label_of())
-        self.labels = names.map(positions).to_numpy(np.int64)
-        self.best: dict[int, TrainedHead] = {}
-        self.trials: list[dict[str, Any]] = []
-
-    def train(self, trials: Sequence[Trial]) -> list[float]:
-        """Train one head a trial and return their validation accuracies."""
-        usual = self.config.head.hidden_units
-        units = [trial.hidden_units or usual for trial in trials]
-        accuracies = np.empty(len(trials))
-        for each in dict.fromkeys(units):  # heads that train together have one shape
-            places = [place for place, count in enumerate(units) if count == each]
-            trained = self._together([trials[place] for place in places], each)
-            for place, head in zip(places, trained, strict=True):
-                accuracies[place] = head.validation_accuracy
-                self._note(head, each)
-        return [float(accuracy) for accuracy in accuracies]
-
-    def _together(self, trials: Sequence[Trial], hidden_units: int) -> Iterator[TrainedHead]:
-        config = self.config
-        return heads.stream_heads(
-            self.features,
-            self.labels,
-            [self._job(trial) for trial in trials],
-            config.head.model_copy(update={"hidden_units": hidden_units}),
-            len(self.splits.classes),
-            config.epochs,
-            config.batch_size,
-            config.seed,
-        )
-
-    def _job(self, trial: Trial) -> HeadJob:
-        roles = roles_of(self.study, self.splits, trial.split)
-        return HeadJob(
-            split=trial.split,
-            trial=trial.trial,
-            train_rows=np.flatnonzero(roles == Role.TRAIN.value),
-            validation_rows=np.flatnonzero(roles == Role.VALIDATION.value),
-            learning_rate=trial.learning_rate,
-            momentum=trial.momentum,
-            dropout=trial.dropout,
-            l2=trial.l2,
-        )
-
-    def _note(self, head: TrainedHead, hidden_units: int) -> None:
-        accuracy = head.validation_accuracy
-        job, usual = head.job, self.config.head
-        self.trials.append(
-            {
-                col.SPLIT: job.split,
-                "trial": job.trial,
-                "learning_rate": job.learning_rate,
-                "momentum": job.momentum,
-                "dropout": usual.dropout if job.dropout is None else job.dropout,
-                "l2": usual.l2 if job.l2 is None else job.l2,
-                "hidden_units": hidden_units,
-                "validation_accuracy": accuracy,
-                "diverged": head.diverged_epoch is not None,
-            }
-        )
-        # The first of equally good trials stays, so the order of asking decides, not chance.
-        known = self.best.get(job.split)
-        if known is None or (accuracy, -job.trial) > (known.validation_accuracy, -known.job.trial):
-            self.best[job.split] = head
-
-
-def _train_group(job: GroupJob) -> Mapping[str, Any]:
+def _train_heads(tasks: Sequence[tuple[HeadJob, Past]]) -> Iterator[Mapping[str, Any]]:
     """Tune and train the heads of some splits; runs on a worker that may hold a GPU."""
+    job = tasks[0][0]
     config = job.config
     splits = read_splits(config.splits)
-    trainer = _Trainer(job, bank.open_bank(config.bank), splits)
-    if isinstance(config.optimizer, TunedOptimizer):
-        tune(job.splits, config.optimizer, trainer.train, seed=config.seed)
-    else:
-        fixed = config.optimizer
-        trainer.train(
-            [Trial(split, 0, fixed.learning_rate, fixed.momentum) for split in job.splits]
-        )
-    chosen = [trainer.best[split] for split in job.splits]
-    weights = HeadWeights.concatenate([head.weights for head in chosen])
-    probabilities = predict_heads(trainer.features[np.arange(len(trainer.study)), 0], weights)
-    rows = [
-        prediction_rows(trainer.study, probabilities[index], splits, split, MODEL)
-        for index, split in enumerate(job.splits)
-    ]
+    opened = bank.open_bank(config.bank)
+    rows = find_study_images(opened.frame, splits, config.bank)
+    study = opened.frame.iloc[rows].reset_index(drop=True)
+    features = opened.take(rows) if job.unpacked is None else job.unpacked
+    trainer = Trainer(config, splits, study, features)
     ledger = Ledger.of(config.out)
-    io_heads.write_part(ledger.part(job.unit_id, ".npz"), _arrays(weights))
-    parquet.write_table(
-        ledger.part(job.unit_id, ".predictions.parquet"), pd.concat(rows, ignore_index=True)
-    )
-    history = pd.concat([_history(head) for head in chosen], ignore_index=True)
-    parquet.write_table(ledger.part(job.unit_id, ".history.parquet"), history)
-    asked = {(row[col.SPLIT], row["trial"]): row for row in trainer.trials}
-    return {
-        "chosen": [
-            {**asked[head.job.split, head.job.trial], "epoch": head.kept_epoch} for head in chosen
-        ],
-        "trials": trainer.trials,
-    }
+    for head in trainer.train_splits([job.split for job, _ in tasks]):
+        unit_id = _name(head.job.split)
+        io_heads.write_part(ledger.part(unit_id, _WEIGHTS), list_arrays(head.weights))
+        parquet.write_table(ledger.part(unit_id, _HISTORY), list_history(head))
+        yield trainer.describe(head)
 
 
-def _arrays(weights: HeadWeights) -> dict[str, NDArray[np.float32]]:
-    return {name: values for name, values in asdict(weights).items() if values is not None}
+def _score_heads(tasks: Sequence[tuple[HeadJob, Past]]) -> Iterator[Mapping[str, Any]]:
+    """Score every image of the study with some heads; runs on a worker."""
+    config = tasks[0][0].config
+    splits = read_splits(config.splits)
+    opened = bank.open_bank(config.bank)
+    rows = find_study_images(opened.frame, splits, config.bank)
+    features = opened.take(rows, view=0)
+    ledger = Ledger.of(config.out)
+    for start in range(0, len(tasks), _SCORED_TOGETHER):
+        jobs = [job for job, _ in tasks[start : start + _SCORED_TOGETHER]]
+        found = [io_heads.read_part(ledger.part(_name(job.split), _WEIGHTS)) for job in jobs]
+        weights = HeadWeights.concatenate([HeadWeights(**arrays) for arrays in found])
+        for job, scores in zip(jobs, predict_heads(features, weights), strict=True):
+            path = ledger.part(f"scores-{job.split:04d}", _SCORES)
+            io_heads.write_part(path, {"probabilities": scores})
+            yield {}
 
 
-def _history(head: TrainedHead) -> pd.DataFrame:
-    found = head.history
-    return pd.DataFrame(
-        {
-            col.SPLIT: np.int32(head.job.split),
-            "epoch": np.arange(len(found.loss), dtype=np.int32),
-            "loss": found.loss,
-            "accuracy": found.accuracy,
-            "val_loss": found.validation_loss,
-            "val_accuracy": found.validation_accuracy,
+@dataclass(frozen=True)
+class _Joined:
+    """Puts heads, histories and scores of all splits into one folder, a split at a time."""
+
+    config: TrainConfig
+    splits: Splits
+    opened: ImageSet
+    study: pd.DataFrame
+    ledger: Ledger
+    trained: Sequence[Mapping[str, Any]]
+
+    def write(self, made: Mapping[str, Any]) -> None:
+        """Write all files of the folder; they change together."""
+        out = as_path(self.config.out)
+        numbers = [split.index for split in self.splits.splits]
+        with replace_together(self.config.out) as place:
+            parts = [
+                HeadWeights(**io_heads.read_part(self.ledger.part(_name(number), _WEIGHTS)))
+                for number in numbers
+            ]
+            mark = io_heads.write_heads(
+                place(out / io_heads.HEADS), list_arrays(HeadWeights.concatenate(parts))
+            )
+            schema = pa.Schema.from_pandas(self._rows(numbers[0]))
+            rows = (self._rows(number) for number in numbers)
+            parquet.write_stream(str(place(out / io_heads.PREDICTIONS)), [schema], rows, made)
+            histories = [
+                parquet.read_table(self.ledger.part(_name(number), _HISTORY)) for number in numbers
+            ]
+            history = pd.concat(histories, ignore_index=True)
+            parquet.write_table(str(place(out / io_heads.HISTORY)), history, made)
+            trials = [row for result in self.trained for row in result["trials"]]
+            if isinstance(self.config.optimizer, TunedOptimizer):
+                parquet.write_table(str(place(out / io_heads.TRIALS)), pd.DataFrame(trials), made)
+            else:
+                place.drop(out / io_heads.TRIALS)
+            place(out / io_heads.SPLITS).write_text(self.splits.to_json(), encoding="utf-8")
+            io_heads.write_manifest(place(out / io_heads.MANIFEST), self._describe(mark, made))
+
+    def _rows(self, number: int) -> pd.DataFrame:
+        found = io_heads.read_part(self.ledger.part(f"scores-{number:04d}", _SCORES))
+        return prediction_rows(self.study, found["probabilities"], self.splits, number, MODEL)
+
+    def _describe(self, mark: str, made: Mapping[str, Any]) -> dict[str, Any]:
+        settings = self.opened.settings
+        return {
+            "images": settings["stack"],
+            "backbone": settings["backbone"],
+            "weights": settings["weights"],
+            "weights_fingerprint": settings["weights_fingerprint"],
+            "heads_fingerprint": mark,
+            "head": self.config.head,
+            "classes": self.splits.classes,
+            "positive": self.splits.positive,
+            "group_by": self.splits.group_by,
+            "label": self.splits.label,
+            "hyperparameters": [result["chosen"] for result in self.trained],
+            "provenance": made,
         }
-    )
-
-
-def _collect(
-    config: TrainConfig,
-    splits: Splits,
-    opened: imageset.ImageSet,
-    ledger: Ledger,
-    units: Sequence[Unit[GroupJob]],
-    made: Mapping[str, Any],
-) -> None:
-    out = as_path(config.out)
-    parts = [HeadWeights(**io_heads.read_part(ledger.part(unit.id, ".npz"))) for unit in units]
-    io_heads.write_heads(out, _arrays(HeadWeights.concatenate(parts)))
-    for suffix, name in (
-        (".predictions.parquet", io_heads.PREDICTIONS),
-        (".history.parquet", io_heads.HISTORY),
-    ):
-        frames = [parquet.read_table(ledger.part(unit.id, suffix)) for unit in units]
-        parquet.write_table(out / name, pd.concat(frames, ignore_index=True), made)
-    records = [(ledger.read(unit.id) or {})["result"] for unit in units]
-    trials = [row for record in records for row in record["trials"]]
-    if isinstance(config.optimizer, TunedOptimizer):
-        parquet.write_table(out / io_heads.TRIALS, pd.DataFrame(trials), made)
-    write_bytes(out / io_heads.SPLITS, splits.to_json().encode())
-    settings = opened.settings
-    manifest = {
-        "images": settings["stack"],
-        "backbone": opened.provenance["config"]["backbone"],
-        "weights": settings["weights"],
-        "weights_fingerprint": settings["weights_fingerprint"],
-        "head": config.head,
-        "classes": splits.classes,
-        "positive": splits.positive,
-        "group_by": splits.group_by,
-        "label": splits.label,
-        "hyperparameters": [row for record in records for row in record["chosen"]],
-        "provenance": made,
-    }
-    write_json(out / io_heads.MANIFEST, manifest)

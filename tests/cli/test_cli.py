@@ -13,6 +13,7 @@ import tifffile
 from small_plates import field, name_of
 from typer.testing import CliRunner
 
+from hcs.domain.config.screening import HitsOptions
 from hcs_cli.app import app
 
 RUNNER = CliRunner()
@@ -27,15 +28,36 @@ def call(*arguments: str):
     return RUNNER.invoke(app, list(arguments))
 
 
-def test_help_imports_nothing_heavy():
+HEAVY = {
+    "tensorflow",
+    "keras",
+    "zarr",
+    "dask",
+    "distributed",
+    "pandas",
+    "numpy",
+    "sklearn",
+    "bokeh",
+}
+PAGES = [*([name] for name in COMMANDS), ["blind", "layout"], ["schema", "write"]]
+
+
+@pytest.mark.parametrize(
+    ("pages", "heavy"),
+    [
+        pytest.param([[]], HEAVY | {"pydantic"}, id="hcs"),
+        pytest.param(PAGES, HEAVY, id="commands"),  # typer asks pydantic about their options
+    ],
+)
+def test_help_imports_nothing_heavy(pages, heavy):
     code = (
-        "import sys; from typer.testing import CliRunner; from hcs_cli.app import app; "
-        "assert CliRunner().invoke(app, ['--help']).exit_code == 0; "
-        "print([m for m in ('tensorflow', 'keras', 'zarr', 'dask', 'distributed', 'pandas', "
-        "'pydantic', 'sklearn') if m in sys.modules])"
+        "import sys; from typer.testing import CliRunner; from hcs_cli.app import app\n"
+        f"for page in {pages}:\n"
+        "    assert CliRunner().invoke(app, [*page, '--help']).exit_code == 0, page\n"
+        f"print({heavy} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == "set()"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -45,11 +67,16 @@ def test_every_command_has_help_with_an_example(command):
     assert f"hcs {command}" in result.stdout.split("Example:")[1]
 
 
-@pytest.mark.parametrize("command", ["features", "gallery", "splits", "stack"])
+@pytest.mark.parametrize("command", ["features", "gallery", "splits", "stack", "predict models"])
 def test_an_output_among_the_plates_is_named(command):
-    done = call(command, "P1.zarr", "what.parquet")
+    done = call(*command.split(), "P1.zarr", "what.parquet")
     assert done.exit_code == 2
     assert "what.parquet is no plate" in " ".join(done.stderr.replace("│", "").split())
+
+
+def test_predict_takes_a_table_of_features(tmp_path):
+    done = call("predict", str(tmp_path / "forest"), "features.parquet", "--cluster", "inline")
+    assert (done.exit_code, "is no plate" in done.stderr) == (1, False)
 
 
 def test_unknown_command_and_option_are_usage_errors():
@@ -139,3 +166,30 @@ def test_schemas_are_in_step_with_the_models(tmp_path):
     kept = Path(__file__).resolve().parents[2] / "schemas"
     written = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert written == {path.name: path.read_text() for path in kept.glob("*.json")}
+
+
+def test_defaults_that_help_states_are_those_of_the_settings():
+    page = " ".join(call("hits", "--help").stdout.replace("│", " ").split())
+    settings = HitsOptions()
+    stated = {
+        "aggregate": settings.aggregation.kind,
+        "scale": settings.scale,
+        "correct": settings.spatial.kind,
+        "normalize": settings.normalization.kind,
+        "over": settings.normalize_over,
+        "score-over": settings.score_over,
+        "reference": settings.reference,
+        "call": settings.call.kind,
+        "threshold": settings.robust_z_threshold,
+        "fdr": settings.fdr,
+        "direction": settings.direction,
+        "replicates": settings.replicates,
+        "min-cells": settings.min_cells,
+        "min-images": settings.min_images,
+        "min-cell-fraction": settings.min_cell_fraction,
+        "min-controls": settings.min_controls,
+    }
+    for name, value in stated.items():
+        told = re.search(rf" --{name} <.*?\[default: \(?(.*?)\)?\]", page)
+        assert told is not None, name
+        assert (name, told[1]) == (name, str(value))

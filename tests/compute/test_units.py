@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hcs.compute import progress
+from hcs.compute import units as units_module
 from hcs.compute.units import Unit, _attempt, _UnitError, run_units
 from hcs.errors import ImageReadError, WorkerError
 from hcs.io.runs.ledger import Ledger
@@ -115,13 +116,13 @@ def test_a_killed_worker_loses_nothing(ledger, cluster, tmp_path):
 
 def test_quick_units_share_tasks_and_keep_records_of_their_own(ledger, cluster, monkeypatch):
     sizes = []
-    submit = cluster.submit
+    next_count = units_module._next_count
 
-    def counted(function, work, units, *arguments, **options):
-        sizes.append(len(units))
-        return submit(function, work, units, *arguments, **options)
+    def counted(*arguments):
+        sizes.append(next_count(*arguments))
+        return sizes[-1]
 
-    monkeypatch.setattr(cluster, "submit", counted)
+    monkeypatch.setattr(units_module, "_next_count", counted)
     outcome = run_units(_double, units_of(300), ledger=ledger, client=cluster, label="double")
     assert [result["value"] for result in outcome.results] == [2 * n for n in range(300)]
     assert sum(sizes) == 300
@@ -183,6 +184,6 @@ def test_progress_counts_what_was_done_before(ledger):
 
     run_units(_double, units_of(2), ledger=ledger, client=None, label="double")
     heard = Heard()
-    with progress.listening(heard):
+    with progress.show_on(heard):
         run_units(_double, units_of(3), ledger=ledger, client=None, label="double")
     assert heard.lines == [("double", 3, 2), "advance", "end"]

@@ -13,6 +13,7 @@ from hcs.design.layout_bias import predict_from_position
 from hcs.design.placement import deal, edge_distance, usable_wells
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import InputError
+from hcs.words.positions import say_position
 
 SECRET = "5a" * 32
 
@@ -131,7 +132,8 @@ PLATE = PlateFormat.WELLS_96
 
 def judged(class_of_well, n_permutations=199, plates=("P01",)):
     placed = [(p, well, str(class_of_well(p, well))) for p in plates for well in PLATE.wells()]
-    return predict_from_position("diagnosis", placed, PLATE, n_permutations=n_permutations, seed=3)
+    found = predict_from_position("diagnosis", placed, PLATE, n_permutations=n_permutations, seed=3)
+    return say_position(found)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from hcs.domain.config.stages import Head
 from hcs.learn.heads.training import HeadJob, predict_heads, train_heads
+from hcs.learn.heads.weights import HeadRecipe
 
 # Keras copies TensorFlow variables in a way that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -32,7 +33,9 @@ def test_splitting_by_image_finds_a_class_difference_that_is_not_there():
             jobs.append(HeadJob(split, 0, train, train[:0], 1e-2, 0.9))
             tests.append(test)
         features = cohort.features.astype(np.float32)
-        trained = train_heads(features[:, None], labels, jobs, Head(hidden_units=32), 2, 20, 32, 0)
+        trained = train_heads(
+            features[:, None], labels, jobs, HeadRecipe(Head(hidden_units=32), 2, 20, 32, 0)
+        )
         scores = [
             predict_heads(features[test], one.weights)[0, :, 1]
             for one, test in zip(trained, tests, strict=True)

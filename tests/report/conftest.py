@@ -1,61 +1,54 @@
-"""Small study folders, written with the real file formats, whose numbers the tests know."""
+"""Small study folders, written by the real writers, whose numbers the tests know."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
+from plain_models import fill
+from small_plates import name_of
 
 from hcs.domain import columns as col
-from hcs.domain import ngff
-from hcs.domain.columns import Role
-from hcs.domain.config.stages import ReportConfig
+from hcs.domain import evaluation as ev
+from hcs.domain import probing as pr
+from hcs.domain.columns import Reason, Role
+from hcs.domain.config.stages import IngestConfig, ReportConfig, StackConfig
 from hcs.domain.config.studies import StudyConfig, StudyPlate
-from hcs.domain.evaluation import (
-    Association,
-    CalibrationBin,
-    Comparison,
-    Confusion,
-    Evaluation,
-    GroupScore,
-    Interval,
-    MeanRoc,
-    Metric,
-    ModelEvaluation,
-    Summary,
-    Unit,
-)
-from hcs.domain.plate import Channel
-from hcs.domain.probing import (
-    BaselineProbe,
-    Covariate,
-    CurvePoint,
-    HeldOutBatch,
-    LearningCurve,
-    Outcome,
-    PermutationProbe,
-    Probes,
-    ProbeSettings,
-    VariableProbe,
-)
-from hcs.domain.splits import Group, Proof, RoleCounts, Split, Splits
-from hcs.domain.wells import PlateFormat, Well
-from hcs.io import bank, imageset, stack
+from hcs.domain.results import Problem
+from hcs.domain.wells import PlateFormat
+from hcs.io import bank, imageset
 from hcs.io.files import parquet
 from hcs.io.files.atomic import write_json
-from hcs.io.plates import plate, plate_tables
 from hcs.io.runs.ledger import Ledger
+from hcs.learn.splits.drawing import groups_of_images, make_splits
 from hcs.report import write_report
 from hcs.screen.curves.dose import fit_doses
 from hcs.screen.hits import call_hits
 from hcs.screen.replicates import call_compounds
+from hcs.stages import ingest, stack
+from hcs.words.hits import add_compound_reasons, add_reasons
 
-AUC = {"cnn": (0.9312, 0.0423), "forest": (0.5634, 0.1071)}
-CLONE_AUC = {"cnn": (0.9817, 0.0312), "forest": (0.5921, 0.2031)}
+SIX = range(1, 7)
+CLONES = {"ALS": [f"ALS-{i:02d}" for i in SIX], "control": [f"HC-{i:02d}" for i in SIX]}
+AUC = {
+    "cnn": {"image": (0.9312, 0.0423), "group": (0.9817, 0.0312)},
+    "forest": {"image": (0.5634, 0.1071), "group": (0.5921, 0.2031)},
+}
+INTERVAL = {"cnn": (0.84, 0.97), "forest": (0.41, 0.7)}
+POWER_OF_ROC = {"cnn": 0.08, "forest": 0.75}
+DISTANCE_OF_CLASSES = {"cnn": 0.3, "forest": 0.03}
+OF_STUDY = {"group_by": col.CLONE, "label": col.DIAGNOSIS, "positive": "ALS"}
+CLONE_COLUMNS = [col.CLONE, col.DONOR, col.DIAGNOSIS, col.BATCH]
+DOSES_UM = (0.1, 1.0, 10.0)
+RESCUED = (0.0, 0.9, 0.1, 0.5)
+"""Share of the phenotype that the largest dose of each compound takes away."""
 
 
 def provenance(stage: str) -> dict:
@@ -64,7 +57,6 @@ def provenance(stage: str) -> dict:
         "version": "9.8.7",
         "stage": stage,
         "config": {"out": f"{stage}-out", "backbone": {"weights": "random"}},
-        "inputs": {},
         "started": "2026-11-22T08:00:00Z",
         "seconds": 12.3,
     }
@@ -75,507 +67,225 @@ class Builder:
     """Writes the pieces of one study; names can be made hostile."""
 
     folder: Path
-    clones: dict[str, list[str]] = field(
-        default_factory=lambda: {
-            "ALS": [f"ALS-{i:02d}" for i in range(1, 7)],
-            "control": [f"HC-{i:02d}" for i in range(1, 7)],
-        }
-    )
+    clones: dict[str, list[str]] = field(default_factory=CLONES.copy)
     screen_plate: str = "screen1"
     compounds: tuple[str, ...] = ("rapamycin", "ropinirole", "DMSO-like", "bosutinib")
     n_splits: int = 6
-    seed: int = 3
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir()
 
     @property
     def rng(self) -> np.random.Generator:
-        return np.random.default_rng(self.seed)
+        return np.random.default_rng(3)
 
-    def everything(self) -> Path:
-        for piece in (
-            self.config,
-            self.cohort_plate,
-            self.features,
-            self.splits,
-            self.stack,
-            self.bank,
-            self.history,
-            self.evaluation,
-            self.probes,
-            self.hits,
-            self.problems,
-            self.planted,
-        ):
-            piece()
-        return self.folder
+    @property
+    def images(self) -> pd.DataFrame:
+        """Two images of every clone, a well each."""
+        clones = [(label, name) for label, names in self.clones.items() for name in names]
+        wells = zip(PlateFormat.WELLS_24.wells(), clones, strict=False)
+        rows = [
+            ("cohort1", well.name, site, name, f"donor {name}", label, f"batch {well.column % 2}")
+            for (well, (label, name)), site in product(wells, range(2))
+        ]
+        return pd.DataFrame(rows, columns=[*col.IMAGE_KEY, *CLONE_COLUMNS])
 
-    # ── plates ──────────────────────────────────────────────────────────────────────────────
+    def write_everything(self) -> None:
+        """Call every other writer, in the order in which they stand."""
+        for name in [n for n in vars(Builder) if n.startswith("write_") and "everything" not in n]:
+            getattr(self, name)()
 
-    def config(self) -> None:
+    def put_text(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def put_table(self, name: str, table: pd.DataFrame, stage: str = "") -> None:
+        parquet.write_table(self.folder / name, table, provenance(stage) if stage else None)
+
+    def write_config(self) -> None:
         plates = (
             StudyPlate(name="cohort1", source="cohort1"),
             StudyPlate(name=self.screen_plate, source="screen1", role="screen"),
         )
         config = StudyConfig(name="Neurons of spring", plates=plates, truth="truth.json")
-        (self.folder / "study.json").write_text(config.model_dump_json())
+        self.put_text("study.json", config.model_dump_json())
 
-    def _images(self) -> pd.DataFrame:
-        rows = []
-        wells = iter(PlateFormat.WELLS_24.wells())
-        for label, names in self.clones.items():
-            for name in names:
-                well = next(wells)
-                rows += [
-                    {
-                        col.PLATE: "cohort1",
-                        col.WELL: well.name,
-                        col.SITE: site,
-                        col.CLONE: name,
-                        col.DONOR: f"donor {name}",
-                        col.DIAGNOSIS: label,
-                        col.BATCH: f"batch {names.index(name) % 2}",
-                        col.FIELD_PATH: f"{well.path}/{site}",
-                        col.FINGERPRINT: f"{well.name}{site}",
-                    }
-                    for site in range(2)
-                ]
-        return pd.DataFrame(rows)
+    def write_plate(self) -> None:
+        source, images = self.folder.parent / "cohort1", self.images
+        source.mkdir()
+        pixels = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+        for well, site in zip(images[col.WELL], images[col.SITE], strict=True):
+            tifffile.imwrite(source / name_of(well[0], int(well[1:]), site + 1, "NFH"), pixels)
+        wells = images[[col.WELL, *CLONE_COLUMNS]].drop_duplicates()
+        wells.to_csv(source / "wells.csv", index=False)
+        out, platemap = str(self.folder / "plates" / "cohort1.zarr"), str(source / "wells.csv")
+        paths = {"source": str(source), "out": out, "platemap": platemap}
+        ingest.run(IngestConfig(plate_wells=24, pixel_size_um=0.65, **paths))
 
-    def cohort_plate(self) -> None:
-        out = self.folder / "plates" / "cohort1.zarr"
-        images = self._images()
-        wells = sorted({Well.parse(name) for name in images[col.WELL]})
-        rows = PlateFormat.WELLS_24.row_names
-        attributes = ngff.plate_attributes("cohort1", PlateFormat.WELLS_24, wells, 2)
-        plate.create_plate(out, attributes, rows)
-        pixels = np.arange(64 * 64, dtype=np.uint16).reshape(1, 64, 64)
-        levels = ngff.pyramid(pixels.shape, 2)
-        plate.write_well(out, wells[0], ["0", "1"])
-        described = ngff.image_attributes(
-            "first",
-            ngff.axis_names(1, 1),
-            levels,
-            [Channel(name="NFH")],
-            pixel_size_um=0.65,
-            window=(0, 4096),
-        )
-        pictures = [(level, pixels) for level in levels]
-        plate.write_image(out, f"{wells[0].path}/0", described, pictures, ngff.axis_names(1, 1))
-        keys = [*col.IMAGE_KEY, col.FIELD_PATH, col.FINGERPRINT]
-        plate_tables.write_plate_table(out, "images", images[keys])
-        on_wells = [col.WELL, col.CLONE, col.DONOR, col.DIAGNOSIS, col.BATCH]
-        described_wells = images[on_wells].drop_duplicates(col.WELL)
-        plate_tables.write_plate_table(out, "wells", described_wells.reset_index(drop=True))
-        plate.write_provenance(out, "ingest", provenance("ingest"))
-
-    # ── learning ────────────────────────────────────────────────────────────────────────────
-
-    def features(self) -> None:
-        images, rng = self._images(), self.rng
+    def write_features(self) -> None:
+        images, rng = self.images, self.rng
         images[col.N_CELLS] = rng.poisson(9, len(images))
         images["Image_Soma_MeanArea_um2"] = rng.normal(151, 9, len(images))
         images["Image_Neurite_TotalLength_um"] = rng.normal(2150, 160, len(images))
         images["Image_Neurite_LengthPerCell_um"] = rng.normal(240, 30, len(images))
-        kept = images.drop(columns=[col.FIELD_PATH, col.FINGERPRINT])
-        parquet.write_table(self.folder / "features.parquet", kept, provenance("features"))
+        self.put_table("features.parquet", images, "features")
 
-    def _splits(self) -> Splits:
-        groups = tuple(
-            Group(name=name, label=label, donor=f"donor {name}", n_images=2)
-            for label, names in self.clones.items()
-            for name in names
-        )
-        splits = []
-        for index in range(self.n_splits):
-            turned = [np.roll(names, index).tolist() for names in self.clones.values()]
-            splits.append(
-                Split(
-                    index=index,
-                    train=tuple(n for names in turned for n in names[:3]),
-                    validation=tuple(names[3] for names in turned),
-                    test=tuple(n for names in turned for n in names[4:]),
-                )
-            )
-        return Splits(
-            group_by=col.CLONE,
-            label=col.DIAGNOSIS,
-            classes=tuple(sorted(self.clones)),
-            positive="ALS",
-            seed=17,
-            counts=RoleCounts(train=3, validation=1, test=2),
-            groups=groups,
-            splits=tuple(splits),
-            proof=Proof.of(groups, splits),
-            provenance=provenance("splits"),
-        )
+    def write_splits(self) -> None:
+        groups = groups_of_images(self.images, col.CLONE, col.DIAGNOSIS)
+        counts = {"n_splits": self.n_splits, "train": 3, "validation": 1, "test": 2}
+        splits = make_splits(groups, seed=17, **counts, **OF_STUDY)
+        self.put_text("splits.json", splits.to_json())
 
-    def splits(self) -> None:
-        (self.folder / "splits.json").write_text(self._splits().to_json(), encoding="utf-8")
-
-    def stack(self) -> None:
-        frame = self._images()
-        frame[imageset.VALID] = True
-        out = self.folder / "stack.zarr"
-        settings = {"channel": None, "image_px": 64, "median_level": 63.0}
-        layout = stack.layout(len(frame), 64, 8)
-        imageset.prepare(out, layout, frame, settings, Ledger.of(out))
-        for start in range(0, len(frame), 8):
-            n = min(8, len(frame) - start)
-            block = self.rng.integers(20, 200, (n, 64, 64), dtype=np.uint8)
-            imageset.write_block(out, stack.IMAGES, start, block)
-        imageset.write_provenance(out, provenance("stack"))
-
-    def bank(self) -> None:
-        frame = self._images()
-        frame[imageset.VALID] = True
-        out = self.folder / "bank.zarr"
+    def write_stack_and_bank(self) -> None:
+        plate, out = (str(self.folder / name) for name in ("plates/cohort1.zarr", "stack.zarr"))
+        stack.run(StackConfig(plates=(plate,), out=out, image_px=64))
+        out, images = self.folder / "bank.zarr", self.images.assign(**{imageset.VALID: True})
         settings = {"weights": "random (seed 0)", "weights_fingerprint": "abc123"}
-        layout = bank.layout(len(frame), 1, 4, 8)
-        imageset.prepare(out, layout, frame, settings, Ledger.of(out))
+        layout = bank.layout(len(images), 1, 4, 8)
+        imageset.prepare(out, layout, images, settings, Ledger.of(out))
         imageset.write_provenance(out, provenance("embed"))
 
-    def history(self) -> None:
-        epochs = np.arange(1, 17)
-        frames = []
-        for split in range(self.n_splits):
-            noise = self.rng.normal(0, 0.01, len(epochs)) + 0.01 * split
-            columns = {
-                "split": split,
-                "epoch": epochs,
-                "loss": 0.7 * np.exp(-epochs / 6) + noise,
-                "accuracy": 1 - 0.5 * np.exp(-epochs / 5) + noise / 3,
-                "val_loss": 0.7 * np.exp(-epochs / 9) + 0.1 + noise,
-                "val_accuracy": 0.93 - 0.45 * np.exp(-epochs / 5) + noise / 3,
-            }
-            frames.append(pd.DataFrame(columns))
-        table = pd.concat(frames, ignore_index=True)
-        parquet.write_table(self.folder / "models" / "history.parquet", table)
-        manifest = {"provenance": provenance("train")}
-        write_json(self.folder / "models" / "manifest.json", manifest)
+    def write_history(self) -> None:
+        rows = product(range(self.n_splits), range(1, 17))
+        table = pd.DataFrame(rows, columns=["split", "epoch"])
+        epoch, noise = table["epoch"], self.rng.normal(0, 0.01, len(table)) + 0.01 * table["split"]
+        table["loss"] = 0.7 * np.exp(-epoch / 6) + noise
+        table["accuracy"] = 1 - 0.5 * np.exp(-epoch / 5) + noise / 3
+        table["val_loss"] = 0.7 * np.exp(-epoch / 9) + 0.1 + noise
+        table["val_accuracy"] = 0.93 - 0.45 * np.exp(-epoch / 5) + noise / 3
+        self.put_table("models/history.parquet", table)
+        write_json(self.folder / "models" / "manifest.json", {"provenance": provenance("train")})
 
-    def judged(self) -> Evaluation:
-        cnn_over_forest = Comparison(
-            metric=Metric.ROC_AUC,
-            unit=Unit.IMAGE,
-            first="cnn",
-            second="forest",
-            n_splits=self.n_splits,
-            mean_difference=0.3678,
-            sd_difference=0.09,
-            low=0.21,
-            high=0.52,
-            t=5.1,
-            p_value=0.0031,
-            test_train_ratio=0.5,
-        )
-        column = Association(
-            variable="column",
-            n_wells=12,
-            n_levels=6,
-            n_pure_levels=6,
-            cramers_v=1.0,
-            p_value=0.002,
-            verdict="confounded",
-            sentence="Every column holds wells of one class only.",
-        )
-        return Evaluation(
-            group_by=col.CLONE,
-            label=col.DIAGNOSIS,
+    def write_evaluation(self) -> None:
+        models = {"first": "cnn", "second": "forest", "n_splits": self.n_splits}
+        figures = {"mean_difference": 0.3678, "low": 0.21, "high": 0.52, "p_value": 0.0031}
+        sentence = "Every column holds wells of one class only."
+        column = fill(ev.Association, variable="column", verdict="confounded", sentence=sentence)
+        found = ev.Evaluation(
             classes=tuple(sorted(self.clones)),
-            positive="ALS",
             warnings=("Only 6 clones a class.",),
-            models=(self._model("cnn"), self._model("forest")),
-            comparisons=(cnn_over_forest,),
+            models=(self.judge_model("cnn"), self.judge_model("forest")),
+            comparisons=(fill(ev.Comparison, metric=ev.Metric.ROC_AUC, **models, **figures),),
             associations=(column,),
             provenance=provenance("evaluate"),
+            **OF_STUDY,
         )
+        self.put_text("evaluation.json", found.to_json())
 
-    def evaluation(self) -> None:
-        (self.folder / "evaluation.json").write_text(self.judged().to_json(), encoding="utf-8")
-
-    def _model(self, name: str) -> ModelEvaluation:
+    def judge_model(self, name: str) -> ev.ModelEvaluation:
+        auc, n, (low, high) = ev.Metric.ROC_AUC, self.n_splits, INTERVAL[name]
+        summary = [
+            ev.Summary(role=Role.TEST, unit=unit, metric=metric, mean=mean, sd=sd, n=n)
+            for unit, metric in product(ev.Unit, ev.Metric)
+            for mean, sd in [AUC[name][unit] if metric is auc else (0.8123, 0.0456)]
+        ]
         fpr = np.linspace(0, 1, 51)
-        power = 0.08 if name == "cnn" else 0.75
-        tpr = fpr**power
-        bands = np.full(51, 0.06 if name == "cnn" else 0.12)
-        return ModelEvaluation(
+        tpr, sd = tuple(fpr ** POWER_OF_ROC[name]), (0.1,) * 51
+        curve = {"fpr": tuple(fpr), "tpr_mean": tpr, "tpr_sd": sd, "tpr_pooled": tpr}
+        calibration = [
+            ev.CalibrationBin(low=x, high=x + 0.1, n=5, mean_score=x, positive_share=x)
+            for x in np.arange(10) / 10
+        ]
+        return fill(
+            ev.ModelEvaluation,
             model=name,
-            n_splits=self.n_splits,
-            summary=tuple(self._summaries(name)),
-            intervals=(
-                Interval(
-                    metric=Metric.ROC_AUC,
-                    unit=Unit.IMAGE,
-                    value=AUC[name][0],
-                    low=0.84 if name == "cnn" else 0.41,
-                    high=0.97 if name == "cnn" else 0.7,
-                    method="bootstrap of donors",
-                ),
-            ),
-            mean_roc=MeanRoc(
-                fpr=tuple(fpr),
-                tpr_mean=tuple(tpr),
-                tpr_sd=tuple(bands),
-                tpr_pooled=tuple(tpr),
-                n_splits=self.n_splits,
-            ),
-            per_group=tuple(self._group_scores(name)),
-            confusion=(
-                Confusion(unit=Unit.IMAGE, labels=("ALS", "control"), counts=((21, 3), (4, 1234))),
-            ),
-            calibration=tuple(
-                CalibrationBin(
-                    low=i / 10, high=(i + 1) / 10, n=5, mean_score=i / 10, positive_share=i / 10
-                )
-                for i in range(10)
-            ),
-            per_split=(),
+            n_splits=n,
+            summary=tuple(summary),
+            intervals=(fill(ev.Interval, metric=auc, low=low, high=high),),
+            mean_roc=ev.MeanRoc(n_splits=n, **curve),
+            per_group=tuple(self.score_clones(name)),
+            confusion=(fill(ev.Confusion, labels=("ALS", "control"), counts=((21, 3), (4, 1234))),),
+            calibration=tuple(calibration),
         )
 
-    def _summaries(self, name: str) -> list[Summary]:
-        found = []
-        for unit, values in ((Unit.IMAGE, AUC), (Unit.GROUP, CLONE_AUC)):
-            for metric in Metric:
-                mean, sd = values[name] if metric is Metric.ROC_AUC else (0.8123, 0.0456)
-                found.append(
-                    Summary(
-                        role=Role.TEST, unit=unit, metric=metric, mean=mean, sd=sd, n=self.n_splits
-                    )
-                )
-        return found
-
-    def _group_scores(self, name: str) -> list[GroupScore]:
-        rng, rows = self.rng, []
+    def score_clones(self, model: str) -> Iterator[ev.GroupScore]:
+        rng = self.rng
         for label, clones in self.clones.items():
-            center = 0.5 + (0.3 if name == "cnn" else 0.03) * (1 if label == "ALS" else -1)
+            center = 0.5 + DISTANCE_OF_CLASSES[model] * (1 if label == "ALS" else -1)
             for clone in clones:
-                score = float(np.clip(rng.normal(center, 0.1), 0.02, 0.98))
+                score = float(np.clip(rng.normal(center, 0.1), 0.08, 0.92))
                 call = "ALS" if score > 0.5 else "control"
-                rows.append(
-                    GroupScore(
-                        group=clone,
-                        donor=f"donor {clone}",
-                        label=label,
-                        n_images=2,
-                        n_wells=1,
-                        n_splits=2,
-                        accuracy=0.9 if call == label else 0.3,
-                        score=score,
-                        ci_low=max(0.0, score - 0.08),
-                        ci_high=min(1.0, score + 0.08),
-                        call=call,
-                        correct=call == label,
-                        clear=abs(score - 0.5) > 0.08,
-                    )
-                )
-        return rows
+                who = {"group": clone, "donor": f"donor {clone}", "label": label}
+                interval = {"score": score, "ci_low": score - 0.08, "ci_high": score + 0.08}
+                right = {"call": call, "correct": call == label, "clear": abs(score - 0.5) > 0.08}
+                yield fill(ev.GroupScore, **who, **interval, **right)
 
-    def probes(self) -> None:
-        permutation = PermutationProbe(
-            observed=0.8912,
-            null=tuple(float(v) for v in np.clip(self.rng.normal(0.5, 0.09, 200), 0, 1)),
-            null_mean=0.5,
-            null_low=0.31,
-            null_high=0.68,
-            p_value=0.005,
-            n_permutations=200,
-            n_splits=4,
-            epochs=12,
-            shuffled="donor",
-            n_arrangements=924,
-            sentence="Only 1 of 200 shuffles does as well.",
-        )
-        batch = VariableProbe(
-            variable=col.BATCH,
-            n_images=24,
-            n_groups=12,
-            n_levels=2,
-            balanced_accuracy=0.7312,
-            chance=0.5,
-            null_low=0.4,
-            null_high=0.61,
-            p_value=0.02,
-            n_permutations=49,
-            shuffled="between_groups",
-            verdict="predictable",
-            sentence="The features tell the batch.",
-        )
-        baseline = BaselineProbe(
-            features=("background",),
-            n_splits=6,
-            auc_mean=0.55,
-            auc_sd=0.1,
-            low=0.4,
-            high=0.7,
-            p_value=0.4,
-            model="cnn",
-            model_auc=0.93,
-            verdict="chance",
-            sentence="Background and intensity alone do not tell the class (AUC 0.55).",
-        )
-        points = tuple(
-            CurvePoint(
-                n_groups=n, n_images=2, epochs=12, auc_mean=0.6 + n / 10, auc_sd=0.05, n_splits=4
-            )
-            for n in (1, 2, 3)
-        )
-        curve = LearningCurve(
-            varied="groups",
-            points=points,
-            gain=0.1,
-            gain_low=0.02,
-            gain_high=0.2,
-            rising=True,
-            sentence="More clones would help.",
-        )
-        held_out = HeldOutBatch(
-            batch="batch 1",
-            n_images=12,
-            n_groups=6,
-            n_train_groups=5,
-            n_parts=2,
-            auc=0.8123,
-            accuracy=0.75,
-            auc_seen=0.8734,
-            sentence="On batch 1, the AUC is 0.81.",
-        )
-        passage = Covariate(
-            model="cnn",
-            column="Metadata_Passage",
-            test="spearman",
-            n=12,
-            n_levels=None,
-            statistic=0.3312,
-            p_value=0.231,
-            p_holm=0.462,
-            sentence="Passage: no association.",
-        )
-        probes = Probes(
-            group_by=col.CLONE,
-            label=col.DIAGNOSIS,
+    def write_probes(self) -> None:
+        null = tuple(np.clip(self.rng.normal(0.5, 0.09, 200), 0, 1))
+        by_chance = {"chance": 0.5, "null_low": 0.4, "null_high": 0.61, "p_value": 0.02}
+        batch = {"variable": col.BATCH, "n_levels": 2, "balanced_accuracy": 0.7312, **by_chance}
+        seen = {"n_images": 12, "n_groups": 6, "auc": 0.8123, "auc_seen": 0.8734, "accuracy": 0.75}
+        passage = {"column": "Metadata_Passage", "statistic": 0.3312, "p_value": 0.231}
+        points = [fill(pr.CurvePoint, n_groups=n, auc_mean=0.7, auc_sd=0.05) for n in (1, 2, 3)]
+        found = fill(
+            pr.Probes,
             classes=("ALS", "control"),
-            positive="ALS",
             groups_per_class=(6, 6),
-            outcome=Outcome.DOUBTFUL,
+            outcome=pr.Outcome.DOUBTFUL,
             verdict=("The score is more than chance.", "Few clones: 6 in the smallest class."),
-            settings=ProbeSettings(
-                n_splits=4,
-                epochs=12,
-                batch_size=32,
-                learning_rate=0.01,
-                momentum=0.9,
-                hidden_units=64,
-                dropout=0.5,
-                l2=1e-4,
-                n_features=512,
-                projected_from=None,
-            ),
-            permutation=permutation,
-            variables=(batch,),
-            baseline=baseline,
-            learning_curves=(curve,),
-            held_out_batches=(held_out,),
-            covariates=(passage,),
+            permutation=fill(pr.PermutationProbe, observed=0.8912, null=null, p_value=0.005),
+            variables=(fill(pr.VariableProbe, **batch),),
+            learning_curves=(fill(pr.LearningCurve, points=tuple(points)),),
+            held_out_batches=(fill(pr.HeldOutBatch, batch="batch 1", **seen),),
+            covariates=(fill(pr.Covariate, model="cnn", p_holm=0.462, **passage),),
             provenance=provenance("probe"),
+            **OF_STUDY,
         )
-        (self.folder / "probes.json").write_text(probes.to_json(), encoding="utf-8")
+        self.put_text("probes.json", found.to_json())
 
-    # ── screen ──────────────────────────────────────────────────────────────────────────────
+    def draw_wells(self) -> pd.DataFrame:
+        """Columns 1 and 11 negative, 2 and 12 positive controls; two columns a compound."""
+        wells, rng = PlateFormat.WELLS_96.wells(), self.rng
+        table = pd.DataFrame({col.WELL: [well.name for well in wells]})
+        row, column = (np.array([getattr(w, axis) for w in wells]) for axis in ("row", "column"))
+        control, dose = column % 10 < 2, row % 3
+        kind = np.where(control, np.where(column % 10 == 0, "negcon", "poscon"), "trt")
+        table[col.PERT_TYPE] = np.where(table[col.WELL] == "H12", "empty", kind)
+        compound = np.clip((column - 2) // 2, 0, 3)
+        table[col.COMPOUND] = np.where(control, None, np.array(self.compounds, object)[compound])
+        table[col.CONCENTRATION_UM] = np.where(control, np.nan, np.array(DOSES_UM)[dose])
+        rescued = np.where(control, kind == "poscon", np.array(RESCUED)[compound] * dose / 2)
+        scores = rng.normal(0.82 - 0.66 * rescued, 0.04)
+        cells = rng.poisson(18, len(wells)) / 2
+        table = table.assign(**{col.SCORE: scores.clip(0, 1), col.N_CELLS: cells})
+        table[[col.MODEL, col.PLATE]] = "cnn", self.screen_plate
+        table[[col.SCORE_SPREAD, col.N_IMAGES]] = 0.02, 2
+        table[col.USABLE] = table[col.WELL] != "C05"
+        table[col.FLAGS] = np.where(table[col.USABLE], "", "too-few-cells")
+        return table
 
-    def wells(self) -> pd.DataFrame:
-        rng, rows = self.rng, []
-        doses = (0.1, 1.0, 10.0)
-        for well in PlateFormat.WELLS_96.wells():
-            kind, compound, dose, center = "trt", None, None, 0.82
-            if well.column in (0, 10):
-                kind = "negcon"
-            elif well.column in (1, 11):
-                kind, center = "poscon", 0.16
-            else:
-                index = (well.column - 2) // 2
-                compound = self.compounds[index]
-                dose = doses[well.row % 3]
-                rescued = {0: 0.0, 1: 0.9, 2: 0.1, 3: 0.5}[index] * (well.row % 3) / 2
-                center -= 0.66 * rescued
-            if well.name == "H12":
-                kind = "empty"
-            rows.append(
-                {
-                    col.MODEL: "cnn",
-                    col.PLATE: self.screen_plate,
-                    col.WELL: well.name,
-                    col.PERT_TYPE: kind,
-                    col.COMPOUND: compound,
-                    col.CONCENTRATION_UM: dose,
-                    col.SCORE: float(np.clip(rng.normal(center, 0.04), 0, 1)),
-                    col.SCORE_SPREAD: 0.02,
-                    col.N_IMAGES: 2,
-                    col.N_CELLS: float(rng.poisson(18)) / 2,
-                    col.USABLE: well.name != "C05",
-                    col.FLAGS: "" if well.name != "C05" else "too-few-cells",
-                }
-            )
-        return pd.DataFrame(rows)
+    def write_hits(self) -> None:
+        called, quality, _ = call_hits(self.draw_wells())
+        called = add_reasons(called, quality)
+        self.put_table("hits.parquet", called, "hits")
+        self.put_table("plate_quality.parquet", quality)
+        self.put_table("compounds.parquet", add_compound_reasons(call_compounds(called)))
+        self.put_table("dose_fits.parquet", fit_doses(called))
 
-    def hits(self) -> None:
-        called, quality, _ = call_hits(self.wells())
-        parquet.write_table(self.folder / "hits.parquet", called, provenance("hits"))
-        parquet.write_table(self.folder / "plate_quality.parquet", quality)
-        parquet.write_table(self.folder / "compounds.parquet", call_compounds(called))
-        parquet.write_table(self.folder / "dose_fits.parquet", fit_doses(called))
+    def write_problems(self) -> None:
+        message = "file ends after 1,024 of 8,192 bytes"
+        cut = {"well": "A01", "site": 1, "reason": Reason.TRUNCATED, "message": message}
+        absent = {"well": "D06", "reason": Reason.NO_IMAGES, "kept": True}
+        of_plate = {"stage": "ingest", "plate": "cohort1"}
+        problems = [fill(Problem, **of_plate, **known) for known in (cut, absent)]
+        self.put_table("problems.parquet", parquet.problems_frame(p.row() for p in problems))
 
-    def problems(self) -> None:
-        rows = [
-            {
-                "stage": "ingest",
-                "file": "A - 01(fld 1 wv Blue).tif",
-                col.PLATE: "cohort1",
-                col.WELL: "A01",
-                col.SITE: 1,
-                "reason": "truncated",
-                "message": "file ends after 1,024 of 8,192 bytes",
-                "kept": False,
-            },
-            {
-                "stage": "ingest",
-                "file": "",
-                col.PLATE: "cohort1",
-                col.WELL: "D06",
-                col.SITE: None,
-                "reason": "no-images",
-                "message": "the plate map names this well",
-                "kept": True,
-            },
-        ]
-        frame = parquet.problems_frame(rows)
-        parquet.write_table(self.folder / "problems.parquet", frame)
-
-    def planted(self) -> None:
-        rows = [
-            {
-                "quantity": "total neurite length",
-                "planted": 2143.0,
-                "found": 2098.5,
-                "unit": "µm",
-                "note": "mean an image",
-            },
-            {"quantity": "hits", "planted": 8, "found": 8, "unit": "wells", "note": ""},
-        ]
-        (self.folder / "planted.json").write_text(json.dumps(rows), encoding="utf-8")
+    def write_planted(self) -> None:
+        length = {"planted": 2143.0, "found": 2098.5, "unit": "µm", "note": "mean an image"}
+        hits = {"planted": 8, "found": 8, "unit": "wells"}
+        rows = [{"quantity": "total neurite length", **length}, {"quantity": "hits", **hits}]
+        self.put_text("planted.json", json.dumps(rows))
 
 
 @pytest.fixture
 def builder(tmp_path: Path) -> Builder:
-    folder = tmp_path / "study"
-    folder.mkdir()
-    return Builder(folder)
+    return Builder(tmp_path / "study")
 
 
 @pytest.fixture(scope="session")
 def full_study(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     """A study with every piece; tests must not change it."""
     builder = Builder(tmp_path_factory.mktemp("report") / "study")
-    builder.folder.mkdir()
-    builder.everything()
+    builder.write_everything()
     return builder
 
 

@@ -61,7 +61,7 @@ def chromium() -> str:
     return found
 
 
-def opened(chromium: str, page: Path, folder: Path, width: int = 1300) -> dict:
+def open_page(chromium: str, page: Path, folder: Path, width: int = 1300) -> dict:
     """Load a page without network and return what happened."""
     html = page.read_text(encoding="utf-8").replace("<head>", f"<head>{WATCH}", 1)
     watched = folder / "watched.html"
@@ -83,12 +83,12 @@ def opened(chromium: str, page: Path, folder: Path, width: int = 1300) -> dict:
         "--dump-dom",
         watched.as_uri(),
     ]
-    found = re.search(r'<pre id="seen">(.*?)</pre>', dumped(command, folder), flags=re.DOTALL)
+    found = re.search(r'<pre id="seen">(.*?)</pre>', dump_dom(command, folder), flags=re.DOTALL)
     assert found is not None, (folder / "chromium.log").read_text(errors="replace")[-2000:]
     return json.loads(unescape(found.group(1)))
 
 
-def dumped(command: list[str], folder: Path) -> str:
+def dump_dom(command: list[str], folder: Path) -> str:
     """What Chromium prints; its helpers end with it, also when it does not answer in time."""
     said = folder / "dom.html"
     with said.open("wb") as out, (folder / "chromium.log").open("wb") as log:
@@ -106,7 +106,7 @@ def dumped(command: list[str], folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def seen(chromium, full_report, tmp_path_factory) -> dict:
-    return opened(chromium, full_report, tmp_path_factory.mktemp("browser"))
+    return open_page(chromium, full_report, tmp_path_factory.mktemp("browser"))
 
 
 def test_it_loads_without_errors_and_without_a_request(seen):
@@ -137,11 +137,11 @@ def test_hostile_names_do_not_run(chromium, builder, tmp_path):
     builder.compounds = (f"a {hostile}", f"b </script>{hostile}", "c", "d")
     builder.clones = {name: [f"{hostile} {i}" for i in range(6)] for name in ("ALS", "control")}
     builder.clones["control"] = [f"{name} c" for name in builder.clones["control"]]
-    builder.evaluation()
-    builder.hits()
+    builder.write_evaluation()
+    builder.write_hits()
     out = tmp_path / "report.html"
     write_report(ReportConfig(study=str(builder.folder), out=str(out)))
-    found = opened(chromium, out, tmp_path, width=700)
+    found = open_page(chromium, out, tmp_path, width=700)
     assert found["pwned"] is False
     assert found["errors"] == []
     assert found["blocked"] == []

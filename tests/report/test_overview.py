@@ -5,7 +5,7 @@ import pytest
 
 from hcs.domain.evaluation import Interval, Metric, Unit
 from hcs.report import overview
-from hcs.report.class_features import class_features, group_means, shown_columns
+from hcs.report.class_features import choose_columns, class_features, group_means
 from hcs.report.study import open_study
 
 
@@ -34,7 +34,7 @@ def test_a_real_study_with_trained_weights_has_no_warning(builder):
 
 
 def test_hits_are_wells_counted_once_whatever_the_number_of_classifiers(builder):
-    builder.hits()
+    builder.write_hits()
     hits = pd.read_parquet(builder.folder / "hits.parquet")
     twice = pd.concat([hits, hits.assign(model="forest")], ignore_index=True)
     twice.to_parquet(builder.folder / "hits.parquet")
@@ -43,8 +43,8 @@ def test_hits_are_wells_counted_once_whatever_the_number_of_classifiers(builder)
 
 
 def test_features_are_means_of_clones_not_of_images(builder):
-    builder.splits()
-    builder.features()
+    builder.write_splits()
+    builder.write_features()
     study = open_study(builder.folder)
     table = study.features
     table["Image_Count_Cells"] = [10.0, 20.0] * (len(table) // 2)
@@ -55,8 +55,8 @@ def test_features_are_means_of_clones_not_of_images(builder):
 
 
 def test_equal_features_give_no_p_and_no_warning(builder):
-    builder.splits()
-    builder.features()
+    builder.write_splits()
+    builder.write_features()
     table = pd.read_parquet(builder.folder / "features.parquet")
     table["Image_Count_Cells"] = 7
     table.to_parquet(builder.folder / "features.parquet")
@@ -74,13 +74,13 @@ def test_columns_are_found_in_either_unit(unit):
         f"Image_Neurite_TotalLength_{unit}",
     ]
     assert (
-        shown_columns(pd.DataFrame(columns=[*columns, "Image_Soma_MeanArea_other"])) == columns[1:]
+        choose_columns(pd.DataFrame(columns=[*columns, "Image_Soma_MeanArea_other"])) == columns[1:]
     )
 
 
 def test_one_test_clone_a_class_is_said_to_make_the_auc_all_or_nothing(builder):
-    builder.splits()
-    builder.evaluation()
+    builder.write_splits()
+    builder.write_evaluation()
     said = "Each split tests one clone a class"
     study = open_study(builder.folder)
     assert said not in str(overview.overview(study))

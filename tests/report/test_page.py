@@ -78,7 +78,7 @@ class Page(HTMLParser):
         return " ".join(self.sections.values())
 
 
-def copied(source: Path, folder: Path, absent: list[str]) -> Path:
+def copy_study(source: Path, folder: Path, absent: list[str]) -> Path:
     """Copy a study without some pieces."""
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns(*absent))
     return folder
@@ -218,7 +218,7 @@ def test_the_page_is_small(page):
     ],
 )
 def test_pieces_may_be_absent_in_any_combination(full_study, tmp_path, absent, said):
-    folder = copied(full_study.folder, tmp_path / "study", absent)
+    folder = copy_study(full_study.folder, tmp_path / "study", absent)
     study = open_study(folder)
     words = " ".join([study.name, *words_of(sections_of(study))]).replace("\u00a0", " ")
     for sentence in said:
@@ -243,7 +243,7 @@ def test_an_empty_folder_gives_a_page_that_says_what_is_missing(builder):
 
 def test_a_study_without_screen_has_no_empty_screen_sections(builder):
     builder.screen_plate = "cohort2"
-    builder.config()
+    builder.write_config()
     config = (builder.folder / "study.json").read_text().replace('"screen"', '"cohort"')
     (builder.folder / "study.json").write_text(config)
     page = report(builder.folder)
@@ -253,7 +253,7 @@ def test_a_study_without_screen_has_no_empty_screen_sections(builder):
 
 def test_clones_outside_the_splits_are_no_cohort(builder):
     """A screen plate also has clones and diagnoses; without a study file the splits tell."""
-    builder.cohort_plate()
+    builder.write_plate()
     builder.clones = {name: clones[:4] for name, clones in builder.clones.items()}
     groups = [{"name": n, "label": k, "n_images": 2} for k, v in builder.clones.items() for n in v]
     split = {"index": 0, "train": ["ALS-01", "HC-01"], "validation": [], "test": []}
@@ -273,7 +273,9 @@ def test_clones_outside_the_splits_are_no_cohort(builder):
 
 
 def test_damaged_files_are_named_all_at_once(full_study, tmp_path, caplog):
-    folder = copied(full_study.folder, tmp_path / "study", ["models", "stack.zarr", "bank.zarr"])
+    folder = copy_study(
+        full_study.folder, tmp_path / "study", ["models", "stack.zarr", "bank.zarr"]
+    )
     files = [name for name in PIECES if "." in name and not name.endswith(".zarr")]
     for name in files:
         (folder / name).write_bytes(b"{ this is nothing \x00\xff")
@@ -292,7 +294,7 @@ def test_text_from_files_is_never_markup(builder):
         "ALS": [f"A{i} {HOSTILE}" for i in range(6)],
         "control": [f'C{i} "><b>' for i in range(6)],
     }
-    builder.everything()
+    builder.write_everything()
     page = report(builder.folder)
     assert f"P {HOSTILE} $$x$$" in page.text
     assert f"c1 {HOSTILE}" in page.sections["doses"]
@@ -306,8 +308,8 @@ def test_text_from_files_is_never_markup(builder):
 
 def test_a_class_of_numbers_is_read_as_names(builder):
     builder.clones = {"ALS": [f"{i}" for i in range(1, 7)], "0.5": [f"{i}" for i in range(7, 13)]}
-    builder.cohort_plate()
-    builder.splits()
+    builder.write_plate()
+    builder.write_splits()
     page = report(builder.folder)
     assert "0.5 6 6 2 1 6 12" in re.sub(r"\s+", " ", page.sections["cohort"])
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from hcs.report import wording
+from hcs.words import english
 
 
 @pytest.mark.parametrize(
@@ -39,13 +40,13 @@ def test_number(value, words):
         pytest.param(None, "–", id="none"),
     ],
 )
-def test_trimmed(value, words):
-    assert wording.trimmed(value) == words
+def test_trim_number(value, words):
+    assert wording.trim_number(value) == words
 
 
 @given(st.floats(min_value=1e-6, max_value=1e6))
-def test_trimmed_keeps_three_significant_digits(value):
-    assert float(wording.trimmed(value).replace(",", "")) == pytest.approx(value, rel=6e-3)
+def test_trim_number_keeps_three_significant_digits(value):
+    assert float(wording.trim_number(value).replace(",", "")) == pytest.approx(value, rel=6e-3)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +84,8 @@ def test_seconds(duration, words):
         pytest.param(["a", "b", "c"], "a, b and c", id="three"),
     ],
 )
-def test_listed(items, words):
-    assert wording.listed(items) == words
+def test_join_words(items, words):
+    assert english.join_words(items) == words
 
 
 @pytest.mark.parametrize(
@@ -98,8 +99,8 @@ def test_listed(items, words):
         pytest.param(1200, "image", "1,200 images", id="many"),
     ],
 )
-def test_counted(n, thing, words):
-    assert wording.counted(n, thing) == words
+def test_count(n, thing, words):
+    assert wording.count(n, thing) == words
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_percent_and_spans_do_not_break():
 
 
 def test_joined_sentences_are_escaped_unless_they_are_markup():
-    said = wording.joined(["<b>", wording.strong("<i>")])
+    said = wording.join_sentences(["<b>", wording.strong("<i>")])
     assert said == Markup("&lt;b&gt; <strong>&lt;i&gt;</strong>")
 
 

@@ -6,8 +6,9 @@ import pytest
 
 from hcs.domain import columns as col
 from hcs.domain.config.screening import HitsOptions
-from hcs.screen.controls import control_problems, control_stats
+from hcs.screen.controls import control_stats, find_control_faults
 from hcs.screen.plates import read_wells
+from hcs.words.hits import say_faults
 
 
 def plate(name, negcon=(), poscon=(), samples=(0.5, 0.6, 0.7, 0.8), **columns):
@@ -83,9 +84,9 @@ def test_flagged_and_missing_controls_do_not_count():
     ],
 )
 def test_problems_name_the_plate_and_the_reason(table, options, expected):
-    problems = control_problems(read_wells(table), HitsOptions(**options))
+    faults = find_control_faults(read_wells(table), HitsOptions(**options))
+    problems = say_faults(faults, "hits")
     assert len(problems) == len(expected)
     for problem, (reason, message) in zip(problems, expected, strict=True):
-        assert tuple(problem) == col.PROBLEM_COLUMNS
-        assert (problem[col.PLATE], problem["reason"]) == ("P", reason)
-        assert message in problem["message"]
+        assert (problem.plate, problem.reason, problem.kept) == ("P", reason, True)
+        assert message in problem.message

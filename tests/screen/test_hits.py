@@ -16,6 +16,7 @@ from hcs.domain.config.screening import (
 )
 from hcs.domain.wells import PlateFormat
 from hcs.screen.hits import call_hits
+from hcs.words.hits import add_reasons, say_faults
 
 WELLS = PlateFormat.WELLS_384.wells()
 
@@ -127,7 +128,9 @@ def test_numbers_of_one_plate_by_hand():
     assert row[col.RESCUE] == pytest.approx((0.9 - 0.55) / 0.7)
     assert row[col.RESCUE_LOW] < 0.5 < row[col.RESCUE_HIGH]
     assert row[col.HIT]
-    assert "robust z -11.8 (limit 3), adjusted p" in row[col.REASONS]
+    reasons = add_reasons(hits, quality)[col.REASONS]
+    assert reasons.iloc[10].startswith("robust z -11.8 (limit 3), adjusted p")
+    assert (reasons != "").tolist() == hits[col.HIT].tolist()
     expected = 1 - 3 * (negcon.std(ddof=1) + poscon.std(ddof=1)) / 0.7
     assert quality["z_prime"].iloc[0] == pytest.approx(expected)
     assert quality[["n_negcon", "n_poscon", "n_sample", "n_hits"]].iloc[0].tolist() == [6, 4, 2, 2]
@@ -144,12 +147,11 @@ def test_controls_are_never_hits_and_rescue_runs_from_0_to_1():
 
 
 def test_a_toxic_well_is_no_hit_and_says_so():
-    hits, _, _ = call_hits(small_plate(samples=(0.2, 0.2), cells=(10, 38)))
+    hits, quality, _ = call_hits(small_plate(samples=(0.2, 0.2), cells=(10, 38)))
     assert hits[col.HIT].tolist()[10:] == [False, True]
     assert hits[col.TOXIC].tolist()[10:] == [True, False]
-    assert (
-        "not a hit: 25% of the negative controls' cells (limit 50%)" in hits[col.REASONS].iloc[10]
-    )
+    reason = add_reasons(hits, quality)[col.REASONS].iloc[10]
+    assert "not a hit: 25% of the negative controls' cells (limit 50%)" in reason
 
 
 def test_a_flagged_well_is_no_hit_and_says_so():
@@ -188,9 +190,10 @@ def test_direction_without_positive_controls(model, expected):
 
 
 def test_ssmd_call():
-    hits, _, _ = call_hits(small_plate(samples=(0.8, 0.2)), HitsOptions(call=SsmdCall(min_ssmd=3)))
+    options = HitsOptions(call=SsmdCall(min_ssmd=3))
+    hits, quality, _ = call_hits(small_plate(samples=(0.8, 0.2)), options)
     assert hits[col.HIT].tolist()[10:] == [False, True]
-    assert hits[col.REASONS].iloc[11].startswith("SSMD -16.69 (limit 3)")
+    assert add_reasons(hits, quality, options)[col.REASONS].iloc[11] == "SSMD -16.69 (limit 3)"
 
 
 DEGENERATE = [
@@ -218,21 +221,24 @@ DEGENERATE = [
 )
 @pytest.mark.parametrize(("table", "reason"), DEGENERATE)
 def test_degenerate_plates_have_no_hits_and_are_named(table, reason, options):
-    hits, quality, problems = call_hits(table, options)
+    hits, quality, faults = call_hits(table, options)
     assert not hits[col.HIT].any()
     assert hits[col.ROBUST_Z].isna().all()
     assert len(quality) == 1
-    assert reason in {problem["reason"] for problem in problems}
+    assert reason in {fault.cause.reason for fault in faults}
 
 
 def test_a_bad_plate_leaves_the_others_alone():
     bad = small_plate().assign(Metadata_Plate="P2", Metadata_pert_type="trt")
     alone, _, _ = call_hits(small_plate())
-    both, quality, problems = call_hits(pd.concat([bad, small_plate()]))
+    both, quality, faults = call_hits(pd.concat([bad, small_plate()]))
     good = both[both[col.PLATE] == "P1"].reset_index(drop=True)
     columns = [col.ROBUST_Z, col.RESCUE, col.P_VALUE, col.HIT]
     pd.testing.assert_frame_equal(good[columns], alone[columns])
-    assert [problem[col.PLATE] for problem in problems if "negcon" in problem["message"]] == ["P2"]
+    assert [(fault.plate, fault.cause.wells) for fault in faults] == [
+        ("P2", "negcon"),
+        ("P2", "poscon"),
+    ]
     assert quality[col.PLATE].tolist() == ["P2", "P1"]
 
 
@@ -255,25 +261,31 @@ def test_statistics_against_samples_when_asked_for():
 def test_an_empty_table():
     hits, quality, problems = call_hits(small_plate().iloc[:0])
     assert len(hits) == len(quality) == 0
-    assert {col.HIT, col.REASONS, col.ROBUST_Z} <= set(hits)
+    assert {col.HIT, col.REASONS, col.ROBUST_Z} <= set(add_reasons(hits, quality))
     assert problems == []
 
 
 def test_an_empirical_p_that_cannot_reach_the_rate_is_said():
-    hits, _, problems = call_hits(small_plate(samples=[0.2] * 3), HitsOptions(call=EmpiricalCall()))
+    hits, _, faults = call_hits(small_plate(samples=[0.2] * 3), HitsOptions(call=EmpiricalCall()))
     assert not hits[col.HIT].any()
-    assert len(problems) == 1
-    assert "with 6 negative controls no empirical p is below 0.143" in problems[0]["message"]
+    (problem,) = say_faults(faults, "hits")
+    assert problem.plate is None
+    assert problem.message.endswith(
+        "with 6 negative controls no empirical p is below 0.143; adjusted over 3 wells none "
+        "reaches 0.05: call by robust z instead"
+    )
 
 
 def test_limits_mark_plates():
     limits = QualityLimits(min_z_prime=0.9, max_cv_negcon=0.5, min_replicate_correlation=0.1)
-    _, quality, problems = call_hits(small_plate(), HitsOptions(limits=limits))
+    hits, quality, faults = call_hits(small_plate(), HitsOptions(limits=limits))
     failed = quality["failed_limits"].iloc[0]
     assert failed.startswith("z_prime 0.6")
     assert "< 0.9; replicate_correlation nan < 0.1" in failed
     assert quality["passed"].tolist() == [False]
-    assert [problem["reason"] for problem in problems] == ["failed-quality"]
+    assert [fault.cause.reason for fault in faults] == ["failed-quality"]
+    reasons = add_reasons(hits, quality)[col.REASONS][hits[col.HIT]]
+    assert reasons.str.endswith(f"; doubtful, its plate failed: {failed}").all()
 
 
 def test_replicate_correlation():

@@ -101,10 +101,10 @@ def test_the_strongest_knockdowns_are_hits(scored):
 
 
 def test_against_its_single_control_a_plate_has_no_statistics(raw):
-    hits, _, problems = call_hits(well_values(raw, "Luminescence"))
+    hits, _, faults = call_hits(well_values(raw, "Luminescence"))
     assert hits[col.ROBUST_Z].isna().all()
     assert not hits[col.HIT].any()
-    named = {problem[col.PLATE] for problem in problems}
+    named = {fault.plate for fault in faults}
     assert named == set(raw[col.PLATE])
 
 

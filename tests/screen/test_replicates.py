@@ -12,6 +12,7 @@ from hcs.errors import UnknownNameError
 from hcs.screen.effects import ssmd_of_replicates
 from hcs.screen.hits import call_hits
 from hcs.screen.replicates import call_compounds, combine, combine_p
+from hcs.words.hits import add_compound_reasons
 
 VALUES = np.array([1.0, 4.0, 7.0, -2.0, np.nan, np.nan, 9.0])
 COMPOUND = np.array([0, 0, 0, 1, 1, 2, -1])
@@ -82,7 +83,7 @@ def test_replicates_find_what_single_wells_miss():
     assert len(found & moved) >= 7
     assert len(found - moved) <= 1
     assert hits[hits[col.HIT]].groupby(col.COMPOUND).size().reindex(sorted(moved)).isna().any()
-    reason = compounds.loc[compounds[col.HIT], col.REASONS].iloc[0]
+    reason = add_compound_reasons(compounds).loc[compounds[col.HIT], col.REASONS].iloc[0]
     assert reason.startswith("4 replicates on 4 plates: robust z -")
 
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hcs.domain.normal import MAD_TO_SD
+from hcs.domain.constants import MAD_TO_SD
 from hcs.screen.groups import summarize
 from hcs.screen.significance import (
     adjust,
     empirical_p,
     leave_one_out_z,
-    oriented,
+    orient,
     prediction_p,
 )
 
@@ -49,8 +49,8 @@ def test_missing_reference_is_missing_p():
 
 def test_orientation():
     z = np.array([2.0, -2.0, -2.0])
-    assert oriented(z, np.array([1.0, -1.0, 0.0])).tolist() == [2.0, 2.0, 2.0]
-    assert oriented(z, np.array([-1.0, 1.0, 1.0])).tolist() == [-2.0, -2.0, -2.0]
+    assert orient(z, np.array([1.0, -1.0, 0.0])).tolist() == [2.0, 2.0, 2.0]
+    assert orient(z, np.array([-1.0, 1.0, 1.0])).tolist() == [-2.0, -2.0, -2.0]
 
 
 def test_leave_one_out_equals_a_plain_loop():

@@ -15,6 +15,7 @@ from hcs.io.bank import open_bank
 from hcs.io.runs.ledger import Ledger
 from hcs.learn.network import augment
 from hcs.learn.network.backbone import load_embedder
+from hcs.learn.network.weights import random_array, resolve_weights
 from hcs.stages import embed
 
 PX, VIEWS, N = 32, 2, 11
@@ -55,13 +56,49 @@ def test_the_bank_is_what_each_image_gives_alone(stack, tmp_path, monkeypatch):
     bank = open_bank(tmp_path / "bank.zarr")
     assert bank.array.shards[0] == 2
     assert result.n_run == 2
-    embedder = load_embedder(BASE, PX, 4)
+    embedder = load_embedder(BASE, PX, 4, resolve_weights(BASE).fingerprint)
     names = [embed.image_id("P1", f"A{i + 1:02d}", 0) for i in range(N)]
     matrices = augment.view_parameters(Augmentation(), 5, names, range(1 + VIEWS))
     for index, image in enumerate(images):
         views = augment.apply_views(np.repeat(image[None], 1 + VIEWS, axis=0), matrices[index])
         expected = embedder.features(views).astype(np.float16)
         np.testing.assert_array_equal(bank.read(index, index + 1)[0], expected)
+
+
+def test_a_weights_file_replaced_in_a_live_process_gives_the_new_features(stack, tmp_path):
+    path, _ = stack
+    file = tmp_path / "weights.npz"
+    base = Backbone(weights=str(file), layer="block1_conv1")
+    found = []
+    for number, seed in enumerate((1, 2, 1)):
+        write_weights(file, seed)
+        out = tmp_path / f"{number}.zarr"
+        embed.run(config_of(path, out, backbone=base))
+        found.append(open_bank(out).read(0, N))
+    np.testing.assert_array_equal(found[0], found[2])
+    assert not np.array_equal(found[0], found[1])
+
+
+def test_a_worker_with_other_weights_than_planned_fails_the_unit(stack, tmp_path, monkeypatch):
+    path, _ = stack
+    file = tmp_path / "weights.npz"
+    write_weights(file, 1)
+    run_units = embed.run_units
+
+    def replace_before(*args, **kwargs):
+        write_weights(file, 2)
+        return run_units(*args, **kwargs)
+
+    monkeypatch.setattr(embed, "run_units", replace_before)
+    base = Backbone(weights=str(file), layer="block1_conv1")
+    with pytest.raises(Exception, match=r"weights\.npz.* expected sha256"):
+        embed.run(config_of(path, tmp_path / "bank.zarr", backbone=base))
+
+
+def write_weights(file, seed):
+    kernel = random_array((3, 3, 3, 64), "kernel", seed, "block1_conv1")
+    with file.open("wb") as opened:
+        np.savez(opened, **{"block1_conv1/kernel": kernel, "block1_conv1/bias": np.zeros(64)})
 
 
 def test_workers_with_several_threads_write_the_same_and_a_second_run_nothing(
@@ -97,7 +134,7 @@ def test_a_stack_that_cannot_be_read_fails_the_unit(stack, tmp_path):
 
 def test_activations_beyond_half_precision_are_refused(stack, tmp_path, monkeypatch):
     path, _ = stack
-    embedder = load_embedder(BASE, PX, 4)
+    embedder = load_embedder(BASE, PX, 4, resolve_weights(BASE).fingerprint)
     monkeypatch.setattr(
         type(embedder), "features", lambda self, views: np.full((len(views), 512), 1e6, np.float32)
     )

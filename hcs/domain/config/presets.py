@@ -98,24 +98,24 @@ def with_preset(content: Mapping[str, Any]) -> dict[str, Any]:
         return dict(content)
     if not isinstance(name, str) or name not in PRESETS:
         raise UnknownNameError("preset", name, "hcs", sorted(PRESETS))
-    return _filled(PRESETS[name], content)
+    return _fill(PRESETS[name], content)
 
 
-def _filled(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def _fill(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for key in [*defaults, *(key for key in given if key not in defaults)]:
         ours, theirs = defaults.get(key), given.get(key)
         if key not in given:
-            merged[key] = _copied(ours)
+            merged[key] = _copy(ours)
         elif isinstance(ours, Mapping) and isinstance(theirs, Mapping):
             same_kind = theirs.get(_KIND, ours.get(_KIND)) == ours.get(_KIND)
-            merged[key] = _filled(ours, theirs) if same_kind else dict(theirs)
+            merged[key] = _fill(ours, theirs) if same_kind else dict(theirs)
         else:
             merged[key] = theirs
     return merged
 
 
-def _copied(value: object) -> object:
+def _copy(value: object) -> object:
     if isinstance(value, Mapping):
-        return {key: _copied(item) for key, item in value.items()}
+        return {key: _copy(item) for key, item in value.items()}
     return value

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
-from hcs.domain import columns as col
 from hcs.domain.config.clusters import (
     Cluster,
     ExistingCluster,
@@ -51,6 +50,15 @@ from hcs.domain.config.network import (
     Seed,
     TunedOptimizer,
 )
+from hcs.domain.config.options import (
+    EmbedOptions,
+    ForestOptions,
+    IngestOptions,
+    ProbeOptions,
+    SplitsOptions,
+    StackOptions,
+    TrainOptions,
+)
 from hcs.domain.config.screening import HitsOptions
 from hcs.domain.config.simulating import SIMULATE_PRESETS, SimulateConfig
 from hcs.domain.plate import Frozen, Name
@@ -58,24 +66,16 @@ from hcs.domain.plate import Frozen, Name
 # ── ingest ──────────────────────────────────────────────────────────────────────────────────────
 
 
-class IngestConfig(Frozen):
+class IngestConfig(IngestOptions):
     """From a folder of TIFFs and a plate map to ``plate.zarr``.
 
-    ``barcodes`` is a table of plates and the plate map that each carries. ``projection`` makes one
-    plane of a z-stack; ``best`` is the sharpest of each channel. ``verify`` reads the plate once
-    more and compares every pixel's checksum with the source. With an OME-Zarr plate as ``source``
-    and the same as ``out`` nothing is copied: the plate map and a table of its images are added.
+    ``verify`` reads the plate once more and compares every pixel's checksum with the source. With
+    an OME-Zarr plate as ``source`` and the same as ``out`` nothing is copied: the plate map and a
+    table of its images are added.
     """
 
-    source: str
     out: str
-    layout: Layout = AutoLayout()
-    platemap: str | None = None
-    barcodes: str | None = None
     plate_name: Name | None = None
-    plate_wells: Literal[6, 12, 24, 48, 96, 384, 1536] | None = None
-    pixel_size_um: PositiveFloat | None = None
-    projection: Literal["keep", "max", "mean", "best"] = "keep"
     verify: bool = False
     strict: bool = False
 
@@ -104,49 +104,36 @@ class FeaturesConfig(Frozen):
 # ── splits ──────────────────────────────────────────────────────────────────────────────────────
 
 
-class SplitsConfig(Frozen):
-    """Group-disjoint, class-balanced splits: counts are groups (clones) per class."""
+class SplitsConfig(SplitsOptions):
+    """From plates to ``splits.json``."""
 
     plates: tuple[str, ...] = Field(min_length=1)
     out: str
-    group_by: str = col.CLONE
-    label: str = col.DIAGNOSIS
-    positive: str | None = None
-    n_splits: PositiveInt = 55
-    train: PositiveInt = 10
-    validation: PositiveInt = 3
-    test: PositiveInt = 2
     seed: Seed = 0
 
 
 # ── network ─────────────────────────────────────────────────────────────────────────────────────
 
 
-class StackConfig(Frozen):
-    """Normalised, resized 8-bit images of all plates: median → ``median_level``, clip at 255."""
+class StackConfig(StackOptions):
+    """From plates to ``stack.zarr``."""
 
     plates: tuple[str, ...] = Field(min_length=1)
     out: str
     channel: str | None = None
-    image_px: Annotated[int, Field(ge=32, le=2048)] = 256
-    median_level: Annotated[float, Field(gt=0, lt=255)] = 63.0
     images_per_shard: PositiveInt = 32
     strict: bool = False
 
 
-class EmbedConfig(Frozen):
+class EmbedConfig(EmbedOptions):
     """From ``stack.zarr`` to the feature bank."""
 
     stack: str
     out: str
-    backbone: Backbone = Backbone()
-    views: Annotated[int, Field(ge=0, le=512)] = 8
-    augmentation: Augmentation = Augmentation()
-    batch_images: PositiveInt = 16
     seed: Seed = 0
 
 
-class TrainConfig(Frozen):
+class TrainConfig(TrainOptions):
     """All heads of a study: one for every split.
 
     ``heads_per_group`` train as one unit of work; left out, 64 on GPUs and 10 on CPUs.
@@ -155,28 +142,16 @@ class TrainConfig(Frozen):
     bank: str
     splits: str
     out: str
-    head: Head = Head()
-    optimizer: Optimizer = FixedOptimizer()
-    epochs: PositiveInt = 64
-    batch_size: PositiveInt = 32
     heads_per_group: PositiveInt | None = None
     seed: Seed = 0
 
 
-class ForestConfig(Frozen):
-    """Random forest on image features, on the same splits.
-
-    ``importance_repeats`` shuffles of each feature, on the test rows of each split, give its
-    permutation importance; 0 leaves it out.
-    """
+class ForestConfig(ForestOptions):
+    """From features to forests, on the same splits as the network."""
 
     features: str
     splits: str
     out: str
-    feature_set: FeatureSet = "classic"
-    n_trees: PositiveInt = 500
-    min_samples_leaf: PositiveInt = 5
-    importance_repeats: Annotated[int, Field(ge=0)] = 3
     seed: Seed = 0
 
 
@@ -190,22 +165,6 @@ class EvaluateConfig(Frozen):
     out: str
     n_bootstrap: PositiveInt = 2000
     seed: Seed = 0
-
-
-class ProbeOptions(Frozen):
-    """The reduced settings under which the probes train their heads.
-
-    The same for real and shuffled labels, and never tuned. Vectors longer than ``max_features``
-    are shortened by a random projection. ``epochs`` left out are as many as give about 600
-    training steps, 4 to 64.
-    """
-
-    n_permutations: PositiveInt = 200
-    n_splits: PositiveInt = 8
-    epochs: PositiveInt | None = None
-    learning_rate: PositiveFloat = 1e-2
-    momentum: Annotated[float, Field(ge=0, le=1)] = 0.9
-    max_features: PositiveInt = 512
 
 
 class ProbeConfig(ProbeOptions):
@@ -337,6 +296,7 @@ __all__ = [
     "ImageXpressLayout",
     "InCellLayout",
     "IngestConfig",
+    "IngestOptions",
     "InlineCluster",
     "KubernetesCluster",
     "Layout",

@@ -2,96 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
-from hcs.domain import columns as col
-from hcs.domain.config.measuring import FeatureSet
-from hcs.domain.config.screening import HitsOptions
-from hcs.domain.config.stages import (
-    Augmentation,
-    AutoLayout,
-    Backbone,
-    Cluster,
-    FixedOptimizer,
-    Head,
-    Layout,
-    LocalCluster,
-    MorphologyConfig,
-    Optimizer,
+from hcs.domain.config.clusters import Cluster, LocalCluster
+from hcs.domain.config.measuring import MorphologyConfig
+from hcs.domain.config.network import Seed
+from hcs.domain.config.options import (
+    EmbedOptions,
+    ForestOptions,
+    IngestOptions,
     ProbeOptions,
-    Seed,
+    SplitsOptions,
+    StackOptions,
+    TrainOptions,
 )
+from hcs.domain.config.screening import HitsOptions
 from hcs.domain.plate import Frozen, Name
 
 
-class StudyPlate(Frozen):
+class StudyPlate(IngestOptions):
     """One plate of a study: where its images are and what it is for."""
 
     name: Name
-    source: str
     role: Literal["cohort", "screen"] = "cohort"
-    layout: Layout = AutoLayout()
-    platemap: str | None = None
-    barcodes: str | None = None
-    plate_wells: Literal[6, 12, 24, 48, 96, 384, 1536] | None = None
-    pixel_size_um: PositiveFloat | None = None
-    projection: Literal["keep", "max", "mean", "best"] = "keep"
-
-
-class StudySplits(Frozen):
-    """The ``splits`` section of a study file."""
-
-    group_by: str = col.CLONE
-    label: str = col.DIAGNOSIS
-    positive: str | None = None
-    n_splits: PositiveInt = 55
-    train: PositiveInt = 10
-    validation: PositiveInt = 3
-    test: PositiveInt = 2
-
-
-class StudyStack(Frozen):
-    """The ``stack`` section of a study file."""
-
-    image_px: Annotated[int, Field(ge=32, le=2048)] = 256
-    median_level: Annotated[float, Field(gt=0, lt=255)] = 63.0
-
-
-class StudyEmbed(Frozen):
-    """The ``embed`` section of a study file."""
-
-    backbone: Backbone = Backbone()
-    views: Annotated[int, Field(ge=0, le=512)] = 8
-    augmentation: Augmentation = Augmentation()
-    batch_images: PositiveInt = 16
-
-
-class StudyTrain(Frozen):
-    """The ``train`` section of a study file."""
-
-    head: Head = Head()
-    optimizer: Optimizer = FixedOptimizer()
-    epochs: PositiveInt = 64
-    batch_size: PositiveInt = 32
-
-
-class StudyForest(Frozen):
-    """The ``forest`` section of a study file."""
-
-    feature_set: FeatureSet = "classic"
-    n_trees: PositiveInt = 500
-    min_samples_leaf: PositiveInt = 5
-    importance_repeats: Annotated[int, Field(ge=0)] = 3
-
-
-class StudyProbes(ProbeOptions):
-    """The ``probes`` section of a study file."""
-
-
-class StudyHits(HitsOptions):
-    """The ``hits`` section of a study file."""
 
 
 class StudyConfig(Frozen):
@@ -108,13 +43,13 @@ class StudyConfig(Frozen):
     channel: str | None = None
     seed: Seed = 0
     morphology: MorphologyConfig = MorphologyConfig()
-    splits: StudySplits = StudySplits()
-    stack: StudyStack = StudyStack()
-    embed: StudyEmbed = StudyEmbed()
-    train: StudyTrain = StudyTrain()
-    forest: StudyForest = StudyForest()
-    probes: StudyProbes | None = None
-    hits: StudyHits = StudyHits()
+    splits: SplitsOptions = SplitsOptions()
+    stack: StackOptions = StackOptions()
+    embed: EmbedOptions = EmbedOptions()
+    train: TrainOptions = TrainOptions()
+    forest: ForestOptions = ForestOptions()
+    probes: ProbeOptions | None = None
+    hits: HitsOptions = HitsOptions()
     truth: str | None = None
     cluster: Cluster = LocalCluster()
 

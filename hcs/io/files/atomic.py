@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hcs.errors import InputError, NotFoundError
 from hcs.io.files.paths import AnyPath, as_path, is_local, local_path
+from hcs.io.files.written import note_removal, note_write
 from hcs.io.runs.fingerprints import plain
 
 
@@ -25,12 +26,14 @@ def replacing(path: AnyPath) -> Iterator[Path]:
     """
     target = as_path(path)
     if is_local(target):
-        local = Path(str(target))
+        local = Path(os.path.realpath(str(target)))  # a link stays, what it leads to is replaced
         local.parent.mkdir(parents=True, exist_ok=True)
         temporary = local.parent / f".{local.name[:100]}.{uuid.uuid4().hex[:8]}.tmp"
         try:
             yield temporary
+            n_bytes = temporary.stat().st_size
             temporary.replace(local)
+            note_write(str(local), n_bytes)
         finally:
             temporary.unlink(missing_ok=True)
         return
@@ -39,7 +42,9 @@ def replacing(path: AnyPath) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         temporary = Path(folder) / "object"
         yield temporary
-        target.write_bytes(temporary.read_bytes())  # one PUT is atomic on an object store
+        data = temporary.read_bytes()
+        target.write_bytes(data)  # one PUT is atomic on an object store
+        note_write(str(target), len(data))
 
 
 def write_bytes(path: AnyPath, data: bytes) -> None:
@@ -47,7 +52,10 @@ def write_bytes(path: AnyPath, data: bytes) -> None:
     local = local_path(path)
     if local is None:
         as_path(path).write_bytes(data)  # one PUT is atomic on an object store
+        note_write(str(as_path(path)), len(data))
         return
+    if os.path.islink(local):  # noqa: PTH114 (called for every small file)
+        local = os.path.realpath(local)
     parent, name = os.path.split(local)
     temporary = os.path.join(parent, f".{name[:100]}.{uuid.uuid4().hex[:8]}.tmp")  # noqa: PTH118
     if not os.path.isdir(parent or "."):  # noqa: PTH112
@@ -56,6 +64,7 @@ def write_bytes(path: AnyPath, data: bytes) -> None:
         with open(temporary, "wb", buffering=0) as stream:  # noqa: PTH123
             _write_all(stream, data)
         os.replace(temporary, local)  # noqa: PTH105
+        note_write(local, len(data))
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -82,6 +91,7 @@ def replace_folder(path: AnyPath, objects: Mapping[str, Sequence[bytes]]) -> Non
         *others, last = objects
         target.fs.pipe({f"{target.path}/{key}": b"".join(objects[key]) for key in others})
         target.fs.pipe({f"{target.path}/{last}": b"".join(objects[last])})
+        _note_folder(str(target), objects)
         return
     parent, name = os.path.split(local)
     mark = f"{parent}/.{name[:100]}.{uuid.uuid4().hex[:8]}"
@@ -92,10 +102,17 @@ def replace_folder(path: AnyPath, objects: Mapping[str, Sequence[bytes]]) -> Non
         if os.path.lexists(local):
             os.rename(local, old)  # noqa: PTH104
         os.rename(temporary, local)  # noqa: PTH104
+        note_removal(local)
+        _note_folder(local, objects)
     finally:
         for leftover in (temporary, old):
             if os.path.lexists(leftover):
                 shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _note_folder(path: str, objects: Mapping[str, Sequence[bytes]]) -> None:
+    for key, pieces in objects.items():
+        note_write(f"{path}/{key}", sum(map(len, pieces)))
 
 
 def _write_files(root: str, objects: Mapping[str, Sequence[bytes]]) -> None:

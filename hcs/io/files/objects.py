@@ -11,17 +11,16 @@ import functools
 import json
 import logging
 import os
-import socket
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from upath import UPath
 
 from hcs.errors import InputError, LockedError, MissingExtraError, NotFoundError
+from hcs.io.files import leases
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -30,9 +29,7 @@ log = logging.getLogger(__name__)
 
 S3_PROTOCOLS: Final = frozenset({"s3", "s3a"})
 
-_BEAT_SECONDS: Final = 20.0
-_STALE_SECONDS: Final = 120.0
-"""A lock that nobody has renewed for six beats belongs to a process that is gone."""
+_BEAT_SECONDS: Final = leases.BEAT_SECONDS
 
 _REFUSED: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 """Codes with which S3 says that the condition of a write does not hold."""
@@ -166,16 +163,35 @@ def locked(lock: UPath, what: str) -> Iterator[None]:
     """
     token = uuid.uuid4().hex
     etag = _acquire(lock, token, what)
-    stop = threading.Event()
-    beat = threading.Thread(target=_renew, args=(lock, token, etag, stop), daemon=True)
-    beat.start()
+
+    def renew() -> bool:
+        nonlocal etag
+        etag, go_on = _renew(lock, token, etag)
+        return go_on
+
     try:
-        yield
+        with leases.keep_renewing(renew, _BEAT_SECONDS):
+            yield
     finally:
-        stop.set()
-        beat.join()
         if (_content(lock) or {}).get("token") == token:
             lock.fs.rm_file(lock.path)
+
+
+def check_unlocked(lock: UPath, what: str) -> None:
+    """Refuse where a run that is alive holds a lock object.
+
+    Raises
+    ------
+    LockedError
+        Naming the run.
+    """
+    there = _content(lock)
+    if there is not None and not leases.is_gone(there, _silent_seconds(there)):
+        raise leases.refuse(what, "written", there, shared=True, beats=True)
+
+
+def _silent_seconds(holder: Mapping[str, Any]) -> float:
+    return time.time() - float(holder.get("renewed", 0))
 
 
 def _acquire(lock: UPath, token: str, what: str) -> str | None:
@@ -185,16 +201,10 @@ def _acquire(lock: UPath, token: str, what: str) -> str | None:
         there = _content(lock)
     if there is not None and there.get("token") == token:
         return _etag(lock)  # ours after all: the answer to the first try was lost on its way
-    age_seconds = time.time() - float((there or {}).get("renewed", 0))
-    if there is not None and age_seconds < _STALE_SECONDS:
-        msg = (
-            f"{what} is being written by another run (process {there.get('process')} on "
-            f"{there.get('machine')}, seen {max(age_seconds, 0):.0f} s ago); wait for it to end or "
-            f"choose another output. A killed run's lock ends by itself after "
-            f"{_STALE_SECONDS:.0f} s"
-        )
-        raise LockedError(msg)
-    log.warning("taking over the lock of a run that ended %.0f s ago: %s", age_seconds, lock)
+    silent_seconds = _silent_seconds(there or {})
+    if there is not None and not leases.is_gone(there, silent_seconds):
+        raise leases.refuse(what, "written", there, shared=False, beats=True)
+    log.warning("taking over the lock of a run that ended %.0f s ago: %s", silent_seconds, lock)
     try:
         return _put(lock, token, IfMatch=_etag(lock))
     except FileExistsError as error:
@@ -202,28 +212,21 @@ def _acquire(lock: UPath, token: str, what: str) -> str | None:
         raise LockedError(msg) from error
 
 
-def _renew(lock: UPath, token: str, etag: str | None, stop: threading.Event) -> None:
-    while not stop.wait(_BEAT_SECONDS):
-        try:
-            etag = _put(lock, token, IfMatch=etag)
-        except FileExistsError:
-            log.warning(
-                "another run has taken over the lock %s; this one was silent too long", lock
-            )
-            return
-        except OSError as error:
-            log.warning("the lock %s could not be renewed: %s", lock, error)
+def _renew(lock: UPath, token: str, etag: str | None) -> tuple[str | None, bool]:
+    """Renew once; the new tag of the lock, and whether it is still ours."""
+    try:
+        return _put(lock, token, IfMatch=etag), True
+    except FileExistsError:
+        log.warning("another run has taken over the lock %s; this one was silent too long", lock)
+        return etag, False
+    except OSError as error:
+        log.warning("the lock %s could not be renewed: %s", lock, error)
+        return etag, True
 
 
 def _put(lock: UPath, token: str, **condition: str | None) -> str | None:
     """Write the lock under a condition; FileExistsError where it does not hold."""
-    content = {
-        "token": token,
-        "process": os.getpid(),
-        "machine": socket.gethostname(),
-        "renewed": time.time(),
-    }
-    data = json.dumps(content).encode()
+    data = json.dumps(leases.describe_process(token)).encode()
     if lock.protocol not in S3_PROTOCOLS:  # no conditional writes: a check, then a write
         if "IfNoneMatch" in condition and lock.exists():
             raise FileExistsError(str(lock))

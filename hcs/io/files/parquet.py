@@ -18,6 +18,9 @@ from hcs.io.files.paths import AnyPath, as_path, sidecar
 
 _PROVENANCE_KEY: Final = b"hcs"
 
+_GROUP_ROWS: Final = 64 * 1024
+"""Rows that are written at once: readers are slow with many small row groups."""
+
 
 def write_table(
     path: AnyPath, frame: pd.DataFrame, provenance: Mapping[str, Any] | None = None
@@ -33,58 +36,93 @@ def write_table(
 
 
 def write_both(
-    path: AnyPath, frame: pd.DataFrame, provenance: Mapping[str, Any] | None = None
+    path: AnyPath,
+    frame: pd.DataFrame,
+    provenance: Mapping[str, Any] | None = None,
+    *,
+    csv: AnyPath | None = None,
 ) -> None:
-    """Write a table as parquet and, for spreadsheets, as CSV of the same name."""
+    """Write a table as parquet and, for spreadsheets, as CSV (of the same name by default)."""
     write_table(path, frame, provenance)
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    with replacing(as_path(path).with_suffix(".csv")) as temporary:
+    with replacing(csv or as_path(path).with_suffix(".csv")) as temporary:
         pa_csv.write_csv(table, temporary, pa_csv.WriteOptions(quoting_style="needed"))
 
 
-def join_tables(parts: Sequence[AnyPath], out: AnyPath, provenance: Mapping[str, Any]) -> int:
-    """Put tables one below the other into one file, one part in memory at a time.
+def write_stream(
+    path: AnyPath,
+    schemas: Iterable[pa.Schema],
+    frames: Iterable[pd.DataFrame],
+    provenance: Mapping[str, Any] | None = None,
+) -> int:
+    """Write a table piece by piece; a piece at a time is in memory.
 
     Parameters
     ----------
-    parts
-        Parquet files, in order. A column that a part lacks, or has only nulls in, is null there.
-    out, provenance
-        As of :func:`write_table`.
+    path
+        The file, which takes its place when all is written.
+    schemas
+        Of all pieces. A column is of a type that holds all of its values; where a piece lacks it,
+        it is null.
+    frames
+        The pieces, in order; those without rows leave nothing behind.
+    provenance
+        Kept in the file's own metadata.
 
     Returns
     -------
     int
-        Number of rows. Parts without rows leave nothing behind, not even the types that their
-        columns happen to have.
+        Number of rows.
+
+    Raises
+    ------
+    InputError
+        When a column holds text in one piece and numbers in another.
     """
-    schema = _common_schema(parts)
-    metadata = {_PROVENANCE_KEY: json.dumps(dict(provenance)).encode()}
+    schema = _unify(schemas)
+    said = {} if provenance is None else {_PROVENANCE_KEY: json.dumps(dict(provenance)).encode()}
     n_rows = 0
     with (
-        replacing(out) as temporary,
-        pq.ParquetWriter(temporary, schema.with_metadata(metadata), compression="zstd") as writer,
+        replacing(path) as temporary,
+        pq.ParquetWriter(temporary, schema.with_metadata(said), compression="zstd") as writer,
     ):
-        for part in parts:
-            with as_path(part).open("rb") as stream:
-                table = pq.read_table(stream)
-            if table.num_rows:
-                writer.write_table(_with_schema(table, schema))
-                n_rows += table.num_rows
+        waiting: list[pa.Table] = []
+        for frame in frames:
+            if len(frame):
+                table = pa.Table.from_pandas(frame, preserve_index=False)
+                waiting.append(_with_schema(table, schema))
+                n_rows += len(frame)
+            if sum(table.num_rows for table in waiting) >= _GROUP_ROWS:
+                writer.write_table(pa.concat_tables(waiting))
+                waiting = []
+        if waiting:
+            writer.write_table(pa.concat_tables(waiting))
     return n_rows
 
 
-def _common_schema(parts: Sequence[AnyPath]) -> pa.Schema:
-    """Columns of all parts that have rows, each of a type that holds all of its values."""
-    filled: list[pa.Schema] = []
-    empty: list[pa.Schema] = []
-    for part in parts:
-        with as_path(part).open("rb") as stream:
-            file = pq.ParquetFile(stream)
-            (filled if file.metadata.num_rows else empty).append(
-                file.schema_arrow.remove_metadata()
-            )
-    return pa.unify_schemas(filled or empty[:1], promote_options="permissive")
+def count_rows(path: AnyPath) -> int:
+    """Count the rows of a parquet file."""
+    with as_path(path).open("rb") as stream:
+        return int(pq.ParquetFile(stream).metadata.num_rows)
+
+
+def read_schema(path: AnyPath) -> pa.Schema | None:
+    """Read the columns of a parquet file; None when it has no rows."""
+    with as_path(path).open("rb") as stream:
+        file = pq.ParquetFile(stream)
+        return file.schema_arrow.remove_metadata() if file.metadata.num_rows else None
+
+
+def _unify(schemas: Iterable[pa.Schema]) -> pa.Schema:
+    found = list(dict.fromkeys(schema.remove_metadata() for schema in schemas))
+    try:
+        return pa.unify_schemas(found, promote_options="permissive")
+    except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
+        msg = (
+            f"a column holds text on some plates and numbers on others ({error}): write it the "
+            "same way in every plate map"
+        )
+        raise InputError(msg) from error
 
 
 def _with_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -132,6 +170,7 @@ def read_table(
     *,
     columns: Sequence[str] = (),
     what: str = "table",
+    only: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Read a parquet table.
 
@@ -143,6 +182,8 @@ def read_table(
         Columns that must be there; all columns are read.
     what
         What the table is, for the error message.
+    only
+        Values that columns must have: other rows are not read.
 
     Raises
     ------
@@ -157,7 +198,8 @@ def read_table(
         raise NotFoundError(msg)
     try:
         with file.open("rb") as stream:
-            frame: pd.DataFrame = pq.read_table(stream).to_pandas()
+            filters = [(name, "==", value) for name, value in (only or {}).items()] or None
+            frame: pd.DataFrame = pq.read_table(stream, filters=filters).to_pandas()
     except pa.ArrowInvalid as error:
         msg = f"{what} {file} is not a parquet file: {error}"
         raise InputError(msg) from error

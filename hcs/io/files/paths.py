@@ -41,6 +41,12 @@ def as_text(path: AnyPath) -> str:
 
 
 def sidecar(out: AnyPath) -> UPath:
-    """Folder of an output's records, beside it: ``plate.zarr`` → ``plate.zarr.hcs``."""
+    """Folder of an output's records, beside it: ``plate.zarr`` → ``plate.zarr.hcs``.
+
+    Through a symbolic link it is the folder beside what the link leads to, so that an output has
+    one set of records and one lock, whatever name it is called by.
+    """
     path = as_path(out)
+    if is_local(path) and os.path.islink(str(path)):  # noqa: PTH114 (called for every small file)
+        path = as_path(os.path.realpath(str(path)))
     return path.parent / (path.name + SIDECAR_SUFFIX)

@@ -80,6 +80,13 @@ def sweep_plate(plate: str | os.PathLike[str]) -> int:
     return sweep(Path(str(path)), skip=lambda name: name in {_LABELS, _SHARDS})
 
 
+def sweep_folder(folder: str | os.PathLike[str]) -> int:
+    """Remove what killed runs left half-written in one folder; those inside it are not entered."""
+    if UPath(folder).protocol not in _LOCAL:
+        return 0
+    return sweep(Path(str(folder)), skip=lambda _: True)
+
+
 def sweep(folder: Path, skip: Callable[[str], bool] = lambda _: False) -> int:
     """Remove what killed runs left half-written below a folder.
 

@@ -22,7 +22,7 @@ from hcs.io.layouts.base import Listing, Sidecar, VendorLayout
 from hcs.io.layouts.listing import list_source
 from hcs.io.layouts.omezarr import is_plate, scan_plate
 from hcs.io.layouts.regex import NamedGroups
-from hcs.io.layouts.scanning import ScanResult, Stated, build, nothing_recognized
+from hcs.io.layouts.scanning import ScanResult, Stated, build, explain_no_layout
 
 __all__ = ["ScanResult", "describe", "is_plate", "scan", "vendors"]
 
@@ -92,12 +92,12 @@ def scan(
     if isinstance(layout, AutoLayout):
         vendor, sidecar, why = _recognize(listing, plate_format)
     else:
-        vendor, why = _named(layout.kind, plate_format), f"layout {layout.kind}, as asked"
+        vendor, why = _find_vendor(layout.kind, plate_format), f"layout {layout.kind}, as asked"
         sidecar = vendor.sidecar(listing)
     return build(listing, vendor, sidecar, stated, why)
 
 
-def _named(kind: str, plate_format: PlateFormat | None) -> VendorLayout:
+def _find_vendor(kind: str, plate_format: PlateFormat | None) -> VendorLayout:
     try:
         vendor = vendors()[kind]
     except KeyError as error:
@@ -112,7 +112,7 @@ def _recognize(
     """Choose the one vendor that wrote these files, by their names and by its metadata."""
     counts: dict[str, tuple[int, int]] = {}
     sidecars: dict[str, Sidecar | None] = {}
-    candidates = {kind: _named(kind, plate_format) for kind in vendors()}
+    candidates = {kind: _find_vendor(kind, plate_format) for kind in vendors()}
     for kind, vendor in candidates.items():
         sidecars[kind] = sidecar = vendor.sidecar(listing)
         listed = {path.casefold() for path, _ in sidecar.listed} if sidecar else set()
@@ -122,7 +122,7 @@ def _recognize(
     fitting = [kind for kind, (n, of) in counts.items() if n and n >= _FITS_FROM * of]
     told = ", ".join(f"{kind} {n} of {of}" for kind, (n, of) in counts.items() if n) or "none"
     if not fitting:
-        msg = nothing_recognized(listing, None)
+        msg = explain_no_layout(listing, None)
         raise InputError(f"{msg}\nrecognized: {told}; layouts are {', '.join(vendors())}")
     if len(fitting) > 1:
         msg = f"two layouts fit {listing.root} ({told} files): choose one with --layout"

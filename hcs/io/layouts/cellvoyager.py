@@ -23,6 +23,7 @@ from hcs.io.layouts.base import (
     plate_format_of,
     problem,
     stage_position,
+    strip_namespace,
     well_at,
 )
 
@@ -50,7 +51,7 @@ class _CellVoyager(NamePatterns):
         """Read one relative path; None when a CellVoyager does not write such names."""
         match = _CELLVOYAGER.fullmatch(file_name(path))
         if match is not None:
-            return _numbered(match.groupdict())
+            return _read_numbers(match.groupdict())
         return None if self.plate_format is None else _cq1_name(path, self.plate_format)
 
     def sidecar(self, listing: Listing) -> Sidecar | None:
@@ -76,7 +77,7 @@ LAYOUT: Final = _CellVoyager(
 )
 
 
-def _numbered(groups: dict[str, str | None]) -> NameFields | None:
+def _read_numbers(groups: dict[str, str | None]) -> NameFields | None:
     """Fields of a name; plane 0 is a projection."""
     number = str(int(groups["channel"] or 0))
     z = groups["z"] if int(groups["z"] or 0) > 0 else None
@@ -115,7 +116,7 @@ def _read(listing: Listing, path: str, found: _Found) -> None:
     try:
         with (listing.root / path).open("rb") as stream:
             for _, element in ET.iterparse(stream):
-                tag = element.tag.rpartition("}")[2]
+                tag = strip_namespace(element.tag)
                 if reader := _READERS.get(tag):
                     reader(_attributes(element), element, found, path)
                 if tag == "MeasurementRecord":
@@ -126,7 +127,7 @@ def _read(listing: Listing, path: str, found: _Found) -> None:
 
 
 def _attributes(element: ET.Element) -> dict[str, str]:
-    return {name.rpartition("}")[2]: value for name, value in element.attrib.items()}
+    return {strip_namespace(name): value for name, value in element.attrib.items()}
 
 
 def _read_record(values: dict[str, str], element: ET.Element, found: _Found, path: str) -> None:
@@ -203,7 +204,7 @@ def _cq1_name(path: str, plate_format: PlateFormat) -> NameFields | None:
         return None
     groups = match.groupdict()
     row, column = divmod(int(groups.pop("number") or 0) - 1, plate_format.n_columns)
-    return _numbered({**groups, "well": Well(row, column).name}) if row >= 0 else None
+    return _read_numbers({**groups, "well": Well(row, column).name}) if row >= 0 else None
 
 
 _READERS: Final = {

@@ -46,7 +46,7 @@ def list_source(source: AnyPath) -> Listing:
         msg = f"source {source} is a file, expected a folder of images"
         raise InputError(msg)
     outside: list[str] = []
-    names = _local(Path(str(root)), outside) if is_local(root) else _remote(root)
+    names = _list_local(Path(str(root)), outside) if is_local(root) else _list_remote(root)
     images: list[str] = []
     others: list[str] = []
     for name in names:
@@ -63,7 +63,7 @@ def _is_data(name: str) -> bool:
     return not name.startswith(".") and not name.endswith(".zarr")
 
 
-def _local(root: Path, outside: list[str]) -> Iterator[str]:
+def _list_local(root: Path, outside: list[str]) -> Iterator[str]:
     """Walk a local folder; ``os.walk`` because it lists 10,000 names in a fraction of a second."""
     home = root.resolve()
     for folder, subfolders, files in os.walk(home):
@@ -72,19 +72,21 @@ def _local(root: Path, outside: list[str]) -> Iterator[str]:
         prefix = here.relative_to(home)
         before = "" if prefix == Path() else f"{prefix.as_posix()}/"
         links = [name for name in subfolders if (here / name).is_symlink()]
-        outside += [(prefix / name).as_posix() for name in links if not _inside(here / name, home)]
+        outside += [
+            (prefix / name).as_posix() for name in links if not _leads_inside(here / name, home)
+        ]
         for name in files:
             if not _is_data(name):
                 continue
             relative = before + name
             link = os.path.islink(f"{folder}/{name}")  # noqa: PTH114 - a path object costs 20 µs
-            if link and not _inside(here / name, home):
+            if link and not _leads_inside(here / name, home):
                 outside.append(relative)
             else:
                 yield relative
 
 
-def _inside(path: Path, home: Path) -> bool:
+def _leads_inside(path: Path, home: Path) -> bool:
     """Whether a link stays within the source; one that leads in a circle does not."""
     try:
         return path.resolve().is_relative_to(home)
@@ -92,7 +94,7 @@ def _inside(path: Path, home: Path) -> bool:
         return False
 
 
-def _remote(root: UPath) -> Iterator[str]:
+def _list_remote(root: UPath) -> Iterator[str]:
     root.fs.invalidate_cache()  # a listing of an earlier run would hide what changed since
     base = root.fs._strip_protocol(str(root)).rstrip("/") + "/"
     for found in root.fs.find(base, withdirs=False):

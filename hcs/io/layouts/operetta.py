@@ -23,6 +23,7 @@ from hcs.io.layouts.base import (
     plate_format_of,
     problem,
     stage_position,
+    strip_namespace,
     well_at,
 )
 
@@ -146,7 +147,7 @@ def _elements(stream: IO[bytes]) -> Iterator[tuple[str, ET.Element]]:
     Elements ``<Image id=…>`` within wells only repeat names; those that describe have children.
     """
     for _, element in ET.iterparse(stream):
-        tag = element.tag.rpartition("}")[2]
+        tag = strip_namespace(element.tag)
         if tag != "Image" or len(element):
             yield tag, element
         if tag == "Image":
@@ -155,7 +156,7 @@ def _elements(stream: IO[bytes]) -> Iterator[tuple[str, ET.Element]]:
 
 def _texts(element: ET.Element) -> dict[str, str]:
     """Text of every child by name without namespace."""
-    return {child.tag.rpartition("}")[2]: (child.text or "").strip() for child in element}
+    return {strip_namespace(child.tag): (child.text or "").strip() for child in element}
 
 
 def _read_plate(element: ET.Element, found: dict[str, Any]) -> None:
@@ -208,7 +209,7 @@ def _read_image(element: ET.Element, found: dict[str, Any], index: str) -> None:
 def _position_um(element: ET.Element, axis: str) -> float | None:
     """Position of the field from the well's center, whose unit the element names (meters)."""
     for child in element:
-        if child.tag.rpartition("}")[2] == f"Position{axis}" and child.text:
+        if strip_namespace(child.tag) == f"Position{axis}" and child.text:
             factor = _UM_PER.get(child.get("Unit", "m"))
             return None if factor is None else round(float(child.text) * factor, 6)
     return None
@@ -229,7 +230,7 @@ def _pixel_sizes_um(element: ET.Element) -> set[float]:
     """Edge lengths of a pixel in µm; one value when pixels are square."""
     sizes = set()
     for child in element:
-        if child.tag.rpartition("}")[2] in {"ImageResolutionX", "ImageResolutionY"}:
+        if strip_namespace(child.tag) in {"ImageResolutionX", "ImageResolutionY"}:
             factor = _UM_PER.get(child.get("Unit", "m"))
             if factor is not None and child.text and float(child.text) > 0:
                 sizes.add(round(float(child.text) * factor, 9))

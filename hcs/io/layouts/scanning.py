@@ -105,7 +105,7 @@ def build(
     known = {path for path, _ in named}
     unmatched = [p for p in listing.images if p not in known and not layout.ignores(p)]
     if not named:
-        raise InputError(nothing_recognized(listing, layout))
+        raise InputError(explain_no_layout(listing, layout))
     _report_left_out(draft, listing, unmatched)
     name = _plate_name(draft, stated.plate_name, sidecar, listing)
     plate_format = _plate_format(draft, stated.plate_format, sidecar)
@@ -131,7 +131,7 @@ def build(
     return ScanResult(plate, tuple(draft.problems), "; ".join(draft.notes))
 
 
-def nothing_recognized(listing: Listing, layout: VendorLayout | None) -> str:
+def explain_no_layout(listing: Listing, layout: VendorLayout | None) -> str:
     """Say which names were found and how to go on."""
     shown = "".join(f"\n  {path}" for path in listing.images[:_EXCERPT])
     more = len(listing.images) - _EXCERPT

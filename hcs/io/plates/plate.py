@@ -43,6 +43,12 @@ def create_plate(out: AnyPath, attributes: Mapping[str, Any], rows: Sequence[str
     """Write the plate group and its row groups; fields already there stay."""
     store = open_store(out, read_only=False)
     _write_group(store, "", {**_read_provenance(store), **attributes})
+    create_rows(out, rows)
+
+
+def create_rows(out: AnyPath, rows: Sequence[str]) -> None:
+    """Write the groups of rows."""
+    store = open_store(out, read_only=False)
     for row in rows:
         _write_group(store, row, {})
 
@@ -128,7 +134,7 @@ def write_label(
     parent = f"{field_path}/labels"
     levels = [level for level, _ in labels]
     path = f"{parent}/{name}"
-    storage.sweep_beside(str(as_path(out) / path))
+    storage.sweep_folder(str(as_path(out) / parent))
     write_image(out, path, ngff.label_attributes(name, levels, pixel_size_um), labels, ("y", "x"))
     document = as_path(out) / parent / shards.DOCUMENT
     listed: list[str] = []

@@ -18,7 +18,7 @@ from hcs.io.plates import shards
 IMAGES: Final = "images"
 WELLS: Final = "wells"
 
-_FOLDER: Final = "tables"
+FOLDER: Final = "tables"
 _FILE: Final = "table.parquet"
 _KIND: Final = {"backend": "parquet", "type": "generic_table", "table_version": "1"}
 
@@ -33,7 +33,7 @@ def write_plate_table(out: AnyPath, name: str, frame: pd.DataFrame) -> None:
     if is_version_04(out):
         write_bytes(_beside(out, name), sink.getvalue())
         return
-    folder = as_path(out) / _FOLDER
+    folder = as_path(out) / FOLDER
     write_bytes(folder / name / _FILE, sink.getvalue())
     write_bytes(folder / name / shards.DOCUMENT, shards.group_document(_KIND))
     listing = folder / shards.DOCUMENT
@@ -65,8 +65,8 @@ def is_version_04(plate: AnyPath) -> bool:
 
 
 def _inside(plate: AnyPath, name: str) -> UPath:
-    return as_path(plate) / _FOLDER / name / _FILE
+    return as_path(plate) / FOLDER / name / _FILE
 
 
 def _beside(plate: AnyPath, name: str) -> UPath:
-    return sidecar(plate) / _FOLDER / f"{name}.parquet"
+    return sidecar(plate) / FOLDER / f"{name}.parquet"

@@ -13,7 +13,10 @@ import numpy as np
 from pydantic import BaseModel
 from upath import UPath
 
+from hcs.errors import NotFoundError
+
 _DIGEST_HEX: Final = 20
+_BLOCK_BYTES: Final = 1024**2
 
 _SCALARS: Final = (str, int, float)
 
@@ -50,6 +53,26 @@ def fingerprint(*values: object) -> str:
     """
     text = json.dumps(plain(values), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_HEX]
+
+
+def fingerprint_file(path: UPath | str) -> str:
+    """Fingerprint of a file's content: the same for a copy, another when one byte differs.
+
+    Raises
+    ------
+    NotFoundError
+        When there is no such file.
+    """
+    file = UPath(path)
+    try:
+        with file.open("rb") as stream:
+            digest = hashlib.sha256()
+            while block := stream.read(_BLOCK_BYTES):
+                digest.update(block)
+    except FileNotFoundError as error:
+        msg = f"{file} does not exist"
+        raise NotFoundError(msg) from error
+    return f"sha256:{digest.hexdigest()}"
 
 
 def file_stamp(path: UPath | str) -> str:

@@ -1,91 +1,264 @@
-"""Records of finished units of work: one small JSON file a unit, written after its output."""
+"""Records of finished units of work: one small JSON file a unit, written after its output.
+
+A record names the files that the unit wrote, with their sizes, and counts only while they are
+there: output that was deleted, or copied in part, is made again.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote
 
 from upath import UPath
 
 from hcs.io.files import objects
 from hcs.io.files.atomic import remove, write_bytes
-from hcs.io.files.paths import SIDECAR_SUFFIX, AnyPath, as_path, as_text, is_local, local_path
+from hcs.io.files.paths import AnyPath, as_path, as_text, is_local, local_path, sidecar
 from hcs.io.runs.fingerprints import plain
+
+_UNITS: Final = "units"
+_PARTS: Final = "parts"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known of one unit.
+
+    Attributes
+    ----------
+    fingerprint
+        Of what it was made from; empty while it is being made anew.
+    result
+        What it returned.
+    items
+        Parts of the unit that can stay when others change (fields of a well, images of a shard),
+        each with the fingerprint of what it was made from.
+    files
+        Size of every file that it wrote, by the path's continuation of the output's.
+    """
+
+    fingerprint: str
+    result: Mapping[str, Any]
+    items: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Records of finished units: one small JSON file a unit, written after its output.
+    """The records of one output.
 
     Attributes
     ----------
-    folder
-        Where the records lie, ``<out>.hcs/units``.
+    out
+        The output.
+    side
+        Folder of everything that is kept beside it, ``<out>.hcs``.
     """
 
-    folder: str
+    out: str
+    side: str
 
     @classmethod
     def of(cls, out: AnyPath) -> Ledger:
         """Return the ledger of an output."""
-        return cls(f"{as_text(out)}{SIDECAR_SUFFIX}/units")
+        return cls(as_text(out), as_text(sidecar(out)))
+
+    @property
+    def folder(self) -> str:
+        """Where the records lie."""
+        return f"{self.side}/{_UNITS}"
 
     def _file(self, unit_id: str) -> str:
-        return f"{self.folder}/{unit_id.replace('/', '_')}.json"
+        return f"{self.folder}/{_file_name(unit_id)}.json"
 
-    def read(self, unit_id: str) -> dict[str, Any] | None:
+    def read(self, unit_id: str) -> Record | None:
         """Record of a unit, or None when it never finished (or its record is damaged)."""
         local = local_path(self._file(unit_id))
         try:
             if local is None:
-                return _record(as_path(self._file(unit_id)).read_bytes())
+                return _parse(as_path(self._file(unit_id)).read_bytes())
             with open(local, "rb") as stream:  # noqa: PTH123
-                return _record(stream.read())
+                return _parse(stream.read())
         except FileNotFoundError:
             return None
 
-    def read_all(self, unit_ids: Iterable[str]) -> dict[str, dict[str, Any] | None]:
+    def read_all(self, unit_ids: Iterable[str]) -> dict[str, Record | None]:
         """Read the records of many units; an object store is asked for many at a time."""
         ids = list(unit_ids)
         if is_local(as_path(self.folder)):
             return {unit_id: self.read(unit_id) for unit_id in ids}
         files = {unit_id: as_path(self._file(unit_id)) for unit_id in ids}
         found = objects.read_many(list(files.values()))
-        return {unit_id: _record(found.get(str(file))) for unit_id, file in files.items()}
+        return {unit_id: _parse(found.get(str(file))) for unit_id, file in files.items()}
 
-    def write(self, unit_id: str, unit_fingerprint: str, result: object, seconds: float) -> None:
-        """Record that a unit is finished."""
-        record = {"fingerprint": unit_fingerprint, "seconds": round(seconds, 3), "result": result}
-        write_bytes(self._file(unit_id), json.dumps(record, default=plain).encode())
+    def write(
+        self,
+        unit_id: str,
+        record: Record,
+        seconds: float,
+        written: Mapping[str, int] | None = None,
+    ) -> None:
+        """Record a unit.
+
+        Parameters
+        ----------
+        unit_id, record
+            What is known of it.
+        seconds
+            How long it took.
+        written
+            Files by their paths as they were written; instead of those of the record.
+        """
+        files = record.files if written is None else self.continuations(written)
+        content = {
+            "fingerprint": record.fingerprint,
+            "seconds": round(seconds, 3),
+            "result": record.result,
+            "items": dict(record.items),
+            "files": None if files is None else dict(files),
+        }
+        write_bytes(self._file(unit_id), json.dumps(content, default=plain).encode())
+
+    def outdate(self, unit_id: str, record: Record | None, items: Mapping[str, str]) -> None:
+        """Mark a record as no longer true, before its unit is done anew; some items stay.
+
+        Else a run that is killed in the middle would leave new output under the old record, and a
+        later run with the old inputs would skip the unit.
+        """
+        if record is not None and (record.fingerprint or dict(record.items) != dict(items)):
+            self.write(unit_id, Record("", record.result, items, record.files), 0.0)
 
     def forget(self, unit_id: str) -> None:
         """Forget one unit, so that the next run does it again."""
         remove(self._file(unit_id))
 
-    def outdate(self, unit_id: str, record: Mapping[str, Any] | None) -> None:
-        """Mark a record as no longer true, before its unit is done anew; the result is kept.
-
-        Else a run that is killed in the middle would leave new output under the old record, and a
-        later run with the old inputs would skip the unit.
-        """
-        if record is not None and record.get("fingerprint"):
-            self.write(unit_id, "", record.get("result"), 0.0)
+    def forget_others(self, unit_ids: Iterable[str]) -> None:
+        """Forget the records of units that the output no longer has, with their parts."""
+        kept = {_file_name(unit_id) for unit_id in unit_ids}
+        stale = {name for name in _names(self.folder) if name.removesuffix(".json") not in kept}
+        for name in stale:
+            remove(f"{self.folder}/{name}")
+        gone = {name.removesuffix(".json") for name in stale}
+        for name in _names(f"{self.side}/{_PARTS}") if gone else ():
+            if any(name[:place] in gone for place, sign in enumerate(name) if sign == "."):
+                remove(f"{self.side}/{_PARTS}/{name}")
 
     def part(self, unit_id: str, suffix: str) -> UPath:
         """Path for a piece of output that a unit leaves for the final table."""
-        return as_path(self.folder).parent / "parts" / f"{unit_id.replace('/', '_')}{suffix}"
+        return as_path(f"{self.side}/{_PARTS}/{_file_name(unit_id)}{suffix}")
 
     def clear(self) -> None:
         """Forget every record and part."""
-        for folder in (as_path(self.folder), as_path(self.folder).parent / "parts"):
-            remove(folder)
+        for name in (_UNITS, _PARTS):
+            remove(f"{self.side}/{name}")
+
+    # ── files ───────────────────────────────────────────────────────────────────────────────────
+
+    def continuations(self, written: Mapping[str, int]) -> dict[str, int]:
+        """Name files by how their paths go on after the output's; others by their whole paths."""
+        places = dict.fromkeys([self.out, *_absolute(self.out)])
+        sides = dict.fromkeys([self.side, *_absolute(self.side)])
+        found = {}
+        for path, n_bytes in written.items():
+            for name in dict.fromkeys([path, *_absolute(path)]):
+                side = next((item for item in sides if name.startswith(f"{item}/")), None)
+                if side is not None:
+                    found[f"*{name[len(side) :]}"] = n_bytes
+                    break
+                place = next((p for p in places if name == p or name.startswith(f"{p}/")), None)
+                if place is not None:
+                    found[f".{name[len(place) :]}"] = n_bytes
+                    break
+            else:
+                found[path] = n_bytes
+        return found
+
+    def locate(self, continuation: str) -> str:
+        """Path of a file that a record names."""
+        if continuation.startswith("*"):
+            return self.side + continuation[1:]
+        return self.out + continuation[1:] if continuation.startswith(".") else continuation
+
+    def find_intact(self, records: Mapping[str, Record | None]) -> set[str]:
+        """Names of those units all of whose files are there, of the size that was written."""
+        known = {name: record for name, record in records.items() if record is not None}
+        if is_local(as_path(self.out)):
+            return {
+                name
+                for name, record in known.items()
+                if record.files is not None
+                and all(_has_size(self.locate(key), size) for key, size in record.files.items())
+            }
+        sizes: dict[str, int] = {}
+        for root in (self.out, self.side) if known else ():
+            path = as_path(root)
+            details = path.fs.find(path.path, detail=True)
+            sizes.update({str(name): int(item["size"]) for name, item in details.items()})
+        return {
+            name
+            for name, record in known.items()
+            if record.files is not None
+            and all(
+                sizes.get(as_path(self.locate(key)).path.rstrip("/")) == size
+                for key, size in record.files.items()
+            )
+        }
 
 
-def _record(data: bytes | None) -> dict[str, Any] | None:
+def read_claim(path: AnyPath) -> str:
+    """Read who wrote last into a place inside another output; empty when nobody did."""
     try:
-        record = json.loads(data or b"")
-    except ValueError:
+        return as_path(path).read_text(encoding="utf-8")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return ""
+
+
+def write_claim(path: AnyPath, fingerprint: str) -> None:
+    """Say who wrote into a place inside another output, such as labels in a plate.
+
+    Two tables can be measured from one plate, but its labels are those of the run that came last:
+    a unit counts as done only while the place is still its own.
+    """
+    write_bytes(path, fingerprint.encode())
+
+
+def _has_size(path: str, n_bytes: int) -> bool:
+    try:
+        return os.stat(path).st_size == n_bytes  # noqa: PTH116  (a path object costs 15 × as much)
+    except OSError:
+        return False
+
+
+def _absolute(path: str) -> tuple[str, ...]:
+    """Other names of a local path: absolute, and without symbolic links."""
+    return () if "://" in path else (os.path.abspath(path), os.path.realpath(path))  # noqa: PTH100
+
+
+def _file_name(unit_id: str) -> str:
+    """Name of a unit as that of a file; different units never share one."""
+    return quote(unit_id, safe=" -_.()+,=")
+
+
+def _names(folder: str) -> list[str]:
+    path = as_path(folder)
+    try:
+        return [item.name for item in path.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _parse(data: bytes | None) -> Record | None:
+    try:
+        content = json.loads(data or b"")
+        return Record(
+            fingerprint=str(content["fingerprint"]),
+            result=dict(content["result"]),
+            items=dict(content.get("items") or {}),
+            files=content.get("files"),
+        )
+    except (ValueError, KeyError, TypeError):
         return None
-    return record if isinstance(record, dict) else None

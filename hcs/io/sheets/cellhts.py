@@ -87,7 +87,7 @@ def read_screen(plate_list: AnyPath) -> pd.DataFrame:
     table[col.PERT_TYPE] = _kinds(folder / _CONFIGURATION, table)
     table[col.FLAGS] = _flags(folder / _LOG, table)
     for file in sorted(folder.glob(_ANNOTATION)):
-        table = _annotated(table, file)
+        table = _read_annotation(table, file)
     return table.drop(columns=["plate", "replicate"])
 
 
@@ -183,7 +183,7 @@ def _flags(file: UPath, table: pd.DataFrame) -> pd.Series:
     return pd.Series([named.get(key, "") for key in measured], index=table.index)
 
 
-def _annotated(table: pd.DataFrame, file: UPath) -> pd.DataFrame:
+def _read_annotation(table: pd.DataFrame, file: UPath) -> pd.DataFrame:
     sheet = read_sheet(file)
     found = pd.DataFrame([cells for _, cells in sheet.rows], columns=list(sheet.header))
     names = {name.casefold(): name for name in found.columns}

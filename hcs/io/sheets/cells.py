@@ -164,7 +164,7 @@ def _cell(value: object) -> str:
 
 
 def _sheet(file: str, records: Sequence[Sequence[str]], *, decimal_comma: bool = False) -> Sheet:
-    numbered = [(number, _cleaned(record)) for number, record in enumerate(records, start=1)]
+    numbered = [(number, _clean_cells(record)) for number, record in enumerate(records, start=1)]
     filled = [(number, record) for number, record in numbered if any(record)]
     what = f"plate map {file}"
     if not filled:
@@ -180,14 +180,14 @@ def _sheet(file: str, records: Sequence[Sequence[str]], *, decimal_comma: bool =
     ]
     if faults:
         raise FaultsError(what, faults)
-    rows = tuple((number, _padded(record, len(header))) for number, record in body)
+    rows = tuple((number, _pad_record(record, len(header))) for number, record in body)
     return Sheet(file, tuple(header), rows, decimal_comma)
 
 
-def _cleaned(record: Iterable[str]) -> list[str]:
+def _clean_cells(record: Iterable[str]) -> list[str]:
     """Cells without the spaces and quotes that some exports leave around them."""
     return [cell.strip().strip(_QUOTES).strip() for cell in record]
 
 
-def _padded(record: Sequence[str], length: int) -> tuple[str, ...]:
+def _pad_record(record: Sequence[str], length: int) -> tuple[str, ...]:
     return (*record[:length], *[""] * (length - len(record)))

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from hcs.domain.blinding import CloneEntry
 from hcs.domain.plate import PertType
 from hcs.errors import Fault, FaultsError
 from hcs.io.files.paths import AnyPath
-from hcs.io.sheets.cells import Sheet, read_sheet
-from hcs.io.sheets.platemap_columns import UM_PER_UNIT, Columns, assign, normal
+from hcs.io.sheets.cells import read_sheet
+from hcs.io.sheets.platemap_columns import assign, normal
+from hcs.io.sheets.rows import MISSING, RowReader
 
 _N_WELLS: Final = frozenset({"wells", "n_wells", "replicates", "n_replicates"})
-_AMOUNT: Final = re.compile(r"(?P<number>\d+\.?\d*|\.\d+)\s*(?P<unit>[^\s\d.]\S*)?")
 _MOST_WELLS: Final = 1536
 
 
@@ -59,13 +57,8 @@ def read_clonetable(path: AnyPath) -> tuple[CloneEntry, ...]:
     return tuple(entries)
 
 
-@dataclass
-class _Reader:
+class _Reader(RowReader):
     """Turns rows into clones and collects what is wrong."""
-
-    sheet: Sheet
-    columns: Columns
-    faults: list[Fault]
 
     def entries(self) -> list[CloneEntry]:
         """All rows that are right."""
@@ -74,11 +67,11 @@ class _Reader:
         for number, cells in self.sheet.rows:
             before = len(self.faults)
             values = {
-                name: self._text(cells, name)
+                name: self.read_text(cells, name)
                 for name in ("clone", "donor", "diagnosis", "batch", "compound")
             }
             if values["clone"] is None:
-                self._fault(number, "clone", "a row without clone", "")
+                self.add_fault(number, self.header("clone"), "a row without clone", "")
             entry = {
                 **values,
                 "pert_type": self._pert_type(number, cells),
@@ -90,41 +83,23 @@ class _Reader:
             made = CloneEntry.model_validate(entry)
             if (first := seen.setdefault(made.identity, number)) != number:
                 message = f"the clone stands in row {first} already, under the same treatment"
-                self._fault(number, "clone", message, made.clone)
+                self.add_fault(number, self.header("clone"), message, made.clone)
             entries.append(made)
         return entries
 
-    def _text(self, cells: Sequence[str], meaning: str) -> str | None:
-        position = self.columns.of.get(meaning)
-        return (cells[position] or None) if position is not None else None
-
-    def _fault(
-        self, row: int, meaning: str, message: str, value: str, expected: str | None = None
-    ) -> None:
-        column = self.sheet.header[self.columns.of[meaning]]
-        self.faults.append(Fault(self.sheet.file, message, row, column, value, expected))
-
     def _pert_type(self, number: int, cells: Sequence[str]) -> PertType | None:
-        text = self._text(cells, "pert_type")
+        text = self.read_text(cells, "pert_type")
         if text is None or text.casefold() in set(PertType):
             return None if text is None else PertType(text.casefold())
-        self._fault(number, "pert_type", "unknown type", text, ", ".join(PertType))
+        self.add_fault(number, self.header("pert_type"), "unknown type", text, ", ".join(PertType))
         return None
 
     def _concentration_um(self, number: int, cells: Sequence[str]) -> float | None:
-        text = self._text(cells, "concentration")
-        if text is None:
-            return None
-        match = _AMOUNT.fullmatch(text)
-        unit = match and (
-            match["unit"] or self._text(cells, "unit") or self.columns.concentration_unit
-        )
-        factor = UM_PER_UNIT.get((unit or "").casefold().replace("µ", "μ"))
-        if match is None or factor is None:
-            expected = "a number from 0 with a molar unit, or a column concentration_um"
-            self._fault(number, "concentration", "no concentration", text, expected)
-            return None
-        return float(match["number"]) * factor
+        um, beside = self.read_concentration(number, cells)
+        if beside:
+            column, unit = self.header("concentration"), str(beside["concentration_unit"])
+            self.add_fault(number, column, "a unit that is not molar", unit, "nM, uM, µM, mM or M")
+        return um
 
     def _others(self, number: int, cells: Sequence[str]) -> dict[str, Any]:
         """Read the number of wells, and the columns that keep their own names."""
@@ -133,7 +108,7 @@ class _Reader:
         for name, position in self.columns.extra.items():
             text = cells[position]
             if normal(name) not in _N_WELLS:
-                extra[name] = text or None
+                extra[name] = None if text.casefold() in MISSING else text
             elif text.isascii() and text.isdigit() and 1 <= int(text) <= _MOST_WELLS:
                 n_wells = int(text)
             elif text:

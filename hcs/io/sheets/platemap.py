@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import pandas as pd
@@ -18,14 +16,10 @@ from hcs.errors import Fault, FaultsError, InputError
 from hcs.io.files.paths import AnyPath
 from hcs.io.sheets.barcodes import on_plates, read_barcodes
 from hcs.io.sheets.cells import Sheet, read_sheet
-from hcs.io.sheets.platemap_columns import NOT_MOLAR_UNITS, UM_PER_UNIT, Columns, assign
+from hcs.io.sheets.platemap_columns import Columns, assign
+from hcs.io.sheets.rows import MISSING, NUMBER, RowReader
 
-_MISSING: Final = frozenset({"", "na", "n/a", "nan", "null", "<na>"})
 _COLUMN_THEN_ROW: Final = re.compile(r"0*([1-9][0-9]?)\s*([A-Za-z]{1,2})")
-_NUMBER: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
-_NUMBER_UNIT: Final = re.compile(rf"(?P<number>{_NUMBER.pattern})\s*(?P<unit>[^\s\d.,].*)?")
-_DECIMAL_COMMA: Final = re.compile(r"([-+]?\d+),(\d+)(?=\D|$)")
-
 _PERT_TYPES: Final = {
     PertType.NEGCON: ("negcon", "neg", "negative", "negative control", "vehicle", "control neg"),
     PertType.POSCON: ("poscon", "pos", "positive", "positive control", "poscon diverse",
@@ -67,7 +61,7 @@ def read_platemap(path: AnyPath, barcodes: AnyPath | None = None) -> PlateMap:
     """
     sheet = read_sheet(path)
     columns, faults = assign(sheet.file, sheet.header)
-    columns = _by_map(columns, sheet, faults, barcodes)
+    columns = _group_by_map(columns, sheet, faults, barcodes)
     reader = _Reader(sheet, columns, faults)
     rows = reader.rows() if "well" in columns.of or "column" in columns.of else []
     if not sheet.rows:
@@ -79,7 +73,7 @@ def read_platemap(path: AnyPath, barcodes: AnyPath | None = None) -> PlateMap:
     return mapped if barcodes is None else on_plates(mapped, read_barcodes(barcodes))
 
 
-def _by_map(
+def _group_by_map(
     columns: Columns, sheet: Sheet, faults: list[Fault], barcodes: AnyPath | None
 ) -> Columns:
     """Tell rows apart by their map's name with a barcode table; else that is a plain column."""
@@ -138,13 +132,8 @@ def _record(row: PlateMapRow) -> dict[str, Any]:
     return record | {f"Metadata_{name}": value for name, value in row.extra.items()}
 
 
-@dataclass
-class _Reader:
+class _Reader(RowReader):
     """Turns the rows of one sheet into wells, and collects what is wrong."""
-
-    sheet: Sheet
-    columns: Columns
-    faults: list[Fault]
 
     def rows(self) -> list[PlateMapRow]:
         """All rows that are right; the others are among the faults."""
@@ -154,12 +143,12 @@ class _Reader:
         for number, cells in self.sheet.rows:
             before = len(self.faults)
             well = self._well(number, cells)
-            plate = self._text(cells, "plate")
+            plate = self.read_text(cells, "plate")
             if well is not None:
-                self._once(number, plate, well, seen.setdefault(well, {}))
+                self._refuse_second_row(number, plate, well, seen.setdefault(well, {}))
             values = self._values(number, cells)
             extra = {
-                name: _typed(cells[position], kinds[name])
+                name: _convert_cell(cells[position], kinds[name])
                 for name, position in self.columns.extra.items()
             }
             extra |= values.pop("beside")
@@ -167,41 +156,27 @@ class _Reader:
                 rows.append(PlateMapRow(well=well, plate=plate, extra=extra, **values))
         return rows
 
-    def _once(
+    def _refuse_second_row(
         self, number: int, plate: str | None, well: Well, rows: dict[str | None, int]
     ) -> None:
         """Refuse a second row of a well; a row without plate is one of every plate."""
         clashing = rows.values() if plate is None else (rows[p] for p in (plate, None) if p in rows)
         if (first := min(clashing, default=None)) is not None:
             message = f"the well stands in row {first} already"
-            self._fault(number, self._well_column(), message, well.name, "each well once")
+            self.add_fault(number, self._well_column(), message, well.name, "each well once")
         rows.setdefault(plate, number)
 
     def _values(self, number: int, cells: Sequence[str]) -> dict[str, Any]:
         names = ("clone", "donor", "diagnosis", "batch", "compound")
-        values: dict[str, Any] = {name: self._text(cells, name) for name in names}
+        values: dict[str, Any] = {name: self.read_text(cells, name) for name in names}
         values["pert_type"] = self._pert_type(number, cells)
-        values["concentration_um"], values["beside"] = self._concentration(number, cells)
+        values["concentration_um"], values["beside"] = self.read_concentration(number, cells)
         if self.columns.numbered:
             values |= self._combination(number, cells)
         return values
 
-    def _text(self, cells: Sequence[str], meaning: str) -> str | None:
-        position = self.columns.of.get(meaning)
-        if position is None or cells[position].casefold() in _MISSING:
-            return None
-        return cells[position]
-
-    def _fault(
-        self, row: int, column: str, message: str, value: str, expected: str | None = None
-    ) -> None:
-        self.faults.append(Fault(self.sheet.file, message, row, column, value, expected))
-
-    def _header(self, meaning: str) -> str:
-        return self.sheet.header[self.columns.of[meaning]]
-
     def _well_column(self) -> str:
-        return self._header("well" if "well" in self.columns.of else "column")
+        return self.header("well" if "well" in self.columns.of else "column")
 
     def _well(self, number: int, cells: Sequence[str]) -> Well | None:
         """Well of a row, from one column or from two; None, and a fault, when it is none."""
@@ -212,71 +187,29 @@ class _Reader:
         well = parse_well(text) if "well" in of else _from_row_and_column(from_two or "")
         if well is None:
             expected = "a well such as 'A1', 'A01', 'A - 1' or '01A', up to AF48"
-            self._fault(number, self._well_column(), "no well", text, expected)
+            self.add_fault(number, self._well_column(), "no well", text, expected)
         elif "well" in of and from_two is not None and _from_row_and_column(from_two) != well:
             message = "row and column name another well"
-            self._fault(number, self._header("row"), message, from_two, f"those of {well.name}")
+            self.add_fault(number, self.header("row"), message, from_two, f"those of {well.name}")
         return well
 
     def _pert_type(self, number: int, cells: Sequence[str]) -> PertType | None:
         """Read what the well is for; JUMP says ``control`` in one column and which in another."""
-        kind = self._text(cells, "pert_type")
-        control = self._text(cells, "control_type")
+        kind = self.read_text(cells, "pert_type")
+        control = self.read_text(cells, "control_type")
         kinds = []
         for meaning, text in (("pert_type", kind), ("control_type", control)):
             if text is None or (meaning == "pert_type" and text.casefold() == _CONTROL and control):
                 continue
             found = _PERT_TYPE_OF.get(re.sub(r"[\s_-]+", " ", text.casefold()))
             if found is None:
-                self._fault(number, self._header(meaning), "unknown type", text, _EXPECTED_PERT)
+                self.add_fault(number, self.header(meaning), "unknown type", text, _EXPECTED_PERT)
             else:
                 kinds.append(found)
         if len(set(kinds)) > 1:
-            message = f"{self._header('pert_type')} says {kind!r}"
-            self._fault(number, self._header("control_type"), message, str(control), "the same")
+            message = f"{self.header('pert_type')} says {kind!r}"
+            self.add_fault(number, self.header("control_type"), message, str(control), "the same")
         return kinds[0] if kinds else None
-
-    def _concentration(
-        self, number: int, cells: Sequence[str]
-    ) -> tuple[float | None, dict[str, str | float]]:
-        """Concentration in µM; one in a unit that is not molar is returned beside it."""
-        of = self.columns.of
-        if "concentration" not in of:
-            return None, {}
-        unit = self.columns.concentration_unit
-        return self._in_um(number, cells, (of["concentration"], of.get("unit"), unit))
-
-    def _in_um(
-        self, number: int, cells: Sequence[str], place: tuple[int, int | None, str | None]
-    ) -> tuple[float | None, dict[str, str | float]]:
-        """Read one concentration: its column, the column of its unit, the unit in its name."""
-        position, unit_position, named_unit = place
-        text = cells[position]
-        if text.casefold() in _MISSING:
-            return None, {}
-        column = self.sheet.header[position]
-        plain = _DECIMAL_COMMA.sub(r"\1.\2", text) if self.sheet.decimal_comma else text
-        match = _NUMBER_UNIT.fullmatch(plain)
-        value = float(match["number"]) if match else math.nan
-        if match is None or not math.isfinite(value) or value < 0:
-            self._fault(number, column, "no concentration", text, "a number from 0")
-            return None, {}
-        written = "" if unit_position is None else cells[unit_position]
-        written = "" if written.casefold() in _MISSING else written
-        unit = match["unit"] or written or named_unit
-        if unit is None:
-            expected = "a unit in the column's name (concentration_um) or a column 'unit'"
-            self._fault(number, column, "a concentration without unit", text, expected)
-            return None, {}
-        folded = unit.casefold().replace("µ", "μ")
-        if folded in NOT_MOLAR_UNITS:
-            return None, {"concentration": value, "concentration_unit": unit}
-        if folded not in UM_PER_UNIT:
-            own = unit_position is not None and written == unit
-            where = self.sheet.header[unit_position or 0] if own else column
-            self._fault(number, where, "unknown unit", unit, "nM, uM, µM, mM, M, % or mg/ml")
-            return None, {}
-        return value * UM_PER_UNIT[folded], {}
 
     def _combination(self, number: int, cells: Sequence[str]) -> dict[str, Any]:
         """Several compounds in a well, each in columns of its own number.
@@ -288,16 +221,16 @@ class _Reader:
         names: list[str] = []
         for which, of in self.columns.numbered.items():
             name = cells[of["compound"]]
-            name = "" if name.casefold() in _MISSING else name
+            name = "" if name.casefold() in MISSING else name
             um: float | None = None
             if "concentration" in of:
                 unit = of.get("unit", self.columns.of.get("unit"))
                 place = (of["concentration"], unit, self.columns.numbered_units.get(which))
-                um, beside = self._in_um(number, cells, place)
+                um, beside = self.read_um(number, cells, place)
                 values["beside"] |= {f"{key}_{which}": value for key, value in beside.items()}
                 if um and not name:
                     column = self.sheet.header[of["concentration"]]
-                    self._fault(number, column, "a concentration of no compound", f"{um:g} µM")
+                    self.add_fault(number, column, "a concentration of no compound", f"{um:g} µM")
             if not name:
                 continue
             values["beside"] |= {f"Compound_{which}": name, f"concentration_um_{which}": um}
@@ -310,7 +243,7 @@ class _Reader:
     def _kind(self, position: int) -> Callable[[str], Any]:
         """Type of a column that keeps its own name: the narrowest that all of its cells have."""
         cells = [cells[position] for _, cells in self.sheet.rows]
-        filled = [cell for cell in cells if cell.casefold() not in _MISSING]
+        filled = [cell for cell in cells if cell.casefold() not in MISSING]
         for fits, kind in _KINDS:
             if filled and all(fits(cell) for cell in filled):
                 return kind
@@ -322,7 +255,7 @@ def _is_whole(cell: str) -> bool:
 
 
 def _is_number(cell: str) -> bool:
-    return _NUMBER.fullmatch(cell) is not None and re.match(r"[-+]?0\d", cell) is None
+    return NUMBER.fullmatch(cell) is not None and re.match(r"[-+]?0\d", cell) is None
 
 
 _KINDS: Final[tuple[tuple[Callable[[str], bool], Callable[[str], Any]], ...]] = (
@@ -332,8 +265,8 @@ _KINDS: Final[tuple[tuple[Callable[[str], bool], Callable[[str], Any]], ...]] = 
 )
 
 
-def _typed(cell: str, kind: Callable[[str], Any]) -> Any:  # noqa: ANN401  (what the column holds)
-    return None if cell.casefold() in _MISSING else kind(cell)
+def _convert_cell(cell: str, kind: Callable[[str], Any]) -> Any:  # noqa: ANN401  (what the column holds)
+    return None if cell.casefold() in MISSING else kind(cell)
 
 
 def parse_well(text: str) -> Well | None:

@@ -151,13 +151,13 @@ def assign(file: str, header: Sequence[str]) -> tuple[Columns, list[Fault]]:
         existing = ", ".join(repr(name) for name in header)
         message = f"no column for the well; there are {existing}"
         faults.append(Fault(file, message, 1, expected="a column 'well', or 'row' and 'column'"))
-    numbered, numbered_units = _numbered(found, folded, file, header, faults)
+    numbered, numbered_units = _find_numbered(found, folded, file, header, faults)
     used = {*found.values(), *(place for of in numbered.values() for place in of.values())}
     extra = _extras(used, file, header, folded, faults)
     return Columns(found, unit, extra, numbered, numbered_units), faults
 
 
-def _numbered(
+def _find_numbered(
     found: Mapping[str, int],
     folded: Sequence[str],
     file: str,
@@ -174,7 +174,7 @@ def _numbered(
     if "compound" in found and folded[found["compound"]] not in FALLBACKS["compound"]:
         return {}, {}
     for position, name in enumerate(folded):
-        meaning, match = _numbered_meaning(name)
+        meaning, match = _split_number(name)
         if match is None or position in found.values():
             continue
         number = int(match["number"])
@@ -190,7 +190,7 @@ def _numbered(
     return ({number: numbered[number] for number in sorted(named)}, units) if named else ({}, {})
 
 
-def _numbered_meaning(name: str) -> tuple[str, re.Match[str] | None]:
+def _split_number(name: str) -> tuple[str, re.Match[str] | None]:
     for pattern in _NUMBERED_CONCENTRATION:
         if match := pattern.fullmatch(name):
             return "concentration", match

@@ -76,7 +76,7 @@ def read_values(
         _require(table, name, path)
     if plate_map is None:
         return Values(table, chosen)
-    return _mapped(table, chosen, plate_map)
+    return _apply_plate_map(table, chosen, plate_map)
 
 
 def _read(file: AnyPath) -> pd.DataFrame:
@@ -92,10 +92,10 @@ def _read(file: AnyPath) -> pd.DataFrame:
             msg = f"{path} names the plate of some wells only; fill the column for all, or leave it"
             raise InputError(msg)
         table[col.PLATE] = path.stem
-    return _own_names(table)
+    return _restore_own_names(table)
 
 
-def _own_names(table: pd.DataFrame) -> pd.DataFrame:
+def _restore_own_names(table: pd.DataFrame) -> pd.DataFrame:
     """Undo the prefix that a plate map's further columns get, for numbers and flags."""
     names = {}
     for column in table.columns.difference([*col.WELL_KEY, *col.WELL_METADATA]):
@@ -107,7 +107,7 @@ def _own_names(table: pd.DataFrame) -> pd.DataFrame:
     return table.rename(columns=names)
 
 
-def _numeric(table: pd.DataFrame) -> list[str]:
+def _list_numeric(table: pd.DataFrame) -> list[str]:
     own = [str(c) for c in table if not str(c).startswith("Metadata_") and c != col.N_CELLS]
     return [
         name
@@ -118,7 +118,7 @@ def _numeric(table: pd.DataFrame) -> list[str]:
 
 
 def _only_value(table: pd.DataFrame, path: AnyPath) -> tuple[str, ...]:
-    found = _numeric(table)
+    found = _list_numeric(table)
     if len(found) == 1:
         return (found[0],)
     listed = ", ".join(repr(name) for name in found[:40]) or "none"
@@ -128,10 +128,10 @@ def _only_value(table: pd.DataFrame, path: AnyPath) -> tuple[str, ...]:
 
 def _require(table: pd.DataFrame, name: str, path: AnyPath) -> None:
     if name not in table:
-        raise UnknownNameError("column", name, str(path), _numeric(table)[:40])
+        raise UnknownNameError("column", name, str(path), _list_numeric(table)[:40])
 
 
-def _mapped(table: pd.DataFrame, columns: tuple[str, ...], plate_map: AnyPath) -> Values:
+def _apply_plate_map(table: pd.DataFrame, columns: tuple[str, ...], plate_map: AnyPath) -> Values:
     """Put the plate map's columns in place of the table's own."""
     mapped = platemap.read_platemap(plate_map)
     described = pd.concat(

@@ -90,7 +90,7 @@ def plan_groups(
     MemoryBudgetError
         When not even one head fits.
     """
-    fitting = _fitting(_COPIES_IN_STEP, n_features, hidden_units, budget_bytes)
+    fitting = _count_fitting(_COPIES_IN_STEP, n_features, hidden_units, budget_bytes)
     if n_heads == 0:
         return 0
     n_groups = -(-n_heads // fitting)
@@ -104,10 +104,10 @@ def plan_threads(
 
     Parameters and errors as for :func:`plan_groups`.
     """
-    return min(n_threads, _fitting(_COPIES_ON_CPU, n_features, hidden_units, budget_bytes))
+    return min(n_threads, _count_fitting(_COPIES_ON_CPU, n_features, hidden_units, budget_bytes))
 
 
-def _fitting(copies: int, n_features: int, hidden_units: int, budget_bytes: int) -> int:
+def _count_fitting(copies: int, n_features: int, hidden_units: int, budget_bytes: int) -> int:
     head_bytes = copies * 4 * n_features * hidden_units
     if head_bytes > budget_bytes:
         msg = (
@@ -141,7 +141,7 @@ def check_jobs(jobs: Sequence[HeadJob], n_images: int) -> None:
             raise InputError(msg)
 
 
-def used_rows(jobs: Iterable[HeadJob]) -> Rows:
+def find_used_rows(jobs: Iterable[HeadJob]) -> Rows:
     """Rows that any job trains or validates on, in order, each once."""
     parts = [rows for job in jobs for rows in (job.train_rows, job.validation_rows)]
     return np.unique(np.concatenate(parts)).astype(np.int64)
@@ -235,7 +235,7 @@ def _stack(orders: Sequence[Rows], fill: Sequence[int], batch_size: int) -> Batc
     )
 
 
-def views_of_epoch(images: Rows, n_views: int, seed: int, epoch: int) -> Rows:
+def views_of_epoch(numbers: NDArray[np.uint64], n_views: int, seed: int, epoch: int) -> Rows:
     """Which view of each image is shown in one epoch.
 
     Every image goes through its augmented views 1..K in an order of its own, none twice before
@@ -243,8 +243,9 @@ def views_of_epoch(images: Rows, n_views: int, seed: int, epoch: int) -> Rows:
 
     Parameters
     ----------
-    images
-        ``(I,)`` numbers of the images.
+    numbers
+        ``(I,)`` numbers of the images, from their names: what else is in the study, and in which
+        order, does not matter.
     n_views
         Views in the feature array, 1 + K. With K = 0 the image itself is shown.
     seed, epoch
@@ -256,11 +257,9 @@ def views_of_epoch(images: Rows, n_views: int, seed: int, epoch: int) -> Rows:
         ``(I,)`` view numbers.
     """
     augmented = n_views - 1
-    if augmented < 1 or len(images) == 0:
-        return np.zeros(len(images), np.int64)
+    if augmented < 1 or len(numbers) == 0:
+        return np.zeros(len(numbers), np.int64)
     cycle, step = divmod(epoch, augmented)
-    # One long draw for all images: image i owns words i·K to i·K + K − 1 of the stream.
-    last = int(images.max()) + 1
-    words = counters.raw_words(last * augmented, "views", seed, cycle).reshape(last, augmented)
-    order = np.argsort(words[images], axis=1, kind="stable")
+    words = counters.words_of(numbers, augmented, "views", seed, cycle)
+    order = np.argsort(words, axis=1, kind="stable")
     return order[:, step].astype(np.int64) + 1

@@ -25,16 +25,16 @@ def widen(source: Array, target: Array) -> None:
 
 
 @overload(widen, jit_options={"fastmath": FAST})
-def _by_type(source: Array, target: Array) -> Array:  # noqa: ARG001
+def _choose_by_type(source: Array, target: Array) -> Array:  # noqa: ARG001
     """Choose by type: numba has no float16 on CPUs."""
     if source.dtype != types.uint16:
 
-        def copied(source: Array, target: Array) -> None:
+        def copy(source: Array, target: Array) -> None:
             target[:] = source
 
-        return copied
+        return copy
 
-    def from_half(source: Array, target: Array) -> None:
+    def widen_half(source: Array, target: Array) -> None:
         bits = target.view(np.int32)
         exponent = 0
         for j in range(source.size):
@@ -48,4 +48,4 @@ def _by_type(source: Array, target: Array) -> Array:  # noqa: ARG001
                 if source[j] & _HALF_NOT_FINITE == _HALF_NOT_FINITE:
                     target[j] *= np.inf if source[j] & 0x3FF == 0 else np.nan
 
-    return from_half
+    return widen_half

@@ -94,12 +94,12 @@ class Keeper:
         self._finite[epoch] = np.isfinite(loss)
         if self._keep == "last":
             if epoch == self._values.shape[1] - 1:
-                self._kept = [_copied(array) for array in weights]
+                self._kept = [_copy(array) for array in weights]
                 self._finite[epoch] &= np.isfinite(self._kept[0]).all(axis=(1, 2))
             return
         better = accuracy > self._best
         if better.any():
-            arrays = [_copied(array) for array in weights]
+            arrays = [_copy(array) for array in weights]
             self._kept = self._kept or arrays
             for kept, array in zip(self._kept, arrays, strict=True):
                 kept[better] = array[better]
@@ -125,5 +125,5 @@ class Keeper:
         ]
 
 
-def _copied(array: Any) -> F32:  # noqa: ANN401 -- a NumPy array or a tensor
+def _copy(array: Any) -> F32:  # noqa: ANN401 -- a NumPy array or a tensor
     return np.array(array.numpy() if hasattr(array, "numpy") else array, np.float32)

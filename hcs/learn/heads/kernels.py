@@ -2,7 +2,9 @@
 
 On a CPU a step of a small head is bound by passes over memory, not by arithmetic. So each head
 trains by itself, a block of features at a time: a block's gradient, its momentum step and its share
-of the next batch's hidden layer are worked out while its weights are in the cache.
+of the next batch's hidden layer are worked out while its weights are in the cache. That takes a
+third of the time of heads in step (:mod:`hcs.learn.heads.lockstep`), the way of GPUs; there is no
+third way. numba differentiates nothing, so the gradients are written out here and tested on Keras.
 """
 
 from __future__ import annotations
@@ -13,30 +15,30 @@ import numba
 import numpy as np
 
 from hcs.learn.heads.halves import FAST, widen
+from hcs.learn.heads.weights import BATCH_NORMALIZATION_EPSILON, MOVING_SHARE
 
 Array = Any  # arrays and tuples of them; numba compiles for the types that come
 
-__all__ = ["BLOCK", "EPSILON", "evaluate", "train_epoch"]
+__all__ = ["BLOCK", "evaluate", "train_epoch"]
 
 BLOCK: Final = 64
 """Features a block: weights, velocities and gradients of 64 × 256 are 192 KiB. A step of 512 × 256
 took 171 µs with blocks of 64, 245 of 128 and 264 of 512 (one core, measured)."""
 
 _EVALUATED: Final = 128
-EPSILON: Final = np.float32(1e-3)
-"""Of batch normalization; this and the share of the past in the moving moments are Keras'."""
-_MOVING: Final = np.float32(0.99)
+_EPSILON: Final = np.float32(BATCH_NORMALIZATION_EPSILON)
+_MOVING: Final = np.float32(MOVING_SHARE)
 _TINY: Final = np.float32(1e-30)  # below it velocities are 0: denormal numbers can be very slow
 _ZERO: Final = np.float32(0)
 _ONE: Final = np.float32(1)
 
 
-def _compiled(function: Array) -> Array:
+def _compile(function: Array) -> Array:
     """Compile at the first call, keep the result on disk, release the GIL."""
     return numba.njit(cache=True, nogil=True, fastmath=FAST)(function)
 
 
-@_compiled
+@_compile
 def _fetch(
     features: Array, images: Array, views: Array, start: int, scale: Array, out: Array
 ) -> None:
@@ -51,7 +53,7 @@ def _fetch(
             row[j] = (row[j] - mean[j]) * slope[j]
 
 
-@_compiled
+@_compile
 def _project(vectors: Array, kernel: Array, products: Array, sums: Array) -> None:
     """Add a block's share ``(B, f) @ (f, U)`` to the sums before the hidden layer."""
     np.dot(vectors, kernel, products)
@@ -60,7 +62,7 @@ def _project(vectors: Array, kernel: Array, products: Array, sums: Array) -> Non
             sums[i, u] += products[i, u]
 
 
-@_compiled
+@_compile
 def _judge(hidden: Array, w2: Array, b2: Array, targets: Array, slopes: Array) -> tuple[float, int]:
     """Cross-entropy and right answers of a batch, summed; ``slopes (B, C)`` by the logits."""
     n_classes = w2.shape[0]
@@ -88,7 +90,7 @@ def _judge(hidden: Array, w2: Array, b2: Array, targets: Array, slopes: Array) -
     return loss, right
 
 
-@_compiled
+@_compile
 def _normalize(sums: Array, scores: Array, normal: Array, moments: Array) -> None:
     """Normalize a batch in place and follow its moments (Ioffe & Szegedy 2015, as in Keras).
 
@@ -105,7 +107,7 @@ def _normalize(sums: Array, scores: Array, normal: Array, moments: Array) -> Non
         for i in range(n):
             variance += (sums[i, u] - mean) ** 2
         variance /= np.float32(n)
-        slope = _ONE / np.sqrt(variance + EPSILON)
+        slope = _ONE / np.sqrt(variance + _EPSILON)
         for i in range(n):
             scores[i, u] = (sums[i, u] - mean) * slope
             sums[i, u] = normal[0, u] * scores[i, u] + normal[1, u]
@@ -114,8 +116,10 @@ def _normalize(sums: Array, scores: Array, normal: Array, moments: Array) -> Non
         moments[2, u] = slope
 
 
-@_compiled
-def _unnormalize(back: Array, scores: Array, normal: Array, slope: Array, out: Array) -> None:
+@_compile
+def _differentiate_normal(
+    back: Array, scores: Array, normal: Array, slope: Array, out: Array
+) -> None:
     """Gradients by gamma and beta into ``out (2, U)``, and ``back`` by what came in, in place."""
     n = back.shape[0]
     for u in range(back.shape[1]):
@@ -129,7 +133,7 @@ def _unnormalize(back: Array, scores: Array, normal: Array, slope: Array, out: A
         out[0, u], out[1, u] = by_gamma, by_beta
 
 
-@_compiled
+@_compile
 def _move(
     weights: Array, velocities: Array, gradients: Array, rate: float, momentum: float, l2: float
 ) -> None:
@@ -144,8 +148,10 @@ def _move(
             weights[r, c] += velocity
 
 
-@_compiled
-def _back_to_hidden(slopes: Array, w2: Array, entering: Array, keep: Array, back: Array) -> None:
+@_compile
+def _differentiate_hidden(
+    slopes: Array, w2: Array, entering: Array, keep: Array, back: Array
+) -> None:
     """Gradient before ReLU and dropout, ``back (B, U)``."""
     for i in range(back.shape[0]):
         back[i] = _ZERO
@@ -156,8 +162,8 @@ def _back_to_hidden(slopes: Array, w2: Array, entering: Array, keep: Array, back
             back[i, u] = back[i, u] * keep[i, u] if entering[i, u] > 0 else _ZERO
 
 
-@_compiled
-def _by_output(slopes: Array, hidden: Array, by_w2: Array, by_b2: Array) -> None:
+@_compile
+def _differentiate_output(slopes: Array, hidden: Array, by_w2: Array, by_b2: Array) -> None:
     """Gradients of the output layer."""
     by_w2[:] = _ZERO
     by_b2[:] = _ZERO
@@ -168,8 +174,8 @@ def _by_output(slopes: Array, hidden: Array, by_w2: Array, by_b2: Array) -> None
                 by_w2[c, u] += slopes[i, c] * hidden[i, u]
 
 
-@_compiled
-def _keep(draws: Array, first: int, threshold: int, factor: float, keep: Array) -> None:
+@_compile
+def _fill_keep(draws: Array, first: int, threshold: int, factor: float, keep: Array) -> None:
     """Fill the factors of dropout: 0, or ``factor`` where the draw is at or above the threshold."""
     if threshold == 0:
         keep[:] = _ONE
@@ -181,18 +187,10 @@ def _keep(draws: Array, first: int, threshold: int, factor: float, keep: Array) 
             keep[i, u] = factor if row[u] >= threshold else _ZERO
 
 
-@_compiled
-def _begin(sums: Array, images: Array, origin: Array, step: int) -> None:
-    """Set sums to 0, or with inner products to the share that is left of the kernel's start."""
-    starts, shares = origin
-    sums[:] = _ZERO
-    if starts.size:
-        for i in range(images.size):
-            sums[i] = shares[step] * starts[images[i]]
-
-
-@_compiled
-def _first_sums(features: Array, coming: Array, scale: Array, w1: Array, buffers: Array) -> None:
+@_compile
+def _sum_first_batch(
+    features: Array, coming: Array, scale: Array, w1: Array, buffers: Array
+) -> None:
     """Fetch the first batch and add up its sums before the hidden layer."""
     vectors, _, _, products, sums, _ = buffers
     n, n_features = coming.shape[1], w1.shape[0]
@@ -203,10 +201,9 @@ def _first_sums(features: Array, coming: Array, scale: Array, w1: Array, buffers
         _project(x, w1[start:stop], products[:n], sums[:n])
 
 
-@_compiled
+@_compile
 def _move_blocks(
     features: Array,
-    now: Array,
     coming: Array,
     scale: Array,
     state: Array,
@@ -223,13 +220,7 @@ def _move_blocks(
         stop = min(start + BLOCK, n_features)
         width = stop - start
         slope = gradient[: width * units].reshape(width, units)
-        if now.size:  # inner products: a vector's own coefficients take its gradient
-            slope[:] = _ZERO
-            for i in range(n):
-                if start <= now[i] < stop:
-                    slope[now[i] - start] = back[i]
-        else:
-            np.dot(vectors[n * start : n * stop].reshape(n, width).T, back, slope)
+        np.dot(vectors[n * start : n * stop].reshape(n, width).T, back, slope)
         _move(w1[start:stop], v1[start:stop], slope, settings[2], settings[3], settings[4])
         if then:
             x = fetched[then * start : then * stop].reshape(then, width)
@@ -237,7 +228,7 @@ def _move_blocks(
             _project(x, w1[start:stop], products[:then], following[:then])
 
 
-@_compiled
+@_compile
 def _step(
     sums: Array, targets: Array, state: Array, keep: Array, scratch: Array, settings: Array
 ) -> tuple[float, int]:
@@ -254,10 +245,10 @@ def _step(
             hidden[i, u] = _ZERO if sums[i, u] <= 0 else sums[i, u] * keep[i, u]
     loss, right = _judge(hidden[:n], w2, b2, targets, slopes[:n])
     slopes[:n] /= np.float32(n)
-    _by_output(slopes[:n], hidden[:n], by_w2, by_b2)
-    _back_to_hidden(slopes[:n], w2, sums, keep, back[:n])
+    _differentiate_output(slopes[:n], hidden[:n], by_w2, by_b2)
+    _differentiate_hidden(slopes[:n], w2, sums, keep, back[:n])
     if normal.size:
-        _unnormalize(back[:n], scores[:n], normal, moments[2], by_normal)
+        _differentiate_normal(back[:n], scores[:n], normal, moments[2], by_normal)
         _move(normal, vnormal, by_normal, rate, momentum, _ZERO)
     by_b1[0] = _ZERO
     for i in range(n):
@@ -268,14 +259,13 @@ def _step(
     return loss, right
 
 
-@_compiled
+@_compile
 def train_epoch(
     features: Array,
     order: Array,
     classes: Array,
     scale: Array,
     state: Array,
-    origin: Array,
     draws: Array,
     settings: Array,
 ) -> tuple[float, float]:
@@ -294,10 +284,6 @@ def train_epoch(
     state
         ``w1 (F, U)``, ``b1 (1, U)``, ``w2 (C, U)``, ``b2 (1, C)``, ``normal (2, U)``, their
         velocities, and ``moments (3, U)``; ``normal`` is empty without batch normalization.
-    origin
-        ``(I, U)`` products with the kernel at the start, and its share ``(S + 1,)`` at each step,
-        where features are inner products, ``w1`` coefficients (:mod:`hcs.learn.heads.gram`); image
-        i then owns row i of ``w1``. Empty arrays where features are features.
     draws
         ``(S · B · U,)`` uint16 for dropout, a batch of B after the other; may be empty.
     settings
@@ -321,27 +307,25 @@ def train_epoch(
     loss, right = 0.0, 0
     buffers = (vectors, np.empty_like(vectors), gradient, products, sums, following)
     images, n_images = order[0], order.shape[1]
-    _begin(sums, images[:batch], origin, 0)
-    _first_sums(features, order[:, :batch], scale, w1, buffers)
-    for step, first in enumerate(range(0, n_images, batch)):
+    sums[:] = _ZERO
+    _sum_first_batch(features, order[:, :batch], scale, w1, buffers)
+    for first in range(0, n_images, batch):
         end, after = min(first + batch, n_images), first + 2 * batch
         n = end - first
-        _keep(draws, first * units, threshold, factor, kept[:n])
-        now = images[first:end]
-        targets = classes[now]
+        _fill_keep(draws, first * units, threshold, factor, kept[:n])
+        targets = classes[images[first:end]]
         lost, found = _step(buffers[4][:n], targets, state, kept[:n], scratch, settings)
         loss += lost
         right += found
-        _begin(buffers[5], images[end:after], origin, step + 1)
-        owners, coming = now[: n if origin[0].size else 0], order[:, end:after]
-        _move_blocks(features, owners, coming, scale, state, back[:n], buffers, settings)
+        buffers[5][:] = _ZERO
+        _move_blocks(features, order[:, end:after], scale, state, back[:n], buffers, settings)
         buffers = (buffers[1], buffers[0], gradient, products, buffers[5], buffers[4])
     return loss / n_images, right / n_images
 
 
-@_compiled
+@_compile
 def evaluate(
-    features: Array, order: Array, classes: Array, scale: Array, state: Array, origin: Array
+    features: Array, order: Array, classes: Array, scale: Array, state: Array
 ) -> tuple[float, float]:
     """Mean cross-entropy and accuracy of one head on some images; see :func:`train_epoch`."""
     images = order[0]
@@ -357,7 +341,7 @@ def evaluate(
         rows = images[first : first + _EVALUATED]
         n = rows.size
         z = sums[:n]
-        _begin(z, rows, origin, -1)
+        z[:] = _ZERO
         for start in range(0, n_features, BLOCK):
             stop = min(start + BLOCK, n_features)
             x = vectors[: n * (stop - start)].reshape(n, stop - start)
@@ -367,7 +351,7 @@ def evaluate(
             for u in range(units):
                 value = z[i, u] + b1[0, u]
                 if normal.size:
-                    spread = np.sqrt(moments[1, u] + EPSILON)
+                    spread = np.sqrt(moments[1, u] + _EPSILON)
                     value = normal[0, u] * (value - moments[0, u]) / spread + normal[1, u]
                 z[i, u] = _ZERO if value <= 0 else value
         lost, found = _judge(z, w2, b2, classes[rows], slopes[:n])

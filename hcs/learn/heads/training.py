@@ -20,23 +20,22 @@ from hcs.learn.heads.batches import (
     Rows,
     check_jobs,
     dropout_masks,
+    find_used_rows,
     plan_groups,
     train_batches,
-    used_rows,
     validation_batches,
     views_of_epoch,
 )
 from hcs.learn.heads.cpu import CpuTrainer
 from hcs.learn.heads.history import History, Keeper, TrainedHead
-from hcs.learn.heads.inputs import FeatureArray
-from hcs.learn.heads.lockstep import Options, compiled, inference_weights, initial_state
+from hcs.learn.heads.inputs import FeatureArray, standardize_splits
+from hcs.learn.heads.lockstep import Options, compile_epoch, inference_weights, initial_state
 from hcs.learn.heads.weights import (
-    F32,
     HeadRecipe,
     HeadWeights,
+    Standardization,
     predict_heads,
-    standardization,
-    untrained,
+    start_head,
 )
 from hcs.learn.network.backbone import (
     ResolvedWeights,
@@ -68,36 +67,30 @@ def train_heads(
     features: FeatureArray,
     labels: NDArray[np.integer],
     jobs: Sequence[HeadJob],
-    head: Head,
-    n_classes: int,
-    epochs: int,
-    batch_size: int,
-    seed: int,
+    recipe: HeadRecipe,
+    numbers: NDArray[np.uint64] | None = None,
 ) -> list[TrainedHead]:
     """Train heads and return them all, in the order of the jobs; see :func:`stream_heads`."""
-    return list(stream_heads(features, labels, jobs, head, n_classes, epochs, batch_size, seed))
+    return list(stream_heads(features, labels, jobs, recipe, numbers))
 
 
 def stream_heads(
     features: FeatureArray,
     labels: NDArray[np.integer],
     jobs: Sequence[HeadJob],
-    head: Head,
-    n_classes: int,
-    epochs: int,
-    batch_size: int,
-    seed: int,
+    recipe: HeadRecipe,
+    numbers: NDArray[np.uint64] | None = None,
 ) -> Iterator[TrainedHead]:
     """Train heads, some at a time, and yield each in the order of the jobs.
 
     On a GPU all heads of a group train in step, as one compiled computation with a leading head
     axis (:mod:`hcs.learn.heads.lockstep`); on a CPU each trains by itself, a thread each
-    (:mod:`hcs.learn.heads.kernels`), and on inner products of images where features outnumber them
-    (:mod:`hcs.learn.heads.gram`). All draw the same numbers and give the same heads.
+    (:mod:`hcs.learn.heads.kernels`). Both draw the same numbers and give the same heads.
 
     Dense → (batch normalization) → ReLU → dropout → dense → softmax, cross-entropy plus L2 on both
     kernels, SGD with momentum: a step equals that of Keras on the same batch. A head's result
-    depends on the seed, its split and trial, and its images, not on the heads beside it.
+    depends on the seed, its split and trial, and its images, not on the heads beside it, nor on
+    how heads are grouped into calls (to rounding: one in a million).
 
     Parameters
     ----------
@@ -109,12 +102,12 @@ def stream_heads(
         ``(I,)`` classes 0..C-1.
     jobs
         Heads to train; none gives none.
-    head
-        Shape, regularisation, and which epoch's weights to keep.
-    n_classes
-        Number of classes C.
-    epochs, batch_size, seed
-        Passes over the training images, images a step, and the study's seed.
+    recipe
+        Shape of the heads, number of classes C, passes over the training images, images a step, and
+        the study's seed.
+    numbers
+        ``(I,)`` numbers of the images, from their names (:func:`hcs.learn.counters.name_number`):
+        they decide which view is shown when. Left out, images are numbered by their rows.
 
     Yields
     ------
@@ -129,28 +122,33 @@ def stream_heads(
     MemoryBudgetError
         When not even one head fits.
     """
-    _check(features, labels, jobs, head, n_classes)
-    recipe = HeadRecipe(head, n_classes, epochs, batch_size, seed)
+    _check(features, labels, jobs, recipe.head, recipe.n_classes)
+    if numbers is None:
+        numbers = np.arange(len(features), dtype=np.uint64)
     if sees_gpu():
-        yield from _stream_in_step(features, labels, jobs, recipe)
+        yield from _stream_in_step((features, labels, numbers), jobs, recipe)
         return
-    trainer = CpuTrainer(features, labels, recipe)
+    trainer = CpuTrainer(features, labels, recipe, numbers)
     for window in trainer.windows(jobs):
         with network_turn():
             trained = trainer.train(window)
         yield from trained
 
 
+_Images = tuple[FeatureArray, NDArray[np.integer], NDArray[np.uint64]]
+"""Features, classes and numbers of the images."""
+
+
 def _stream_in_step(
-    features: FeatureArray, labels: NDArray[np.integer], jobs: Sequence[HeadJob], recipe: HeadRecipe
+    images: _Images, jobs: Sequence[HeadJob], recipe: HeadRecipe
 ) -> Iterator[TrainedHead]:
-    size = plan_groups(len(jobs), features.shape[2], recipe.head.hidden_units)
+    size = plan_groups(len(jobs), images[0].shape[2], recipe.head.hidden_units)
     for start in range(0, len(jobs), max(size, 1)):
         group = list(jobs[start : start + size])
         # The last group is filled up, so that all groups share one compiled computation.
         filled = group + [group[0]] * (size - len(group))
         with network_turn():
-            trained = _train_group(features, labels, filled, recipe)
+            trained = _train_group(images, filled, recipe)
         yield from trained[: len(group)]
 
 
@@ -176,32 +174,31 @@ def _check(
             raise InputError(msg)
 
 
-def _train_group(
-    features: FeatureArray, labels: NDArray[np.integer], jobs: Sequence[HeadJob], recipe: HeadRecipe
-) -> list[TrainedHead]:
+def _train_group(known: _Images, jobs: Sequence[HeadJob], recipe: HeadRecipe) -> list[TrainedHead]:
     tf = load_tensorflow()
-    images = used_rows(jobs)
-    local = [_localized(job, images) for job in jobs]
-    start = HeadWeights.concatenate(list(_starts(features, jobs, recipe)))
-    settings = _settings(jobs, recipe.head, start)
-    drops = any(_dropout(jobs, recipe.head))
+    features, labels, numbers = known
+    images = find_used_rows(jobs)
+    local = [_renumber_rows(job, images) for job in jobs]
+    start = _start_heads(features, jobs, recipe)
+    settings = _stack_settings(jobs, recipe.head, start)
+    drops = any(_dropout_rates(jobs, recipe.head))
     head = recipe.head
     options = Options(recipe.n_classes, head.standardize, drops, head.batch_normalization)
-    train_epoch, evaluate = compiled(options)
+    train_epoch, evaluate = compile_epoch(options)
     own = [labels if job.labels is None else job.labels for job in jobs]
     classes = tf.constant(np.stack([each[images] for each in own]), tf.int32)
     originals = tf.constant(features[images, 0])
-    validation = _tensors(validation_batches(local, _VALIDATION_BATCH))
+    validation = _to_tensors(validation_batches(local, _VALIDATION_BATCH))
     state = initial_state(start.w1, start.b1, start.w2, start.b2, options)
     keeper = Keeper(len(jobs), recipe.epochs, recipe.head.keep)
     for epoch in range(recipe.epochs):
         shown = originals
         if features.shape[1] > 1:
-            views = views_of_epoch(images, features.shape[1], recipe.seed, epoch)
+            views = views_of_epoch(numbers[images], features.shape[1], recipe.seed, epoch)
             shown = tf.constant(features[images, views])
         batches = train_batches(local, recipe.batch_size, recipe.seed, epoch)
-        masks = _masks(jobs, recipe, len(batches.rows), epoch)
-        state, trained = train_epoch(state, shown, classes, _tensors(batches), settings, masks)
+        masks = _draw_masks(jobs, recipe, len(batches.rows), epoch)
+        state, trained = train_epoch(state, shown, classes, _to_tensors(batches), settings, masks)
         weights = inference_weights(state, options)
         checked = evaluate(weights, originals, classes, validation, settings)
         values = [tensor.numpy() for tensor in (*trained, *checked)]
@@ -209,7 +206,7 @@ def _train_group(
     return keeper.finish(jobs, start)
 
 
-def _localized(job: HeadJob, images: Rows) -> HeadJob:
+def _renumber_rows(job: HeadJob, images: Rows) -> HeadJob:
     """Return the job with its rows counted within the images in use."""
     return replace(
         job,
@@ -218,24 +215,26 @@ def _localized(job: HeadJob, images: Rows) -> HeadJob:
     )
 
 
-def _starts(
+def _start_heads(
     features: FeatureArray, jobs: Sequence[HeadJob], recipe: HeadRecipe
-) -> Iterator[HeadWeights]:
-    """Untrained heads; trials of one split share their standardization."""
-    known: dict[bytes, tuple[F32, F32]] = {}
-    for job in jobs:
-        name = job.train_rows.tobytes()
-        if recipe.head.standardize and name not in known:
-            known[name] = standardization(features[job.train_rows, 0])
-        yield untrained(recipe, features.shape[2], job.split, job.trial, known.get(name))
+) -> HeadWeights:
+    standards: Sequence[Standardization | None] = [None] * len(jobs)
+    if recipe.head.standardize:
+        standards = standardize_splits(features, jobs)
+    return HeadWeights.concatenate(
+        [
+            start_head(recipe, features.shape[2], job.split, job.trial, standard)
+            for job, standard in zip(jobs, standards, strict=True)
+        ]
+    )
 
 
-def _settings(jobs: Sequence[HeadJob], head: Head, start: HeadWeights) -> dict[str, Tensor]:
+def _stack_settings(jobs: Sequence[HeadJob], head: Head, start: HeadWeights) -> dict[str, Tensor]:
     tf = load_tensorflow()
     values = {
         "learning_rate": [job.learning_rate for job in jobs],
         "momentum": [job.momentum for job in jobs],
-        "dropout": _dropout(jobs, head),
+        "dropout": _dropout_rates(jobs, head),
         "l2": [head.l2 if job.l2 is None else job.l2 for job in jobs],
     }
     settings = {name: tf.constant(numbers, tf.float32) for name, numbers in values.items()}
@@ -245,22 +244,22 @@ def _settings(jobs: Sequence[HeadJob], head: Head, start: HeadWeights) -> dict[s
     return settings
 
 
-def _tensors(batches: Batches) -> tuple[Tensor, Tensor]:
+def _to_tensors(batches: Batches) -> tuple[Tensor, Tensor]:
     tf = load_tensorflow()
     return tf.constant(batches.rows), tf.constant(batches.weights)
 
 
-def _masks(
+def _draw_masks(
     jobs: Sequence[HeadJob], recipe: HeadRecipe, n_steps: int, epoch: int
 ) -> NDArray[np.bool_] | None:
-    rates = _dropout(jobs, recipe.head)
+    rates = _dropout_rates(jobs, recipe.head)
     if not any(rates):
         return None
     shape = (n_steps, recipe.batch_size, recipe.head.hidden_units)
     return dropout_masks(jobs, rates, shape, recipe.seed, epoch)
 
 
-def _dropout(jobs: Sequence[HeadJob], head: Head) -> list[float]:
+def _dropout_rates(jobs: Sequence[HeadJob], head: Head) -> list[float]:
     return [head.dropout if job.dropout is None else job.dropout for job in jobs]
 
 

@@ -108,7 +108,7 @@ def tune(
             studies[trial.split].tell(trial.trial, accuracy)
             found.append((trial, accuracy))
     found.sort(key=lambda entry: (entry[0].split, entry[0].trial))
-    return TuningResult(_best(found), found)
+    return TuningResult(_choose_best(found), found)
 
 
 def _silence_optuna() -> None:
@@ -143,7 +143,7 @@ def _ask(study: optuna.Study, split: int, optimizer: TunedOptimizer) -> Trial:
     return Trial(split, asked.number, **asked.params)
 
 
-def _best(found: Sequence[tuple[Trial, float]]) -> dict[int, Trial]:
+def _choose_best(found: Sequence[tuple[Trial, float]]) -> dict[int, Trial]:
     best: dict[int, tuple[Trial, float]] = {}
     for trial, accuracy in found:
         if trial.split not in best or accuracy > best[trial.split][1]:

@@ -14,7 +14,12 @@ from hcs.errors import InputError
 from hcs.learn import counters
 
 F32 = NDArray[np.float32]
+Standardization = tuple[F32, F32]
+"""Mean and scale ``(F,)`` of each feature."""
 
+BATCH_NORMALIZATION_EPSILON: Final = 1e-3
+MOVING_SHARE: Final = 0.99
+"""Share of the past in the moving moments; this and the epsilon are those of Keras."""
 _REFERENCE_FEATURES: Final = 512
 _SPREAD_FLOOR: Final = 0.1
 _COLUMNS: Final = 2048
@@ -98,9 +103,9 @@ class HeadWeights:
             raise InputError(msg)
         units = max(part.b1.shape[1] for part in parts)
         return cls(
-            np.concatenate([_widened(part.w1, 2, units) for part in parts]),
-            np.concatenate([_widened(part.b1, 1, units) for part in parts]),
-            np.concatenate([_widened(part.w2, 1, units) for part in parts]),
+            np.concatenate([_widen(part.w1, 2, units) for part in parts]),
+            np.concatenate([_widen(part.b1, 1, units) for part in parts]),
+            np.concatenate([_widen(part.w2, 1, units) for part in parts]),
             np.concatenate([part.b2 for part in parts]),
             np.concatenate([part.mean for part in parts if part.mean is not None])
             if True in standardized
@@ -122,7 +127,7 @@ class HeadWeights:
         )
 
 
-def _widened(array: F32, axis: int, length: int) -> F32:
+def _widen(array: F32, axis: int, length: int) -> F32:
     missing = length - array.shape[axis]
     if not missing:
         return array
@@ -146,7 +151,7 @@ def initial_weights(
         Seed, split and trial; the same key gives the same weights everywhere.
     """
 
-    def drawn(name: str, rows: int, columns: int) -> F32:
+    def draw(name: str, rows: int, columns: int) -> F32:
         limit = np.sqrt(6.0 / (rows + columns))
         draws = counters.uniforms(rows * columns, "head", name, *key)
         kernel = ((2.0 * draws - 1.0) * limit).reshape(1, rows, columns)
@@ -154,15 +159,15 @@ def initial_weights(
 
     units = head.hidden_units
     return HeadWeights(
-        drawn("hidden", n_features, units),
+        draw("hidden", n_features, units),
         np.zeros((1, units), np.float32),
-        drawn("output", units, n_classes),
+        draw("output", units, n_classes),
         np.zeros((1, n_classes), np.float32),
     )
 
 
-def untrained(
-    recipe: HeadRecipe, n_features: int, split: int, trial: int, standard: tuple[F32, F32] | None
+def start_head(
+    recipe: HeadRecipe, n_features: int, split: int, trial: int, standard: Standardization | None
 ) -> HeadWeights:
     """One head of a split and trial before training, with its standardization where there is one.
 
@@ -176,7 +181,7 @@ def untrained(
     return replace(start, mean=mean[None], scale=scale[None])
 
 
-def standardization(vectors: NDArray[np.floating]) -> tuple[F32, F32]:
+def standardization(vectors: NDArray[np.floating]) -> Standardization:
     """Mean and scale of each feature over the training images of one split.
 
     Pooled activations differ in scale by orders of magnitude, so that one learning rate cannot

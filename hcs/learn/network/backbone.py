@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from hcs.domain.config.stages import Backbone
 from hcs.errors import InputError, UnknownNameError
 from hcs.learn.network.variables import fill
-from hcs.learn.network.weights import ResolvedWeights, resolve_weights
+from hcs.learn.network.weights import ResolvedWeights, resolve_same_weights, resolve_weights
 
 __all__ = [
     "Embedder",
@@ -45,8 +45,6 @@ log = logging.getLogger(__name__)
 
 # ImageNet means of blue, green, red in 0..255, as in keras.applications (mode "caffe").
 _CAFFE_MEAN_BGR: Final = (103.939, 116.779, 123.68)
-
-
 # CUDA, ROCm, and GPUs of Windows seen from its Linux.
 _GPU_DEVICES: Final = (Path("/dev/nvidiactl"), Path("/dev/kfd"), Path("/dev/dxg"))
 
@@ -120,7 +118,7 @@ def set_threads(n_threads: int) -> bool:
 
 
 @contextlib.contextmanager
-def _import_chatter_hidden() -> Iterator[None]:
+def _hide_import_chatter() -> Iterator[None]:
     """Drop the lines that TensorFlow's libraries print before they read any setting.
 
     They go straight to file descriptor 2; all else that arrives there is passed on afterwards.
@@ -147,7 +145,7 @@ def _import_chatter_hidden() -> Iterator[None]:
 def load_tensorflow() -> ModuleType:
     """Import TensorFlow quietly, with GPU memory growing as needed; at once when already done."""
     silence_tensorflow()
-    with _import_chatter_hidden():
+    with _hide_import_chatter():
         import tensorflow as tf
 
     for gpu in tf.config.list_physical_devices("GPU"):
@@ -291,8 +289,10 @@ class Embedder:
     image_px
         Side of the square images.
     batch_images
-        Images a call of the graph. The shape is fixed, so the graph is compiled once and a
-        vector does not depend on what else is in its batch.
+        Images a call of the graph, which is compiled once for them; a vector does not depend on
+        what else is in its batch.
+    weights
+        Where the weights are; found by :func:`resolve_weights` when left out.
 
     Attributes
     ----------
@@ -307,11 +307,17 @@ class Embedder:
         When the weights are absent or do not fit.
     """
 
-    def __init__(self, backbone: Backbone, image_px: int, batch_images: int = 16) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        image_px: int,
+        batch_images: int = 16,
+        weights: ResolvedWeights | None = None,
+    ) -> None:
         self.backbone = backbone
         self.image_px = image_px
         self.batch_images = batch_images
-        self.weights = resolve_weights(backbone)
+        self.weights = weights or resolve_weights(backbone)
         tf = load_tensorflow()
         import keras
 
@@ -362,21 +368,29 @@ class Embedder:
         return vectors
 
 
-@functools.lru_cache(maxsize=1)
-def _cached_embedder(backbone: Backbone, image_px: int, batch_images: int) -> Embedder:
-    return Embedder(backbone, image_px, batch_images)
+_cached_embedder = functools.lru_cache(maxsize=1)(Embedder)
 
 
-def load_embedder(backbone: Backbone, image_px: int, batch_images: int = 16) -> Embedder:
-    """Return this process' embedder, building it at the first call only.
+def load_embedder(
+    backbone: Backbone, image_px: int, batch_images: int, weights_fingerprint: str
+) -> Embedder:
+    """Return this process' embedder, building it only where settings or weights are new.
 
-    A Dask worker calls this in every task and loads the network once. One embedder is kept: it
-    holds several hundred MB.
+    One embedder is kept: it holds several hundred MB. The weights are looked at in every call,
+    where they are used: a file may be replaced while a worker lives, or differ between machines.
 
     Parameters
     ----------
     backbone, image_px, batch_images
         As for :class:`Embedder`.
+    weights_fingerprint
+        What :func:`resolve_weights` found when the work was planned.
+
+    Raises
+    ------
+    WeightsError
+        When the weights are absent, do not fit, or are others than planned.
     """
+    weights = resolve_same_weights(backbone, weights_fingerprint)
     with _LOCK:
-        return _cached_embedder(backbone, image_px, batch_images)
+        return _cached_embedder(backbone, image_px, batch_images, weights)

@@ -50,7 +50,7 @@ def grad_cam(model: Model, images: NDArray[np.uint8], layer: str, class_index: i
         When the layer has no spatial output, or images or class do not fit the model.
     """
     _check(model, images, layer, class_index)
-    return _in_batches(_Cam(model, layer, class_index), images)
+    return _apply_in_batches(_Cam(model, layer, class_index), images)
 
 
 def guided_grad_cam(model: Model, images: NDArray[np.uint8], layer: str, class_index: int) -> F32:
@@ -72,7 +72,7 @@ def guided_grad_cam(model: Model, images: NDArray[np.uint8], layer: str, class_i
         As for :func:`grad_cam`.
     """
     coarse = grad_cam(model, images, layer, class_index)
-    return coarse * _in_batches(_GuidedGradient(model, class_index), images)
+    return coarse * _apply_in_batches(_GuidedGradient(model, class_index), images)
 
 
 def guided_backpropagation(model: Model, images: NDArray[np.uint8], class_index: int) -> F32:
@@ -89,7 +89,7 @@ def guided_backpropagation(model: Model, images: NDArray[np.uint8], class_index:
         ``(N, Y, X)`` float32.
     """
     _check(model, images, None, class_index)
-    return _in_batches(_GuidedGradient(model, class_index), images)
+    return _apply_in_batches(_GuidedGradient(model, class_index), images)
 
 
 def _check(model: Model, images: NDArray[np.uint8], layer: str | None, class_index: int) -> None:
@@ -120,7 +120,7 @@ class _Cam:
     def __init__(self, model: Model, layer: str, class_index: int) -> None:
         import keras
 
-        linear = _rebuilt(model, guided=False)
+        linear = _rebuild(model, guided=False)
         outputs = [linear.get_layer(layer).output, linear.output]
         self._model = keras.Model(linear.input, outputs)
         self._class_index = class_index
@@ -137,7 +137,7 @@ class _Cam:
 
 class _GuidedGradient:
     def __init__(self, model: Model, class_index: int) -> None:
-        self._model = _rebuilt(model, guided=True)
+        self._model = _rebuild(model, guided=True)
         self._class_index = class_index
 
     def __call__(self, images: Any) -> Any:  # noqa: ANN401
@@ -148,7 +148,7 @@ class _GuidedGradient:
         return tape.gradient(chosen, images)[..., 0]
 
 
-def _in_batches(function: _Cam | _GuidedGradient, images: NDArray[np.uint8]) -> F32:
+def _apply_in_batches(function: _Cam | _GuidedGradient, images: NDArray[np.uint8]) -> F32:
     tf = load_tensorflow()
     compiled = tf.function(function.__call__, reduce_retracing=True)
     result = np.zeros(images.shape, np.float32)
@@ -160,7 +160,7 @@ def _in_batches(function: _Cam | _GuidedGradient, images: NDArray[np.uint8]) -> 
     return result
 
 
-def _rebuilt(model: Model, *, guided: bool) -> Model:
+def _rebuild(model: Model, *, guided: bool) -> Model:
     """Copy a flat model with a linear output and, if asked, guided ReLUs; weights included."""
     load_tensorflow()
     import keras
@@ -169,12 +169,12 @@ def _rebuilt(model: Model, *, guided: bool) -> Model:
 
     def copy(layer: Any) -> Any:  # noqa: ANN401
         if isinstance(layer, keras.layers.ReLU) and guided:
-            return keras.layers.Activation(_guided_relu(), name=layer.name)
+            return keras.layers.Activation(_make_guided_relu(), name=layer.name)
         copied = type(layer).from_config(layer.get_config())
         if layer.name == last and hasattr(copied, "activation"):
             copied.activation = keras.activations.linear
         elif guided and getattr(copied, "activation", None) is keras.activations.relu:
-            copied.activation = _guided_relu()
+            copied.activation = _make_guided_relu()
         return copied
 
     rebuilt = keras.models.clone_model(model, clone_function=copy)
@@ -182,15 +182,15 @@ def _rebuilt(model: Model, *, guided: bool) -> Model:
     return rebuilt
 
 
-def _guided_relu() -> Any:  # noqa: ANN401
+def _make_guided_relu() -> Any:  # noqa: ANN401
     """ReLU whose gradient passes only where signal and gradient are both positive."""
     tf = load_tensorflow()
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def guided(values: Any) -> Any:  # noqa: ANN401
+    def relu(values: Any) -> Any:  # noqa: ANN401
         def gradient(upstream: Any) -> Any:  # noqa: ANN401
             return tf.nn.relu(upstream) * tf.cast(values > 0, upstream.dtype)
 
         return tf.nn.relu(values), gradient
 
-    return guided
+    return relu

@@ -16,6 +16,7 @@ from hcs.learn.network.weights import (
     ResolvedWeights,
     random_array,
     read_layers,
+    refuse_changed,
     stable_name,
 )
 
@@ -53,7 +54,8 @@ def fill(base: Any, backbone: Backbone, resolved: ResolvedWeights) -> None:  # n
     Raises
     ------
     WeightsError
-        When arrays are absent or do not fit; the message names the first of them.
+        When arrays are absent or do not fit, the message naming the first of them; or when the
+        file was replaced since it was found.
     """
     variables = list(_variables(base))
     if resolved.path is None:
@@ -63,6 +65,7 @@ def fill(base: Any, backbone: Backbone, resolved: ResolvedWeights) -> None:  # n
             each.keras_variable.assign(array)
         return
     found = read_layers(resolved.path, {each.layer for each in variables})
+    refuse_changed(resolved)  # after reading: what was read is then what was found
     faults = [fault for each in variables if (fault := _misfit(each, found))]
     if faults:
         shown = "; ".join(faults[:4]) + ("; …" if len(faults) > 4 else "")

@@ -6,20 +6,12 @@ code from a weights file is ever run, whatever its format.
 
 from __future__ import annotations
 
-import hashlib
 import io
-import logging
 import math
-import os
 import re
-import shutil
-import tempfile
-import threading
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -30,84 +22,13 @@ from numpy.typing import NDArray
 from hcs.domain.config.stages import Backbone
 from hcs.errors import WeightsError
 from hcs.learn import counters
-
-log = logging.getLogger(__name__)
+from hcs.learn.network.hashes import hash_file
+from hcs.learn.network.published import ALTERNATIVES, find_published
 
 LayerArrays = Mapping[str, Mapping[str, NDArray[np.float32]]]
 """Layer name → variable name (``kernel``) or position (``0``) → array."""
 
-PROBE_SECONDS = 4.0
-_READ_SECONDS = 20.0
-_ALTERNATIVES = (
-    "Name a file with --weights FILE (.npz, .h5, .weights.h5 or .keras), or state --weights random"
-)
-_STORE = "https://storage.googleapis.com/tensorflow/keras-applications/"
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """Where Keras publishes the ImageNet weights of a network without its top."""
-
-    folder: str
-    file: str
-    hash_name: Literal["md5", "sha256"]
-    hash_hex: str
-
-    @property
-    def url(self) -> str:
-        """Address of the file."""
-        return f"{_STORE}{self.folder}/{self.file}"
-
-    @property
-    def cached(self) -> Path:
-        """Where Keras keeps its copy on this machine (``KERAS_HOME``, else ``~/.keras``)."""
-        home = os.environ.get("KERAS_HOME")
-        folder = Path(home) if home else Path.home() / ".keras"
-        return folder / "models" / self.file
-
-
-# Addresses and hashes as in keras.applications 3.15.
-PUBLISHED: dict[str, Published] = {
-    "vgg16": Published(
-        "vgg16",
-        "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        "md5",
-        "6d6bbae143d832006294945121d1f1fc",
-    ),
-    "vgg19": Published(
-        "vgg19",
-        "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        "md5",
-        "253f8cb515780f3b799900260a226db6",
-    ),
-    "resnet50": Published(
-        "resnet",
-        "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        "md5",
-        "4d473c1dd8becc155b73f8504c6f6626",
-    ),
-}
-PUBLISHED |= {
-    name: Published("efficientnet_v2", f"{name}_notop.h5", "md5", hash_hex)
-    for name, hash_hex in {
-        "efficientnetv2-b0": "893217f2bb855e2983157299931e43ff",
-        "efficientnetv2-b1": "0e80663031ca32d657f9caa404b6ec37",
-        "efficientnetv2-b2": "1dfe2e7a5d45b6632553a8961ea609eb",
-        "efficientnetv2-b3": "f6abf7b5849ac99a89b50dd3fd532856",
-        "efficientnetv2-s": "af0682fb74e8c54910f2d4393339c070",
-        "efficientnetv2-m": "1b8dc055df72dde80d614482840fe342",
-        "efficientnetv2-l": "b0b66b5c863aef5b46e8608fe1711615",
-    }.items()
-}
-PUBLISHED |= {
-    name: Published("convnext", f"{name}_notop.h5", "sha256", hash_hex)
-    for name, hash_hex in {
-        "convnext_tiny": "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
-        "convnext_small": "6fc8009faa2f00c1c1dfce59feea9b0745eb260a7dd11bee65c8e20843da6eab",
-        "convnext_base": "40a20c5548a5e9202f69735ecc06c990e6b7c9d2de39f0361e27baeb24cb7c45",
-        "convnext_large": "96f02b6f0753d4f543261bc9d09bed650f24dd6bc02ddde3066135b63d23a1cd",
-    }.items()
-}
+PROBE_SECONDS: Final = 4.0
 
 _NUMBERED: Final = re.compile(r"(layer_normalization|variable)_\d+")
 
@@ -172,19 +93,62 @@ def resolve_weights(backbone: Backbone, *, probe_seconds: float = PROBE_SECONDS)
             f"random {backbone.name} weights (He normal, seed {backbone.seed})",
         )
     if backbone.weights == "imagenet":
-        published = PUBLISHED[backbone.name]
-        path = _imagenet_file(backbone.name, published, probe_seconds)
-        return ResolvedWeights(
-            "imagenet", path, _sha256(path), f"ImageNet {backbone.name} weights of Keras ({path})"
-        )
+        path = find_published(backbone.name, probe_seconds)
+        description = f"ImageNet {backbone.name} weights of Keras ({path})"
+        return ResolvedWeights("imagenet", path, _fingerprint(path), description)
     path = Path(backbone.weights).expanduser()
     if not path.is_file():
         msg = (
-            f"no weights file {str(path)!r} for {backbone.name}. {_ALTERNATIVES}, "
+            f"no weights file {str(path)!r} for {backbone.name}. {ALTERNATIVES}, "
             "or --weights imagenet"
         )
         raise WeightsError(msg)
-    return ResolvedWeights("file", path, _sha256(path), f"{backbone.name} weights of {path}")
+    return ResolvedWeights("file", path, _fingerprint(path), f"{backbone.name} weights of {path}")
+
+
+def resolve_same_weights(backbone: Backbone, expected: str) -> ResolvedWeights:
+    """Find the weights that a backbone names, and refuse any but those that are expected.
+
+    Parameters
+    ----------
+    backbone
+        As for :func:`resolve_weights`.
+    expected
+        Fingerprint of the weights that the results are recorded under.
+
+    Raises
+    ------
+    WeightsError
+        As :func:`resolve_weights`; or other weights than expected.
+    """
+    found = resolve_weights(backbone)
+    _refuse_others(found, expected)
+    return found
+
+
+def refuse_changed(weights: ResolvedWeights) -> None:
+    """Refuse a file that no longer holds what it held when it was found.
+
+    Raises
+    ------
+    WeightsError
+        When its content is another.
+    """
+    if weights.path is not None:
+        now = replace(weights, fingerprint=_fingerprint(weights.path))
+        _refuse_others(now, weights.fingerprint)
+
+
+def _refuse_others(found: ResolvedWeights, expected: str) -> None:
+    if found.fingerprint == expected:
+        return
+    what = found.description if found.path is None else f"weights file {str(found.path)!r}"
+    msg = (
+        f"{what} holds {found.fingerprint}, expected {expected}: the file was replaced while "
+        "in use, or is another one on this machine. Put the expected file there on every machine, "
+        "or start again with the weights that are there"
+    )
+    raise WeightsError(msg)
 
 
 def read_layers(path: Path, layers: Collection[str]) -> LayerArrays:
@@ -296,67 +260,5 @@ def _hdf5_variables(group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
             yield str(layer), child
 
 
-def _imagenet_file(name: str, published: Published, probe_seconds: float) -> Path:
-    path = published.cached
-    if path.is_file():
-        if _hash(path, published.hash_name) == published.hash_hex:
-            return path
-        log.warning("%s is damaged (wrong hash), fetching it again", path)
-    if (reason := _unreachable(published.url, probe_seconds)) is not None:
-        msg = (
-            f"ImageNet weights of {name} are not in {path} and {published.url} cannot be reached "
-            f"({reason}). {_ALTERNATIVES}"
-        )
-        raise WeightsError(msg)
-    log.info("downloading %s", published.url)
-    try:
-        _download(published, path)
-    except (OSError, ValueError) as error:
-        msg = f"downloading {published.url} to {path} failed: {error}. {_ALTERNATIVES}"
-        raise WeightsError(msg) from error
-    return path
-
-
-def _unreachable(url: str, seconds: float) -> str | None:
-    """Why a server does not answer in time, or None; name look-up counts as waiting too."""
-    outcome: list[str | None] = []
-
-    def probe() -> None:
-        request = urllib.request.Request(url, method="HEAD")
-        try:
-            with urllib.request.urlopen(request, timeout=seconds):
-                outcome.append(None)
-        except (OSError, ValueError) as error:
-            outcome.append(str(error))
-
-    # A thread, because the look-up of a name has no timeout of its own.
-    thread = threading.Thread(target=probe, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return outcome[0] if outcome else f"no answer within {seconds:g} s"
-
-
-def _download(published: Published, path: Path) -> None:
-    # Not keras.utils.get_file: it prints to stdout, waits for ever, raises bare Exception.
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as partial:
-        temporary = Path(partial.name)
-        try:
-            with urllib.request.urlopen(published.url, timeout=_READ_SECONDS) as answer:
-                shutil.copyfileobj(answer, partial)
-            partial.close()
-            if _hash(temporary, published.hash_name) != published.hash_hex:
-                msg = "what arrived has the wrong hash"
-                raise ValueError(msg)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def _sha256(path: Path) -> str:
-    return f"sha256:{_hash(path, 'sha256')}"
-
-
-def _hash(path: Path, name: str) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, name).hexdigest()
+def _fingerprint(path: Path) -> str:
+    return f"sha256:{hash_file(path, 'sha256')}"

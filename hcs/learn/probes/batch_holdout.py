@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from hcs.domain.probing import HeldOutBatch
+from hcs.domain.probing import BatchFacts
 from hcs.learn import counters
 from hcs.learn.probes.heads import Cohort, HeadTest, IntArray, Recipe, mean_or_none, score_heads
 
@@ -76,7 +76,7 @@ def _parts(cohort: Cohort, owners: IntArray, key: tuple[int, int]) -> list[IntAr
 
 def hold_out(
     cohort: Cohort, batch: IntArray, held_out: int, name: str, recipe: Recipe
-) -> HeldOutBatch:
+) -> BatchFacts:
     """Test one batch by heads that never saw it; see :func:`batch_parts`."""
     heads = batch_parts(cohort, batch, held_out, recipe.seed)
     found = list(score_heads(cohort, heads, recipe))
@@ -84,28 +84,16 @@ def hold_out(
     seen = [f.auc for h, f in zip(heads, found, strict=True) if h.trial == _SEEN]
     rows = np.flatnonzero(batch == held_out)
     trained = [np.unique(cohort.group[head.train_rows]) for head, _ in new]
-    auc = mean_or_none([f.auc for _, f in new])
-    auc_seen = mean_or_none(seen)
-    return HeldOutBatch(
+    return BatchFacts(
         batch=name,
         n_images=len(rows),
         n_groups=len(np.unique(cohort.group[rows])),
         n_train_groups=min((len(groups) for groups in trained), default=0),
         n_parts=len(new),
-        auc=auc,
+        auc=mean_or_none([f.auc for _, f in new]),
         accuracy=mean_or_none([f.accuracy for _, f in new]),
-        auc_seen=auc_seen,
-        sentence=_sentence(name, auc, auc_seen, len(new)),
+        auc_seen=mean_or_none(seen),
     )
-
-
-def _sentence(name: str, auc: float | None, auc_seen: float | None, n_parts: int) -> str:
-    if n_parts == 0:
-        return f"Batch {name} cannot be held out: the other batches lack a class or clones."
-    if auc is None:
-        return f"Batch {name} holds one class only, so its AUC is not defined."
-    beside = "" if auc_seen is None else f" ({auc_seen:.2f} when other clones of it were seen)"
-    return f"Batch {name}, never seen in training: AUC {auc:.2f}{beside}."
 
 
 def batches_of(names: Sequence[str | None]) -> tuple[IntArray, tuple[str, ...]]:

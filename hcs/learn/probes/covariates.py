@@ -11,11 +11,11 @@ from scipy import stats
 
 from hcs.domain import columns as col
 from hcs.domain.columns import Role
-from hcs.domain.probing import SIGNIFICANT, Covariate
+from hcs.domain.probing import CovariateFacts
 from hcs.domain.splits import Splits
 from hcs.learn.probes.heads import FloatArray
 from hcs.learn.scores.group_tests import holm
-from hcs.learn.scores.scored import scored_models
+from hcs.learn.scores.scored import read_models
 
 _NO_COVARIATE: Final = frozenset(
     {
@@ -38,7 +38,7 @@ def group_accuracies(predictions: pd.DataFrame, splits: Splits) -> dict[str, pd.
     """Share of each group's (clone's) test images called right, mean over the splits, by model."""
     positive = splits.classes.index(splits.positive)
     found = {}
-    for scored in scored_models(predictions, splits):
+    for scored in read_models(predictions, splits):
         test = scored.of_role(Role.TEST)
         table = pd.DataFrame(
             {
@@ -90,7 +90,7 @@ def _as_numbers(values: pd.Series) -> pd.Series:
     return numbers if known.any() and numbers[known].notna().all() else text
 
 
-def covariate_tests(model: str, accuracy: pd.Series, columns: pd.DataFrame) -> list[Covariate]:
+def covariate_tests(model: str, accuracy: pd.Series, columns: pd.DataFrame) -> list[CovariateFacts]:
     """Test the accuracy per group against every column.
 
     Spearman 1904 (doi 10.2307/1412159) for numbers; Mann and Whitney 1947
@@ -108,7 +108,7 @@ def covariate_tests(model: str, accuracy: pd.Series, columns: pd.DataFrame) -> l
 
     Returns
     -------
-    list of Covariate
+    list of CovariateFacts
         Columns with fewer than 4 numbers, or without two categories of two groups each, are left
         out; p-values are null when all accuracies are equal.
     """
@@ -161,23 +161,9 @@ def _categories(name: str, samples: Sequence[FloatArray], varies: bool) -> _Row:
     return name, test, n, n_levels, float(found.statistic), float(found.pvalue)
 
 
-def _covariate(model: str, row: _Row, p_holm: float | None) -> Covariate:
+def _covariate(model: str, row: _Row, p_holm: float | None) -> CovariateFacts:
     column, test, n, n_levels, statistic, p_value = row
-    word = column.removeprefix("Metadata_").replace("_", " ")
-    if statistic is None or p_value is None or p_holm is None:
-        sentence = f"{model}: all clones are called right equally often, whatever their {word}."
-    else:
-        shown = {
-            "spearman": f"Spearman r = {statistic:.2f}",
-            "mann_whitney": f"Mann-Whitney U = {statistic:.1f}",
-            "kruskal_wallis": f"Kruskal-Wallis H = {statistic:.2f} over {n_levels} levels",
-        }[test]
-        finding = "goes with" if p_holm <= SIGNIFICANT else "does not go with"
-        sentence = (
-            f"{model}: accuracy per clone {finding} {word}: {shown}, n = {n} clones, "
-            f"p = {p_value:.2g}, Holm-adjusted {p_holm:.2g}."
-        )
-    return Covariate(
+    return CovariateFacts(
         model=model,
         column=column,
         test=test,
@@ -186,5 +172,4 @@ def _covariate(model: str, row: _Row, p_holm: float | None) -> Covariate:
         statistic=statistic,
         p_value=p_value,
         p_holm=p_holm,
-        sentence=sentence,
     )

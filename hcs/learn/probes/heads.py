@@ -13,8 +13,8 @@ from hcs.domain.config.stages import Head
 from hcs.learn import counters
 from hcs.learn.heads.batches import HeadJob
 from hcs.learn.heads.training import stream_heads
-from hcs.learn.heads.weights import predict_heads
-from hcs.learn.scores.split_scores import ranking
+from hcs.learn.heads.weights import HeadRecipe, predict_heads
+from hcs.learn.scores.split_scores import rank
 
 F32 = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
@@ -180,11 +180,13 @@ def score_heads(
         cohort.features[:, None],
         cohort.image_labels,
         jobs,
-        recipe.head.model_copy(update={"keep": "last"}),
-        cohort.n_classes,
-        recipe.epochs if epochs is None else epochs,
-        recipe.batch_size,
-        recipe.seed,
+        HeadRecipe(
+            recipe.head.model_copy(update={"keep": "last"}),
+            cohort.n_classes,
+            recipe.epochs if epochs is None else epochs,
+            recipe.batch_size,
+            recipe.seed,
+        ),
     )
     for entry, head in zip(heads, trained, strict=True):
         probability = predict_heads(cohort.features[entry.test_rows], head.weights)[0]
@@ -204,7 +206,7 @@ def score_images(truth: IntArray, probability: NDArray[np.floating], positive: i
     if len(np.unique(truth)) < n_classes:
         return HeadScore(None, accuracy)
     chosen = [positive] if n_classes == 2 else range(n_classes)
-    areas = [ranking(truth == k, probability[:, k].astype(float)).roc_auc() for k in chosen]
+    areas = [rank(truth == k, probability[:, k].astype(float)).roc_auc() for k in chosen]
     return HeadScore(float(np.mean(areas)), accuracy)
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from hcs.domain.columns import Role
-from hcs.domain.probing import SIGNIFICANT, BaselineProbe
+from hcs.domain.probing import SIGNIFICANT, BaselineFacts
 from hcs.domain.splits import Splits
 from hcs.learn.forest import train_forest
 from hcs.learn.probes.heads import IntArray, mean_or_none, score_images, sd_or_none
-from hcs.learn.scores.intervals import corrected_resampled_t_test
+from hcs.learn.scores.intervals import compare_over_splits
 from hcs.learn.scores.predictions import roles_of
 
 _INTENSITY: Final = re.compile(r"^Image_(Intensity_|Quality_)")
@@ -79,7 +79,7 @@ def judge_baseline(
     aucs: Sequence[float | None],
     splits: Splits,
     model: tuple[str, float | None] | None,
-) -> BaselineProbe:
+) -> BaselineFacts:
     """Judge the AUCs over the splits against guessing.
 
     Parameters
@@ -95,13 +95,13 @@ def judge_baseline(
     """
     known = np.array([value for value in aucs if value is not None], dtype=float)
     ratio = splits.counts.test / splits.counts.train
-    test = corrected_resampled_t_test(known - _CHANCE, ratio)
+    test = compare_over_splits(known - _CHANCE, ratio)
     mean = mean_or_none(aucs)
     informative = (
         test.p_value is not None and test.p_value <= SIGNIFICANT and (mean or 0.0) > _CHANCE
     )
     name, model_auc = model or (None, None)
-    found = BaselineProbe(
+    return BaselineFacts(
         features=tuple(columns),
         n_splits=len(known),
         auc_mean=mean,
@@ -112,26 +112,4 @@ def judge_baseline(
         model=name,
         model_auc=model_auc,
         verdict="untestable" if mean is None else "informative" if informative else "chance",
-        sentence="",
     )
-    return found.model_copy(update={"sentence": _sentence(found)})
-
-
-def _sentence(found: BaselineProbe) -> str:
-    if not found.features:
-        return "There are no measurements of background and intensity to compare with."
-    if found.auc_mean is None:
-        return "No test set holds all classes, so background and intensity cannot be judged."
-    spread = "" if found.auc_sd is None else f" ± {found.auc_sd:.2f}"
-    beside = "" if found.model_auc is None else f"; the {found.model} has {found.model_auc:.2f}"
-    chance = "" if found.p_value is None else f", p = {found.p_value:.2g} against guessing"
-    text = (
-        f"Background and intensity alone ({len(found.features)} measurements, no structure) reach "
-        f"AUC {found.auc_mean:.2f}{spread} on {found.n_splits} splits{chance}{beside}."
-    )
-    if found.verdict == "informative":
-        text += (
-            " Staining, exposure, or the number of cells differ between the classes: part of any "
-            "score may come from there."
-        )
-    return text

@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf
 
-from hcs.domain.probing import SIGNIFICANT, VariableProbe
+from hcs.domain.probing import LEAST_OWNERS, SIGNIFICANT, VariableFacts
 from hcs.learn import counters
 from hcs.learn.probes.heads import F32, FloatArray, IntArray
+from hcs.ops.chance import bound_null, compare_with_null
 
 _FOLDS: Final = 10
 _SHUFFLES_AT_ONCE: Final = 25
-_TOLERANCE: Final = 1e-9
-_LEAST_OWNERS: Final = 2
 
 Shuffled = Literal["between_groups", "within_groups"]
 
@@ -44,7 +43,7 @@ class Layout:
 
 def probe_variable(
     variable: str, features: F32, layout: Layout, *, n_permutations: int, seed: int
-) -> VariableProbe:
+) -> VariableFacts:
     """Ask whether features tell the levels of one variable.
 
     Linear discriminant analysis with equal priors and the shrunken covariance of Ledoit and Wolf
@@ -68,7 +67,7 @@ def probe_variable(
 
     Returns
     -------
-    VariableProbe
+    VariableFacts
         ``untestable`` where fewer than two levels have two donors each: donor and level cannot be
         told apart then.
     """
@@ -82,22 +81,25 @@ def probe_variable(
     nested = all(len(np.unique(level[owner == one])) == 1 for one in range(owner.max() + 1))
     shuffles = np.stack(
         [level]
-        + [_shuffled(level, owner, nested, (seed, variable, n)) for n in range(n_permutations)]
+        + [
+            _shuffle_levels(level, owner, nested, (seed, variable, n))
+            for n in range(n_permutations)
+        ]
     )
     right = _right_by_level(features[rows], well, owner, shuffles, len(eligible), seed)
-    scores = _balanced_accuracy(right, np.bincount(well, minlength=len(wells)), shuffles)
+    scores = _score_levels(right, np.bincount(well, minlength=len(wells)), shuffles)
     how: Shuffled = "between_groups" if nested else "within_groups"
-    return _judged(variable, scores, (len(rows), int(owner.max()) + 1, len(eligible)), how)
+    return _judge(variable, scores, (len(rows), int(owner.max()) + 1, len(eligible)), how)
 
 
 def _eligible(layout: Layout) -> IntArray:
     """Levels that at least two donors have."""
     levels = np.unique(layout.level[layout.level >= 0])
     owners = [len(np.unique(layout.owner[layout.level == one])) for one in levels]
-    return levels[np.asarray(owners, int) >= _LEAST_OWNERS]
+    return levels[np.asarray(owners, int) >= LEAST_OWNERS]
 
 
-def _shuffled(
+def _shuffle_levels(
     level: IntArray, owner: IntArray, nested: bool, key: tuple[int, str, int]
 ) -> IntArray:
     """Exchange levels between donors, or between the wells of each donor: ``(W,)``."""
@@ -132,21 +134,21 @@ def _right_by_level(
         test_well = fold == number
         test = np.flatnonzero(test_well[well])
         train = np.flatnonzero(~test_well[well])
-        mean, whitening = _whitening(features[train])
+        mean, whitening = _find_whitening(features[train])
         sums = np.zeros((n_wells, whitening.shape[1]))
         np.add.at(sums, well[train], (features[train] - mean) @ whitening)
         tested = (features[test] - mean) @ whitening
         known = np.where(test_well, 0.0, images)
         for start in range(0, len(shuffles), _SHUFFLES_AT_ONCE):
             some = shuffles[start : start + _SHUFFLES_AT_ONCE]
-            called = _called(tested, sums, known, some, n_levels)
+            called = _call_levels(tested, sums, known, some, n_levels)
             for row, calls in enumerate(called):
                 hit = calls == some[row][well[test]]
                 right[start + row] += np.bincount(well[test], hit, n_wells)
     return right
 
 
-def _whitening(train: F32) -> tuple[F32, FloatArray]:
+def _find_whitening(train: F32) -> tuple[F32, FloatArray]:
     """Mean, and the matrix that makes the shrunken covariance of the training images unity."""
     mean = train.mean(axis=0)
     covariance, _ = ledoit_wolf(train - mean, assume_centered=True)
@@ -155,7 +157,7 @@ def _whitening(train: F32) -> tuple[F32, FloatArray]:
     return mean, vectors * scale
 
 
-def _called(
+def _call_levels(
     tested: NDArray[np.floating],
     sums: FloatArray,
     images: FloatArray,
@@ -172,7 +174,7 @@ def _called(
     return np.asarray(score.argmax(axis=-1))
 
 
-def _balanced_accuracy(right: FloatArray, images: IntArray, shuffles: IntArray) -> FloatArray:
+def _score_levels(right: FloatArray, images: IntArray, shuffles: IntArray) -> FloatArray:
     """Mean over the levels of the share of images put right, ``(shuffles,)``."""
     scores = np.zeros(len(shuffles))
     for number, level in enumerate(shuffles):
@@ -182,22 +184,14 @@ def _balanced_accuracy(right: FloatArray, images: IntArray, shuffles: IntArray) 
     return scores
 
 
-def _judged(
+def _judge(
     variable: str, scores: FloatArray, sizes: tuple[int, int, int], how: Shuffled
-) -> VariableProbe:
+) -> VariableFacts:
     n_images, n_groups, n_levels = sizes
     observed, null = float(scores[0]), scores[1:]
-    low, high = (float(end) for end in np.percentile(null, [2.5, 97.5]))
-    p_value = (1 + int((null >= observed - _TOLERANCE).sum())) / (1 + len(null))
-    predictable = p_value <= SIGNIFICANT
-    word = variable_word(variable)
-    finding = "tell" if predictable else "do not tell"
-    sentence = (
-        f"The network's features {finding} the {word} of clones never seen: balanced accuracy "
-        f"{observed:.2f} over {n_levels} levels, {low:.2f} to {high:.2f} by chance, "
-        f"p = {p_value:.2g}."
-    )
-    return VariableProbe(
+    low, high = bound_null(null)
+    p_value = compare_with_null(observed, null)
+    return VariableFacts(
         variable=variable,
         n_images=n_images,
         n_groups=n_groups,
@@ -209,23 +203,17 @@ def _judged(
         p_value=p_value,
         n_permutations=len(null),
         shuffled=how,
-        verdict="predictable" if predictable else "chance",
-        sentence=sentence,
+        verdict="predictable" if p_value <= SIGNIFICANT else "chance",
     )
 
 
-def _untestable(variable: str, layout: Layout) -> VariableProbe:
-    word = variable_word(variable)
+def _untestable(variable: str, layout: Layout) -> VariableFacts:
     known = layout.level >= 0
-    n_levels = len(np.unique(layout.level[known]))
-    why = f"no two levels have {_LEAST_OWNERS} clones each, so clone and {word} are the same thing"
-    if n_levels < 2:
-        why = f"the study has {'one' if n_levels else 'no known'} {word}"
-    return VariableProbe(
+    return VariableFacts(
         variable=variable,
         n_images=int(known.sum()),
         n_groups=len(np.unique(layout.owner[known])),
-        n_levels=n_levels,
+        n_levels=len(np.unique(layout.level[known])),
         balanced_accuracy=None,
         chance=None,
         null_low=None,
@@ -234,11 +222,4 @@ def _untestable(variable: str, layout: Layout) -> VariableProbe:
         n_permutations=0,
         shuffled=None,
         verdict="untestable",
-        sentence=f"Whether features tell the {word} cannot be tested: {why}.",
     )
-
-
-def variable_word(variable: str) -> str:
-    """Say what people call a variable: ``Metadata_Batch`` → batch, ``row`` → plate row."""
-    known = {"row": "plate row", "column": "plate column"}
-    return known.get(variable, variable.removeprefix("Metadata_").lower())

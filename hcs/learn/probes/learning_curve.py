@@ -9,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 
 from hcs.domain.columns import Role
-from hcs.domain.probing import CurvePoint, LearningCurve
+from hcs.domain.probing import CurveFacts, CurvePoint
 from hcs.domain.splits import Splits
 from hcs.learn import counters
 from hcs.learn.probes.heads import (
@@ -21,7 +21,7 @@ from hcs.learn.probes.heads import (
     score_heads,
     sd_or_none,
 )
-from hcs.learn.scores.intervals import corrected_resampled_t_test
+from hcs.learn.scores.intervals import compare_over_splits
 
 _POINTS: Final = 5
 _MOST_EPOCHS: Final = 8
@@ -138,7 +138,7 @@ def judge_curve(
     varied: Varied,
     found: Sequence[tuple[Amount, int, Sequence[float | None]]],
     splits: Splits,
-) -> LearningCurve:
+) -> CurveFacts:
     """Say whether the AUC still rises when the data double.
 
     Parameters
@@ -163,14 +163,13 @@ def judge_curve(
     )
     gain = _gain(varied, found, splits)
     rising = None if gain is None else gain[1] > 0
-    return LearningCurve(
+    return CurveFacts(
         varied=varied,
         points=points,
         gain=None if gain is None else gain[0],
         gain_low=None if gain is None else gain[1],
         gain_high=None if gain is None else gain[2],
         rising=rising,
-        sentence=_sentence(varied, points, gain),
     )
 
 
@@ -191,27 +190,7 @@ def _gain(
     pairs = zip(found[-1][2], half[2], strict=True)
     differences = [a - b for a, b in pairs if a is not None and b is not None]
     ratio = splits.counts.test / splits.counts.train
-    test = corrected_resampled_t_test(np.array(differences, dtype=float), ratio)
+    test = compare_over_splits(np.array(differences, dtype=float), ratio)
     if test.mean is None or test.low is None or test.high is None:
         return None
     return test.mean, test.low, test.high
-
-
-def _sentence(
-    varied: Varied, points: Sequence[CurvePoint], gain: tuple[float, float, float] | None
-) -> str:
-    thing = "clones" if varied == "groups" else "images"
-    what = f"{thing} a {'class' if varied == 'groups' else 'clone'}"
-    if gain is None or points[0].auc_mean is None or points[-1].auc_mean is None:
-        return f"The study is too small for a learning curve over {what}."
-    ends = [
-        f"{point.auc_mean:.2f} with {point.n_groups if varied == 'groups' else point.n_images}"
-        for point in (points[0], points[-1])
-    ]
-    text = (
-        f"Test AUC {ends[0]} and {ends[1]} {what}; the last doubling brings {gain[0]:+.2f} "
-        f"({gain[1]:+.2f} to {gain[2]:+.2f})"
-    )
-    if gain[1] > 0:
-        return f"{text}: the curve still rises, more {thing} would help."
-    return f"{text}: no rise beyond the noise of the splits."

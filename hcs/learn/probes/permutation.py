@@ -15,19 +15,17 @@ from typing import Final
 import numpy as np
 
 from hcs.domain.columns import Role
-from hcs.domain.probing import SIGNIFICANT, PermutationProbe
+from hcs.domain.probing import PermutationFacts
 from hcs.domain.splits import RoleCounts
 from hcs.learn import counters
 from hcs.learn.probes.heads import Cohort, HeadTest, IntArray, Recipe, mean_or_none, score_heads
 from hcs.learn.splits.designs import donor_design, even_design
-
-_TOLERANCE: Final = 1e-9
-"""Shuffles that are equal to the real labels but for rounding count as equally good."""
+from hcs.ops.chance import bound_null, compare_with_null
 
 _CHANCE: Final = 0.5
 
 
-def shuffled_labels(cohort: Cohort, number: int, seed: int) -> IntArray:
+def shuffle_labels(cohort: Cohort, number: int, seed: int) -> IntArray:
     """Shuffle the labels between groups.
 
     Donors of one class exchange their label with donors that have as many groups, so that every
@@ -64,7 +62,7 @@ def shuffled_labels(cohort: Cohort, number: int, seed: int) -> IntArray:
 
 
 def n_arrangements(cohort: Cohort) -> int:
-    """Count the different ways in which :func:`shuffled_labels` can give out the labels."""
+    """Count the different ways in which :func:`shuffle_labels` can give out the labels."""
     pure, mixed = _donors(cohort)
     exchanged = [
         [int(cohort.label[cohort.owner == owner][0]) for owner in owners]
@@ -92,7 +90,7 @@ def _donors(cohort: Cohort) -> tuple[dict[int, list[int]], list[int]]:
     return pure, mixed
 
 
-def drawn_heads(
+def draw_heads(
     cohort: Cohort, counts: RoleCounts, n_splits: int, number: int, seed: int
 ) -> list[HeadTest]:
     """Heads of one shuffle: balanced splits of its labels, a head each.
@@ -113,7 +111,7 @@ def drawn_heads(
     ValueError
         When no placement of donors meets the counts; then the study's own splits could not exist.
     """
-    label = shuffled_labels(cohort, number, seed)
+    label = shuffle_labels(cohort, number, seed)
     key = ("permutation splits", seed, number)
     shape = (n_splits, len(label))
     train, test = np.zeros(shape, bool), np.zeros(shape, bool)
@@ -142,7 +140,7 @@ def drawn_heads(
     ]
 
 
-def permuted_aucs(
+def score_shuffles(
     cohort: Cohort, counts: RoleCounts, recipe: Recipe, n_splits: int, numbers: Iterable[int]
 ) -> list[float | None]:
     """Mean test AUC of every shuffle; the heads of all of them train as one batch.
@@ -150,20 +148,20 @@ def permuted_aucs(
     Parameters
     ----------
     cohort, counts, n_splits
-        As for :func:`drawn_heads`.
+        As for :func:`draw_heads`.
     recipe
         How heads are trained.
     numbers
         Numbers of the shuffles; 0 is the real labels.
     """
-    by_shuffle = [drawn_heads(cohort, counts, n_splits, n, recipe.seed) for n in numbers]
+    by_shuffle = [draw_heads(cohort, counts, n_splits, n, recipe.seed) for n in numbers]
     found = score_heads(cohort, [head for heads in by_shuffle for head in heads], recipe)
     return [mean_or_none([next(found).auc for _ in heads]) for heads in by_shuffle]
 
 
 def judge_permutations(
     cohort: Cohort, aucs: Sequence[float | None], n_splits: int, epochs: int
-) -> PermutationProbe:
+) -> PermutationFacts:
     """Judge the AUC of the real labels (first) by those of the shuffles (all others).
 
     A shuffle whose AUC is not defined counts as one half.
@@ -174,11 +172,10 @@ def judge_permutations(
     p_value = low = high = mean = None
     if len(null):
         mean = float(null.mean())
-        low, high = (float(end) for end in np.percentile(null, [2.5, 97.5]))
+        low, high = bound_null(null)
     if observed is not None and len(null):
-        at_least = int((null >= observed - _TOLERANCE).sum())
-        p_value = (1 + at_least) / (1 + len(null))
-    found = PermutationProbe(
+        p_value = compare_with_null(observed, null)
+    return PermutationFacts(
         observed=observed,
         null=tuple(null.tolist()),
         null_mean=mean,
@@ -190,24 +187,4 @@ def judge_permutations(
         epochs=epochs,
         shuffled="donor" if shuffles_donors else "group",
         n_arrangements=n_arrangements(cohort),
-        sentence="",
     )
-    return found.model_copy(update={"sentence": _sentence(found)})
-
-
-def _sentence(found: PermutationProbe) -> str:
-    if found.observed is None or found.p_value is None:
-        return "No test set holds all classes, so shuffled labels cannot be compared."
-    chance = "more than" if found.p_value <= SIGNIFICANT else "no more than"
-    text = (
-        f"AUC {found.observed:.2f} with the real labels, {found.null_low:.2f} to "
-        f"{found.null_high:.2f} (middle 95%) with labels shuffled between {found.shuffled}s: "
-        f"{chance} chance, p = {found.p_value:.2g} ({found.n_permutations} shuffles; real and "
-        f"shuffled labels alike with {found.n_splits} splits and {found.epochs} epochs, not tuned)."
-    )
-    if found.n_arrangements < 1 / SIGNIFICANT:
-        text += (
-            f" There are only {found.n_arrangements} arrangements of the labels, too few for p to "
-            f"fall to {SIGNIFICANT}."
-        )
-    return text

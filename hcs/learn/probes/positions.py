@@ -7,7 +7,7 @@ reader must be told before seeing any score.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -15,10 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hcs.domain import columns as col
-from hcs.domain.evaluation import Association
+from hcs.domain.evaluation import AssociationFacts
 from hcs.domain.wells import Well
 from hcs.errors import UnknownNameError
 from hcs.learn.counters import permutation
+from hcs.ops.chance import compare_with_null
 
 IntArray = NDArray[np.int_]
 FloatArray = NDArray[np.float64]
@@ -37,7 +38,7 @@ def plate_position_association(
     group_by: str | None = None,
     n_permutations: int = 2000,
     seed: int = 0,
-) -> tuple[Association, ...]:
+) -> tuple[AssociationFacts, ...]:
     """Find out how far the class follows row, column, plate and batch.
 
     Cramér's V (Cramér 1946), with Pearson's chi-square under random reassignment of the classes.
@@ -59,8 +60,8 @@ def plate_position_association(
 
     Returns
     -------
-    tuple of Association
-        For row, column, plate and batch as far as the table has them, with the finding in words.
+    tuple of AssociationFacts
+        For row, column, plate and batch as far as the table has them.
 
     Raises
     ------
@@ -82,7 +83,7 @@ def plate_position_association(
     classes, names = pd.factorize(known[label])
     by_chance: dict[str, list[FloatArray]] = {variable: [] for variable in variables}
     group = _groups(known, group_by)
-    for shuffled in _reassigned(classes.astype(int), group, n_permutations, seed):
+    for shuffled in _reassign(classes.astype(int), group, n_permutations, seed):
         for variable, level in variables.items():
             table = _cross_table(level, shuffled, len(names))
             by_chance[variable].append(_chi_square(table))
@@ -94,12 +95,6 @@ def plate_position_association(
         )
         for variable, level in variables.items()
     )
-
-
-def confounding_warnings(associations: Sequence[Association]) -> tuple[str, ...]:
-    """Sentences of those findings that a reader must know."""
-    serious = ("confounded", "associated")
-    return tuple(entry.sentence for entry in associations if entry.verdict in serious)
 
 
 def _one_row_a_well(wells: pd.DataFrame, label: str, group_by: str | None) -> pd.DataFrame:
@@ -118,7 +113,7 @@ def _groups(known: pd.DataFrame, group_by: str | None) -> IntArray:
     return np.where(codes < 0, codes.max(initial=-1) + 1 + alone, codes)
 
 
-def _reassigned(
+def _reassign(
     classes: IntArray, group: IntArray, n_permutations: int, seed: int
 ) -> Iterator[IntArray]:
     """Permute the groups' classes: blocks of ``(permutations, wells)``."""
@@ -131,16 +126,14 @@ def _reassigned(
         yield of_group[np.stack(orders)][:, member]
 
 
-def _associate(variable: str, table: IntArray, by_chance: FloatArray) -> Association:
+def _associate(variable: str, table: IntArray, by_chance: FloatArray) -> AssociationFacts:
     """Judge one variable by its ``(levels, classes)`` table and chi-squares under permutation."""
     table = table[table.sum(axis=1) > 0]
-    n_wells, word = int(table.sum()), _word(variable)
+    n_wells = int(table.sum())
     if min(table.shape) < 2:
         return _untestable(variable, n_wells, len(table))
     observed = float(_chi_square(table[None])[0])
-    # The tolerance counts tables that are equal but for rounding as equal.
-    at_least = int((by_chance >= observed * (1 - 1e-9)).sum())
-    p_value = (1 + at_least) / (1 + len(by_chance))
+    p_value = compare_with_null(observed, by_chance, tolerance=1e-9 * observed)
     cramers_v = min(1.0, float(np.sqrt(observed / n_wells / (min(table.shape) - 1))))
     several = table[table.sum(axis=1) >= 2]
     pure = int(((several > 0).sum(axis=1) == 1).sum())
@@ -150,12 +143,7 @@ def _associate(variable: str, table: IntArray, by_chance: FloatArray) -> Associa
         verdict = "confounded"
     elif p_value <= SIGNIFICANT:
         verdict = "associated"
-    short = word.removeprefix("plate ")
-    count = f"{pure} of {len(several)} {_plural(short)}"
-    found = f"each {short} holds one class only ({count})"
-    if not all_pure:
-        found = f"{count} hold one class only"
-    return Association(
+    return AssociationFacts(
         variable=variable,
         n_wells=n_wells,
         n_levels=len(several),
@@ -163,18 +151,11 @@ def _associate(variable: str, table: IntArray, by_chance: FloatArray) -> Associa
         cramers_v=cramers_v,
         p_value=p_value,
         verdict=verdict,
-        sentence=_sentence(verdict, word, found, cramers_v, p_value),
     )
 
 
-def _plural(word: str) -> str:
-    return f"{word}es" if word.endswith(("ch", "s")) else f"{word}s"
-
-
-def _untestable(variable: str, n_wells: int, n_levels: int) -> Association:
-    word = _word(variable)
-    what = "there is only one class" if n_levels > 1 else f"there is only one {word}"
-    return Association(
+def _untestable(variable: str, n_wells: int, n_levels: int) -> AssociationFacts:
+    return AssociationFacts(
         variable=variable,
         n_wells=n_wells,
         n_levels=n_levels,
@@ -182,7 +163,6 @@ def _untestable(variable: str, n_wells: int, n_levels: int) -> Association:
         cramers_v=None,
         p_value=None,
         verdict="untestable",
-        sentence=f"Whether the class follows the {word} cannot be tested: {what}.",
     )
 
 
@@ -202,23 +182,3 @@ def _chi_square(table: IntArray) -> FloatArray:
     difference = np.where(expected > 0, table - expected, 0.0)
     terms = difference**2 / np.where(expected > 0, expected, 1.0)
     return np.asarray(terms.sum(axis=(1, 2)))
-
-
-def _word(variable: str) -> str:
-    known = {"row": "plate row", "column": "plate column", col.PLATE: "plate"}
-    return known.get(variable, variable.removeprefix("Metadata_").lower())
-
-
-def _sentence(verdict: str, word: str, found: str, cramers_v: float, p_value: float) -> str:
-    numbers = f"Cramér's V = {cramers_v:.2f}, permutation p = {p_value:.2g}"
-    if verdict == "confounded":
-        return (
-            f"Class and {word} are confounded: {found}; {numbers}. "
-            f"A score cannot tell the class from an effect of the {word}."
-        )
-    if verdict == "associated":
-        return (
-            f"The class follows the {word}: {found}; {numbers}. "
-            f"Part of any score may be an effect of the {word}."
-        )
-    return f"The class does not follow the {word}: {numbers}."

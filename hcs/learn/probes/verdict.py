@@ -1,23 +1,22 @@
-"""What a score can and cannot mean, in words, from the numbers of all probes."""
+"""Weigh the numbers of all probes: is there a score, and what else could explain it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
-from hcs.domain.evaluation import Association
+from hcs.domain.evaluation import AssociationFacts
 from hcs.domain.probing import (
     SIGNIFICANT,
-    BaselineProbe,
-    Covariate,
-    HeldOutBatch,
-    LearningCurve,
+    BaselineFacts,
+    BatchFacts,
+    CovariateFacts,
+    CurveFacts,
     Outcome,
-    PermutationProbe,
-    VariableProbe,
+    PermutationFacts,
+    VariableFacts,
 )
-from hcs.learn.probes.leaks import variable_word
 
 FEW_GROUPS: Final = 10
 """Clones a class below which a verdict says that they are few; the study trained on ten."""
@@ -53,17 +52,61 @@ class Findings:
 
     label: str
     groups_per_class: tuple[int, ...]
-    permutation: PermutationProbe
-    baseline: BaselineProbe
-    associations: Sequence[Association] = ()
-    variables: Sequence[VariableProbe] = ()
-    learning_curves: Sequence[LearningCurve] = ()
-    held_out_batches: Sequence[HeldOutBatch] = ()
-    covariates: Sequence[Covariate] = ()
+    permutation: PermutationFacts
+    baseline: BaselineFacts
+    associations: Sequence[AssociationFacts] = ()
+    variables: Sequence[VariableFacts] = ()
+    learning_curves: Sequence[CurveFacts] = ()
+    held_out_batches: Sequence[BatchFacts] = ()
+    covariates: Sequence[CovariateFacts] = ()
 
 
-def verdict(findings: Findings) -> tuple[Outcome, tuple[str, ...]]:
-    """Say what the score can and cannot mean.
+Explains = Literal["nothing", "part", "all"]
+"""How much of a score something other than structure could explain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the probes say together.
+
+    Attributes
+    ----------
+    outcome
+        The verdict in one word.
+    confounded
+        Variables that the class cannot be told from.
+    told
+        Variables that the features tell, the class itself left out.
+    followed_in_part
+        Those among them that the class follows in part: a part of the score may come from there.
+    not_followed
+        Those among them that the class does not follow.
+    by_intensity
+        What background and intensity alone explain.
+    fallen
+        Batches to which the score does not carry over.
+    fewest_groups
+        Clones of the smallest class where they are few, else None.
+    rising
+        Learning curves that still rise.
+    related
+        Properties of the clones that go with their accuracy.
+    """
+
+    outcome: Outcome
+    confounded: tuple[AssociationFacts, ...]
+    told: tuple[str, ...]
+    followed_in_part: tuple[str, ...]
+    not_followed: tuple[str, ...]
+    by_intensity: Explains
+    fallen: tuple[BatchFacts, ...]
+    fewest_groups: int | None
+    rising: tuple[CurveFacts, ...]
+    related: tuple[CovariateFacts, ...]
+
+
+def judge(findings: Findings) -> Judgement:
+    """Weigh the numbers of all probes.
 
     Parameters
     ----------
@@ -72,137 +115,60 @@ def verdict(findings: Findings) -> tuple[Outcome, tuple[str, ...]]:
 
     Returns
     -------
-    Outcome
-        The verdict in one word.
-    tuple of str
-        Sentences: first whether there is a score at all, then what else could explain it, then
-        what it cannot mean in any case.
+    Judgement
+        Is there a score at all, what else could explain it, and what limits it in any case.
     """
-    p_value = findings.permutation.p_value
-    sentences = [_headline(findings.permutation)]
-    confounded = [entry for entry in findings.associations if entry.verdict == "confounded"]
-    doubts = list(_doubts(findings))
-    if p_value is None:
-        outcome = Outcome.UNDETERMINED
-    elif p_value > SIGNIFICANT:
-        outcome = Outcome.WITHIN_CHANCE
-    elif confounded:
-        outcome = Outcome.CONFOUNDED
-    else:
-        outcome = Outcome.DOUBTFUL if doubts else Outcome.ABOVE_CHANCE
-    sentences += [_confounded(entry, findings) for entry in confounded]
-    sentences += doubts
-    if outcome is Outcome.ABOVE_CHANCE:
-        sentences.append(
-            "No probe found another explanation: the class does not follow plate, position or "
-            "batch, and background and intensity alone do not tell it."
-        )
-    sentences += _limits(findings)
-    return outcome, tuple(sentences)
-
-
-def _headline(permutation: PermutationProbe) -> str:
-    if permutation.p_value is None:
-        return "Whether the score is more than chance could not be tested. " + permutation.sentence
-    if permutation.p_value > SIGNIFICANT:
-        return (
-            "The score is within chance: labels shuffled between clones do as well "
-            f"(p = {permutation.p_value:.2g}). It says nothing about the class."
-        )
-    return (
-        "The score is more than chance: clones never seen are told apart better than with "
-        f"shuffled labels (p = {permutation.p_value:.2g})."
-    )
-
-
-def _confounded(entry: Association, findings: Findings) -> str:
-    word = variable_word(entry.variable)
-    tells = any(
-        probe.variable == entry.variable and probe.verdict == "predictable"
+    verdict_on = {entry.variable: entry.verdict for entry in findings.associations}
+    confounded = tuple(e for e in findings.associations if e.verdict == "confounded")
+    told = tuple(
+        probe.variable
         for probe in findings.variables
+        if probe.verdict == "predictable" and probe.variable != findings.label
     )
-    heard = f", and the features do tell the {word}" if tells else ""
-    return (
-        f"Class and {word} cannot be told apart in this layout{heard}: the score may be an effect "
-        f"of the {word} through and through, and no analysis of these plates can say otherwise."
-    )
-
-
-def _doubts(findings: Findings) -> Iterator[str]:
-    """Sentences on everything, short of confounding, that may explain part of the score."""
-    follows = {e.variable for e in findings.associations if e.verdict == "associated"}
-    confounded = {e.variable for e in findings.associations if e.verdict == "confounded"}
-    for probe in findings.variables:
-        if probe.variable in confounded | {findings.label} or probe.verdict != "predictable":
-            continue
-        word = variable_word(probe.variable)
-        if probe.variable in follows:
-            yield (
-                f"The features tell the {word}, and the class follows the {word} in part: part of "
-                "the score may come from there."
-            )
-    if (baseline := _baseline_doubt(findings.baseline)) is not None:
-        yield baseline
-    for batch in findings.held_out_batches:
-        fallen = batch.auc is not None and (
-            (batch.auc <= _CHANCE and batch.n_groups >= _ENOUGH_IN_BATCH)
-            or (batch.auc_seen is not None and batch.auc_seen - batch.auc > _FALLS)
-        )
-        if fallen and (findings.permutation.p_value or 1.0) <= SIGNIFICANT:
-            yield f"{batch.sentence} The score does not carry over to that batch."
-
-
-def _baseline_doubt(baseline: BaselineProbe) -> str | None:
-    if baseline.verdict != "informative" or baseline.auc_mean is None:
-        return None
-    if baseline.model_auc is not None and baseline.auc_mean >= baseline.model_auc - _BESIDE:
-        return (
-            f"Background and intensity alone do as well (AUC {baseline.auc_mean:.2f} against "
-            f"{baseline.model_auc:.2f}): the score need not mean any difference in structure."
-        )
-    return (
-        f"Background and intensity alone reach AUC {baseline.auc_mean:.2f}: part of the score may "
-        "be staining, exposure or the number of cells instead of structure."
-    )
-
-
-def _limits(findings: Findings) -> Iterator[str]:
-    """Sentences on what holds whatever the score."""
-    follows = {
-        entry.variable
-        for entry in findings.associations
-        if entry.verdict in {"associated", "confounded"}
-    }
-    told = [
-        variable_word(probe.variable)
-        for probe in findings.variables
-        if probe.verdict == "predictable" and probe.variable not in follows | {findings.label}
-    ]
-    if told:
-        yield (
-            f"The features also tell {_listed(told)}. The class does not follow "
-            f"{'it' if len(told) == 1 else 'them'} here, so this does not explain the score; in a "
-            "layout that is not randomized it would."
-        )
+    in_part = tuple(name for name in told if verdict_on.get(name) == "associated")
+    serious = {"associated", "confounded"}
+    by_intensity = _weigh_baseline(findings.baseline)
+    fallen = tuple(batch for batch in findings.held_out_batches if _has_fallen(batch, findings))
     fewest = min(findings.groups_per_class, default=0)
-    if fewest < FEW_GROUPS:
-        yield (
-            f"Few clones: {fewest} in the smallest class. Intervals are wide, and how well other "
-            "donors would be told apart is hardly known."
-        )
-    for curve in findings.learning_curves:
-        if curve.rising:
-            yield curve.sentence
-    for found in findings.covariates:
-        if found.p_holm is not None and found.p_holm <= SIGNIFICANT:
-            yield found.sentence
-    yield (
-        "The score is about the clones of this study, grown and imaged in one laboratory; it does "
-        "not say what the network sees, nor that other laboratories' images would be told apart."
+    doubted = bool(in_part or fallen) or by_intensity != "nothing"
+    return Judgement(
+        outcome=_decide(findings.permutation.p_value, bool(confounded), doubted),
+        confounded=confounded,
+        told=told,
+        followed_in_part=in_part,
+        not_followed=tuple(name for name in told if verdict_on.get(name) not in serious),
+        by_intensity=by_intensity,
+        fallen=fallen,
+        fewest_groups=fewest if fewest < FEW_GROUPS else None,
+        rising=tuple(curve for curve in findings.learning_curves if curve.rising),
+        related=tuple(
+            found
+            for found in findings.covariates
+            if found.p_holm is not None and found.p_holm <= SIGNIFICANT
+        ),
     )
 
 
-def _listed(words: Sequence[str]) -> str:
-    if len(words) < 2:
-        return "".join(words)
-    return f"{', '.join(words[:-1])} and {words[-1]}"
+def _decide(p_value: float | None, confounded: bool, doubted: bool) -> Outcome:
+    if p_value is None:
+        return Outcome.UNDETERMINED
+    if p_value > SIGNIFICANT:
+        return Outcome.WITHIN_CHANCE
+    if confounded:
+        return Outcome.CONFOUNDED
+    return Outcome.DOUBTFUL if doubted else Outcome.ABOVE_CHANCE
+
+
+def _has_fallen(batch: BatchFacts, findings: Findings) -> bool:
+    """Whether there is a score, and none on a batch never seen."""
+    if batch.auc is None or (findings.permutation.p_value or 1.0) > SIGNIFICANT:
+        return False
+    at_chance = batch.auc <= _CHANCE and batch.n_groups >= _ENOUGH_IN_BATCH
+    return at_chance or (batch.auc_seen is not None and batch.auc_seen - batch.auc > _FALLS)
+
+
+def _weigh_baseline(baseline: BaselineFacts) -> Explains:
+    if baseline.verdict != "informative" or baseline.auc_mean is None:
+        return "nothing"
+    as_good = baseline.model_auc is not None and baseline.auc_mean >= baseline.model_auc - _BESIDE
+    return "all" if as_good else "part"

@@ -19,7 +19,7 @@ from hcs.learn.scores.scored import FloatArray, IntArray, Scored
 LEVEL = 0.95
 
 
-def expanded_percentiles(draws: FloatArray, n: int) -> tuple[float, float]:
+def expand_percentiles(draws: FloatArray, n: int) -> tuple[float, float]:
     """Find the ends of a bootstrap interval, widened for few independent things.
 
     Plain percentiles are too narrow by about ``sqrt((n - 1) / n)`` and take the normal instead of
@@ -40,7 +40,7 @@ def expanded_percentiles(draws: FloatArray, n: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def resampled_counts(n: int, n_bootstrap: int, *key: str | int) -> FloatArray:
+def resample_counts(n: int, n_bootstrap: int, *key: str | int) -> FloatArray:
     """How often each of ``n`` things is drawn when ``n`` are drawn with replacement.
 
     Returns
@@ -84,12 +84,12 @@ def mean_interval_over_wells_and_splits(
     cell = w * shape[1] + s
     sums = np.bincount(cell, values, shape[0] * shape[1]).reshape(shape)
     sizes = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
-    of_wells = resampled_counts(shape[0], n_bootstrap, *key, "wells")
-    of_splits = resampled_counts(shape[1], n_bootstrap, *key, "splits")
+    of_wells = resample_counts(shape[0], n_bootstrap, *key, "wells")
+    of_splits = resample_counts(shape[1], n_bootstrap, *key, "splits")
     totals = ((of_wells @ sums) * of_splits).sum(axis=1)
     weights = ((of_wells @ sizes) * of_splits).sum(axis=1)
     draws = totals[weights > 0] / weights[weights > 0]
-    return expanded_percentiles(draws, shape[0] if shape[0] > 1 else shape[1])
+    return expand_percentiles(draws, shape[0] if shape[0] > 1 else shape[1])
 
 
 def donor_weights(
@@ -119,7 +119,7 @@ def donor_weights(
     weights = np.zeros((n_bootstrap, len(donors)))
     for stratum in sorted(set(strata)):
         members = np.flatnonzero(np.asarray(strata) == stratum)
-        weights[:, members] = resampled_counts(len(members), n_bootstrap, *key, stratum)
+        weights[:, members] = resample_counts(len(members), n_bootstrap, *key, stratum)
     return weights[:, donor_of]
 
 
@@ -151,7 +151,7 @@ class PairAuc:
         count = np.einsum("bi,ij,bj->b", weights, self.n_splits, weights, optimize=True)
         if not (count > 0).any():
             return None
-        return expanded_percentiles(total[count > 0] / count[count > 0], n)
+        return expand_percentiles(total[count > 0] / count[count > 0], n)
 
 
 def pair_auc(scored: Scored, positive: int, n_groups: int) -> PairAuc:
@@ -178,7 +178,7 @@ def pair_auc(scored: Scored, positive: int, n_groups: int) -> PairAuc:
 
 @dataclass(frozen=True, slots=True)
 class PairedTest:
-    """Result of :func:`corrected_resampled_t_test`; None where it is not defined."""
+    """Result of :func:`compare_over_splits`; None where it is not defined."""
 
     n: int
     mean: float | None = None
@@ -189,7 +189,7 @@ class PairedTest:
     p_value: float | None = None
 
 
-def corrected_resampled_t_test(differences: FloatArray, test_train_ratio: float) -> PairedTest:
+def compare_over_splits(differences: FloatArray, test_train_ratio: float) -> PairedTest:
     """Paired t-test over splits, corrected for training sets that overlap.
 
     The variance of the mean of J differences is taken as ``(1/J + n_test/n_train) × s²`` instead of

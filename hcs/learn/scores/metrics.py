@@ -12,7 +12,6 @@ import pandas as pd
 
 from hcs.domain.columns import Role
 from hcs.domain.evaluation import (
-    METRIC_TITLES,
     Comparison,
     Evaluation,
     GroupScore,
@@ -25,14 +24,13 @@ from hcs.domain.splits import Group, Splits
 from hcs.errors import InputError
 from hcs.learn.scores.intervals import (
     LEVEL,
-    corrected_resampled_t_test,
+    compare_over_splits,
     donor_weights,
     mean_interval_over_wells_and_splits,
     pair_auc,
 )
-from hcs.learn.scores.scored import JUDGED, Scored, scored_models
+from hcs.learn.scores.scored import Scored, read_models
 from hcs.learn.scores.split_scores import (
-    NEEDS_ALL_CLASSES,
     calibration,
     confusion,
     mean_roc,
@@ -51,7 +49,7 @@ def evaluate(
     Parameters
     ----------
     predictions
-        One row an image, split and model; see :func:`hcs.learn.scores.scored.scored_models` for the
+        One row an image, split and model; see :func:`hcs.learn.scores.scored.read_models` for the
         columns. Only validation and test rows count.
     splits
         The splits that the models were trained on.
@@ -63,8 +61,8 @@ def evaluate(
     Returns
     -------
     Evaluation
-        Without provenance, which the caller knows. What is not defined is None, and a warning says
-        why in words.
+        Without provenance, which the caller knows, and without warnings, which
+        :func:`hcs.words.evaluation.warn_of_gaps` draws from it. What is not defined is None.
 
     Raises
     ------
@@ -73,19 +71,16 @@ def evaluate(
     StaleError
         When the table does not belong to the splits.
     """
-    models = scored_models(predictions, splits)
+    models = read_models(predictions, splits)
     if not models:
         msg = "the predictions hold no image in validation or test, so there is nothing to judge"
         raise InputError(msg)
     judged = [_evaluate_model(scored, splits, n_bootstrap, seed) for scored in models]
-    warnings = [text for scored in models for text in _what_is_missing(scored, splits)]
-    warnings += [text for entry in judged for text in _what_is_undefined(entry)]
     return Evaluation(
         group_by=splits.group_by,
         label=splits.label,
         classes=splits.classes,
         positive=splits.positive,
-        warnings=tuple(warnings),
         models=tuple(judged),
         comparisons=tuple(_comparisons(judged, splits)),
     )
@@ -206,7 +201,7 @@ def _comparisons(judged: Sequence[ModelEvaluation], splits: Splits) -> Iterable[
                 a, b = (_by_split(model, metric, unit) for model in (first, second))
                 common = sorted(a.keys() & b.keys())
                 differences = np.array([a[s] - b[s] for s in common], dtype=float)
-                found = corrected_resampled_t_test(differences, ratio)
+                found = compare_over_splits(differences, ratio)
                 yield Comparison(
                     metric=metric,
                     unit=unit,
@@ -227,56 +222,3 @@ def _by_split(model: ModelEvaluation, metric: Metric, unit: Unit) -> dict[int, f
     rows = [row for row in model.per_split if row.role is Role.TEST and row.unit is unit]
     values = {row.split: getattr(row, metric.value) for row in rows}
     return {split: value for split, value in values.items() if value is not None}
-
-
-# ── what the reader must know ───────────────────────────────────────────────────────────────────
-
-
-def _what_is_missing(scored: Scored, splits: Splits) -> Iterable[str]:
-    """Say which splits and groups lack predictions, and which intervals lack wells."""
-    for code, role in enumerate(JUDGED):
-        there = set(scored.split[scored.role == code].tolist())
-        if absent := [s.index for s in splits.splits if s.index not in there]:
-            yield f"{scored.model}: no {role} prediction in splits {_listed(absent)}"
-    test = scored.of_role(Role.TEST)
-    judged = {name for split in splits.splits for name in split.test}
-    one_well = []
-    for number, group in enumerate(splits.groups):
-        wells = np.unique(test.well[test.group == number])
-        if group.name in judged and not len(wells):
-            yield f"{scored.model}: {group.name!r} is in test but has no predictions"
-        if len(wells) == 1:
-            one_well.append(group.name)
-    if one_well:
-        yield (
-            f"{scored.model}: the intervals of {_listed(one_well)} come from a single well each "
-            "and lack the variation between wells"
-        )
-
-
-def _what_is_undefined(model: ModelEvaluation) -> Iterable[str]:
-    titles = ", ".join(METRIC_TITLES[metric] for metric in NEEDS_ALL_CLASSES)
-    for role in JUDGED:
-        for unit in Unit:
-            rows = [row for row in model.per_split if (row.role, row.unit) == (role, unit)]
-            if lacking := [row.split for row in rows if row.roc_auc is None]:
-                yield (
-                    f"{model.model}, {role}, by {unit}: splits {_listed(lacking)} lack a class, so "
-                    f"{titles} are not defined there"
-                )
-    for entry in model.intervals:
-        if entry.low is None:
-            yield (
-                f"{model.model}: the interval of the ROC AUC by {entry.unit} needs at least two "
-                "tested donors of each class"
-            )
-        elif entry.low == entry.high:
-            yield (
-                f"{model.model}: the ROC AUC by {entry.unit} is {entry.value:g} in every bootstrap "
-                "draw, so its interval has no width; the number of groups limits what that means"
-            )
-
-
-def _listed(items: Sequence[object], most: int = 10) -> str:
-    shown = ", ".join(str(item) for item in items[:most])
-    return f"{shown} and {len(items) - most} more" if len(items) > most else shown

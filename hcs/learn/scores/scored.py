@@ -96,7 +96,7 @@ class Scored:
         return replace(self.rows(first), probability=means)
 
 
-def scored_models(predictions: pd.DataFrame, splits: Splits) -> list[Scored]:
+def read_models(predictions: pd.DataFrame, splits: Splits) -> list[Scored]:
     """Turn a table of predictions into arrays, one entry a model in order of appearance.
 
     Parameters
@@ -126,7 +126,7 @@ def scored_models(predictions: pd.DataFrame, splits: Splits) -> list[Scored]:
         msg = f"the predictions lack the columns {missing}; they have {list(predictions.columns)}"
         raise InputError(msg)
     judged = predictions[predictions[col.ROLE].isin([role.value for role in JUDGED])]
-    group, split, role = _checked_roles(judged, splits)
+    group, split, role = _check_roles(judged, splits)
     label_of = splits.label_of()
     class_of = [splits.classes.index(label_of[entry.name]) for entry in splits.groups]
     everything = Scored(
@@ -159,7 +159,7 @@ def _codes(table: pd.DataFrame, columns: tuple[str, ...]) -> IntArray:
     return np.asarray(groups.ngroup(), dtype=int)
 
 
-def _checked_roles(judged: pd.DataFrame, splits: Splits) -> tuple[IntArray, IntArray, IntArray]:
+def _check_roles(judged: pd.DataFrame, splits: Splits) -> tuple[IntArray, IntArray, IntArray]:
     names = [entry.name for entry in splits.groups]
     group = pd.Index(names).get_indexer(pd.Index(judged[splits.group_by].astype(str)))
     if (group < 0).any():

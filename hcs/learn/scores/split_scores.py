@@ -52,7 +52,7 @@ class Ranking:
         return float(np.sum(np.diff(self.true) * precision) / self.true[-1])
 
 
-def ranking(truth: NDArray[np.bool_], score: FloatArray) -> Ranking:
+def rank(truth: NDArray[np.bool_], score: FloatArray) -> Ranking:
     """Rank ``(N,)`` scores once, for all curves and areas.
 
     scikit-learn's own functions check and sort the same few hundred numbers again for each metric,
@@ -96,7 +96,7 @@ def score_split(part: Scored, positive: int, *, split: int, role: Role, unit: Un
         recall = np.diag(counted) / counted.sum(axis=1)
         f1 = 2 * np.diag(counted) / (counted.sum(axis=0) + counted.sum(axis=1))
         chosen = [positive] if n_classes == 2 else list(range(n_classes))
-        curves = [ranking(part.truth == k, part.probability[:, k]) for k in chosen]
+        curves = [rank(part.truth == k, part.probability[:, k]) for k in chosen]
         metrics[Metric.BALANCED_ACCURACY] = float(recall.mean())
         metrics[Metric.F1] = float(f1[chosen].mean())
         metrics[Metric.ROC_AUC] = float(np.mean([curve.roc_auc() for curve in curves]))
@@ -146,7 +146,7 @@ def mean_roc(test: Scored, positive: int) -> MeanRoc | None:
         truth = part.truth == positive
         if not truth.any() or truth.all():
             return None
-        curve = ranking(truth, part.probability[:, positive])
+        curve = rank(truth, part.probability[:, positive])
         fpr, tpr = curve.false / curve.false[-1], curve.true / curve.true[-1]
         return np.asarray(np.interp(grid, fpr, tpr))
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hcs.domain.normal import FWHM_IN_SDS
+from hcs.domain.constants import FWHM_IN_SDS
 from hcs.ops.filters import FloatPlane, smooth
 from hcs.ops.neurites.graph import PixelGraph
 from hcs.ops.scales import Scales

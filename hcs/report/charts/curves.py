@@ -96,9 +96,9 @@ def groups_figure(groups: Sequence[GroupScore], colors: Mapping[str, str]) -> An
         "group": [group.group for group in shown],
         "label": [group.label for group in shown],
         "score": [group.score for group in shown],
-        "low": [_or(group.ci_low, group.score) for group in shown],
-        "high": [_or(group.ci_high, group.score) for group in shown],
-        "accuracy": [_or(group.accuracy, np.nan) for group in shown],
+        "low": [style.replace_none(group.ci_low, group.score) for group in shown],
+        "high": [style.replace_none(group.ci_high, group.score) for group in shown],
+        "accuracy": [style.replace_none(group.accuracy, np.nan) for group in shown],
         "n_images": [group.n_images for group in shown],
         "n_wells": [group.n_wells for group in shown],
         "n_splits": [group.n_splits for group in shown],
@@ -114,7 +114,7 @@ def groups_figure(groups: Sequence[GroupScore], colors: Mapping[str, str]) -> An
     dots = plot.scatter(
         "score", "y", source=source, size=9, line_color="color", fill_color="fill", line_width=2
     )
-    style.name_ticks(plot.yaxis[0], data["y"], [wording.shortened(g.group) for g in shown])
+    style.name_ticks(plot.yaxis[0], data["y"], [wording.cut_name(g.group) for g in shown])
     plot.ygrid.grid_line_color = None
     tips = [
         ("", "@group (@label)"),
@@ -124,10 +124,6 @@ def groups_figure(groups: Sequence[GroupScore], colors: Mapping[str, str]) -> An
     ]
     style.add_hover(plot, tips, [bars, dots])
     return plot
-
-
-def _or(value: float | None, instead: float | None) -> float | None:
-    return instead if value is None else value
 
 
 def history_figure(history: pd.DataFrame, quantity: str, label: str) -> Any:  # noqa: ANN401
@@ -186,7 +182,7 @@ def classes_figure(values: Mapping[str, pd.Series], colors: Mapping[str, str], l
             plot.segment(
                 [position - 0.28], [mean], [position + 0.28], [mean], color=style.INK, line_width=2
             )
-    names = [wording.shortened(name, 16) for name in values]
+    names = [wording.cut_name(name, 16) for name in values]
     style.name_ticks(plot.xaxis[0], list(range(len(values))), names)
     plot.xgrid.grid_line_color = None
     return plot

@@ -57,7 +57,7 @@ def fits_of(doses: pd.DataFrame | None, model: str) -> dict[str, Fit]:
     return {str(row[col.COMPOUND]): {str(k): v for k, v in row.items()} for row in rows}
 
 
-def dosed_compounds(hits: pd.DataFrame, effect: str) -> list[tuple[str, pd.DataFrame]]:
+def rank_compounds(hits: pd.DataFrame, effect: str) -> list[tuple[str, pd.DataFrame]]:
     """Treated wells of every compound that has a curve, strongest effect first.
 
     Parameters
@@ -133,7 +133,7 @@ def dose_figure(
     plot.axis.axis_label_text_font_size = "11px"
     doses = np.unique(wells[col.CONCENTRATION_UM].to_numpy(np.float64))
     named = doses[:: -(-len(doses) // _MAX_TICKS)].tolist()
-    style.name_ticks(plot.xaxis[0], named, [wording.trimmed(dose) for dose in named])
+    style.name_ticks(plot.xaxis[0], named, [wording.trim_number(dose) for dose in named])
     for level in (0.0, 1.0) if effect == col.RESCUE else (0.0,):
         plot.add_layout(
             Span(location=level, dimension="width", line_color="#9aa5b1", line_dash="dashed")

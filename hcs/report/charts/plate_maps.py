@@ -64,7 +64,7 @@ class Scale:
 
 def score_scale(wells: pd.DataFrame, column: str = col.SCORE) -> Scale:
     """0 to 1 for probabilities, the data's own range for other values."""
-    values = _finite(wells, column)
+    values = _select_finite(wells, column)
     if values.size and (values.min() < 0 or values.max() > 1):
         return Scale(column, DIVERGING, *_range(values))
     return Scale(column, DIVERGING, 0.0, 1.0)
@@ -72,7 +72,7 @@ def score_scale(wells: pd.DataFrame, column: str = col.SCORE) -> Scale:
 
 def value_scale(wells: pd.DataFrame, column: str) -> Scale:
     """Range of the data, its outermost hundredths left out."""
-    values = _finite(wells, column)
+    values = _select_finite(wells, column)
     return Scale(column, DIVERGING, *(_range(values) if values.size else (0.0, 1.0)))
 
 
@@ -84,18 +84,18 @@ def z_scale(wells: pd.DataFrame, column: str = col.ROBUST_Z) -> Scale:
     """
     if col.PERT_TYPE in wells and (wells[col.PERT_TYPE] == PertType.TREATMENT.value).any():
         wells = wells[wells[col.PERT_TYPE] == PertType.TREATMENT.value]
-    values = np.abs(_finite(wells, column))
+    values = np.abs(_select_finite(wells, column))
     limit = float(np.clip(np.percentile(values, 95), 3, _MAX_Z)) if values.size else 3.0
     return Scale(column, DIVERGING, -limit, limit)
 
 
 def count_scale(wells: pd.DataFrame, column: str = col.N_CELLS) -> Scale:
     """From 0 to the largest count."""
-    values = _finite(wells, column)
+    values = _select_finite(wells, column)
     return Scale(column, SEQUENTIAL, 0.0, max(1.0, float(values.max(initial=1.0))))
 
 
-def _finite(wells: pd.DataFrame, column: str) -> NDArray[np.float64]:
+def _select_finite(wells: pd.DataFrame, column: str) -> NDArray[np.float64]:
     if column not in wells:
         return np.empty(0)
     values: NDArray[np.float64] = wells[column].to_numpy(np.float64, na_value=np.nan)
@@ -208,7 +208,7 @@ def _well_data(wells: pd.DataFrame, scale: Scale) -> dict[str, Any]:
     ):
         if column in wells:
             data[key] = [
-                wording.trimmed(v) if digits is None else wording.number(v, digits)
+                wording.trim_number(v) if digits is None else wording.number(v, digits)
                 for v in wells[column].tolist()
             ]
     for key, column in (

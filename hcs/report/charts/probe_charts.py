@@ -65,8 +65,8 @@ def variables_figure(probes: Sequence[VariableProbe]) -> Any:  # noqa: ANN401
         "name": [wording.noun(probe.variable) for probe in shown],
         "accuracy": [probe.balanced_accuracy for probe in shown],
         "chance": [probe.chance for probe in shown],
-        "low": [_or(probe.null_low, probe.chance) for probe in shown],
-        "high": [_or(probe.null_high, probe.chance) for probe in shown],
+        "low": [style.replace_none(probe.null_low, probe.chance) for probe in shown],
+        "high": [style.replace_none(probe.null_high, probe.chance) for probe in shown],
         "p": [wording.p_value(probe.p_value) for probe in shown],
     }
     source = ColumnDataSource(data)
@@ -74,7 +74,7 @@ def variables_figure(probes: Sequence[VariableProbe]) -> Any:  # noqa: ANN401
         "low", "y", "high", "y", source=source, line_color=NULL_COLOR, line_width=9, line_alpha=0.5
     )
     dots = plot.scatter("accuracy", "y", source=source, size=10, color=OBSERVED_COLOR)
-    style.name_ticks(plot.yaxis[0], data["y"], [wording.shortened(name) for name in data["name"]])
+    style.name_ticks(plot.yaxis[0], data["y"], [wording.cut_name(name) for name in data["name"]])
     plot.ygrid.grid_line_color = None
     tips = [
         ("", "@name"),
@@ -84,10 +84,6 @@ def variables_figure(probes: Sequence[VariableProbe]) -> Any:  # noqa: ANN401
     ]
     style.add_hover(plot, tips, [dots])
     return plot
-
-
-def _or(value: float | None, instead: float | None) -> float | None:
-    return instead if value is None else value
 
 
 def learning_figure(curve: LearningCurve, label: str) -> Any:  # noqa: ANN401

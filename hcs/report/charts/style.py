@@ -89,3 +89,8 @@ def add_hover(plot: Any, tooltips: Tooltips, renderers: Sequence[Any]) -> None: 
     plot.add_tools(
         HoverTool(tooltips=tooltips, renderers=list(renderers), point_policy="snap_to_data")
     )
+
+
+def replace_none(value: float | None, instead: float | None) -> float | None:
+    """Put another number where there is none, since a chart draws nothing without one."""
+    return instead if value is None else value

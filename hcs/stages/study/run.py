@@ -81,7 +81,8 @@ def read_study(path: str) -> studies.StudyConfig:
         raise FaultsError(path, [fault]) from error
     except ValidationError as error:
         raise FaultsError(path, [_fault(path, item) for item in error.errors()]) from error
-    return _anchored(study, file.resolve().parent)
+    _refuse_remote(path, study)
+    return _anchor(study, file.resolve().parent)
 
 
 def _fault(path: str, item: object) -> Fault:
@@ -95,7 +96,20 @@ def _fault(path: str, item: object) -> Fault:
     )
 
 
-def _anchored(study: studies.StudyConfig, folder: Path) -> studies.StudyConfig:
+def _refuse_remote(path: str, study: studies.StudyConfig) -> None:
+    """Refuse an object store as the study's folder; plates and sources may lie on one."""
+    if "://" in study.out:
+        fault = Fault(
+            file=path,
+            column="out",
+            value=study.out,
+            message="a study's folder must lie on a disk (plates and sources may be s3://…); to "
+            "write single outputs to an object store run the stages one by one",
+        )
+        raise FaultsError(path, [fault])
+
+
+def _anchor(study: studies.StudyConfig, folder: Path) -> studies.StudyConfig:
     def place(path: str | None) -> str | None:
         if path is None or "://" in path:
             return path
@@ -139,7 +153,7 @@ def run(study: studies.StudyConfig, client: Client | None = None) -> StageResult
     # Said before hours of work rather than after them.
     weights = resolve_weights(study.embed.backbone)
     progress.current().say(f"weights: {weights.description}")
-    results = list(_stages(study, client))
+    results = list(run_stages(study, client))
     problems = tuple(problem for result in results for problem in result.problems)
     out = Path(study.out)
     parquet.write_table(
@@ -150,7 +164,7 @@ def run(study: studies.StudyConfig, client: Client | None = None) -> StageResult
     return StageResult(
         stage=STAGE,
         out=study.out,
-        summary={**_summary(results), **_compared(compared)},
+        summary={**_summarize(results), **_describe_planted(compared)},
         n_run=sum(result.n_run for result in results),
         n_skipped=sum(result.n_skipped for result in results),
         problems=problems,
@@ -158,7 +172,7 @@ def run(study: studies.StudyConfig, client: Client | None = None) -> StageResult
     )
 
 
-def _summary(results: Sequence[StageResult]) -> dict[str, str | int | float]:
+def _summarize(results: Sequence[StageResult]) -> dict[str, str | int | float]:
     shown: dict[str, str | int | float] = {}
     for result in results:
         if result.stage in {evaluate.STAGE, probe.STAGE, hits.STAGE}:
@@ -168,7 +182,7 @@ def _summary(results: Sequence[StageResult]) -> dict[str, str | int | float]:
     return shown
 
 
-def _compared(rows: Sequence[planted.Comparison]) -> dict[str, str | int | float]:
+def _describe_planted(rows: Sequence[planted.Comparison]) -> dict[str, str | int | float]:
     shown: dict[str, str | int | float] = {}
     for row in rows:
         note = f"; {row.note}" if row.note else ""
@@ -179,15 +193,16 @@ def _compared(rows: Sequence[planted.Comparison]) -> dict[str, str | int | float
     return shown
 
 
-def _stages(study: studies.StudyConfig, client: Client | None) -> Iterable[StageResult]:
+def run_stages(study: studies.StudyConfig, client: Client | None = None) -> Iterable[StageResult]:
+    """Yield the result of every stage of a study, in order, as it ends."""
     out = Path(study.out)
     paths = {plate.name: _plate_path(plate, out) for plate in study.plates}
     for plate in study.plates:
-        yield _told(ingest.run(_ingest_config(plate, paths[plate.name]), client))
+        yield _say_done(ingest.run(_ingest_config(plate, paths[plate.name]), client))
     cohort = tuple(paths[plate.name] for plate in study.plates if plate.role == "cohort")
     screen = tuple(paths[plate.name] for plate in study.plates if plate.role == "screen")
     everything = (*cohort, *screen)
-    yield _told(
+    yield _say_done(
         features.run(
             cfg.FeaturesConfig(
                 plates=everything,
@@ -203,7 +218,7 @@ def _stages(study: studies.StudyConfig, client: Client | None) -> Iterable[Stage
         yield from _screened(study, screen, client)
 
 
-def _told(result: StageResult) -> StageResult:
+def _say_done(result: StageResult) -> StageResult:
     """Say on the screen what a stage did, as it ends."""
     done = f"{result.n_run} done" + (
         f", {result.n_skipped} were done before" if result.n_skipped else ""
@@ -220,15 +235,9 @@ def _plate_path(plate: studies.StudyPlate, out: Path) -> str:
 
 def _ingest_config(plate: studies.StudyPlate, out: str) -> cfg.IngestConfig:
     return cfg.IngestConfig(
-        source=plate.source,
         out=out,
-        layout=plate.layout,
-        platemap=plate.platemap,
-        barcodes=plate.barcodes,
         plate_name=plate.name,
-        plate_wells=plate.plate_wells,
-        pixel_size_um=plate.pixel_size_um,
-        projection=plate.projection,
+        **{name: getattr(plate, name) for name in cfg.IngestOptions.model_fields},
     )
 
 
@@ -237,12 +246,12 @@ def _classifiers(
 ) -> Iterable[StageResult]:
     out = Path(study.out)
     splits_file, bank, seed = str(out / SPLITS), str(out / BANK), study.seed
-    yield _told(
+    yield _say_done(
         splits.run(
             cfg.SplitsConfig(plates=cohort, out=splits_file, seed=seed, **study.splits.model_dump())
         )
     )
-    yield _told(
+    yield _say_done(
         stack.run(
             cfg.StackConfig(
                 plates=cohort,
@@ -254,11 +263,11 @@ def _classifiers(
         )
     )
     embedding = cfg.EmbedConfig(stack=str(out / STACK), out=bank, seed=seed, **dict(study.embed))
-    yield _told(embed.run(embedding, client))
+    yield _say_done(embed.run(embedding, client))
     training = cfg.TrainConfig(
         bank=bank, splits=splits_file, out=str(out / MODELS), seed=seed, **dict(study.train)
     )
-    yield _told(train.run(training, client))
+    yield _say_done(train.run(training, client))
     baseline = cfg.ForestConfig(
         features=str(out / FEATURES),
         splits=splits_file,
@@ -266,8 +275,8 @@ def _classifiers(
         seed=seed,
         **dict(study.forest),
     )
-    yield _told(forest.run(baseline, client))
-    yield _told(
+    yield _say_done(forest.run(baseline, client))
+    yield _say_done(
         evaluate.run(
             cfg.EvaluateConfig(
                 models=(str(out / MODELS), str(out / FOREST)),
@@ -277,11 +286,11 @@ def _classifiers(
         )
     )
     if study.probes is not None:
-        yield _told(probe.run(_probe_config(study, study.probes, cohort), client))
+        yield _say_done(probe.run(_probe_config(study, study.probes, cohort), client))
 
 
 def _probe_config(
-    study: studies.StudyConfig, probes: studies.StudyProbes, cohort: tuple[str, ...]
+    study: studies.StudyConfig, probes: cfg.ProbeOptions, cohort: tuple[str, ...]
 ) -> cfg.ProbeConfig:
     out = Path(study.out)
     return cfg.ProbeConfig(
@@ -308,10 +317,10 @@ def _screened(
         out=str(out / PREDICTIONS),
         batch_images=study.embed.batch_images,
     )
-    yield _told(predict.run(scores, client))
+    yield _say_done(predict.run(scores, client))
     called = cfg.HitsConfig(
         source=cfg.ScoresOfImages(path=str(out / PREDICTIONS), features=str(out / FEATURES)),
         out=str(out / HITS),
         **dict(study.hits),
     )
-    yield _told(hits.run(called))
+    yield _say_done(hits.run(called))

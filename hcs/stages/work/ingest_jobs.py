@@ -85,14 +85,13 @@ def well_jobs(
     projection = None if config.projection == "keep" else config.projection
     names = tuple(channel.name for channel in plate.channels)
     common = plain((FORMAT, expected, names, plate.name, projection))
-    places = {(item.well, item.site): (item.x_um, item.y_um) for item in plate.positions}
     paths = _field_paths(plate, in_place=in_place)
     n_planes = 1 + max(item.z_index for item in plate.planes)
     n_times = 1 + max(item.t_index for item in plate.planes)
     jobs = []
     for well, sites in sorted(grouped.items()):
         fields = tuple(
-            _field_job(source, common, paths[well, site], planes, places.get((well, site)))
+            _make_field_job(source, common, paths[well, site], planes)
             for site, planes in sorted(sites.items())
         )
         jobs.append(
@@ -132,19 +131,12 @@ def _field_paths(plate: SourcePlate, *, in_place: bool) -> dict[tuple[Well, int]
     }
 
 
-def _field_job(
-    source: Source,
-    common: object,
-    path: str,
-    planes: list[Plane],
-    position_um: tuple[float, float] | None,
-) -> FieldJob:
+def _make_field_job(source: Source, common: object, path: str, planes: list[Plane]) -> FieldJob:
     ordered = tuple(sorted(planes, key=lambda item: (item.channel, *item.key[3:])))
     stamps = [(item.path, item.page, source.stamp(item)) for item in ordered]
     return FieldJob(
         path=path,
         site=ordered[0].site,
         planes=ordered,
-        fingerprint=fingerprint(common, stamps, position_um),
-        position_um=position_um,
+        fingerprint=fingerprint(common, stamps),
     )

@@ -9,15 +9,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hcs.compute.units import Past
 from hcs.domain import columns as col
 from hcs.domain import ngff
 from hcs.domain.plate import Channel, Plane
 from hcs.domain.results import Problem
 from hcs.domain.wells import Well
 from hcs.errors import ImageReadError
+from hcs.io.files.written import note_write
 from hcs.io.images.sources import open_source
 from hcs.io.plates import overview, plate
-from hcs.io.runs.ledger import Ledger
 from hcs.ops import intensity, mosaic, projection
 from hcs.ops.projection import Projection
 
@@ -32,7 +33,6 @@ class FieldJob:
     site: int
     planes: tuple[Plane, ...]
     fingerprint: str
-    position_um: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,19 @@ class WellJob:
     strict: bool
 
 
-def write_well(job: WellJob) -> Mapping[str, Any]:
+def write_well(job: WellJob, past: Past) -> Mapping[str, Any]:
     """Write the fields of one well that are missing or changed; runs on a worker."""
-    before = Ledger.of(job.out).read(job.well.name)
-    past = _still_true(job, before["result"]) if before else {"images": [], "problems": []}
-    known = {row[col.FIELD_PATH]: row for row in past["images"]}
+    known = {row[col.FIELD_PATH]: row for row in past.result.get("images", ())}
     images: list[dict[str, Any]] = []
     problems: list[dict[str, Any]] = []
     small: dict[str, NDArray[Any]] = {}
     for field in job.fields:
-        row = known.get(field.path)
-        if row is not None and row[col.FINGERPRINT] == field.fingerprint:
-            images.append(row)
-            problems.extend(item for item in past["problems"] if item["site"] == field.site)
+        if field.path in past.items:
+            images += [known[field.path]] if field.path in known else []
+            problems += [p for p in past.result.get("problems", ()) if p["site"] == field.site]
+            for path, n_bytes in past.files.items():
+                if f"/{field.path}/" in path:
+                    note_write(path, n_bytes)
             continue
         written, faults = _write_field(job, field, small)
         problems.extend(faults)
@@ -95,23 +95,6 @@ def _shrink(job: WellJob, pixels: NDArray[Any]) -> NDArray[Any]:
     axes = axes_of(job)
     first = tuple(0 if axis in "tz" else slice(None) for axis in axes)
     return mosaic.shrink(pixels[first], mosaic.field_edge(len(job.fields), overview.WELL_PX))
-
-
-def _still_true(job: WellJob, past: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Forget, on disk too, the fields that are about to be written from other files.
-
-    Else a run that is killed in the middle would leave the new pixels under the old record, and
-    whoever then puts the old files back would be told that all is done.
-    """
-    now = {field.path: field.fingerprint for field in job.fields}
-    rows = [row for row in past["images"] if now.get(row[col.FIELD_PATH]) == row[col.FINGERPRINT]]
-    if len(rows) == len(past["images"]):
-        return past
-    sites = {row[col.SITE] for row in rows}
-    problems = [item for item in past["problems"] if item["site"] in sites]
-    true = {"images": rows, "problems": problems}
-    Ledger.of(job.out).write(job.well.name, "", true, 0.0)
-    return true
 
 
 def _write_field(
@@ -174,7 +157,7 @@ def _put(
 
 def _described(job: WellJob, field: FieldJob) -> dict[str, Any]:
     """Say in a row of the table of images where a field comes from."""
-    row: dict[str, Any] = {
+    return {
         col.PLATE: job.plate,
         col.WELL: job.well.name,
         col.SITE: field.site,
@@ -182,9 +165,6 @@ def _described(job: WellJob, field: FieldJob) -> dict[str, Any]:
         col.FINGERPRINT: field.fingerprint,
         col.SOURCES: "|".join(item.path for item in field.planes),
     }
-    if field.position_um is not None:
-        row |= dict(zip((col.POSITION_X_UM, col.POSITION_Y_UM), field.position_um, strict=True))
-    return row
 
 
 def _reduced(pixels: NDArray[Any], level: ngff.Level, maximum: float) -> NDArray[Any]:

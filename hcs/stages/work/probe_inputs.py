@@ -16,15 +16,14 @@ from hcs.domain.splits import Splits
 from hcs.domain.wells import Well
 from hcs.io import imageset
 from hcs.io.files import parquet
-from hcs.io.plates.plate import PlateReader
 from hcs.io.runs import fingerprints
 from hcs.learn.probes.heads import F32, Cohort, mean_or_none, score_images
 from hcs.learn.probes.intensity_baseline import intensity_columns
 from hcs.learn.probes.leaks import Layout
 from hcs.learn.scores.metrics import owner
-from hcs.learn.scores.scored import scored_models
-from hcs.stages.forest import study_images
-from hcs.stages.train import study_rows
+from hcs.learn.scores.scored import read_models
+from hcs.stages.work.plates import open_plates
+from hcs.stages.work.study import find_study_images
 
 VARIABLES: Final = ("row", "column", col.PLATE, col.BATCH)
 """What the features are asked to tell, beside the class."""
@@ -53,7 +52,7 @@ class IntensityTable:
 def study_frame(config: ProbeConfig, opened: imageset.ImageSet, splits: Splits) -> pd.DataFrame:
     """Images of the bank that take part in the study; the index is their row in the bank."""
     frame = opened.frame
-    return frame.iloc[study_rows(frame, splits, config.bank)]
+    return frame.iloc[find_study_images(frame, splits, config.bank)]
 
 
 def cohort_of(features: F32, frame: pd.DataFrame, splits: Splits) -> Cohort:
@@ -95,14 +94,16 @@ def intensity_table(config: ProbeConfig, splits: Splits) -> IntensityTable:
     """
     frames = []
     if config.plates:
-        readers = [PlateReader(path) for path in config.plates]
+        readers = open_plates(config.plates)
         frames.append(pd.concat([reader.images for reader in readers], ignore_index=True))
     if config.features is not None:
         found = parquet.read_table(config.features, columns=col.IMAGE_KEY, what="features")
         frames.append(found)
     if not frames:
         return IntensityTable(pd.DataFrame(), (), "")
-    images = study_images(_joined(frames), splits, "the image tables")
+    images = _joined(frames)
+    chosen = find_study_images(images, splits, "the image tables")
+    images = images.iloc[chosen].reset_index(drop=True)
     columns = intensity_columns(images)
     values = pd.util.hash_pandas_object(images[[*col.IMAGE_KEY, *columns]], index=False)
     return IntensityTable(images, columns, fingerprints.fingerprint(values.tolist()))
@@ -122,7 +123,7 @@ def model_auc(predictions: pd.DataFrame | None, splits: Splits) -> tuple[str, fl
     """Name of the first model and its mean test AUC by image; None without predictions."""
     if predictions is None:
         return None
-    scored = scored_models(predictions, splits)[0]
+    scored = read_models(predictions, splits)[0]
     positive = splits.classes.index(splits.positive)
     aucs = [
         score_images(part.truth, part.probability, positive).auc

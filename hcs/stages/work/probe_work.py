@@ -19,8 +19,8 @@ from hcs.io.runs.ledger import Ledger
 from hcs.learn.probes import batch_holdout, intensity_baseline, learning_curve, permutation
 from hcs.learn.probes import heads as probe_heads
 from hcs.learn.probes import leaks as leak_probes
-from hcs.stages.splits import read_splits
 from hcs.stages.work.probe_inputs import cohort_of, layout_of, study_frame
+from hcs.stages.work.study import read_splits
 
 VECTORS: Final = "vectors"
 """Name of the unit, and of the part, that holds the short vectors."""
@@ -83,14 +83,12 @@ def _vectors(job: ProbeJob) -> Mapping[str, Any]:
     splits = read_splits(config.splits)
     opened = bank.open_bank(config.bank)
     rows = study_frame(config, opened, splits).index.to_numpy()
-    matrix = probe_heads.projection(opened.array.shape[2], config.max_features, config.seed)
-    blocks = []
-    for start in range(0, opened.n_images, IMAGES_AT_ONCE):
-        stop = min(start + IMAGES_AT_ONCE, opened.n_images)
-        wanted = rows[(rows >= start) & (rows < stop)] - start
-        if len(wanted):
-            block = opened.array[start:stop, 0][wanted].astype(np.float32)
-            blocks.append(block if matrix is None else block @ matrix)
+    matrix = probe_heads.projection(opened.item_shape[1], config.max_features, config.seed)
+    n_bytes = IMAGES_AT_ONCE * opened.item_shape[1] * 2
+    blocks = [
+        block.astype(np.float32) if matrix is None else block.astype(np.float32) @ matrix
+        for block in opened.iterate(rows, n_bytes, view=0)
+    ]
     heads.write_part(part(config, VECTORS, ".npz"), {"features": np.concatenate(blocks)})
     return {"n_images": len(rows)}
 
@@ -125,7 +123,7 @@ def recipe_of(config: ProbeConfig) -> probe_heads.Recipe:
 def _shuffles(job: ProbeJob) -> Mapping[str, Any]:
     cohort, splits, _ = _cohort(job.config)
     recipe, n_splits = recipe_of(job.config), job.config.n_splits
-    aucs = permutation.permuted_aucs(cohort, splits.counts, recipe, n_splits, range(*job.item))
+    aucs = permutation.score_shuffles(cohort, splits.counts, recipe, n_splits, range(*job.item))
     return {"aucs": aucs}
 
 

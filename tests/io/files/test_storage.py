@@ -9,7 +9,7 @@ import pytest
 
 from hcs.domain import ngff
 from hcs.errors import ImageReadError, InputError, StorageError
-from hcs.io.files import storage
+from hcs.io.files import atomic, storage
 from hcs.io.plates import plate
 from hcs.io.runs.locks import locked
 
@@ -106,3 +106,18 @@ def test_other_errors_pass(error):
 def test_a_name_that_is_too_long_is_said(tmp_path, name):
     with pytest.raises(StorageError, match="255 bytes a name"), locked(tmp_path / name):
         pass
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["exists", "to-come"])
+def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path, there):
+    target, link = tmp_path / "disk" / "hits.json", tmp_path / "hits.json"
+    target.parent.mkdir()
+    link.symlink_to("disk/hits.json")
+    if there:
+        target.write_text("old")
+    atomic.write_bytes(link, b"new")
+    assert (link.is_symlink(), target.read_text()) == (True, "new")
+    with atomic.replacing(link) as temporary:
+        temporary.write_text("newer")
+    assert (link.is_symlink(), target.read_text()) == (True, "newer")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["disk", "hits.json"]

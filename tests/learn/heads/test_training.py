@@ -9,7 +9,6 @@ import pytest
 
 from hcs.domain.config.stages import Backbone, Head
 from hcs.errors import InputError, MemoryBudgetError
-from hcs.learn.heads import cpu as cpuheads
 from hcs.learn.heads import training as module
 from hcs.learn.heads.batches import dropout_masks, plan_threads, train_batches, views_of_epoch
 from hcs.learn.heads.training import (
@@ -20,7 +19,7 @@ from hcs.learn.heads.training import (
     predict_heads,
     train_heads,
 )
-from hcs.learn.heads.weights import initial_weights
+from hcs.learn.heads.weights import HeadRecipe, initial_weights
 from hcs.learn.network.backbone import Embedder
 
 # Keras copies TensorFlow variables in a way that NumPy 2 deprecates.
@@ -29,13 +28,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 N, F, SEED = 60, 12, 5
 
 
-@pytest.fixture(params=["a thread each", "by inner products", "in step"], autouse=True)
+@pytest.fixture(params=["a thread each", "in step"], autouse=True)
 def way(request, monkeypatch):
-    """Train all ways: as on a CPU, both forms, and as on a GPU (on the CPU that there is)."""
+    """Train both ways: as on a CPU, and as on a GPU (on the CPU that there is)."""
     monkeypatch.setattr(module, "sees_gpu", lambda: request.param == "in step")
-    monkeypatch.setattr(
-        cpuheads, "halves_the_work", lambda *_: request.param == "by inner products"
-    )
     return request.param
 
 
@@ -59,7 +55,7 @@ def job(split=0, trial=0, train=slice(0, 37), validation=slice(37, 50), rate=0.0
 
 def train(features, labels, jobs, head=STANDARD, epochs=4, **options):
     n_classes = options.pop("n_classes", 2)
-    return train_heads(features, labels, jobs, head, n_classes, epochs, 8, SEED)
+    return train_heads(features, labels, jobs, HeadRecipe(head, n_classes, epochs, 8, SEED))
 
 
 def arrays(result):
@@ -155,6 +151,31 @@ def test_a_head_does_not_depend_on_its_neighbours():
             np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+@pytest.mark.parametrize("batch_normalization", [False, True])
+def test_a_head_does_not_depend_on_how_heads_are_grouped_into_calls(
+    batch_normalization, monkeypatch
+):
+    features, labels = cohort(n_views=3)
+    short = job(1, train=slice(0, 20), rate=0.02)  # waits for the others where there are any
+    jobs = [job(0), short, job(0, trial=1), job(2), job(1, trial=1)]
+    head = replace_head(batch_normalization=batch_normalization)
+    together = train(features, labels, jobs, head)
+    monkeypatch.setattr(module, "plan_groups", lambda n_heads, *_: min(n_heads, 2))
+    for calls in ([jobs[:2], jobs[2:]], [[each] for each in jobs[::-1]]):
+        found = {}
+        for call in calls:
+            found |= {
+                (one.job.split, one.job.trial): one for one in train(features, labels, call, head)
+            }
+        for one in together:
+            other = found[one.job.split, one.job.trial]
+            for mine, theirs in zip(arrays(one), arrays(other), strict=True):
+                np.testing.assert_allclose(mine, theirs, atol=1e-6)
+            for name in ("loss", "accuracy", "validation_loss", "validation_accuracy"):
+                mine, theirs = (getattr(each.history, name) for each in (one, other))
+                np.testing.assert_allclose(mine, theirs, atol=1e-6)
+
+
 def test_heads_of_several_widths_stack_without_changing_what_they_predict():
     features, labels = cohort()
     (narrow,) = train(features, labels, [job(0)], STANDARD)
@@ -182,7 +203,7 @@ def test_rows_that_no_job_names_are_never_read():
 
 
 class Watched:
-    """Features that remember which images were asked for."""
+    """Features that are no array, as those on disk, and remember which images were asked for."""
 
     def __init__(self, features):
         self._features = features
@@ -197,13 +218,14 @@ class Watched:
         return self._features[key]
 
 
-def test_only_rows_that_a_job_names_are_asked_for(way):
-    if way != "in step":
-        pytest.skip("compiled loops read memory, not an object that watches; poison tells there")
-    features, labels = cohort(n_views=2)
-    watched = Watched(features)
-    train(watched, labels, [job()])
+def test_features_on_disk_give_the_same_and_only_named_rows_are_asked_for():
+    features, labels = cohort(n_views=3)
+    watched = Watched(features.astype(np.float16))
+    (result,) = train(watched, labels, [job()])
     assert watched.read == named(job())
+    (expected,) = train(features.astype(np.float16), labels, [job()])
+    for one, other in zip(arrays(result), arrays(expected), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 def test_validation_images_change_nothing_but_the_history():
@@ -519,7 +541,7 @@ def test_an_exported_head_predicts_the_same_in_plain_keras(pooling, tmp_path):
     features = Embedder(spec, 32, 4).features(images)
     labels = np.arange(12) % 2
     one = HeadJob(0, 0, np.arange(8), np.arange(8, 12), 0.01, 0.9)
-    (result,) = train_heads(features[:, None], labels, [one], STANDARD, 2, 3, 4, SEED)
+    (result,) = train_heads(features[:, None], labels, [one], HeadRecipe(STANDARD, 2, 3, 4, SEED))
     model = export_keras(spec, 32, result.weights)
     assert not any(isinstance(layer, keras.Model) for layer in model.layers)
     model.save(tmp_path / "head.keras")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -13,6 +17,8 @@ import pytest
 from hcs.domain.config.stages import Backbone
 from hcs.errors import InputError, UnknownNameError, WeightsError
 from hcs.learn.network import backbone as module
+from hcs.learn.network import hashes
+from hcs.learn.network import published as published_module
 from hcs.learn.network import weights as weights_module
 from hcs.learn.network.backbone import Embedder, build_base, load_embedder, resolve_weights
 
@@ -25,7 +31,7 @@ PX = 32
 
 @pytest.fixture(scope="module")
 def embedder():
-    return load_embedder(RANDOM, PX, 4)
+    return load_embedder(RANDOM, PX, 4, resolve_weights(RANDOM).fingerprint)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +69,10 @@ def plain_vgg16(base):
 
 
 def test_importing_stays_light():
-    code = "import sys, hcs.learn.backbone, hcs.learn.heads, hcs.learn.augment, hcs.learn.saliency"
+    code = (
+        "import sys, hcs.learn.network.backbone, hcs.learn.network.augment,"
+        "hcs.learn.network.saliency, hcs.learn.network.weights, hcs.learn.heads.training"
+    )
     check = "assert not {'tensorflow', 'keras'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", f"{code}; {check}"], check=True)
 
@@ -106,9 +115,9 @@ def test_wrong_images_are_refused(embedder, wrong):
 
 def test_importing_tensorflow_says_nothing_but_errors_pass_through():
     code = (
-        "import os; from hcs.learn import backbone;"
+        "import os; from hcs.learn.network import backbone;"
         "tf = backbone.load_tensorflow(); tf.constant(1.0) + 1;"
-        "context = backbone._import_chatter_hidden(); context.__enter__();"
+        "context = backbone._hide_import_chatter(); context.__enter__();"
         "os.write(2, b'real trouble\\nI0000 00:00:17.1 1 port.cc] chatter\\n');"
         "context.__exit__(None, None, None)"
     )
@@ -118,7 +127,7 @@ def test_importing_tensorflow_says_nothing_but_errors_pass_through():
 
 
 def test_one_embedder_a_process(embedder):
-    assert load_embedder(RANDOM, PX, 4) is embedder
+    assert load_embedder(RANDOM, PX, 4, resolve_weights(RANDOM).fingerprint) is embedder
 
 
 def test_threads_of_a_process_compute_one_after_the_other(embedder, images, monkeypatch):
@@ -241,6 +250,68 @@ def test_pickled_weights_are_refused(tmp_path):
         build_base(Backbone(weights=str(path)), PX)
 
 
+FIRST = Backbone(weights="random", layer="block1_conv1", seed=7)
+"""A network of one layer: its weights file has a few kilobytes."""
+
+
+def write_first_layer(path, seed):
+    arrays = arrays_of(build_base(FIRST.model_copy(update={"seed": seed}), PX))
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+    return Embedder(FIRST.model_copy(update={"seed": seed}), PX, 4)
+
+
+def test_a_file_replaced_while_a_process_lives_is_noticed(tmp_path, images):
+    path = tmp_path / "weights.npz"
+    spec = FIRST.model_copy(update={"weights": str(path)})
+    old = write_first_layer(path, seed=7)
+    planned = resolve_weights(spec).fingerprint
+    loaded = load_embedder(spec, PX, 4, planned)
+    np.testing.assert_array_equal(loaded.features(images), old.features(images))
+    assert load_embedder(spec, PX, 4, planned) is loaded
+
+    new = write_first_layer(path, seed=8)  # of the same length, into the same file
+    actual = resolve_weights(spec).fingerprint
+    assert actual != planned
+    with pytest.raises(WeightsError) as caught:
+        load_embedder(spec, PX, 4, planned)
+    message = str(caught.value)
+    assert all(part in message for part in (str(path), planned, actual, "Put the expected file"))
+    again = load_embedder(spec, PX, 4, actual)
+    np.testing.assert_array_equal(again.features(images), new.features(images))
+    assert not np.array_equal(again.features(images), loaded.features(images))
+
+
+def test_other_weights_under_the_same_path_on_another_machine_are_refused(tmp_path):
+    path = tmp_path / "weights.npz"
+    write_first_layer(path, seed=7)
+    spec = FIRST.model_copy(update={"weights": str(path)})
+    with pytest.raises(WeightsError, match=r"weights\.npz.* expected sha256:0000"):
+        load_embedder(spec, PX, 4, "sha256:0000")
+    with pytest.raises(WeightsError, match="random:vgg16:8"):
+        load_embedder(FIRST, PX, 4, "random:vgg16:8")
+
+
+def test_a_file_replaced_between_finding_and_loading_is_refused(tmp_path):
+    path = tmp_path / "weights.npz"
+    write_first_layer(path, seed=7)
+    spec = FIRST.model_copy(update={"weights": str(path)})
+    found = resolve_weights(spec)
+    write_first_layer(path, seed=8)
+    with pytest.raises(WeightsError, match="was replaced"):
+        build_base(spec, PX, found)
+
+
+def test_a_file_that_stays_is_read_once(tmp_path):
+    path = tmp_path / "weights.npz"
+    path.write_bytes(b"content")
+    spec = Backbone(weights=str(path))
+    first = resolve_weights(spec)
+    read = hashes._hash_version.cache_info().misses
+    assert [resolve_weights(spec) for _ in range(3)] == [first] * 3
+    assert hashes._hash_version.cache_info().misses == read
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(WeightsError, match=r"no weights file .*absent\.npz.*--weights random"):
         resolve_weights(Backbone(weights=str(tmp_path / "absent.npz")))
@@ -253,7 +324,7 @@ def test_no_network_is_said_within_seconds(tmp_path, monkeypatch):
         time.sleep(2)
         raise OSError
 
-    monkeypatch.setattr(weights_module.urllib.request, "urlopen", never)
+    monkeypatch.setattr(published_module.urllib.request, "urlopen", never)
     start = time.monotonic()
     with pytest.raises(WeightsError, match=r"no answer within .*--weights FILE .*random"):
         resolve_weights(Backbone(), probe_seconds=0.3)
@@ -268,44 +339,67 @@ def test_a_refused_connection_gives_its_reason(tmp_path, monkeypatch):
 
 
 def test_keras_own_copy_is_used(tmp_path, monkeypatch, plain_vgg16):
-    import hashlib
-
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    published = weights_module.PUBLISHED["vgg16"]
+    published = published_module.PUBLISHED["vgg16"]
     published.cached.parent.mkdir()
     plain_vgg16.save_weights(tmp_path / "x.weights.h5")
     (tmp_path / "x.weights.h5").rename(published.cached)
     digest = hashlib.md5(published.cached.read_bytes(), usedforsecurity=False).hexdigest()
-    known = weights_module.Published(published.folder, published.file, "md5", digest)
-    monkeypatch.setitem(weights_module.PUBLISHED, "vgg16", known)
+    known = published_module.Published(published.folder, published.file, "md5", digest)
+    monkeypatch.setitem(published_module.PUBLISHED, "vgg16", known)
     resolved = resolve_weights(Backbone())
     assert (resolved.kind, resolved.path) == ("imagenet", published.cached)
 
     published.cached.write_bytes(b"half a file")  # a download that was interrupted
-    monkeypatch.setattr(weights_module, "_unreachable", lambda *_: "no network in tests")
+    monkeypatch.setattr(published_module, "_unreachable", lambda *_: "no network in tests")
     with pytest.raises(WeightsError, match="no network in tests"):
         resolve_weights(Backbone())
 
 
-def test_a_download_is_checked_and_atomic(tmp_path, monkeypatch):
-    import hashlib
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """Serve a folder as the store of Keras does."""
+    folder = tmp_path / "server"
+    (folder / "vgg16").mkdir(parents=True)
+    handler = functools.partial(QuietHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setattr(published_module, "_STORE", f"http://127.0.0.1:{server.server_port}/")
+        monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+        yield folder
+        server.shutdown()
+        thread.join()
 
-    source = tmp_path / "server" / "vgg16" / "file.h5"
-    source.parent.mkdir(parents=True)
-    source.write_bytes(b"weights")
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(weights_module, "_STORE", f"{(tmp_path / 'server').as_uri()}/")
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+def test_a_download_is_checked_and_whole(store, tmp_path, monkeypatch, capfd):
+    (store / "vgg16" / "file.h5").write_bytes(b"weights")
     good = hashlib.md5(b"weights", usedforsecurity=False).hexdigest()
-    published = weights_module.Published("vgg16", "file.h5", "md5", good)
-    monkeypatch.setitem(weights_module.PUBLISHED, "vgg16", published)
+    published = published_module.Published("vgg16", "file.h5", "md5", good)
+    monkeypatch.setitem(published_module.PUBLISHED, "vgg16", published)
+    assert resolve_weights(Backbone()).path == tmp_path / "home" / "models" / "file.h5"
+    assert published.cached.read_bytes() == b"weights"
+
+    published.cached.write_bytes(b"half")  # a copy that was damaged is fetched again
     assert resolve_weights(Backbone()).path.read_bytes() == b"weights"
 
     published.cached.unlink()
-    wrong = weights_module.Published("vgg16", "file.h5", "md5", "0" * 32)
-    monkeypatch.setitem(weights_module.PUBLISHED, "vgg16", wrong)
-    with pytest.raises(WeightsError, match="wrong hash"):
+    wrong = published_module.Published("vgg16", "file.h5", "md5", "0" * 32)
+    monkeypatch.setitem(published_module.PUBLISHED, "vgg16", wrong)
+    with pytest.raises(WeightsError, match=r"downloading .* failed: .*hash.*--weights FILE"):
         resolve_weights(Backbone())
     assert list(published.cached.parent.iterdir()) == []
+    assert capfd.readouterr().out == ""
+
+
+def test_a_file_that_the_store_lacks_is_said(store):
+    with pytest.raises(WeightsError, match=r"cannot be reached .*404.*--weights FILE"):
+        resolve_weights(Backbone())
 
 
 def test_memory_growth_is_on_before_a_device_is_used():
@@ -320,7 +414,7 @@ class Config(types.SimpleNamespace):
 config = Config(experimental=types.SimpleNamespace(
     set_memory_growth=lambda gpu, on: used.append((gpu.name, on))))
 sys.modules["tensorflow"] = types.SimpleNamespace(config=config)  # anything else would raise
-from hcs.learn.backbone import load_tensorflow
+from hcs.learn.network.backbone import load_tensorflow
 assert load_tensorflow() is sys.modules["tensorflow"]
 load_tensorflow()
 assert used == [("GPU:0", True), ("GPU:1", True)], used
@@ -331,7 +425,7 @@ assert used == [("GPU:0", True), ("GPU:1", True)], used
 def test_threads_are_set_before_the_first_import_only():
     assert module.set_threads(1) is False  # TensorFlow is loaded in this process by now
     code = (
-        "import os; from hcs.learn.backbone import set_threads; assert set_threads(1);"
+        "import os; from hcs.learn.network.backbone import set_threads; assert set_threads(1);"
         "assert os.environ['TF_NUM_INTRAOP_THREADS'] == '1'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

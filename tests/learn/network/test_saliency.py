@@ -9,7 +9,7 @@ from hcs.domain.config.stages import Backbone, Head
 from hcs.errors import InputError, UnknownNameError
 from hcs.learn.heads.training import export_keras
 from hcs.learn.heads.weights import initial_weights
-from hcs.learn.network.saliency import _rebuilt, grad_cam, guided_backpropagation, guided_grad_cam
+from hcs.learn.network.saliency import _rebuild, grad_cam, guided_backpropagation, guided_grad_cam
 
 # Keras copies TensorFlow variables in a way that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -96,7 +96,7 @@ def test_guided_backpropagation_is_not_the_plain_gradient(vgg16, images):
     inputs = tf.constant(images[..., None].astype(np.float32))
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        chosen = _rebuilt(vgg16, guided=False)(inputs)[:, 0]
+        chosen = _rebuild(vgg16, guided=False)(inputs)[:, 0]
     plain = tape.gradient(chosen, inputs).numpy()[..., 0]
     guided = guided_backpropagation(vgg16, images, 0)
     assert np.isfinite(guided).all()

@@ -9,6 +9,7 @@ from planted_cohorts import planted
 from hcs.domain.config.stages import Head
 from hcs.learn.probes.batch_holdout import batch_parts, batches_of, hold_out
 from hcs.learn.probes.heads import Recipe
+from hcs.words.probes import say_batch
 
 RECIPE = Recipe(Head(hidden_units=16, dropout=0.0), 5e-2, 0.9, 12, 16, 0)
 
@@ -48,7 +49,7 @@ def test_a_class_difference_carries_over():
     assert found.auc > 0.9
     assert found.auc_seen > 0.9
     assert (found.n_groups, found.n_parts) == (16, 4)
-    assert "never seen in training" in found.sentence
+    assert "never seen in training" in say_batch(found).sentence
 
 
 def test_what_turns_around_in_a_batch_does_not_carry_over():
@@ -66,7 +67,7 @@ def test_one_class_elsewhere_cannot_train():
     found = hold_out(made.cohort, made.cohort.image_labels, 1, "B1", RECIPE)
     assert found.auc is None
     assert found.n_parts == 0
-    assert "cannot be held out" in found.sentence
+    assert "cannot be held out" in say_batch(found).sentence
 
 
 def test_missing_names_have_no_batch():

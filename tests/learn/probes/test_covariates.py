@@ -9,6 +9,7 @@ from planted_cohorts import planted
 from scipy import stats
 
 from hcs.learn.probes.covariates import covariate_tests, group_accuracies, group_columns
+from hcs.words.probes import say_covariate
 
 
 @pytest.fixture
@@ -36,9 +37,9 @@ def test_planted_covariates_are_found(accuracy):
     assert found["Metadata_Passage"].p_holm > 0.05
     expected = stats.spearmanr(columns["Metadata_Passage"], accuracy)
     assert found["Metadata_Passage"].statistic == pytest.approx(expected.statistic)
-    assert "goes with Duration: Spearman r = " in found["Metadata_Duration"].sentence
-    assert "n = 24 clones" in found["Metadata_Duration"].sentence
-    assert "does not go with Passage" in found["Metadata_Passage"].sentence
+    assert "goes with Duration: Spearman r = " in say_covariate(found["Metadata_Duration"]).sentence
+    assert "n = 24 clones" in say_covariate(found["Metadata_Duration"]).sentence
+    assert "does not go with Passage" in say_covariate(found["Metadata_Passage"]).sentence
 
 
 def test_values_of_one_class_only_and_too_few(accuracy):
@@ -54,7 +55,7 @@ def test_equal_accuracies_have_no_test(accuracy):
     columns = pd.DataFrame({"Metadata_D": np.arange(24.0)}, index=accuracy.index)
     (found,) = covariate_tests("cnn", accuracy * 0 + 1, columns)
     assert found.p_value is None
-    assert "equally often" in found.sentence
+    assert "equally often" in say_covariate(found).sentence
 
 
 def test_columns_of_clones_only():

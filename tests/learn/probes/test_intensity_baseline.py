@@ -8,6 +8,7 @@ from planted_cohorts import planted
 
 from hcs.learn.probes import intensity_baseline
 from hcs.learn.probes.intensity_baseline import baseline_auc, intensity_columns, judge_baseline
+from hcs.words.probes import say_baseline
 
 
 def with_intensity(made, shift, seed=0):
@@ -45,8 +46,8 @@ def test_stain_that_follows_the_class():
     found = judged(4.0)
     assert found.verdict == "informative"
     assert found.auc_mean > 0.9
-    assert "part of any score" in found.sentence
-    assert "the cnn has 0.90" in found.sentence
+    assert "part of any score" in say_baseline(found).sentence
+    assert "the cnn has 0.90" in say_baseline(found).sentence
 
 
 @pytest.mark.usefixtures("few_trees")
@@ -59,4 +60,4 @@ def test_stain_that_does_not():
 def test_nothing_measured():
     found = judge_baseline((), [], planted().splits, None)
     assert found.verdict == "untestable"
-    assert "no measurements" in found.sentence
+    assert "no measurements" in say_baseline(found).sentence

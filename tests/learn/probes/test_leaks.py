@@ -7,6 +7,7 @@ import pytest
 from planted_cohorts import planted
 
 from hcs.learn.probes.leaks import Layout, probe_variable
+from hcs.words.probes import say_variable
 
 
 def layout(made, level=None):
@@ -41,7 +42,7 @@ def test_a_batch_effect_is_told(crossed, how):
     # Two levels exchanged are as easy to tell, so a shuffle that exchanges them ties.
     assert found.p_value <= 0.03
     assert found.null_low < 0.5 < found.null_high
-    assert "tell the batch" in found.sentence
+    assert "tell the batch" in say_variable(found).sentence
 
 
 @pytest.mark.parametrize("crossed", [True, False])
@@ -67,14 +68,16 @@ def test_clones_that_fill_one_level_each_cannot_be_told_from_it():
     made = planted()
     found = probed(made, level=made.cohort.group)
     assert found.verdict == "untestable"
-    assert "same thing" in found.sentence
+    assert "same thing" in say_variable(found).sentence
     assert found.balanced_accuracy is None
 
 
 def test_one_level_and_none():
     made = planted()
-    assert "one batch" in probed(made, level=np.zeros(len(made.frame), int)).sentence
-    assert "no known batch" in probed(made, level=np.full(len(made.frame), -1)).sentence
+    assert "one batch" in say_variable(probed(made, level=np.zeros(len(made.frame), int))).sentence
+    assert (
+        "no known batch" in say_variable(probed(made, level=np.full(len(made.frame), -1))).sentence
+    )
 
 
 def test_three_levels_and_unknown_ones():

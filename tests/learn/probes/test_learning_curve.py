@@ -17,6 +17,7 @@ from hcs.learn.probes.learning_curve import (
     point_aucs,
     point_epochs,
 )
+from hcs.words.probes import say_curve
 
 RECIPE = Recipe(Head(hidden_units=16, dropout=0.0), 5e-2, 0.9, 12, 16, 0)
 
@@ -81,14 +82,14 @@ def test_words_follow_the_numbers(made):
     )
     assert rising.rising
     assert rising.gain == pytest.approx(0.3, abs=0.02)
-    assert "more clones would help" in rising.sentence
+    assert "more clones would help" in say_curve(rising).sentence
     flat = judge_curve(
         "images",
         [(Amount(8, 2), 8, (0.8 + noise).tolist()), (Amount(8, 4), 4, (0.8 - noise).tolist())],
         made.splits,
     )
     assert flat.rising is False
-    assert "images a clone" in flat.sentence
+    assert "images a clone" in say_curve(flat).sentence
     none = judge_curve("images", [(Amount(8, 1), 4, [0.5])], made.splits)
     assert none.rising is None
-    assert "too small" in none.sentence
+    assert "too small" in say_curve(none).sentence

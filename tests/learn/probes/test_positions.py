@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 
 from hcs.errors import UnknownNameError
-from hcs.learn.probes.positions import confounding_warnings, plate_position_association
+from hcs.learn.probes.positions import plate_position_association
+from hcs.words.positions import list_confounding, say_associations
 
 LABEL = "Metadata_Diagnosis"
 
@@ -28,7 +29,9 @@ def plate(n_rows=8, n_columns=12):
 
 
 def found(wells, **options):
-    return {a.variable: a for a in plate_position_association(wells, LABEL, **options)}
+    return {
+        a.variable: a for a in say_associations(plate_position_association(wells, LABEL, **options))
+    }
 
 
 def test_the_real_plate_whose_treatments_fill_columns(test_data):
@@ -50,7 +53,7 @@ def test_the_real_plate_whose_treatments_fill_columns(test_data):
     assert found_["row"].cramers_v == pytest.approx(0.0)
     assert found_["Metadata_Plate"].verdict == "untestable"
     assert "there is only one plate" in found_["Metadata_Plate"].sentence
-    assert confounding_warnings(list(found_.values())) == (found_["column"].sentence,)
+    assert list_confounding(list(found_.values())) == (found_["column"].sentence,)
 
 
 def test_randomised_layouts_are_not_flagged():
@@ -60,7 +63,7 @@ def test_randomised_layouts_are_not_flagged():
         classes = np.array(["ALS", "control"] * 48)
         wells[LABEL] = np.random.default_rng(seed).permutation(classes)
         wells["Metadata_Batch"] = np.random.default_rng(seed + 999).integers(0, 3, 96)
-        flagged += len(confounding_warnings(found(wells, n_permutations=999, seed=seed).values()))
+        flagged += len(list_confounding(found(wells, n_permutations=999, seed=seed).values()))
     assert flagged <= 2
 
 

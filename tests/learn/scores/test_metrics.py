@@ -15,16 +15,17 @@ from hcs.domain.evaluation import Evaluation, Metric, Unit
 from hcs.domain.splits import Group
 from hcs.errors import InputError, StaleError, UnknownNameError
 from hcs.learn.scores.intervals import (
-    corrected_resampled_t_test,
+    compare_over_splits,
     donor_weights,
     mean_interval_over_wells_and_splits,
     pair_auc,
-    resampled_counts,
+    resample_counts,
 )
 from hcs.learn.scores.metrics import evaluate
 from hcs.learn.scores.scored import Scored
-from hcs.learn.scores.split_scores import calibration, mean_roc, ranking, score_split
+from hcs.learn.scores.split_scores import calibration, mean_roc, rank, score_split
 from hcs.learn.splits.drawing import make_splits
+from hcs.words.evaluation import warn_of_gaps
 
 LABELS = {"control": 6, "ALS": 6}
 
@@ -174,7 +175,7 @@ def test_calibration_counts_every_image_once():
 
 
 def test_ranking_of_all_equal_scores_is_chance():
-    assert ranking(np.array([True, False, True]), np.full(3, 0.5)).roc_auc() == 0.5
+    assert rank(np.array([True, False, True]), np.full(3, 0.5)).roc_auc() == 0.5
 
 
 # ── a whole study ───────────────────────────────────────────────────────────────────────────────
@@ -295,14 +296,16 @@ def test_a_test_set_of_one_class_is_reported_not_fatal(splits, table):
     cut = table[~((table["split"] == 2) & table["Metadata_Clone"].isin(lost))]
     found = evaluate(cut[cut["model"] == "cnn"], splits, n_bootstrap=50, seed=0)
     assert found.models[0].summary_of("roc_auc").n == 5
-    assert any("cnn, test, by image: splits 2 lack a class" in text for text in found.warnings)
+    assert any(
+        "cnn, test, by image: splits 2 lack a class" in text for text in warn_of_gaps(found, splits)
+    )
 
 
 def test_missing_splits_and_clones_are_named(splits, table):
     cut = table[(table["split"] != 4) & (table["Metadata_Clone"] != "ALS-1")]
     found = evaluate(cut, splits, n_bootstrap=50, seed=0)
-    assert "cnn: no test prediction in splits 4" in found.warnings
-    assert "forest: 'ALS-1' is in test but has no predictions" in found.warnings
+    assert "cnn: no test prediction in splits 4" in warn_of_gaps(found, splits)
+    assert "forest: 'ALS-1' is in test but has no predictions" in warn_of_gaps(found, splits)
     empty = next(row for row in found.models[0].per_group if row.group == "ALS-1")
     assert empty.score is None
     assert empty.n_splits == 0
@@ -310,13 +313,13 @@ def test_missing_splits_and_clones_are_named(splits, table):
 
 def test_clones_of_a_single_well_are_named(splits):
     found = evaluate(predictions_of(splits, wells=1), splits, n_bootstrap=50, seed=0)
-    assert any("come from a single well each" in text for text in found.warnings)
+    assert any("come from a single well each" in text for text in warn_of_gaps(found, splits))
 
 
 def test_perfect_separation_has_no_width_and_says_so(splits):
     found = evaluate(predictions_of(splits, separation=50.0), splits, n_bootstrap=50, seed=0)
     assert (found.models[0].intervals[0].low, found.models[0].intervals[0].high) == (1.0, 1.0)
-    assert any("its interval has no width" in text for text in found.warnings)
+    assert any("its interval has no width" in text for text in warn_of_gaps(found, splits))
 
 
 @pytest.mark.parametrize(
@@ -351,14 +354,14 @@ def test_unusable_predictions_are_refused(splits, table, change, error, message)
 
 def test_corrected_t_test_worked_by_hand():
     differences = np.array([0.1, 0.2, 0.3, 0.4])
-    found = corrected_resampled_t_test(differences, 0.25)
+    found = compare_over_splits(differences, 0.25)
     variance = differences.var(ddof=1)
     t = 0.25 / np.sqrt((1 / 4 + 0.25) * variance)
     assert found.t == pytest.approx(t)
     assert found.t == pytest.approx(2.7386, abs=1e-4)
     assert found.p_value == pytest.approx(2 * stats.t.sf(t, 3))
     uncorrected = stats.ttest_1samp(differences, 0.0)
-    assert corrected_resampled_t_test(differences, 0.0).p_value == pytest.approx(uncorrected.pvalue)
+    assert compare_over_splits(differences, 0.0).p_value == pytest.approx(uncorrected.pvalue)
 
 
 @pytest.mark.parametrize(
@@ -371,13 +374,13 @@ def test_corrected_t_test_worked_by_hand():
     ],
 )
 def test_corrected_t_test_where_it_degenerates(differences, p_value):
-    found = corrected_resampled_t_test(np.array(differences, dtype=float), 0.2)
+    found = compare_over_splits(np.array(differences, dtype=float), 0.2)
     assert found.p_value == p_value
     assert found.t is None
 
 
 def test_resampling_draws_as_many_as_there_are():
-    counts = resampled_counts(5, 1000, "test", 1)
+    counts = resample_counts(5, 1000, "test", 1)
     assert counts.shape == (1000, 5)
     assert (counts.sum(axis=1) == 5).all()
     np.testing.assert_allclose(counts.mean(axis=0), 1, atol=0.15)

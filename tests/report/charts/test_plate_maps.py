@@ -81,7 +81,7 @@ def test_compounds_with_three_doses_have_a_curve_strongest_first():
     rows += [("control", dose, 5.0, "poscon") for dose in (0.1, 1.0, 10.0)]
     names = [col.COMPOUND, col.CONCENTRATION_UM, col.RESCUE, col.PERT_TYPE]
     hits = pd.DataFrame(rows, columns=names)
-    found = dose_curves.dosed_compounds(hits, col.RESCUE)
+    found = dose_curves.rank_compounds(hits, col.RESCUE)
     assert [name for name, _ in found] == ["strong", "weak"]
     assert dose_curves.effect_column(hits) == col.RESCUE
     low, high = dose_curves.shared_range([part for _, part in found], col.RESCUE)
@@ -92,7 +92,7 @@ def test_compounds_with_three_doses_have_a_curve_strongest_first():
 def test_without_rescue_the_effect_is_robust_z():
     hits = pd.DataFrame({col.RESCUE: [None, None], col.ROBUST_Z: [1.0, 2.0]})
     assert dose_curves.effect_column(hits) == col.ROBUST_Z
-    assert dose_curves.dosed_compounds(hits, col.ROBUST_Z) == []
+    assert dose_curves.rank_compounds(hits, col.ROBUST_Z) == []
 
 
 def test_the_positive_class_has_its_own_color():

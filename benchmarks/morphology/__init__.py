@@ -1,0 +1,1 @@
+"""Morphology against known truth, against real masks, and against the clock."""

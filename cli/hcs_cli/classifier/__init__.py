@@ -1,0 +1,1 @@
+"""Commands of the classifiers: from splits to trained, judged and questioned heads."""

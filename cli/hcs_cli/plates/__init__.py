@@ -1,0 +1,1 @@
+"""Commands on plates: blind, write, check, measure and look at them."""

@@ -1,0 +1,89 @@
+"""``hcs features``: cells and neurites measured."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from hcs_cli import options
+
+
+def features(
+    plates: options.Plates,
+    out: Annotated[str, typer.Option("--out", help="Table to write.")] = "features.parquet",
+    channel: options.Channel = None,
+    feature_set: Annotated[
+        str,
+        typer.Option(
+            "--set", help="What to measure: classic (count, soma area, neurite length) or full."
+        ),
+    ] = "full",
+    nuclei: Annotated[
+        str | None, typer.Option("--nuclei", help="Nuclear channel, whose nuclei seed the somas.")
+    ] = None,
+    marker: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--marker", help="NAME=CHANNEL: share of cells positive in a channel; may be repeated."
+        ),
+    ] = None,
+    soma_diameter_um: Annotated[
+        float | None, typer.Option("--soma-um", help="Soma diameter in µm; by default estimated.")
+    ] = None,
+    neurite_width_um: Annotated[
+        float | None,
+        typer.Option("--neurite-um", help="Neurite width in µm; by default estimated."),
+    ] = None,
+    illumination: Annotated[
+        str,
+        typer.Option(
+            "--illumination", help="Uneven light: auto (corrected where that helps) or none."
+        ),
+    ] = "auto",
+    labels: Annotated[
+        bool,
+        typer.Option(
+            "--labels/--no-labels", help="Write somas and neurites into the plates as label images."
+        ),
+    ] = True,
+    strict: options.Strict = False,
+    cluster: options.Cluster = "local",
+    as_json: options.AsJson = False,
+) -> None:
+    """Measure cells and neurites of every image and every cell; docs/features.md defines each.
+
+    Example: hcs features P1.zarr --channel TUJ1 --nuclei DAPI --marker Casp3=Cy5
+    """
+    from hcs_cli.running import run_stage
+
+    def stage(client: Any) -> Any:  # noqa: ANN401
+        from hcs.domain.config.stages import FeaturesConfig
+        from hcs.stages import features as stages_features
+
+        config = FeaturesConfig.model_validate(
+            {
+                "plates": tuple(plates),
+                "out": out,
+                "channel": channel,
+                "write_labels": labels,
+                "strict": strict,
+                "morphology": {
+                    "feature_set": feature_set,
+                    "nuclei": nuclei,
+                    "markers": [_marker(text) for text in marker or []],
+                    "soma_diameter_um": soma_diameter_um,
+                    "neurite_width_um": neurite_width_um,
+                    "illumination": illumination,
+                },
+            }
+        )
+        return stages_features.run(config, client)
+
+    run_stage(stage, cluster=cluster, as_json=as_json)
+
+
+def _marker(text: str) -> dict[str, str]:
+    """``NAME=CHANNEL`` as a section of the settings; a name alone is both."""
+    name, _, channel = text.partition("=")
+    return {"name": name, "channel": channel or name}

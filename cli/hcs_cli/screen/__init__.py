@@ -1,0 +1,1 @@
+"""Commands of a screen: score new plates, call hits."""

@@ -1,0 +1,95 @@
+"""The choices of each stage without its paths: what a study's sections and the stages share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from hcs.domain import columns as col
+from hcs.domain.config.layouts import AutoLayout, Layout
+from hcs.domain.config.measuring import FeatureSet
+from hcs.domain.config.network import Augmentation, Backbone, FixedOptimizer, Head, Optimizer
+from hcs.domain.plate import Frozen
+
+
+class IngestOptions(Frozen):
+    """Where a plate's images are and how they are read.
+
+    ``barcodes`` is a table of plates and the plate map that each carries. ``projection`` makes one
+    plane of a z-stack; ``best`` is the sharpest of each channel.
+    """
+
+    source: str
+    layout: Layout = AutoLayout()
+    platemap: str | None = None
+    barcodes: str | None = None
+    plate_wells: Literal[6, 12, 24, 48, 96, 384, 1536] | None = None
+    pixel_size_um: PositiveFloat | None = None
+    projection: Literal["keep", "max", "mean", "best"] = "keep"
+
+
+class SplitsOptions(Frozen):
+    """Group-disjoint, class-balanced splits: counts are groups (clones) per class."""
+
+    group_by: str = col.CLONE
+    label: str = col.DIAGNOSIS
+    positive: str | None = None
+    n_splits: PositiveInt = 55
+    train: PositiveInt = 10
+    validation: PositiveInt = 3
+    test: PositiveInt = 2
+
+
+class StackOptions(Frozen):
+    """Normalised, resized 8-bit images: median → ``median_level``, clip at 255."""
+
+    image_px: Annotated[int, Field(ge=32, le=2048)] = 256
+    median_level: Annotated[float, Field(gt=0, lt=255)] = 63.0
+
+
+class EmbedOptions(Frozen):
+    """The frozen network and the augmented views of every image that it sees."""
+
+    backbone: Backbone = Backbone()
+    views: Annotated[int, Field(ge=0, le=512)] = 8
+    augmentation: Augmentation = Augmentation()
+    batch_images: PositiveInt = 16
+
+
+class TrainOptions(Frozen):
+    """The heads, and how they are trained."""
+
+    head: Head = Head()
+    optimizer: Optimizer = FixedOptimizer()
+    epochs: PositiveInt = 64
+    batch_size: PositiveInt = 32
+
+
+class ForestOptions(Frozen):
+    """Random forest on image features.
+
+    ``importance_repeats`` shuffles of each feature, on the test rows of each split, give its
+    permutation importance; 0 leaves it out.
+    """
+
+    feature_set: FeatureSet = "classic"
+    n_trees: PositiveInt = 500
+    min_samples_leaf: PositiveInt = 5
+    importance_repeats: Annotated[int, Field(ge=0)] = 3
+
+
+class ProbeOptions(Frozen):
+    """The reduced settings under which the probes train their heads.
+
+    The same for real and shuffled labels, and never tuned. Vectors longer than ``max_features``
+    are shortened by a random projection. ``epochs`` left out are as many as give about 600
+    training steps, 4 to 64.
+    """
+
+    n_permutations: PositiveInt = 200
+    n_splits: PositiveInt = 8
+    epochs: PositiveInt | None = None
+    learning_rate: PositiveFloat = 1e-2
+    momentum: Annotated[float, Field(ge=0, le=1)] = 0.9
+    max_features: PositiveInt = 512

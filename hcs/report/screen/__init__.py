@@ -1,0 +1,1 @@
+"""The screen in the report: its sections, its pages, and plates in words."""

@@ -1,0 +1,305 @@
+"""The frame of every stage: it locks, skips, runs, joins, and says what an output was made from.
+
+A stage declares what its units and tables are made from, each kind under its own name
+(:class:`MadeFrom`), and does the work; everything else happens here, once for all stages:
+
+- the output, and whatever else is written into, is locked; inputs are read under a shared lock and
+  refused when a killed run left them unfinished;
+- a unit, and a table that is joined from units, is made again when what it was made from changed or
+  when a file of it is gone, and else is not;
+- a setting counts unless the stage names it as one that changes no result, so none is forgotten;
+- problems, provenance and the result are written the same way everywhere.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import BaseModel
+
+from hcs.compute.units import Unit, run_units
+from hcs.domain.results import Problem, StageResult
+from hcs.errors import ImageReadError, StaleError
+from hcs.io.files import parquet, storage
+from hcs.io.files.atomic import read_json, remove, write_json
+from hcs.io.files.paths import as_path, sidecar
+from hcs.io.files.written import record_writes
+from hcs.io.plates import plate_tables
+from hcs.io.runs.fingerprints import fingerprint
+from hcs.io.runs.ledger import Ledger, Record
+from hcs.io.runs.locks import locked, reading
+from hcs.io.runs.provenance import provenance
+
+if TYPE_CHECKING:
+    from distributed import Client
+    from upath import UPath
+
+_UNFINISHED: Final = "unfinished.json"
+_JOINED: Final = "joined-"
+
+Summary = dict[str, str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class MadeFrom:
+    """What a unit or a table is made from; each kind of input has its own place.
+
+    Attributes
+    ----------
+    format
+        Version of what the stage writes; raised when that changes.
+    settings
+        From :attr:`Frame.settings`, or those of them that matter here.
+    pixels
+        Fingerprints of images, stacks or activations.
+    metadata
+        Columns of the plate map that the result depends on, with their values.
+    weights
+        Fingerprints of the network's or the heads' weights, by content.
+    values
+        Fingerprints of tables, splits and other files, by content.
+    """
+
+    format: int
+    settings: object = None
+    pixels: object = None
+    metadata: object = None
+    weights: object = None
+    values: object = None
+
+    @property
+    def fingerprint(self) -> str:
+        """One name for all of it."""
+        return fingerprint(self)
+
+
+@dataclass
+class Frame:
+    """One run of one stage.
+
+    Attributes
+    ----------
+    stage, config, client
+        What runs, and where.
+    apart
+        Names of those settings that change no result: paths, sizes of batches, strictness.
+    out
+        The output that the records belong to.
+    started
+        ``time.time()`` at the start.
+    inputs
+        Fingerprints of what was read, by name, for the provenance.
+    notes
+        What else the provenance shall say.
+    problems
+        Every fault that was met.
+    """
+
+    stage: str
+    config: BaseModel
+    client: Client | None
+    apart: frozenset[str]
+    out: str
+    started: float = field(default_factory=time.time)
+    inputs: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    n_run: int = 0
+    n_skipped: int = 0
+    _ids: list[str] = field(default_factory=list)
+
+    @property
+    def ledger(self) -> Ledger:
+        """Where finished units are recorded."""
+        return Ledger.of(self.out)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings that can change a result."""
+        return self.config.model_dump(mode="json", exclude=set(self.apart))
+
+    def do(
+        self,
+        work: Callable[..., Any],
+        units: Sequence[Unit[Any]],
+        *,
+        label: str | None = None,
+        resources: Mapping[str, float] | None = None,
+        together: int | None = None,
+        in_place: bool = False,
+    ) -> list[dict[str, Any]]:
+        """Do the units that are missing or stale; see :func:`hcs.compute.units.run_units`.
+
+        Parameters
+        ----------
+        work, units, resources, together
+            As there. A ``problems`` entry of a unit's result is added to those of the run.
+        label
+            Shown with the progress; the stage's name by default.
+        in_place
+            Whether units change the output that others read, rather than parts of it: it is then
+            marked as unfinished until the stage ends.
+
+        Returns
+        -------
+        list of dict
+            Result of every unit, in their order.
+        """
+        outcome = run_units(
+            work,
+            units,
+            ledger=self.ledger,
+            client=self.client,
+            label=label or self.stage,
+            resources=resources,
+            together=together,
+            before=self._mark_unfinished if in_place else None,
+        )
+        self.n_run += outcome.n_run
+        self.n_skipped += outcome.n_skipped
+        self._ids += [unit.id for unit in units]
+        found = [Problem(**item) for r in outcome.results for item in r.get("problems", ())]
+        self.problems += found
+        left_out = next((item for item in found if not item.kept), None)
+        if left_out is not None and getattr(self.config, "strict", False):
+            # Met by an earlier run, which was not strict.
+            raise ImageReadError(left_out.message, left_out.reason)
+        return outcome.results
+
+    def join(
+        self,
+        name: str,
+        made_from: MadeFrom,
+        write: Callable[[Mapping[str, Any]], Mapping[str, Any] | None],
+        *,
+        is_work: bool = False,
+    ) -> dict[str, Any]:
+        """Write what is made of all units, unless it is there and made from the very same.
+
+        Parameters
+        ----------
+        name
+            Of the output's piece.
+        made_from
+            What it is made from.
+        write
+            Gets the provenance and writes, all files in one step each; what it returns is
+            remembered.
+        is_work
+            Whether it counts as a unit of work: in a stage that has no others.
+
+        Returns
+        -------
+        dict
+            What ``write`` returned, now or when it last wrote.
+        """
+        unit_id = f"{_JOINED}{name}"
+        self._ids.append(unit_id)
+        ledger, mark = self.ledger, made_from.fingerprint
+        record = ledger.read(unit_id)
+        same = record is not None and record.fingerprint == mark
+        if record is not None and same and ledger.find_intact({unit_id: record}):
+            self.n_skipped += is_work
+            return dict(record.result)
+        ledger.outdate(unit_id, record, {})
+        began = time.perf_counter()
+        with record_writes() as written:
+            found = dict(write(self.provenance()) or {})
+        ledger.write(unit_id, Record(mark, found), time.perf_counter() - began, written)
+        self.n_run += is_work
+        return found
+
+    def provenance(self) -> dict[str, Any]:
+        """Say how the output came to be."""
+        return {**provenance(self.stage, self.config, self.inputs, self.started), **self.notes}
+
+    def result(self, summary: Summary) -> StageResult:
+        """End the run: problems, sweeping, and what was done."""
+        parquet.write_problems(self.out, [problem.row() for problem in self.problems])
+        if self._ids:
+            self.ledger.forget_others(self._ids)
+        remove(_unfinished(self.out))
+        return StageResult(
+            stage=self.stage,
+            out=self.out,
+            summary=summary,
+            n_run=self.n_run,
+            n_skipped=self.n_skipped,
+            problems=tuple(self.problems),
+            seconds=time.time() - self.started,
+        )
+
+    def _mark_unfinished(self) -> None:
+        write_json(_unfinished(self.out), {"stage": self.stage})
+
+
+@contextmanager
+def open_frame(
+    stage: str,
+    config: BaseModel,
+    client: Client | None = None,
+    *,
+    out: str,
+    reads: Iterable[str] = (),
+    also_writes: Sequence[str] = (),
+    apart: Sequence[str] = (),
+) -> Iterator[Frame]:
+    """Hold an output for one run of a stage.
+
+    Parameters
+    ----------
+    stage, config, client
+        What runs, and where.
+    out
+        The output, which holds the records.
+    reads
+        Outputs of other stages that are read: refused while they are being written, or when a
+        killed run left them unfinished.
+    also_writes
+        Other outputs that are written into, such as plates that get labels.
+    apart
+        Settings that change no result.
+
+    Raises
+    ------
+    LockedError
+        When another run holds one of them.
+    StaleError
+        When an input was left unfinished.
+    """
+    reads = tuple(dict.fromkeys(reads))
+    with locked(out, *also_writes), reading(*reads):
+        for path in dict.fromkeys((*reads, *also_writes)):
+            refuse_unfinished(path)
+        for path in also_writes:
+            storage.sweep_folder(path)
+            storage.sweep_folder(f"{path}/{plate_tables.FOLDER}")
+            storage.sweep_folder(f"{path}/{plate_tables.FOLDER}/{stage}")
+        yield Frame(stage, config, client, frozenset(apart), out)
+
+
+def refuse_unfinished(path: str) -> None:
+    """Refuse an output that a killed or failed run left half changed.
+
+    Raises
+    ------
+    StaleError
+        With the command that finishes it.
+    """
+    marker = _unfinished(path)
+    if marker.exists():
+        found = read_json(marker)
+        stage = found.get("stage", "") if isinstance(found, dict) else ""
+        msg = (
+            f"{path} was left unfinished by a run of hcs {stage} that was killed or failed: run "
+            "that command again, it goes on from there"
+        )
+        raise StaleError(msg)
+
+
+def _unfinished(path: str) -> UPath:
+    return as_path(sidecar(path)) / _UNFINISHED

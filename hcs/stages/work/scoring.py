@@ -1,0 +1,200 @@
+"""What a worker does of scoring: wells by the network and its heads, tables by forests."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hcs.compute.ahead import ahead
+from hcs.compute.units import Past
+from hcs.domain import columns as col
+from hcs.domain.config.network import Backbone
+from hcs.domain.results import Problem
+from hcs.errors import NotFoundError, StaleError
+from hcs.io import heads as io_heads
+from hcs.io.files import parquet
+from hcs.io.files.paths import as_path
+from hcs.io.runs.ledger import Ledger
+from hcs.learn import forest
+from hcs.learn.heads.weights import HeadWeights, predict_heads
+from hcs.learn.network import backbone
+from hcs.stages.work.images import ImageJob, normalize_each
+from hcs.stages.work.study import read_splits
+
+STAGE: Final = "predict"
+
+PART: Final = ".scores.npz"
+"""Of a unit: ``wells`` and ``sites`` ``(N,)``, and ``probabilities (models, N, classes)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How all images are scored."""
+
+    models: str
+    out: str
+    heads_fingerprint: str
+    backbone: Backbone
+    weights_fingerprint: str
+    image_px: int
+    median_level: float
+    batch_images: int
+    strict: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WellJob:
+    """The images of one well; the unit of work."""
+
+    recipe: Recipe
+    unit_id: str
+    plate: str
+    well: str
+    images: tuple[ImageJob, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TableJob:
+    """The rows of one plate in a features table; the unit of work of forests."""
+
+    models: str
+    features: str
+    out: str
+    plate: str
+    forests: Mapping[str, str]
+
+
+def score_wells(tasks: Sequence[tuple[WellJob, Past]]) -> Iterator[Mapping[str, Any]]:
+    """Normalize, embed and score some wells; runs on a worker that may hold a GPU.
+
+    Images that are still true are kept. A thread reads the next batch while the network computes.
+    """
+    recipe = tasks[0][0].recipe
+    wanted = [
+        [image for image in job.images if image.field_path not in past.items] for job, past in tasks
+    ]
+    found: list[NDArray[np.uint8] | Problem] = []
+    vectors: list[NDArray[np.float16]] = []
+    if any(wanted):
+        embedder = backbone.load_embedder(
+            recipe.backbone, recipe.image_px, recipe.batch_images, recipe.weights_fingerprint
+        )
+        for faults, pictures in ahead(
+            _iterate_batches(recipe, [i for part in wanted for i in part])
+        ):
+            found += faults
+            if len(pictures):
+                # Heads were trained on half-precision features: new images take the same rounding.
+                vectors += list(embedder.features(pictures).astype(np.float16))
+    heads = _read_heads(recipe.models, recipe.heads_fingerprint)
+    outcomes, made = iter(found), iter(vectors)
+    for (job, past), images in zip(tasks, wanted, strict=True):
+        yield _score_well(job, past, [(image, next(outcomes)) for image in images], made, heads)
+
+
+_GOOD: Final = np.empty(0, np.uint8)
+"""Stands for an image that could be read, beside the problems of those that could not."""
+
+
+def _iterate_batches(
+    recipe: Recipe, images: Sequence[ImageJob]
+) -> Iterator[tuple[list[NDArray[np.uint8] | Problem], NDArray[np.uint8]]]:
+    """Yield what became of every image, and the pictures of those that could be read."""
+    side = recipe.image_px
+    for start in range(0, len(images), recipe.batch_images):
+        batch = images[start : start + recipe.batch_images]
+        made = list(normalize_each(batch, side, recipe.median_level, STAGE, strict=recipe.strict))
+        pictures = [item for item in made if not isinstance(item, Problem)]
+        outcomes = [item if isinstance(item, Problem) else _GOOD for item in made]
+        yield outcomes, np.array(pictures, dtype=np.uint8).reshape(-1, side, side)
+
+
+def _score_well(
+    job: WellJob,
+    past: Past,
+    outcomes: Sequence[tuple[ImageJob, NDArray[np.uint8] | Problem]],
+    vectors: Iterator[NDArray[np.float16]],
+    heads: HeadWeights,
+) -> Mapping[str, Any]:
+    """Write the scores of one well: those that are kept, then the new ones, by site."""
+    ledger = Ledger.of(job.recipe.out)
+    kept = {image.site for image in job.images if image.field_path in past.items}
+    problems = [item for item in past.result.get("problems", ()) if item["site"] in kept]
+    sites: list[int] = []
+    rows: list[NDArray[np.float16]] = []
+    for image, outcome in outcomes:
+        if isinstance(outcome, Problem):
+            problems.append(outcome.model_dump(mode="json"))
+        else:
+            sites.append(image.site)
+            rows.append(next(vectors))
+    n_features = heads.n_features
+    features = np.stack(rows) if rows else np.empty((0, n_features), np.float16)
+    scores = [predict_heads(features, heads)]
+    if kept:
+        before = io_heads.read_part(ledger.part(job.unit_id, PART))
+        old = np.isin(before["sites"], sorted(kept))
+        sites = [*before["sites"][old].tolist(), *sites]
+        scores.insert(0, before["probabilities"][:, old])
+    order = np.argsort(sites, kind="stable")
+    probabilities = np.concatenate(scores, axis=1)[:, order]
+    part = {
+        "wells": np.array([job.well] * len(sites), dtype=np.str_),
+        "sites": np.array(sites, dtype=np.int64)[order],
+        "probabilities": probabilities,
+    }
+    io_heads.write_part(ledger.part(job.unit_id, PART), part)
+    return {"problems": problems}
+
+
+@functools.lru_cache(maxsize=1)
+def _read_heads(models: str, mark: str) -> HeadWeights:
+    """Read the heads once a process and state of the models; `mark` is their fingerprint."""
+    arrays = io_heads.read_heads(models)
+    if io_heads.read_manifest(models)["heads_fingerprint"] != mark:
+        msg = f"the heads in {models} were trained again meanwhile: run the command again"
+        raise StaleError(msg)
+    return HeadWeights(**arrays)
+
+
+def read_plate_rows(features: str, plate: str) -> pd.DataFrame:
+    """Read the rows of one plate of a features table."""
+    return parquet.read_table(features, what="features", only={col.PLATE: plate})
+
+
+def score_plate(job: TableJob) -> Mapping[str, Any]:
+    """Score the rows of one plate with the forest of every split; runs on a worker."""
+    rows = read_plate_rows(job.features, job.plate)
+    splits = read_splits(as_path(job.models) / io_heads.SPLITS)
+    scores = []
+    for split in splits.splits:
+        trained = _read_forest(job, f"split-{split.index:04d}.skops")
+        numbers = rows[[str(name) for name in trained.feature_names_in_]].astype(np.float64)
+        order = [trained.classes_.tolist().index(name) for name in splits.classes]
+        scores.append(forest.predict_table(trained, numbers)[:, order].astype(np.float32))
+    part = {
+        "wells": rows[col.WELL].to_numpy(dtype=np.str_),
+        "sites": rows[col.SITE].to_numpy(dtype=np.int64),
+        "probabilities": np.stack(scores),
+    }
+    io_heads.write_part(Ledger.of(job.out).part(job.plate, PART), part)
+    return {}
+
+
+def _read_forest(job: TableJob, name: str) -> Any:  # noqa: ANN401 (scikit-learn has no types)
+    file = as_path(job.models) / name
+    if not file.exists():
+        msg = f"{file} does not exist: train the forests again with hcs forest"
+        raise NotFoundError(msg)
+    data = file.read_bytes()
+    if f"sha256:{hashlib.sha256(data).hexdigest()}" != job.forests.get(name):
+        msg = f"{file} is not the forest that was trained: run hcs forest again"
+        raise StaleError(msg)
+    return forest.load_forest(data, str(file))

@@ -1,0 +1,1 @@
+"""What findings mean, in sentences: numbers and typed facts come in, no file is read."""
