@@ -9,3 +9,6 @@ MAD_TO_SD: Final = 1.4826
 
 Rousseeuw & Croux 1993, doi 10.1080/01621459.1993.10476408.
 """
+
+FWHM_IN_SDS: Final = 2.3548
+"""Full width at half maximum of a normal curve, in standard deviations."""

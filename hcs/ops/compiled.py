@@ -1,7 +1,6 @@
 """Loops over pixels compiled to machine code, where NumPy would make many passes over a plane.
 
-numba is there already (skan and dask-ml depend on it). What it compiles is kept on disk, so that
-only the first use on a machine waits for it.
+What numba compiles is kept on disk, so that only the first use on a machine waits for it.
 """
 
 from __future__ import annotations

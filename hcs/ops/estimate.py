@@ -10,13 +10,11 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from hcs.domain.config.stages import NoiseLevel
+from hcs.domain.constants import FWHM_IN_SDS
 from hcs.ops.filters import FloatPlane, estimate_background
 from hcs.ops.intensity import downsample_mean
 from hcs.ops.neurites.ridges import find_centers, find_ridges
 from hcs.ops.quality import estimate_noise
-
-_FWHM_SIGMAS: Final = 2.3548
-"""Full width at half maximum of a Gaussian, in standard deviations."""
 
 _FIRST_SIGMA_PX: Final = 2.0
 _BLUR_RATIO: Final = 1.4
@@ -93,7 +91,7 @@ def estimate_neurite_width(image: NDArray[Any], background_px: float = 20.0) -> 
         variance = float(
             np.median((share * wide_sigma**2 - sigma**2) / np.maximum(1 - share, 1e-6))
         )
-        width = _FWHM_SIGMAS * float(np.sqrt(max(variance - _DIFFERENCE_VARIANCE, 0)))
+        width = FWHM_IN_SDS * float(np.sqrt(max(variance - _DIFFERENCE_VARIANCE, 0)))
         width = float(np.clip(width, _MIN_WIDTH_PX, _MAX_WIDTH_PX))
         sigma = max(_SIGMA_WIDTHS * width, 1.0)
     return width

@@ -95,11 +95,11 @@ def estimate_illumination(planes: Iterable[NDArray[Any]]) -> Illumination:
     blocks, block = _in_blocks(planes)
     if len(blocks) < _MIN_FIELDS:
         return Illumination()
-    shared = _shared(blocks)
+    shared = _find_shape(blocks)
     gain = min(_gain(blocks[0::2], blocks[1::2]), _gain(blocks[1::2], blocks[0::2]))
     spread = float(shared.max() / max(float(shared.min()), 1e-6)) - 1
     middle = np.median(np.stack(blocks), axis=0)
-    explained = 1 - float((middle - _fitted(middle)).var()) / max(float(middle.var()), 1e-12)
+    explained = 1 - float((middle - _fit_surface(middle)).var()) / max(float(middle.var()), 1e-12)
     helps = spread >= _MIN_RANGE and gain >= _MIN_GAIN and explained >= _MIN_EXPLAINED
     return Illumination(
         coarse=tuple(tuple(float(f"{v:.5g}") for v in row) for row in shared),
@@ -110,7 +110,7 @@ def estimate_illumination(planes: Iterable[NDArray[Any]]) -> Illumination:
     )
 
 
-def given_illumination(flat: FloatPlane, planes: Iterable[NDArray[Any]]) -> Illumination:
+def judge_illumination(flat: FloatPlane, planes: Iterable[NDArray[Any]]) -> Illumination:
     """Judge the profile that a vendor gives, against the fields of the plate.
 
     Parameters
@@ -132,7 +132,7 @@ def given_illumination(flat: FloatPlane, planes: Iterable[NDArray[Any]]) -> Illu
     coarse = np.maximum(coarse / max(float(coarse.mean()), 1e-6), np.float32(_FLOOR))
     gain = 1.0
     if len(blocks) >= _MIN_FIELDS and blocks[0].shape == coarse.shape:
-        before = _shared(blocks)
+        before = _find_shape(blocks)
         unevenness = max(float(before.std()), 1e-9)
         gain = 1 - float((before / coarse).std()) / unevenness
     return Illumination(
@@ -161,14 +161,14 @@ def _in_blocks(planes: Iterable[NDArray[Any]]) -> tuple[list[FloatPlane], int]:
     return blocks, block
 
 
-def _shared(blocks: list[FloatPlane]) -> FloatPlane:
+def _find_shape(blocks: list[FloatPlane]) -> FloatPlane:
     middle = np.median(np.stack(blocks), axis=0)
-    fitted = np.maximum(_fitted(middle), _FLOOR)
+    fitted = np.maximum(_fit_surface(middle), _FLOOR)
     shared: FloatPlane = (fitted / fitted.mean()).astype(np.float32)
     return shared
 
 
-def _fitted(plane: NDArray[Any]) -> NDArray[np.float64]:
+def _fit_surface(plane: NDArray[Any]) -> NDArray[np.float64]:
     """Least-squares polynomial through a plane."""
     y, x = (np.linspace(-1, 1, size) if size > 1 else np.zeros(1) for size in plane.shape)
     powers = [(i, j) for i in range(_DEGREE + 1) for j in range(_DEGREE + 1 - i)]
@@ -179,7 +179,7 @@ def _fitted(plane: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _gain(from_these: list[FloatPlane], on_those: list[FloatPlane]) -> float:
-    before = _shared(on_those)
-    after = before / _shared(from_these)
+    before = _find_shape(on_those)
+    after = before / _find_shape(from_these)
     unevenness = float(before.std())
     return 1 - float(after.std()) / unevenness if unevenness > 0 else 0.0

@@ -262,7 +262,7 @@ def downsample_mean(image: Plane, factor: int, *, maximum: float | None = None) 
     rows = _row_sums(image, factor, image.dtype.type if fits else narrow)
     sums = _column_sums(rows, factor, narrow)
     if narrow is np.uint32 and height % factor == width % factor == factor & (factor - 1) == 0:
-        return _halved(sums, 2 * (factor.bit_length() - 1)).astype(image.dtype)
+        return _halve_plane(sums, 2 * (factor.bit_length() - 1)).astype(image.dtype)
     row_counts = np.minimum(height - np.arange(n_rows) * factor, factor)
     column_counts = np.minimum(width - np.arange(n_columns) * factor, factor)
     return _as_type(sums / np.outer(row_counts, column_counts), image.dtype)
@@ -303,7 +303,7 @@ def _column_sums(rows: NDArray[Any], factor: int, narrow: type[Any]) -> NDArray[
     return sums
 
 
-def _halved(sums: NDArray[np.uint32], times: int) -> NDArray[np.uint32]:
+def _halve_plane(sums: NDArray[np.uint32], times: int) -> NDArray[np.uint32]:
     """Divide by 2 so many times, rounded to the nearest integer, ties to even; without floats."""
     below_half = np.uint32((1 << times >> 1) - 1)
     odd = (sums >> np.uint32(times)) & np.uint32(1)

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcs.domain.config.stages import FixedLevel, Marker, Otsu
+from hcs.domain.constants import MAD_TO_SD
 from hcs.ops.filters import estimate_background
 from hcs.ops.intensity import plane_statistics
 from hcs.ops.scales import Scales
 from hcs.ops.somas.cells import CellColumns
 from hcs.ops.somas.segment import Somas
 
-_MAD_TO_SIGMA: Final = 1.4826
 _MIN_CELLS: Final = 8
 """Between fewer cells Otsu's level is chance: none is positive then."""
 
@@ -82,7 +82,7 @@ def _level(mean: NDArray[np.float64], around: NDArray[np.float32], marker: Marke
         return np.inf
     sample = around[::4] if around.size > 4 else around
     middle = float(np.median(sample))
-    spread = _MAD_TO_SIGMA * float(np.median(np.abs(sample - middle)))
+    spread = MAD_TO_SD * float(np.median(np.abs(sample - middle)))
     return middle + rule.multiple * max(spread, 1e-6)
 
 

@@ -21,7 +21,7 @@ from hcs.ops.neurites.tracing import UNASSIGNED, Neurites, trace_neurites
 from hcs.ops.scales import Scales, with_estimates
 from hcs.ops.somas.cells import CellColumns, soma_columns
 from hcs.ops.somas.nuclei import segment_nuclei
-from hcs.ops.somas.seeding import seeded_somas
+from hcs.ops.somas.seeding import seed_somas
 from hcs.ops.somas.segment import LabelPlane, Somas, segment_somas
 from hcs.ops.summaries import full_features
 
@@ -124,7 +124,7 @@ def measure_field(
     if nuclei is not None:
         plane_statistics(nuclei)
         nuclear = segment_nuclei(nuclei)
-        somas = seeded_somas(somas, nuclear, signal, centers.brightness, scales)
+        somas = seed_somas(somas, nuclear, signal, centers.brightness, scales)
     neurites = trace_neurites(ridges, centers, somas, scales)
     full = settings.feature_set == "full"
     cells = _cells(signal, somas, neurites, pixel_size_um, full=full)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from hcs.domain.constants import MAD_TO_SD
 from hcs.ops.intensity import PlaneStatistics, plane_statistics
 
 FOCUS: Final = "Image_Quality_FocusScore"
@@ -28,8 +29,6 @@ _SPECTRUM_PX: Final = 512
 _N_TILES: Final = 8
 """Tiles along each axis for the gradient of the background."""
 
-_MAD_TO_SIGMA: Final = 1.4826
-"""Standard deviation of a normal distribution over its median absolute deviation."""
 
 _NOISE_MASK: Final = np.array([1.0, -2.0, 1.0])
 """Second difference; applied along both axes it cancels everything up to linear structure."""
@@ -106,7 +105,7 @@ def estimate_noise(image: NDArray[np.float32]) -> float:
     rows = thirds[0] - 2 * thirds[1] + thirds[2]
     filtered = (rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:])[:, ::2]
     norm = float(_NOISE_MASK @ _NOISE_MASK)
-    return _MAD_TO_SIGMA * float(np.median(np.abs(filtered))) / norm
+    return MAD_TO_SD * float(np.median(np.abs(filtered))) / norm
 
 
 def _background(image: NDArray[np.float32]) -> tuple[float, float]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcs.domain.columns import with_unit
+from hcs.domain.constants import MAD_TO_SD
 from hcs.ops.filters import FloatPlane
 from hcs.ops.neurites.arbors import Along, beading_of_branches, end_points
 from hcs.ops.neurites.tracing import Neurites
@@ -26,8 +27,6 @@ MEANS: Final = (
     ("Sholl_CriticalRadius", 1),
 )
 """Columns of single cells whose mean is a feature of the image, with the power of their unit."""
-
-_MAD_TO_SIGMA: Final = 1.4826
 
 
 def full_features(
@@ -74,7 +73,7 @@ def full_features(
             float(variation @ weight / weight.sum()) if weight.sum() > 0 else np.nan
         ),
         "Image_Intensity_Std": float(values.std(dtype=np.float64)),
-        "Image_Intensity_MAD": _MAD_TO_SIGMA * float(np.median(np.abs(sample - median))),
+        "Image_Intensity_MAD": MAD_TO_SD * float(np.median(np.abs(sample - median))),
     }
     for name, power in MEANS:
         unit = with_unit(name, power, pixel_size_um) if power else name

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, special
 
+from hcs.domain.constants import FWHM_IN_SDS
 from hcs.simulate.neurons import STEP_PX, Floats, Paths, Somas
 from hcs.simulate.styles import NeuronStyle
 from hcs.simulate.texture import brightness, draw_latent
@@ -17,7 +18,6 @@ Image = NDArray[np.float32]
 PAD_PX: Final = 12
 """Drawn beyond the frame so that blurring is right at its edges."""
 
-_FWHM: Final = 2.3548  # full width at half maximum of a normal curve, in standard deviations
 _THICK: Final = 1.9  # a bead's width relative to the thin neurite's
 _SWELLING: Final = 0.4  # change of the thick share for one standard deviation of brightness
 _SHAFT_UM: Final = 9.0  # neurites are thick where they leave the soma, over this length
@@ -68,7 +68,7 @@ def render_neurites(
     y, x = paths.y + PAD_PX, paths.x + PAD_PX
     use = paths.valid & (y > 1) & (x > 1) & (y < edge - 2) & (x < edge - 2)
     y, x, light, thick = y[use], x[use], light[use], thick[use]
-    sigma = style.neurite_width_um / pixel_size_um / _FWHM
+    sigma = style.neurite_width_um / pixel_size_um / FWHM_IN_SDS
     total = np.zeros((edge, edge), dtype=np.float32)
     for width, share in ((sigma, 1 - thick), (_THICK * sigma, thick)):
         blurred = float(np.hypot(width, blur_px))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hcs.ops.illumination import Illumination, estimate_illumination, given_illumination
+from hcs.ops.illumination import Illumination, estimate_illumination, judge_illumination
 
 SHAPE = (256, 320)
 
@@ -61,8 +61,8 @@ def test_the_mean_light_stays():
 
 
 def test_a_vendors_profile_is_used_where_it_fits():
-    assert given_illumination(_light(0.25), _fields(12, 0.25)).helps
-    assert given_illumination(_light(0.25), _fields(2, 0.25)).helps
-    assert not given_illumination(_light(0.25), _fields(12, 0.0)).helps
-    flat = given_illumination(_light(0.25), _fields(12, 0.25)).plane(SHAPE)
+    assert judge_illumination(_light(0.25), _fields(12, 0.25)).helps
+    assert judge_illumination(_light(0.25), _fields(2, 0.25)).helps
+    assert not judge_illumination(_light(0.25), _fields(12, 0.0)).helps
+    flat = judge_illumination(_light(0.25), _fields(12, 0.25)).plane(SHAPE)
     assert np.abs(flat / (_light(0.25) / _light(0.25).mean()) - 1).max() < 0.1

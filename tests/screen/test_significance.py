@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hcs.screen.groups import MAD_TO_SD, summarize
+from hcs.domain.constants import MAD_TO_SD
+from hcs.screen.groups import summarize
 from hcs.screen.significance import (
     adjust,
     empirical_p,

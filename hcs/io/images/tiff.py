@@ -105,7 +105,7 @@ def read_plane(
         integers, lossy compression …) or ``wrong-shape``. An empty file is truncated.
     """
     name = str(path)
-    with _as_read_errors(name), _opened(path) as stream:
+    with _as_read_errors(name), _open_file(path) as stream:
         size_bytes = stream.seek(0, os.SEEK_END)
         stream.seek(0)
         if size_bytes == 0:
@@ -137,7 +137,7 @@ def probe(path: AnyPath) -> PlaneInfo:
         As :func:`read_plane`, for what can be seen without the pixels.
     """
     name = str(path)
-    with _as_read_errors(name), _opened(path) as stream:
+    with _as_read_errors(name), _open_file(path) as stream:
         head = stream.read(_PNG_HEADER_BYTES)
         if not head:
             raise ImageReadError(f"{name}: empty file, expected an image", Reason.TRUNCATED)
@@ -162,7 +162,7 @@ def ome_xml(path: AnyPath) -> str:
     name = str(path)
     with (
         _as_read_errors(name),
-        _opened(path) as stream,
+        _open_file(path) as stream,
         tifffile.TiffFile(stream, name=name, _multifile=False) as tif,
     ):
         find_page(tif, 0, name)
@@ -191,7 +191,7 @@ def _as_read_errors(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(path: AnyPath) -> Iterator[BinaryIO]:
+def _open_file(path: AnyPath) -> Iterator[BinaryIO]:
     """Open a local file, or an address such as ``s3://…``, for reading bytes."""
     local = local_path(path)
     with open(local, "rb") if local else as_path(path).open("rb") as stream:  # noqa: PTH123
@@ -223,8 +223,8 @@ def _read_page(
         msg = f"{name}: {size_bytes} bytes, expected at least {last_byte}"
         raise ImageReadError(msg, Reason.TRUNCATED)
     if page.is_contiguous:
-        return _native(page.asarray(maxworkers=1).reshape(shape))
-    return _native(_assemble(name, page, shape, dtype))
+        return _to_native(page.asarray(maxworkers=1).reshape(shape))
+    return _to_native(_assemble(name, page, shape, dtype))
 
 
 def _assemble(
@@ -261,7 +261,7 @@ def _read_png(
     _check(name, shape, dtype, expected, max_pixels)
     if not data.rstrip(b"\0").endswith(b"IEND\xaeB`\x82"):
         raise ImageReadError(f"{name}: the PNG ends before its end mark", Reason.TRUNCATED)
-    return _native(imagecodecs.png_decode(data).reshape(shape))
+    return _to_native(imagecodecs.png_decode(data).reshape(shape))
 
 
 def _png_header(name: str, head: bytes) -> tuple[Shape, np.dtype[Any]]:
@@ -305,7 +305,7 @@ def _check(
         raise ImageReadError(msg, Reason.WRONG_SHAPE)
 
 
-def _native(image: npt.NDArray[Any]) -> Image:
+def _to_native(image: npt.NDArray[Any]) -> Image:
     """Native byte order and own memory, so that the file's buffer can go."""
     native: Image = np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("="))
     return native

@@ -42,7 +42,7 @@ def open_store(path: AnyPath, *, read_only: bool) -> Store:
 def create_plate(out: AnyPath, attributes: Mapping[str, Any], rows: Sequence[str]) -> None:
     """Write the plate group and its row groups; fields already there stay."""
     store = open_store(out, read_only=False)
-    _write_group(store, "", {**_read_kept_provenance(store), **attributes})
+    _write_group(store, "", {**_read_provenance(store), **attributes})
     create_rows(out, rows)
 
 
@@ -53,7 +53,7 @@ def create_rows(out: AnyPath, rows: Sequence[str]) -> None:
         _write_group(store, row, {})
 
 
-def _read_kept_provenance(store: Store) -> dict[str, Any]:
+def _read_provenance(store: Store) -> dict[str, Any]:
     try:
         attributes = dict(zarr.open_group(store, mode="r", zarr_format=3).attrs)
     except (zarr.errors.GroupNotFoundError, FileNotFoundError):

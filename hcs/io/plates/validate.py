@@ -98,15 +98,13 @@ def _field_faults(reader: PlateReader) -> list[str]:
                 f"field {path}: {found[0]} {found[1]}; the first field is "
                 f"{expected[0]} {expected[1]}"
             )
-    outside = sorted(
-        set(reader.well_table[col.WELL]) - {well.name for well in _list_declared(reader)}
-    )
+    outside = sorted(set(reader.well_table[col.WELL]) - {well.name for well in _list_wells(reader)})
     if outside:
         faults.append(f"table wells describes wells that the plate does not have: {outside}")
     return faults
 
 
-def _list_declared(reader: PlateReader) -> tuple[Well, ...]:
+def _list_wells(reader: PlateReader) -> tuple[Well, ...]:
     try:
         return reader.plate_format.wells()
     except HcsError:

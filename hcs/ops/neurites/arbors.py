@@ -11,7 +11,7 @@ from scipy.sparse import csgraph
 
 from hcs.domain.columns import with_unit
 from hcs.ops.filters import FloatPlane
-from hcs.ops.neurites.graph import link_matrix, touched_labels
+from hcs.ops.neurites.graph import find_touching_labels, link_matrix
 from hcs.ops.neurites.tracing import UNASSIGNED, Neurites
 from hcs.ops.neurites.widths import widths_at
 from hcs.ops.scales import Scales
@@ -62,7 +62,7 @@ class Along:
         return cls(
             light=signal[graph.y, graph.x].astype(np.float64),
             width_px=widths_at(signal, graph, scales),
-            rooted=touched_labels(graph, somas.labels),
+            rooted=find_touching_labels(graph, somas.labels),
         )
 
 
@@ -102,7 +102,7 @@ def arbor_columns(
         "Cells_Neurite_EndPoints": _of_cells(own[ends], count),
         with_unit("Cells_Neurite_MeanWidth", 1, pixel_size_um): _mean(width, own, count),
         "Cells_Neurite_MeanIntensity": _mean(light, own, count),
-        "Cells_Neurite_Beading": _beading(neurites, own, light, count),
+        "Cells_Neurite_Beading": _measure_beading(neurites, own, light, count),
         **_sholl(neurites, somas, own, pixel_size_um),
     }
 
@@ -133,7 +133,7 @@ def beading_of_branches(
     return variation, np.where((n >= _BEAD_LENGTH_PX) & (mean > 0), n, 0)
 
 
-def _beading(
+def _measure_beading(
     neurites: Neurites, own: NDArray[np.intp], light: NDArray[np.float64], count: int
 ) -> NDArray[np.float64]:
     variation, weight = beading_of_branches(neurites, light)

@@ -75,8 +75,8 @@ def find_branches(graph: PixelGraph) -> Branches:
     same = is_junction[begin] == is_junction[end]
     alike = link_matrix(begin[same], end[same], graph.size)
     part = csgraph.connected_components(alike, directed=False)[1]
-    of_pixel = _renumbered(part, ~is_junction)
-    junction_of_pixel = _renumbered(part, is_junction)
+    of_pixel = _renumber_parts(part, ~is_junction)
+    junction_of_pixel = _renumber_parts(part, is_junction)
     n_pixels = np.bincount(of_pixel[of_pixel >= 0])
     ends = _ends(graph, of_pixel, n_pixels.size)
     junctions = _junctions_at(graph, ends, junction_of_pixel)
@@ -117,7 +117,7 @@ def walk(graph: PixelGraph, starts: Indices, steps: int) -> Indices:
     return trail
 
 
-def _renumbered(part: NDArray[np.int32], chosen: NDArray[np.bool_]) -> Indices:
+def _renumber_parts(part: NDArray[np.int32], chosen: NDArray[np.bool_]) -> Indices:
     """Give the parts of the chosen pixels numbers from 0; other pixels get -1."""
     used = np.zeros(int(part.max(initial=-1)) + 1, bool)
     used[part[chosen]] = True

@@ -84,7 +84,7 @@ def _look_ahead(
     """Pixel (y, x) to which each end is to be joined, or -1; shape (E, 2)."""
     ends, row = trails[:, 0], np.arange(len(trails))
     reach = np.arange(1, gap + 1)
-    occupied = _thickened(graph, somas.shape)
+    occupied = _thicken_lines(graph, somas.shape)
     targets = np.full((ends.size, 2), -1)
     best = np.full(ends.size, np.inf)
     for turn in _TURNS_RAD:
@@ -109,7 +109,7 @@ def _look_ahead(
     return targets
 
 
-def _thickened(graph: PixelGraph, shape: tuple[int, ...]) -> NDArray[np.int32]:
+def _thicken_lines(graph: PixelGraph, shape: tuple[int, ...]) -> NDArray[np.int32]:
     """Index of a skeleton pixel on itself and its eight neighbors, -1 elsewhere."""
     plane = np.full((shape[0] + 2, shape[1] + 2), -1, np.int32)
     index = np.arange(graph.size, dtype=np.int32)

@@ -60,7 +60,7 @@ class _Arms:
     pixel: Indices
     direction: NDArray[np.float64]
 
-    def meeting(self, count: int) -> Indices:
+    def find_meeting(self, count: int) -> Indices:
         """Arms of the junctions where so many arms meet, shape (J, count)."""
         degree = np.bincount(self.junction)
         chosen = np.flatnonzero(degree[self.junction] == count)
@@ -92,7 +92,7 @@ def find_crossings(
         No crossing in a skeleton without junctions.
     """
     arms = _find_arms(graph, branches, points, width_px)
-    triples = arms.meeting(3)
+    triples = arms.find_meeting(3)
     opening, others = _openings(arms, triples)
     lengths = branches.n_pixels
     both = np.zeros((branches.count, 2), np.intp) + FREE
@@ -103,12 +103,12 @@ def find_crossings(
     goes_on = opening[both[shared]].all(axis=1)
     is_knot = lengths[shared] <= _KNOT_WIDTHS * width_px
     shared[shared] = goes_on | (is_knot & _is_straight(arms, both[shared], others))
-    pairs, resolved = _paired_across(arms, both[shared], others)
-    fours, lone = _paired_in_one(arms, arms.meeting(4))
+    pairs, resolved = _pair_across(arms, both[shared], others)
+    fours, lone = _pair_in_one(arms, arms.find_meeting(4))
     resolved = np.union1d(resolved, arms.junction[fours[:, 0]]) if fours.size else resolved
     open_triples = triples[~np.isin(arms.junction[triples[:, 0]], resolved)]
     links = [pairs, fours, lone, *_all_pairs(open_triples)]
-    links.extend(_all_pairs(arms.meeting(2)))
+    links.extend(_all_pairs(arms.find_meeting(2)))
     merged = np.concatenate([part.reshape(-1, 2) for part in links])
     n_crossings = int(shared.sum()) + len(fours) // 2
     dividing = np.concatenate([open_triples[:, 0], lone[:, 0]])
@@ -149,13 +149,13 @@ def _openings(arms: _Arms, triples: Indices) -> tuple[NDArray[np.bool_], Indices
 
 def _is_straight(arms: _Arms, ends: Indices, others: Indices) -> NDArray[np.bool_]:
     """Whether the arms at both ends of each piece are two lines that go straight on."""
-    pairs = _matched(arms, others[ends[:, 0]], others[ends[:, 1]])
+    pairs = _match_arms(arms, others[ends[:, 0]], others[ends[:, 1]])
     cosine = _cosine(arms, pairs[..., 0].ravel(), pairs[..., 1].ravel()).reshape(-1, 2)
     straight: NDArray[np.bool_] = cosine.mean(axis=1) < _STRAIGHT_COSINE
     return straight
 
 
-def _matched(arms: _Arms, here: Indices, there: Indices) -> Indices:
+def _match_arms(arms: _Arms, here: Indices, there: Indices) -> Indices:
     """Pair two arms here with two arms there so that they turn least; shape (P, 2, 2)."""
     straight = _cosine(arms, here[:, 0], there[:, 0]) + _cosine(arms, here[:, 1], there[:, 1])
     swapped = _cosine(arms, here[:, 0], there[:, 1]) + _cosine(arms, here[:, 1], there[:, 0])
@@ -163,18 +163,18 @@ def _matched(arms: _Arms, here: Indices, there: Indices) -> Indices:
     return np.stack([here, there], axis=2)
 
 
-def _paired_across(arms: _Arms, ends: Indices, others: Indices) -> tuple[Indices, Indices]:
+def _pair_across(arms: _Arms, ends: Indices, others: Indices) -> tuple[Indices, Indices]:
     """Pair the arms at both ends of shared pieces; also which junctions that settles."""
     if ends.size == 0:
         return np.zeros((0, 2), np.intp), np.zeros(0, np.intp)
-    pairs = _matched(arms, others[ends[:, 0]], others[ends[:, 1]])
+    pairs = _match_arms(arms, others[ends[:, 0]], others[ends[:, 1]])
     through = pairs.reshape(-1, 2)
     # The shared piece itself goes with the first of the two.
     piece = np.stack([ends[:, 0], pairs[:, 0, 0]], axis=1)
     return np.concatenate([through, piece]), np.unique(arms.junction[ends])
 
 
-def _paired_in_one(arms: _Arms, fours: Indices) -> tuple[Indices, Indices]:
+def _pair_in_one(arms: _Arms, fours: Indices) -> tuple[Indices, Indices]:
     """Pair the four arms of a junction; arms of junctions that are no crossing are all linked."""
     none = np.zeros((0, 2), np.intp)
     if fours.size == 0:

@@ -1,4 +1,8 @@
-"""The skeleton as a graph of pixels: neighbors, ends, smoothed paths and their lengths."""
+"""The skeleton as a graph of pixels: neighbors, ends, smoothed paths and their lengths.
+
+skan finds branches and lengths too, in 3 to 5 times the time (benchmarks/RESULTS.md); it takes
+corners of staircases for branch points, and its lengths along pixels are 6 % longer.
+"""
 
 from __future__ import annotations
 
@@ -124,7 +128,7 @@ def link_matrix(begin: NDArray[np.intp], end: NDArray[np.intp], size: int) -> sp
     return sparse.csr_array((np.ones(begin.size, np.int8), (begin, end)), shape=(size, size))
 
 
-def touched_labels(graph: PixelGraph, labels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+def find_touching_labels(graph: PixelGraph, labels: NDArray[np.uint16]) -> NDArray[np.uint16]:
     """Label among the eight pixels around each skeleton pixel, or 0.
 
     Parameters

@@ -12,10 +12,10 @@ from hcs.ops.filters import FloatPlane
 from hcs.ops.neurites.branches import Indices, walk
 from hcs.ops.neurites.graph import (
     PixelGraph,
+    find_touching_labels,
     lengths_of_pixels,
     link_matrix,
     pixel_graph,
-    touched_labels,
 )
 from hcs.ops.somas.segment import LabelPlane
 
@@ -32,7 +32,7 @@ _SPOT_FRACTION: Final = 0.9
 """A piece that stays above that level over less than this many least lengths is a spot."""
 
 
-def without_spurs(skeleton: NDArray[np.bool_], somas: LabelPlane, spur_px: float) -> PixelGraph:
+def remove_spurs(skeleton: NDArray[np.bool_], somas: LabelPlane, spur_px: float) -> PixelGraph:
     """Remove short side branches.
 
     A branch with one free end is a spur when it is shorter than ``spur_px`` and not the longest
@@ -54,14 +54,14 @@ def without_spurs(skeleton: NDArray[np.bool_], somas: LabelPlane, spur_px: float
     """
     graph = pixel_graph(skeleton)
     for _ in range(_PASSES):
-        spur = _spurs(graph, touched_labels(graph, somas) > 0, spur_px)
+        spur = _spurs(graph, find_touching_labels(graph, somas) > 0, spur_px)
         if not spur.any():
             break
-        graph = _kept(graph, ~spur, skeleton.shape)
+        graph = _keep_pixels(graph, ~spur, skeleton.shape)
     return graph
 
 
-def without_pieces(
+def remove_pieces(
     graph: PixelGraph, strength: FloatPlane, somas: LabelPlane, least_px: tuple[float, float]
 ) -> PixelGraph:
     """Remove connected pieces that are too short, rays of a bright spot, or noise at the rim.
@@ -86,15 +86,15 @@ def without_pieces(
         return graph
     links = link_matrix(*graph.links(), graph.size)
     piece: Indices = csgraph.connected_components(links, directed=False)[1].astype(np.intp)
-    rooted = np.bincount(piece, touched_labels(graph, somas) > 0) > 0
+    rooted = np.bincount(piece, find_touching_labels(graph, somas) > 0) > 0
     length = np.bincount(piece, lengths_of_pixels(graph))
     minor = length < np.where(rooted, *least_px)
     minor |= ~rooted & _is_spot(graph, piece, strength, least_px[1])
     minor |= _hugs_rim(graph, piece, strength.shape, least_px[0] / 2)
-    return _kept(graph, ~minor[piece], strength.shape)
+    return _keep_pixels(graph, ~minor[piece], strength.shape)
 
 
-def with_trimmed_ends(
+def trim_ends(
     graph: PixelGraph, blurred: FloatPlane, somas: LabelPlane, width_px: float
 ) -> PixelGraph:
     """Cut loose ends back to where the line has half of its brightness.
@@ -117,7 +117,7 @@ def with_trimmed_ends(
     PixelGraph
         What is left.
     """
-    ends = np.flatnonzero((graph.degree == 1) & (touched_labels(graph, somas) == 0))
+    ends = np.flatnonzero((graph.degree == 1) & (find_touching_labels(graph, somas) == 0))
     longest_cut = max(round(_TRIM_WIDTHS * width_px), 1)
     trails = walk(graph, ends, 3 * longest_cut)
     values = blurred[graph.y[trails], graph.x[trails]]
@@ -125,7 +125,7 @@ def with_trimmed_ends(
     beyond = np.logical_and.accumulate(values[:, :longest_cut] < half, axis=1)
     kept = np.ones(graph.size, bool)
     kept[trails[:, :longest_cut][beyond]] = False
-    return _kept(graph, kept, somas.shape)
+    return _keep_pixels(graph, kept, somas.shape)
 
 
 def _is_spot(
@@ -183,7 +183,7 @@ def _spurs(graph: PixelGraph, rooted: NDArray[np.bool_], spur_px: float) -> NDAr
     return spur
 
 
-def _kept(graph: PixelGraph, kept: NDArray[np.bool_], shape: tuple[int, ...]) -> PixelGraph:
+def _keep_pixels(graph: PixelGraph, kept: NDArray[np.bool_], shape: tuple[int, ...]) -> PixelGraph:
     if kept.all():
         return graph
     skeleton = np.zeros(shape, bool)

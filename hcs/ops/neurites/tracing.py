@@ -14,9 +14,9 @@ from skimage.morphology import skeletonize
 from hcs.ops.neurites.branches import Branches, find_branches
 from hcs.ops.neurites.bridges import bridge_gaps
 from hcs.ops.neurites.crossings import Crossings, find_crossings
-from hcs.ops.neurites.graph import PixelGraph, lengths_of_pixels, smooth_path, touched_labels
+from hcs.ops.neurites.graph import PixelGraph, find_touching_labels, lengths_of_pixels, smooth_path
 from hcs.ops.neurites.hidden import hidden_factor
-from hcs.ops.neurites.prune import with_trimmed_ends, without_pieces, without_spurs
+from hcs.ops.neurites.prune import remove_pieces, remove_spurs, trim_ends
 from hcs.ops.neurites.ridges import Centers, Ridges, center_lines
 from hcs.ops.scales import Scales
 from hcs.ops.somas.segment import LabelPlane, Somas
@@ -94,7 +94,7 @@ def trace_neurites(ridges: Ridges, centers: Centers, somas: Somas, scales: Scale
     bodies = somas.labels > 0
     mask = center_lines(ridges, centers, bodies)
     skeleton = skeletonize(mask & ~bodies)
-    graph = _tidied(skeleton, ridges, somas.labels, scales)
+    graph = _tidy_skeleton(skeleton, ridges, somas.labels, scales)
     branches = find_branches(graph)
     points = smooth_path(graph)
     crossings = find_crossings(graph, branches, points, scales.neurite_width_px)
@@ -124,18 +124,18 @@ def _first_pixels(branches: Branches, crossings: Crossings) -> NDArray[np.intp]:
     return first
 
 
-def _tidied(
+def _tidy_skeleton(
     skeleton: NDArray[np.bool_], ridges: Ridges, somas: LabelPlane, scales: Scales
 ) -> PixelGraph:
     """Take off spurs, close gaps, and drop what then is still too short."""
     spur_px = _SPUR_WIDTHS * scales.neurite_width_px
-    graph = without_spurs(skeleton, somas, spur_px)
+    graph = remove_spurs(skeleton, somas, spur_px)
     blurred = ridges.blurred[1:-1, 1:-1]
     bridged = bridge_gaps(graph, somas, blurred, scales.neurite_width_px)
-    graph = without_spurs(bridged, somas, spur_px)
+    graph = remove_spurs(bridged, somas, spur_px)
     least_px = (spur_px, scales.min_neurite_length_px)
-    graph = without_pieces(graph, ridges.strength, somas, least_px)
-    return with_trimmed_ends(graph, blurred, somas, scales.neurite_width_px)
+    graph = remove_pieces(graph, ridges.strength, somas, least_px)
+    return trim_ends(graph, blurred, somas, scales.neurite_width_px)
 
 
 def _owners(
@@ -148,7 +148,7 @@ def _owners(
     """Soma that every pixel reaches first along its own neurite, and how long the way is."""
     owner = np.full(graph.size, UNASSIGNED, np.uint16)
     distance = np.full(graph.size, np.inf)
-    root = touched_labels(graph, somas.labels)
+    root = find_touching_labels(graph, somas.labels)
     starts = np.flatnonzero(root)
     if starts.size == 0:
         return owner, distance

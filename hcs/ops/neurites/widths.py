@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hcs.domain.constants import FWHM_IN_SDS
 from hcs.ops.filters import FloatPlane, smooth
 from hcs.ops.neurites.graph import PixelGraph
 from hcs.ops.scales import Scales
 
-_FWHM_SIGMAS: Final = 2.3548
 _BLUR_RATIO: Final = 1.4
 _DIFFERENCE_VARIANCE: Final = 1 / 6
 _MAX_WIDTHS: Final = 3.0
@@ -44,7 +44,7 @@ def widths_at(signal: FloatPlane, graph: PixelGraph, scales: Scales) -> NDArray[
         ratio = _curvature(signal, graph, wide) / _curvature(signal, graph, narrow)
         share = np.where((ratio > 0) & (ratio < 1), ratio, np.nan) ** (2 / 3)
         variance = (share * wide**2 - narrow**2) / (1 - share) - _DIFFERENCE_VARIANCE
-        width = _FWHM_SIGMAS * np.sqrt(variance)
+        width = FWHM_IN_SDS * np.sqrt(variance)
     fits = width <= _MAX_WIDTHS * scales.neurite_width_px
     return np.where(fits, width, np.nan)
 

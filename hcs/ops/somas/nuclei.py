@@ -18,9 +18,9 @@ from hcs.ops.somas.nuclei_pieces import (
     Mask,
     at_rim,
     elliptic_diameter,
+    fill_holes,
     join_pieces,
     largest_parts,
-    without_holes,
 )
 
 _MAX_LABEL: Final = 65534
@@ -114,11 +114,11 @@ def segment_nuclei(image: NDArray[Any], diameter_px: float | None = None) -> NDA
     core = ndimage.binary_fill_holes(ndimage.binary_opening(inside & (signal > floor)))
     if not core.any():
         return nothing
-    labels = _grown(_split(core, signal, diameter), diameter * _REACH_DIAMETERS)
+    labels = _grow_nuclei(_split_nuclei(core, signal, diameter), diameter * _REACH_DIAMETERS)
     labels[~(core | ndimage.binary_fill_holes(signal > floor))] = 0
     own = _OUTLINE_FRACTION * np.maximum(_heights(signal, labels), 1e-6)
     labels[signal <= (level ** (1 - _OWN_WEIGHT) * own**_OWN_WEIGHT)[labels]] = 0
-    return _numbered(largest_parts(without_holes(labels)), diameter)
+    return _number_nuclei(largest_parts(fill_holes(labels)), diameter)
 
 
 def estimate_nuclear_diameter(image: NDArray[Any]) -> float | None:
@@ -158,7 +158,7 @@ def _level(signal: FloatPlane) -> float:
     return float(threshold_li(signal[::step, ::step]))
 
 
-def _split(core: Mask, signal: FloatPlane, diameter: float) -> Labels:
+def _split_nuclei(core: Mask, signal: FloatPlane, diameter: float) -> Labels:
     """Label the mask: one label for every part of it that necks set off."""
     # What the border cuts goes on beyond it.
     exact = ndimage.distance_transform_edt(np.pad(core, 1, mode="edge"))[1:-1, 1:-1]
@@ -171,7 +171,7 @@ def _split(core: Mask, signal: FloatPlane, diameter: float) -> Labels:
     return join_pieces(pieces, signal, depth)
 
 
-def _grown(labels: Labels, reach: float) -> Labels:
+def _grow_nuclei(labels: Labels, reach: float) -> Labels:
     """Let labels grow into the background, each pixel to the nearest within reach."""
     away, nearest = ndimage.distance_transform_edt(labels == 0, return_indices=True)
     grown: Labels = np.where(away <= reach, labels[tuple(nearest)], 0)
@@ -190,7 +190,7 @@ def _heights(signal: FloatPlane, labels: Labels) -> NDArray[np.float64]:
     return heights
 
 
-def _numbered(labels: Labels, diameter: float) -> NDArray[np.uint16]:
+def _number_nuclei(labels: Labels, diameter: float) -> NDArray[np.uint16]:
     """Give objects that are large enough numbers without gaps."""
     disk = np.pi / 4 * diameter**2
     area = np.bincount(labels.ravel())

@@ -95,7 +95,7 @@ def elliptic_diameter(mask: Mask) -> float | None:
     return float(np.sqrt(4 * np.median(area[whole]) / np.pi)) if whole.any() else None
 
 
-def without_holes(labels: Labels) -> Labels:
+def fill_holes(labels: Labels) -> Labels:
     """Fill every gap that lies in one object and does not reach the border of the image."""
     gaps, n_gaps = ndimage.label(labels == 0)
     low, high = np.full(n_gaps + 1, np.iinfo(np.int32).max), np.zeros(n_gaps + 1, np.int32)

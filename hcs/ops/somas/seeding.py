@@ -28,7 +28,7 @@ _STAIN_FRACTION: Final = 0.5
 """Stained is what is at least this share as high as neurites usually are."""
 
 
-def seeded_somas(
+def seed_somas(
     somas: Somas,
     nuclei: LabelPlane,
     signal: FloatPlane,

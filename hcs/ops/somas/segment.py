@@ -127,19 +127,19 @@ def segment_somas(
     diameter = scales.soma_diameter_px / factor
     coarse = smooth(downsample_mean(signal, factor), diameter * _BLUR_DIAMETERS)
     disk = _disk(diameter * _OPENING_DIAMETERS / 2)
-    opened = _shifted(_shifted(coarse, disk, np.minimum), disk, np.maximum)
+    opened = _shift_plane(_shift_plane(coarse, disk, np.minimum), disk, np.maximum)
     noise = estimate_noise(coarse)
     level = _level(settings.soma_threshold, max(_NOISE_MULTIPLE * noise, neurite_counts))
     summit = ndimage.maximum_filter(opened, round(_SUMMIT_DIAMETERS * diameter), mode="nearest")
     body = opened > np.maximum(level, summit * _SUMMIT_FRACTION)
     restored = opened + _NOISE_MARGIN * noise
-    seeds = _split(body & (restored > _MIN_PIXEL_FILL * coarse), coarse, diameter)
+    seeds = _split_bodies(body & (restored > _MIN_PIXEL_FILL * coarse), coarse, diameter)
     if not seeds.any():
         return Somas(np.zeros(signal.shape, np.uint16), 0, np.zeros(signal.shape, bool))
     fill = np.bincount(seeds.ravel(), restored.ravel()) / np.maximum(
         np.bincount(seeds.ravel(), coarse.ravel()), 1e-12
     )
-    zones = _expanded(seeds, round(diameter * _ZONE_DIAMETERS))
+    zones = _expand_labels(seeds, round(diameter * _ZONE_DIAMETERS))
     rims = np.where(seeds > 0, 0, zones)
     heights = _percentiles(opened, seeds, _HEIGHT_PERCENTILE, fill.size)
     bases = _percentiles(opened, rims, _BASE_PERCENTILE, fill.size)
@@ -150,7 +150,7 @@ def segment_somas(
     objects = np.repeat(np.repeat(np.where(filled[zones], zones, 0), factor, 0), factor, 1)
     objects = objects[: signal.shape[0], : signal.shape[1]]
     _outline(objects, signal, levels, scales.soma_diameter_px)
-    return _numbered(objects, scales.soma_diameter_px)
+    return _number_somas(objects, scales.soma_diameter_px)
 
 
 def _disk(radius: float) -> NDArray[np.bool_]:
@@ -169,7 +169,7 @@ def _level(threshold: SomaThreshold, floor: float) -> float:
     return floor
 
 
-def _split(mask: NDArray[np.bool_], coarse: FloatPlane, diameter: float) -> Labels:
+def _split_bodies(mask: NDArray[np.bool_], coarse: FloatPlane, diameter: float) -> Labels:
     """Label a mask, one label for every body in it.
 
     Bodies are local maxima of the distance to the mask's border times the response to blobs of
@@ -188,15 +188,15 @@ def _split(mask: NDArray[np.bool_], coarse: FloatPlane, diameter: float) -> Labe
     return labels
 
 
-def _expanded(labels: Labels, steps: int) -> Labels:
+def _expand_labels(labels: Labels, steps: int) -> Labels:
     """Let labels grow into the background by some pixels, by turns in four and eight directions."""
     for step in range(steps):
         footprint = ndimage.generate_binary_structure(2, 1 + step % 2)
-        labels = np.where(labels > 0, labels, _shifted(labels, footprint, np.maximum))
+        labels = np.where(labels > 0, labels, _shift_plane(labels, footprint, np.maximum))
     return labels
 
 
-def _shifted(plane: _Plane, footprint: NDArray[np.bool_], extreme: np.ufunc) -> _Plane:
+def _shift_plane(plane: _Plane, footprint: NDArray[np.bool_], extreme: np.ufunc) -> _Plane:
     """Minimum or maximum under a small symmetric footprint, edges repeated.
 
     One pass of a vectorized ufunc for every pixel of the footprint; scipy's filter with a
@@ -235,7 +235,7 @@ def _outline(objects: Labels, signal: FloatPlane, levels: FloatPlane, diameter: 
         objects[window][(zone & ~mask)[inner]] = 0
 
 
-def _numbered(objects: Labels, diameter: float) -> Somas:
+def _number_somas(objects: Labels, diameter: float) -> Somas:
     """Give objects that are large enough numbers without gaps; the others are debris."""
     is_soma = np.bincount(objects.ravel()) >= _MIN_AREA_FRACTION * np.pi / 4 * diameter**2
     is_soma[0] = False

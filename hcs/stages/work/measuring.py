@@ -19,7 +19,7 @@ from hcs.io.plates.plate import PlateReader
 from hcs.io.runs.fingerprints import fingerprint
 from hcs.ops.filters import FloatPlane
 from hcs.ops.flatfield import profile_image
-from hcs.ops.illumination import Illumination, estimate_illumination, given_illumination
+from hcs.ops.illumination import Illumination, estimate_illumination, judge_illumination
 from hcs.ops.scales import with_estimates
 
 _SCALE_FIELDS: Final = 4
@@ -129,7 +129,7 @@ def _estimate_light(reader: PlateReader, channel: int) -> Illumination:
     for profile in reader.flat_fields:
         if profile.channel == name and planes and planes[0].ndim == 2:
             height, width = planes[0].shape
-            return given_illumination(profile_image(profile, (height, width)), planes)
+            return judge_illumination(profile_image(profile, (height, width)), planes)
     return estimate_illumination(planes)
 
 

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from skimage.draw import line
 from skimage.morphology import skeletonize
 
-from hcs.ops.neurites.graph import lengths_of_pixels, pixel_graph, smooth_path, touched_labels
+from hcs.ops.neurites.graph import find_touching_labels, lengths_of_pixels, pixel_graph, smooth_path
 
 
 def _drawn(points, shape=(200, 200)):
@@ -81,4 +81,4 @@ def test_touched_labels_are_those_of_neighbors(plane, label):
     labels[0, 0] = label
     graph = pixel_graph(plane)
     near = (graph.y <= 1) & (graph.x <= 1)
-    np.testing.assert_array_equal(touched_labels(graph, labels), np.where(near, label, 0))
+    np.testing.assert_array_equal(find_touching_labels(graph, labels), np.where(near, label, 0))

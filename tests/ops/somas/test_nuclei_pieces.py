@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from hcs.ops.somas.nuclei import estimate_nuclear_diameter, segment_nuclei
-from hcs.ops.somas.nuclei_pieces import elliptic_diameter, join_pieces, largest_parts, without_holes
+from hcs.ops.somas.nuclei_pieces import elliptic_diameter, fill_holes, join_pieces, largest_parts
 
 
 def _disks(places, radius, shape=(80, 80)):
@@ -57,7 +57,7 @@ def test_only_holes_within_one_object_are_filled():
     labels[11, 3] = 0  # reaches the border
     labels[1:6, 8:11], labels[1:6, 11:14] = 3, 4
     labels[3, 10:12] = 0  # a gap between two objects
-    filled = without_holes(labels)
+    filled = fill_holes(labels)
     assert filled[3, 3] == 1
     assert filled[11, 3] == 0
     assert (filled[3, 10:12] == 0).all()
