@@ -62,6 +62,7 @@ def replace_together(out: AnyPath) -> Iterator[Replacement]:
         with tempfile.TemporaryDirectory() as scratch:
             replacement = Replacement(Path(scratch))
             yield replacement
+            note_removal(scratch)
             for temporary, target in replacement.moves:
                 _upload(temporary, target)
         return
@@ -73,8 +74,8 @@ def replace_together(out: AnyPath) -> Iterator[Replacement]:
         for _, target in replacement.moves:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
         write_bytes(str(folder / _JOURNAL), json.dumps(replacement.moves).encode())
-        note_removal(str(folder / _JOURNAL))
         finish_replacement(out)
+        note_removal(str(folder))
         for temporary, target in replacement.moves:
             if temporary is not None:
                 _note(target)
