@@ -46,7 +46,7 @@ def test_images_cells_and_labels(plate, tmp_path, cluster):
     assert set(images[col.N_CELLS]) == {2.0}
     assert images["Image_Soma_MeanArea_um2"].between(70, 150).all()
     assert images[col.CLONE].notna().all()
-    cells = pd.read_parquet(features.cells_path(result.out))
+    cells = pd.read_parquet(features.locate_cells(result.out))
     assert len(cells) == 48
     reader = PlateReader(plate)
     assert reader.label_names("A/1/0") == ("soma", "neurites")

@@ -62,6 +62,7 @@ def replace_together(out: AnyPath) -> Iterator[Replacement]:
         with tempfile.TemporaryDirectory() as scratch:
             replacement = Replacement(Path(scratch))
             yield replacement
+            note_removal(scratch)
             for temporary, target in replacement.moves:
                 _upload(temporary, target)
         return

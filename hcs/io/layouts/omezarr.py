@@ -9,6 +9,7 @@ from hcs.domain.columns import Reason
 from hcs.domain.plate import Channel, Plane, SourcePlate
 from hcs.domain.wells import Well
 from hcs.errors import HcsError, InputError
+from hcs.io.files import objects
 from hcs.io.files.paths import AnyPath, as_path
 from hcs.io.images.sources import OME_ZARR
 from hcs.io.layouts.base import NameFields, problem
@@ -21,6 +22,7 @@ _MARKS: Final = ("zarr.json", ".zgroup")
 def is_plate(source: AnyPath) -> bool:
     """Whether a folder is a Zarr group with the metadata of a plate."""
     folder = as_path(source)
+    objects.check(folder)
     if not any((folder / mark).exists() for mark in _MARKS):
         return False
     try:

@@ -74,6 +74,8 @@ def join_pieces(
                 about = known.setdefault(id(piece.metadata), pa.Schema.from_pandas(piece.metadata))
                 further = [field for field in own if field.name not in about.names]
                 yield pa.schema([*about, *further])
+        if not known and pieces:  # no rows at all: what is known of images, and no more
+            yield pa.Schema.from_pandas(pieces[0].metadata)
 
     def frames() -> Iterator[pd.DataFrame]:
         for piece in pieces:
