@@ -24,7 +24,7 @@ from scipy import ndimage
 from benchmarks._table import WORK, report
 from hcs.domain import columns as col
 from hcs.domain.config.stages import Backbone, EmbedConfig
-from hcs.io import imageset
+from hcs.io import imageset, imagewriting
 from hcs.io import stack as io_stack
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def write_stack(side: int, n_images: int) -> str:
             col.FINGERPRINT: [f"f{i}" for i in range(n_images)], imageset.VALID: True,
         }
     )  # fmt: skip
-    imageset.write_images(path, io_stack.layout(side, 32), frame, pixels, {})
+    imagewriting.write_images(path, io_stack.layout(side, 32), frame, pixels, {})
     return str(path)
 
 

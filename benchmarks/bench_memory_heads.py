@@ -26,7 +26,7 @@ from benchmarks._table import WORK, report
 from hcs.domain import columns as col
 from hcs.domain.config.stages import FixedOptimizer, Head, TrainConfig
 from hcs.domain.splits import Group
-from hcs.io import bank, imageset
+from hcs.io import bank, imageset, imagewriting
 from hcs.io.unpacked import UnpackedFeatures
 from hcs.learn.splits.drawing import make_splits
 
@@ -67,16 +67,16 @@ def write_bank(options: argparse.Namespace) -> None:
     out = BASE / "bank.zarr"
     layout = bank.layout(1 + options.views, LENGTH, SHARD)
     treated = {"stack": {}, "backbone": {}, "weights": "drawn", "weights_fingerprint": "0"}
-    placed = imageset.place_images(out, frame)
-    imageset.prepare(out, layout, placed, treated)
+    placed = imagewriting.place_images(out, frame)
+    imagewriting.prepare(out, layout, placed, treated)
     rng = np.random.default_rng(0)
     for start in range(0, n, SHARD):
         size = min(SHARD, n - start) * (1 + options.views) * LENGTH
         drawn = np.maximum(rng.standard_normal(size, np.float32) - 1, 0).astype(np.float16)
         block = drawn.reshape(-1, 1 + options.views, LENGTH)
         block[clone[start : start + SHARD] % 2 == 1, :, :64] += np.float16(0.5)
-        imageset.write_shard(out, layout, "P1", start // SHARD, block)
-    imageset.write_table(out, placed, {})
+        imagewriting.write_shard(out, layout, "P1", start // SHARD, block)
+    imagewriting.write_table(out, placed, {})
 
 
 def train(options: argparse.Namespace, queue: multiprocessing.Queue[Any]) -> None:

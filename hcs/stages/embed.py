@@ -20,7 +20,7 @@ from hcs.domain.config.network import Augmentation, Backbone
 from hcs.domain.config.stages import EmbedConfig
 from hcs.domain.results import StageResult
 from hcs.errors import InputError
-from hcs.io import bank, imageset
+from hcs.io import bank, imagewriting
 from hcs.io.files.written import note_write
 from hcs.io.imageset import ROW, VALID, ArrayLayout
 from hcs.io.stack import open_stack
@@ -132,7 +132,7 @@ def _run(config: EmbedConfig, frame: Frame) -> StageResult:
         seed=config.seed,
     )
     _check_budget(config, recipe, frame.client)
-    placed = imageset.place_images(config.out, images)
+    placed = imagewriting.place_images(config.out, images)
     keys = placed[list(col.IMAGE_KEY)].itertuples(index=False, name=None)
     placed[_IMAGE_ID] = [name_image(*key) for key in keys]
     treated = {
@@ -141,7 +141,7 @@ def _run(config: EmbedConfig, frame: Frame) -> StageResult:
         "weights_fingerprint": weights.fingerprint,
         **config.model_dump(mode="json", include={"backbone", "views", "augmentation", "seed"}),
     }
-    imageset.prepare(config.out, layout, placed, treated)
+    imagewriting.prepare(config.out, layout, placed, treated)
     placed[col.FINGERPRINT] = _fingerprint_images(frame, placed, weights.fingerprint)
     together = -(-images_together(len(placed), n_views, per_shard) // per_shard)
     frame.do(
@@ -154,7 +154,7 @@ def _run(config: EmbedConfig, frame: Frame) -> StageResult:
     frame.inputs |= {"stack": stack.fingerprint, "weights": weights.fingerprint}
     table = placed.drop(columns=[_STACK_ROW, _IMAGE_ID])
     made_from = MadeFrom(_FORMAT, treated, metadata=hash_rows(table))
-    frame.join("images", made_from, lambda made: imageset.write_table(config.out, table, made))
+    frame.join("images", made_from, lambda made: imagewriting.write_table(config.out, table, made))
     return frame.result(
         {
             "images": len(placed),
@@ -241,7 +241,7 @@ def _embed_shards(tasks: Sequence[tuple[ShardJob, Past]]) -> Iterator[Mapping[st
                 note_write(*before.result())
                 yield {}
             before = writer.submit(
-                imageset.write_shard, recipe.out, recipe.layout, job.plate, job.index, block
+                imagewriting.write_shard, recipe.out, recipe.layout, job.plate, job.index, block
             )
         if before is not None:
             note_write(*before.result())

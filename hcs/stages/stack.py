@@ -13,7 +13,7 @@ from hcs.compute.units import Past, Unit
 from hcs.domain import columns as col
 from hcs.domain.config.stages import StackConfig
 from hcs.domain.results import Problem, StageResult
-from hcs.io import imageset
+from hcs.io import imagewriting
 from hcs.io import stack as io_stack
 from hcs.io.imageset import ROW, VALID, ArrayLayout
 from hcs.io.plates.plate import PlateReader
@@ -78,8 +78,8 @@ def _run(config: StackConfig, frame: Frame) -> StageResult:
     refuse_nothing(images, config.plates, config.out)
     _check_budget(config, frame.client)
     layout = io_stack.layout(config.image_px, config.images_per_shard)
-    placed = imageset.place_images(config.out, images.frame)
-    imageset.prepare(config.out, layout, placed, frame.settings)
+    placed = imagewriting.place_images(config.out, images.frame)
+    imagewriting.prepare(config.out, layout, placed, frame.settings)
     marks = _fingerprint_images(frame, images)
     units = _list_units(config, layout, Images(placed, []), marks)
     results = frame.do(_write_shard, units, in_place=True)
@@ -96,7 +96,7 @@ def _run(config: StackConfig, frame: Frame) -> StageResult:
         for path, rows in placed.groupby(PATH)
     }
     made_from = MadeFrom(_FORMAT, frame.settings, metadata=hash_rows(table))
-    frame.join("images", made_from, lambda made: imageset.write_table(config.out, table, made))
+    frame.join("images", made_from, lambda made: imagewriting.write_table(config.out, table, made))
     return frame.result(
         {
             "images": int(valid.sum()),
@@ -169,5 +169,5 @@ def _write_shard(job: ShardJob, past: Past) -> Mapping[str, Any]:
             problems.append(picture.model_dump(mode="json"))
         else:
             block[row] = picture
-    imageset.write_shard(job.out, job.layout, job.plate, job.index, block)
+    imagewriting.write_shard(job.out, job.layout, job.plate, job.index, block)
     return {"failed": sorted(failed), "problems": problems}

@@ -11,8 +11,9 @@ import pytest
 
 from hcs.domain import columns as col
 from hcs.errors import ImageReadError, InputError, NotFoundError, StaleError
-from hcs.io import bank, imageset, stack
-from hcs.io.imageset import ROW, name_group, place_images
+from hcs.io import bank, imageset, imagewriting, stack
+from hcs.io.imageset import ROW, name_group
+from hcs.io.imagewriting import place_images
 
 PX, PER_SHARD = 4, 4
 
@@ -40,7 +41,7 @@ def pixels_of(frame: pd.DataFrame) -> np.ndarray:
 
 def write(out, **plates):
     frame = frame_of(**plates)
-    imageset.write_images(out, stack.layout(PX, PER_SHARD), frame, pixels_of(frame), {"a": 1})
+    imagewriting.write_images(out, stack.layout(PX, PER_SHARD), frame, pixels_of(frame), {"a": 1})
     return frame
 
 
@@ -73,13 +74,13 @@ def test_images_read_by_their_place_in_the_table_wherever_their_rows_are(out):
     write(out, P1="BCDE", P2="AB")
     placed = place_images(out, frame_of(P1="ABDEFG", P2="AB"))
     layout = stack.layout(PX, PER_SHARD)
-    imageset.prepare(out, layout, placed, {})
+    imagewriting.prepare(out, layout, placed, {})
     for plate, rows in placed.groupby(col.PLATE):
         for index, part in rows.groupby(rows[ROW] // PER_SHARD):
             block = np.zeros((PER_SHARD, PX, PX), np.uint8)
             block[part[ROW] % PER_SHARD] = pixels_of(part)
-            imageset.write_shard(out, layout, plate, index, block)
-    imageset.write_table(out, placed, {"stage": "stack"})
+            imagewriting.write_shard(out, layout, plate, index, block)
+    imagewriting.write_table(out, placed, {"stage": "stack"})
     opened = stack.open_stack(out)
     assert opened.shape == (8, PX, PX)
     assert opened.provenance == {"stage": "stack"}
@@ -96,7 +97,7 @@ def test_images_read_by_their_place_in_the_table_wherever_their_rows_are(out):
 def test_one_view_of_a_bank_is_read_alone(tmp_path):
     out, frame = tmp_path / "bank.zarr", frame_of(P1="ABC", P2="AB")
     features = np.random.default_rng(0).normal(size=(5, 3, 7)).astype(np.float16)
-    imageset.write_images(out, bank.layout(3, 7, 2), frame, features, {})
+    imagewriting.write_images(out, bank.layout(3, 7, 2), frame, features, {})
     opened = bank.open_bank(out)
     np.testing.assert_array_equal(opened.take(np.array([4, 0, 1]), view=2), features[[4, 0, 1], 2])
     blocks = list(opened.iterate(np.arange(5), 2 * 3 * 7 * 2))
@@ -134,7 +135,7 @@ def test_getting_ready_touches_no_shard_and_removes_plates_that_are_gone(out):
     before = times(out)
     assert sorted(before) == [f"{p}/images/c/{i}/0/0" for p, i in (("P1", 0), ("P1", 1), ("P2", 0))]
     layout = stack.layout(PX, PER_SHARD)
-    imageset.prepare(out, layout, place_images(out, frame_of(P1="ABCDEF", P3="A")), {"a": 1})
+    imagewriting.prepare(out, layout, place_images(out, frame_of(P1="ABCDEF", P3="A")), {"a": 1})
     assert times(out) == {name: at for name, at in before.items() if name.startswith("P1")}
     assert (out / "P3/images/zarr.json").exists()
     assert not (out / "P2").exists()
@@ -143,7 +144,7 @@ def test_getting_ready_touches_no_shard_and_removes_plates_that_are_gone(out):
 def test_another_layout_starts_anew(out):
     write(out, P1="AB")
     placed = place_images(out, frame_of(P1="AB"))
-    imageset.prepare(out, stack.layout(PX, 2 * PER_SHARD), placed, {})
+    imagewriting.prepare(out, stack.layout(PX, 2 * PER_SHARD), placed, {})
     assert times(out) == {}
 
 
@@ -151,7 +152,7 @@ def test_a_block_larger_than_a_shard_or_of_another_shape_is_refused(out):
     layout = stack.layout(PX, PER_SHARD)
     for shape in ((PER_SHARD + 1, PX, PX), (PER_SHARD, PX, PX + 1)):
         with pytest.raises(InputError, match="is no shard of 4 images"):
-            imageset.write_shard(out, layout, "P1", 0, np.zeros(shape, np.uint8))
+            imagewriting.write_shard(out, layout, "P1", 0, np.zeros(shape, np.uint8))
 
 
 # ── what is lost, old or unfinished ─────────────────────────────────────────────────────────────
@@ -196,7 +197,7 @@ def killed_early(out):
 
 
 def killed_before_the_table(out):
-    imageset.prepare(out, stack.layout(PX, PER_SHARD), place_images(out, frame_of(P1="AB")), {})
+    imagewriting.prepare(out, stack.layout(PX, PER_SHARD), place_images(out, frame_of(P1="AB")), {})
 
 
 @pytest.mark.parametrize(
@@ -228,7 +229,7 @@ def test_the_fingerprint_follows_pixels_and_settings_and_not_the_plate_map(out, 
 
     def mark(frame, settings):
         other = tmp_path / "other.zarr"
-        imageset.write_images(other, layout, frame, pixels_of(frame), settings)
+        imagewriting.write_images(other, layout, frame, pixels_of(frame), settings)
         return stack.open_stack(other).fingerprint
 
     assert mark(frame.assign(**{col.CLONE: "C2"}), {"a": 1}) == before

@@ -11,7 +11,7 @@ import pytest
 
 from hcs.domain import columns as col
 from hcs.errors import InputError
-from hcs.io import bank, imageset
+from hcs.io import bank, imageset, imagewriting
 from hcs.io.unpacked import unpack
 
 N, VIEWS, LENGTH = 10, 3, 7
@@ -27,7 +27,7 @@ def opened(tmp_path):
             col.FINGERPRINT: [f"f{i}" for i in range(N)], imageset.VALID: True,
         }
     )  # fmt: skip
-    imageset.write_images(out, bank.layout(VIEWS, LENGTH, 4), frame, features, {})
+    imagewriting.write_images(out, bank.layout(VIEWS, LENGTH, 4), frame, features, {})
     return bank.open_bank(out)
 
 

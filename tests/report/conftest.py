@@ -23,7 +23,7 @@ from hcs.domain.config.stages import IngestConfig, ReportConfig, StackConfig
 from hcs.domain.config.studies import StudyConfig, StudyPlate
 from hcs.domain.results import Problem
 from hcs.domain.wells import PlateFormat
-from hcs.io import bank, imageset
+from hcs.io import bank, imageset, imagewriting
 from hcs.io.files import parquet
 from hcs.io.files.atomic import write_json
 from hcs.io.runs.ledger import Ledger
@@ -141,7 +141,7 @@ class Builder:
         out, images = self.folder / "bank.zarr", self.images.assign(**{imageset.VALID: True})
         settings = {"weights": "random (seed 0)", "weights_fingerprint": "abc123"}
         layout = bank.layout(len(images), 1, 4, 8)
-        imageset.prepare(out, layout, images, settings, Ledger.of(out))
+        imagewriting.prepare(out, layout, images, settings, Ledger.of(out))
         imageset.write_provenance(out, provenance("embed"))
 
     def write_history(self) -> None:

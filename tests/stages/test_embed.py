@@ -9,7 +9,7 @@ import pytest
 from hcs.domain import columns as col
 from hcs.domain.config.stages import Augmentation, Backbone, EmbedConfig
 from hcs.errors import ImageReadError, InputError
-from hcs.io import imageset
+from hcs.io import imageset, imagewriting
 from hcs.io import stack as io_stack
 from hcs.io.bank import open_bank
 from hcs.learn.network import augment
@@ -33,7 +33,7 @@ def stack(tmp_path):
         }
     )  # fmt: skip
     path = tmp_path / "stack.zarr"
-    imageset.write_images(path, io_stack.layout(PX, 4), frame, images, {})
+    imagewriting.write_images(path, io_stack.layout(PX, 4), frame, images, {})
     return path, images
 
 

@@ -10,7 +10,7 @@ from planted_cohorts import centroid_heads, planted
 from hcs.domain.config.stages import Head, ProbeConfig
 from hcs.domain.probing import Outcome, Probes
 from hcs.errors import InputError
-from hcs.io import bank, imageset
+from hcs.io import bank, imagewriting
 from hcs.io.files import parquet
 from hcs.io.files.paths import as_path, sidecar
 from hcs.learn.probes import batch_holdout, learning_curve, permutation
@@ -36,7 +36,7 @@ def write_bank(folder, made):
     vectors = np.concatenate([vectors, vectors * 0 + 1], axis=1)
     layout = bank.layout(2, vectors.shape[2], 32)
     out = folder / "bank.zarr"
-    imageset.write_images(out, layout, frame, vectors, {})
+    imagewriting.write_images(out, layout, frame, vectors, {})
     return str(out)
 
 

@@ -12,7 +12,7 @@ from hcs.domain import columns as col
 from hcs.domain.columns import Reason
 from hcs.domain.config.stages import IngestConfig, StackConfig
 from hcs.errors import InputError, UnknownNameError
-from hcs.io import imageset
+from hcs.io import imagewriting
 from hcs.io import stack as io_stack
 from hcs.io.files.parquet import read_problems
 from hcs.io.stack import open_stack
@@ -122,7 +122,7 @@ def test_a_block_larger_than_a_shard_is_refused(plate, tmp_path):
     result = stack.run(config_of(plate, tmp_path, images_per_shard=8))
     layout = io_stack.layout(32, 8)
     with pytest.raises(InputError, match="is no shard of 8 images"):
-        imageset.write_shard(result.out, layout, "P1", 0, np.zeros((9, 32, 32), np.uint8))
+        imagewriting.write_shard(result.out, layout, "P1", 0, np.zeros((9, 32, 32), np.uint8))
 
 
 def test_columns_come_in_one_order_whatever_the_file_system_lists(plate, tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from hcs.domain import columns as col
 from hcs.domain.config.stages import FixedOptimizer, Head, TrainConfig, TunedOptimizer
 from hcs.domain.splits import Splits
 from hcs.errors import MemoryBudgetError
-from hcs.io import bank, imageset
+from hcs.io import bank, imagewriting
 from hcs.io import heads as io_heads
 from hcs.io.files.paths import as_path
 from hcs.learn.heads.weights import HeadWeights, predict_heads
@@ -41,7 +41,7 @@ def written(folder, made, vectors, splits):
     out = folder / "bank.zarr"
     layout = bank.layout(*vectors.shape[1:], len(frame))
     treated = {"stack": {}, "backbone": {}, "weights": "planted", "weights_fingerprint": "0"}
-    imageset.write_images(out, layout, frame, vectors, treated)
+    imagewriting.write_images(out, layout, frame, vectors, treated)
     optimizer = TunedOptimizer(
         trials=TRIALS, trials_at_once=2, sampler="random", dropout_min=0.0, dropout_max=0.5,
         l2_min=1e-6, l2_max=1e-1, hidden_units=(4, 16),
