@@ -26,7 +26,6 @@ from hcs.domain.wells import PlateFormat
 from hcs.io import bank, imageset, imagewriting
 from hcs.io.files import parquet
 from hcs.io.files.atomic import write_json
-from hcs.io.runs.ledger import Ledger
 from hcs.learn.splits.drawing import groups_of_images, make_splits
 from hcs.report import write_report
 from hcs.screen.curves.dose import fit_doses
@@ -140,9 +139,10 @@ class Builder:
         stack.run(StackConfig(plates=(plate,), out=out, image_px=64))
         out, images = self.folder / "bank.zarr", self.images.assign(**{imageset.VALID: True})
         settings = {"weights": "random (seed 0)", "weights_fingerprint": "abc123"}
-        layout = bank.layout(len(images), 1, 4, 8)
-        imagewriting.prepare(out, layout, images, settings, Ledger.of(out))
-        imageset.write_provenance(out, provenance("embed"))
+        nothing = np.zeros((len(images), 1, 4), np.float16)
+        imagewriting.write_images(out, bank.layout(1, 4, 8), images, nothing, settings)
+        known = imageset.ImageSet(str(out), bank.FEATURES, "bank", "embed").frame
+        imagewriting.write_table(out, known, provenance("embed"))
 
     def write_history(self) -> None:
         rows = product(range(self.n_splits), range(1, 17))
