@@ -206,7 +206,7 @@ def _read_measurements(source: ScoresOfImages, config: HitsConfig) -> pd.DataFra
             raise InputError(msg)
         return None
     wanted = list(dict.fromkeys([*col.IMAGE_KEY, col.N_CELLS, *config.image_limits]))
-    return parquet.read_table(source.features, columns=wanted, what="features")[wanted]
+    return parquet.read_table(source.features, columns=wanted, what="features", no_others=True)
 
 
 def _flag_images(images: pd.DataFrame, config: HitsConfig) -> tuple[pd.DataFrame, list[Problem]]:

@@ -171,6 +171,7 @@ def read_table(
     columns: Sequence[str] = (),
     what: str = "table",
     only: Mapping[str, str] | None = None,
+    no_others: bool = False,
 ) -> pd.DataFrame:
     """Read a parquet table.
 
@@ -179,9 +180,11 @@ def read_table(
     path
         The file.
     columns
-        Columns that must be there; all columns are read.
+        Columns that must be there.
     what
         What the table is, for the error message.
+    no_others
+        Whether other columns are left unread; else all are read.
     only
         Values that columns must have: other rows are not read.
 
@@ -199,7 +202,13 @@ def read_table(
     try:
         with file.open("rb") as stream:
             filters = [(name, "==", value) for name, value in (only or {}).items()] or None
-            frame: pd.DataFrame = pq.read_table(stream, filters=filters).to_pandas()
+            if no_others:
+                names = pq.read_schema(stream).names
+                _require_columns(names, columns, what, file)
+                stream.seek(0)
+            chosen = list(columns) if no_others else None
+            table = pq.read_table(stream, columns=chosen, filters=filters)
+            frame: pd.DataFrame = table.to_pandas()
     except pa.ArrowInvalid as error:
         msg = f"{what} {file} is not a parquet file: {error}"
         raise InputError(msg) from error
