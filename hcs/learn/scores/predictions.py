@@ -34,14 +34,15 @@ def roles_of(images: pd.DataFrame, splits: Splits, split_index: int) -> NDArray[
         its donor takes part in the study. Another clone of a donor has the donor's role: a head
         that trained on the donor has seen it.
     """
-    if splits.group_by not in images:
+    if splits.group_by not in images or images.empty:
         return np.full(len(images), Role.NEW.value)
     roles: Mapping[str, Role] = splits.role_of(split_index)
     of_donor = _role_of_donors(splits, roles)
     groups = images[splits.group_by].astype(str)
     donors = images[col.DONOR] if col.DONOR in images else pd.Series(None, images.index)
     # Images are many, pairs of group and donor few: 190,000 rows a plate and study took 0.3 s.
-    codes, pairs = pd.MultiIndex.from_arrays([groups, donors.astype(str)]).factorize()
+    named = pd.MultiIndex.from_arrays([groups, donors.astype(str)])
+    codes, pairs = named.factorize()
     names = [roles.get(group, of_donor.get(donor, Role.NEW)).value for group, donor in pairs]
     found: NDArray[np.str_] = np.array(names, dtype=np.str_)[np.asarray(codes, dtype=np.intp)]
     return found
