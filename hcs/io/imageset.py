@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from hcs.domain import columns as col
 from hcs.domain.ngff import Level
 from hcs.errors import ImageReadError, InputError, NotFoundError, StaleError
+from hcs.io.files import storage
 from hcs.io.files.atomic import remove, write_bytes
 from hcs.io.files.paths import AnyPath, as_path, as_text
 from hcs.io.plates import plate_tables, shards
@@ -124,7 +125,8 @@ def prepare(
 ) -> None:
     """Make the groups and arrays of all plates ready; what fits the same layout is kept.
 
-    The document of the store comes last: a store without it is made anew by the next run.
+    What killed runs left half-written is removed. The document of the store comes last: a store
+    without it is made anew by the next run.
 
     Parameters
     ----------
@@ -138,6 +140,7 @@ def prepare(
         What a later stage must know to treat new images in the same way.
     """
     root = as_text(out)
+    storage.sweep_store(root)
     described = {"format": _FORMAT, "kind": layout.kind, "layout": fingerprint(layout)}
     before = _read_ours(out)
     if any(before.get(key) != value for key, value in described.items()):
