@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hcs.domain import columns as col
 from hcs.errors import InputError
+from hcs.io.files import storage
 from hcs.io.files.atomic import remove, write_bytes
 from hcs.io.files.paths import AnyPath, as_path, as_text
 from hcs.io.imageset import (
@@ -64,7 +65,8 @@ def prepare(
 ) -> None:
     """Make the groups and arrays of all plates ready; what fits the same layout is kept.
 
-    The document of the store comes last: a store without it is made anew by the next run.
+    What killed runs left half-written is removed. The document of the store comes last: a store
+    without it is made anew by the next run.
 
     Parameters
     ----------
@@ -78,6 +80,7 @@ def prepare(
         What a later stage must know to treat new images in the same way.
     """
     root = as_text(out)
+    storage.sweep_store(root)
     described = {"format": FORMAT, "kind": layout.kind, "layout": fingerprint(layout)}
     before = read_header(out)
     if any(before.get(key) != value for key, value in described.items()):

@@ -231,7 +231,10 @@ def read_output(out: Path) -> dict[str, Any]:
 def timeless(value: Any) -> Any:
     """Leave out when, where and how long."""
     if isinstance(value, dict):
-        return {key: timeless(item) for key, item in value.items() if key != "provenance"}
+        kept = {key: timeless(item) for key, item in value.items() if key != "provenance"}
+        if isinstance(said := kept.get("hcs"), dict):  # of a plate: stages say there how they ran
+            kept["hcs"] = {key: item for key, item in said.items() if key not in STAGES}
+        return kept
     return [timeless(item) for item in value] if isinstance(value, list) else value
 
 

@@ -87,6 +87,13 @@ def sweep_folder(folder: str | os.PathLike[str]) -> int:
     return sweep(Path(str(folder)), skip=lambda _: True)
 
 
+def sweep_store(store: str | os.PathLike[str]) -> int:
+    """Remove what killed runs left half-written anywhere in a store whose lock the caller holds."""
+    if UPath(store).protocol not in _LOCAL:
+        return 0
+    return sweep(Path(str(store)))
+
+
 def sweep(folder: Path, skip: Callable[[str], bool] = lambda _: False) -> int:
     """Remove what killed runs left half-written below a folder.
 
