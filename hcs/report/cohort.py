@@ -15,7 +15,7 @@ from hcs.domain import columns as col
 from hcs.domain.evaluation import Association
 from hcs.errors import HcsError
 from hcs.io.imageset import VALID, ImageSet
-from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.reader import PlateReader
 from hcs.report import wording
 from hcs.report.blocks import Block, Column, Gallery, Note, Paragraph, Picture, Section, Table
 from hcs.report.charts import style

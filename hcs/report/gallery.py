@@ -18,7 +18,7 @@ from hcs.domain import columns as col
 from hcs.errors import InputError
 from hcs.io.files.atomic import write_bytes
 from hcs.io.files.paths import AnyPath, as_path
-from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.reader import PlateReader
 from hcs.ops.overlay import draw_overlay
 
 _CAPTION_PX: Final = 22

@@ -24,7 +24,7 @@ from hcs.io.files import parquet
 from hcs.io.files.atomic import read_json
 from hcs.io.files.paths import SIDECAR_SUFFIX, AnyPath, as_path
 from hcs.io.imageset import ImageSet
-from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.reader import PlateReader
 from hcs.io.stack import open_stack
 
 log = logging.getLogger(__name__)

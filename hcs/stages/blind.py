@@ -30,7 +30,8 @@ from hcs.errors import Fault, FaultsError, InputError, UnknownNameError
 from hcs.io.files import parquet
 from hcs.io.files.atomic import write_bytes
 from hcs.io.files.paths import as_path
-from hcs.io.plates import plate, plate_tables
+from hcs.io.plates import plate_tables
+from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.locks import locked
 from hcs.io.sheets import clones as clonetable
 from hcs.io.sheets import keyfile, platemap
@@ -223,7 +224,7 @@ def reveal(config: RevealConfig) -> StageResult:
     if kind == "plate":
         out = config.blinded
         with locked(out):
-            frame = _reveal_names(config, key, plate.PlateReader(out).well_table, whole=True)
+            frame = _reveal_names(config, key, PlateReader(out).well_table, whole=True)
             plate_tables.write_plate_table(out, plate_tables.WELLS, frame)
     else:
         if config.out is None or Path(config.out) == Path(config.blinded):

@@ -24,7 +24,7 @@ from hcs.io.files.paths import AnyPath, as_path, sidecar
 from hcs.io.files.together import replace_together
 from hcs.io.files.written import note_write
 from hcs.io.plates import plate, plate_tables
-from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.ledger import Ledger
 from hcs.ops import morphology
 from hcs.stages.frame import Frame, MadeFrom, open_frame

@@ -23,6 +23,7 @@ from hcs.io.files import storage
 from hcs.io.files.paths import as_path
 from hcs.io.images.sources import OME_ZARR
 from hcs.io.plates import overview, plate, plate_tables
+from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.fingerprints import file_stamp, fingerprint
 from hcs.io.sheets import platemap
 from hcs.stages.frame import Frame, MadeFrom, open_frame
@@ -329,7 +330,7 @@ def _join_tables(
 def _make_well_table(config: IngestConfig, plan: _Plan) -> pd.DataFrame:
     """Return the plate map; of a plate that has one and is given none, its own."""
     if plan.mapped is None and plan.source.layout == OME_ZARR:
-        wells = plate.PlateReader(config.source).well_table.copy()
+        wells = PlateReader(config.source).well_table.copy()
     else:
         wells = platemap.to_frame(plan.wells_map)
     wells[col.PLATE] = plan.source.name

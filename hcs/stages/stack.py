@@ -16,7 +16,7 @@ from hcs.domain.results import Problem, StageResult
 from hcs.io import imagewriting
 from hcs.io import stack as io_stack
 from hcs.io.imageset import ROW, VALID, ArrayLayout
-from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.reader import PlateReader
 from hcs.stages.frame import Frame, MadeFrom, open_frame
 from hcs.stages.work.images import (
     PATH,

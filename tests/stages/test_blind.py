@@ -19,7 +19,7 @@ from hcs.domain import columns as col
 from hcs.domain.blinding import BlindConfig, PositionConfig, RevealConfig
 from hcs.domain.config.stages import IngestConfig
 from hcs.errors import FaultsError, InputError, NotFoundError, UnknownNameError
-from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.reader import PlateReader
 from hcs.io.sheets.platemap import read_platemap
 from hcs.stages import blind, ingest
 from hcs_cli.app import app

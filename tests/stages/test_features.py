@@ -12,7 +12,7 @@ from hcs.domain import columns as col
 from hcs.domain.config.stages import FeaturesConfig, IngestConfig
 from hcs.errors import InputError
 from hcs.io.files.parquet import read_provenance
-from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.reader import PlateReader
 from hcs.io.plates.validate import faults_of
 from hcs.stages import features, ingest
 

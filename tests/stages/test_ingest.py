@@ -19,7 +19,7 @@ from hcs.domain.config.stages import IngestConfig
 from hcs.errors import FaultsError, ImageReadError, LockedError, NotFoundError
 from hcs.io.files.parquet import read_problems
 from hcs.io.plates.overview import read_overview
-from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.reader import PlateReader
 from hcs.io.plates.validate import faults_of
 from hcs.io.runs.locks import locked
 from hcs.stages import ingest

@@ -16,7 +16,7 @@ from hcs.domain import columns as col
 from hcs.domain.config.stages import FeaturesConfig, IngestConfig
 from hcs.errors import InputError
 from hcs.io.files.paths import sidecar
-from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.reader import PlateReader
 from hcs.io.plates.validate import faults_of
 from hcs.stages import features, ingest
 from hcs_cli.app import app

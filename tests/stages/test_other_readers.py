@@ -18,6 +18,7 @@ from hcs.domain import ngff
 from hcs.domain.config.stages import IngestConfig
 from hcs.domain.wells import PlateFormat, Well
 from hcs.io.plates import plate
+from hcs.io.plates.reader import PlateReader
 from hcs.stages import ingest
 
 SHAPE = (300, 280)
@@ -70,7 +71,7 @@ def made(request, tmp_path_factory):
     )  # fmt: skip
     result = ingest.run(config)
     assert result.problems == ()
-    for path in plate.PlateReader(result.out).images[col.FIELD_PATH]:
+    for path in PlateReader(result.out).images[col.FIELD_PATH]:
         labels = np.zeros(SHAPE, np.uint32)
         labels[:40, :40] = 7
         written = [

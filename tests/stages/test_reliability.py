@@ -25,7 +25,7 @@ from hcs.domain.columns import Reason
 from hcs.domain.config.stages import IngestConfig, LocalCluster
 from hcs.io.files.paths import sidecar
 from hcs.io.plates import plate
-from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.reader import PlateReader
 from hcs.io.plates.validate import faults_of
 from hcs.stages import ingest
 from hcs_cli.app import app

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -14,10 +12,10 @@ from upath import UPath
 from hcs.domain.columns import Reason
 from hcs.domain.plate import Plane
 from hcs.errors import ImageReadError, InputError
-from hcs.io.files.paths import as_path, is_local, local_path
+from hcs.io.files.paths import as_path, local_path
 from hcs.io.images import tiff
-from hcs.io.plates.plate import PlateReader
-from hcs.io.runs.fingerprints import file_stamp, fingerprint
+from hcs.io.plates.reader import PlateReader, stamp_field
+from hcs.io.runs.fingerprints import file_stamp
 
 OME_ZARR: Final = "omezarr"
 """Name of the layout whose planes lie in Zarr arrays."""
@@ -114,22 +112,5 @@ class ZarrFields:
     def stamp(self, plane: Plane) -> str:
         """Sizes and times of change of the field's chunks."""
         if plane.path not in self._stamps:  # the same for all planes of a field
-            self._stamps[plane.path] = _field_stamp(self.reader.path, plane.path)
+            self._stamps[plane.path] = stamp_field(self.reader.path, plane.path)
         return self._stamps[plane.path]
-
-
-def _field_stamp(root: str, field_path: str) -> str:
-    folder = as_path(root) / field_path
-    if not is_local(folder):
-        details = folder.fs.find(folder.path, detail=True)
-        parts = [(name, item.get("ETag"), item["size"]) for name, item in sorted(details.items())]
-        return fingerprint(parts)
-    stamps = []
-    for here, folders, files in os.walk(str(folder)):
-        folders[:] = sorted(name for name in folders if name != "labels")
-        for name in sorted(files):
-            info = (Path(here) / name).stat()
-            stamps.append(
-                (os.path.relpath(here, str(folder)), name, info.st_size, info.st_mtime_ns)
-            )
-    return fingerprint(stamps) if stamps else _ABSENT

@@ -14,7 +14,7 @@ from hcs.io.files.paths import AnyPath, as_path
 from hcs.io.images.sources import OME_ZARR
 from hcs.io.layouts.base import NameFields, problem
 from hcs.io.layouts.scanning import ScanResult, Stated
-from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.reader import PlateReader
 
 _MARKS: Final = ("zarr.json", ".zgroup")
 

@@ -15,7 +15,8 @@ from hcs.domain import columns as col
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import HcsError, InputError
 from hcs.io.files.paths import AnyPath
-from hcs.io.plates.plate import PlateReader, open_store
+from hcs.io.plates.plate import open_store
+from hcs.io.plates.reader import PlateReader
 
 
 def faults_of(path: AnyPath) -> list[str]:

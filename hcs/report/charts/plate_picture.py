@@ -16,7 +16,7 @@ from hcs.domain.wells import Well
 from hcs.errors import ImageReadError, InputError
 from hcs.io.files.atomic import write_bytes
 from hcs.io.plates.overview import WELL_PX, read_overview
-from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.reader import PlateReader
 from hcs.ops.mosaic import lay_out, place_fields, shrink
 
 _PICTURE_PX: Final = 2400

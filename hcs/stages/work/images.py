@@ -16,7 +16,7 @@ from hcs.domain.results import Problem
 from hcs.errors import ImageReadError, InputError
 from hcs.io.files import parquet
 from hcs.io.files.paths import as_path
-from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.fingerprints import file_stamp
 from hcs.ops import intensity
 from hcs.stages.work.plates import open_plates

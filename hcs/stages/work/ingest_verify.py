@@ -16,7 +16,7 @@ from hcs.compute.units import Unit, run_units
 from hcs.domain import columns as col
 from hcs.domain.results import Problem
 from hcs.errors import ImageReadError, InputError
-from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.ledger import Ledger
 from hcs.stages.work.ingest_wells import STAGE, FieldJob, WellJob, read_field
 

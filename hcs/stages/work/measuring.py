@@ -15,7 +15,7 @@ from hcs.errors import ImageReadError, InputError
 from hcs.io.files.atomic import write_json
 from hcs.io.files.paths import sidecar
 from hcs.io.imageset import name_group
-from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.fingerprints import fingerprint
 from hcs.ops.filters import FloatPlane
 from hcs.ops.flatfield import profile_image

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hcs.domain import columns as col
 from hcs.errors import HcsError, InputError
-from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.reader import PlateReader
 
 
 def open_plates(paths: Sequence[str]) -> list[PlateReader]:

@@ -14,7 +14,7 @@ from hcs.domain.config.stages import IngestConfig
 from hcs.domain.wells import PlateFormat
 from hcs.errors import UnknownNameError
 from hcs.io.plates.overview import WELL_PX, read_overview
-from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.reader import PlateReader
 from hcs.ops.mosaic import shrink
 from hcs.report.charts.plate_picture import draw_plate
 from hcs.stages import ingest

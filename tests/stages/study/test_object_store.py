@@ -23,7 +23,7 @@ from hcs.domain.config.stages import FeaturesConfig, IngestConfig, StackConfig
 from hcs.errors import InputError, LockedError, MissingExtraError, NotFoundError
 from hcs.io.files import objects
 from hcs.io.layouts.listing import list_source
-from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.reader import PlateReader
 from hcs.io.plates.validate import faults_of
 from hcs.io.runs.locks import locked
 from hcs.io.stack import open_stack

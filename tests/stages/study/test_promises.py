@@ -16,7 +16,7 @@ import tifffile
 from small_plates import field, name_of
 
 from hcs.errors import SplitError
-from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.reader import PlateReader
 from hcs.stages.work.study import read_splits
 
 ROOT = Path(__file__).resolve().parents[3]

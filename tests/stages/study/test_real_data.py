@@ -16,7 +16,7 @@ from hcs.domain.config.stages import (
 )
 from hcs.errors import InputError
 from hcs.io.files.parquet import read_problems
-from hcs.io.plates.plate import PlateReader
+from hcs.io.plates.reader import PlateReader
 from hcs.io.plates.validate import faults_of
 from hcs.io.stack import open_stack
 from hcs.learn.probes.positions import plate_position_association

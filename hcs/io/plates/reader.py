@@ -1,0 +1,340 @@
+"""OME-Zarr plates read: what they hold, field by field, and their pixels plane by plane."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import zarr
+import zarr.errors
+from numpy.typing import NDArray
+
+from hcs.domain import columns as col
+from hcs.domain.plate import FlatField
+from hcs.domain.wells import PlateFormat, Well
+from hcs.errors import ImageReadError, InputError, NotFoundError, UnknownNameError
+from hcs.io.files import objects
+from hcs.io.files.paths import as_path, is_local
+from hcs.io.plates import plate_tables
+from hcs.io.plates.plate import FLAT_FIELDS, open_store
+from hcs.io.runs.fingerprints import fingerprint
+
+ABSENT: Final = "absent"
+"""Stamp of a field without files."""
+
+
+@dataclass(frozen=True)
+class PlateReader:
+    """An OME-Zarr plate, opened for reading.
+
+    Attributes
+    ----------
+    path
+        The store.
+    """
+
+    path: str
+
+    @cached_property
+    def _root(self) -> zarr.Group:
+        objects.check(as_path(self.path))
+        store = open_store(self.path, read_only=True)
+        try:
+            return zarr.open_group(store, mode="r")
+        except (zarr.errors.GroupNotFoundError, FileNotFoundError) as error:
+            msg = f"{self.path} is not a Zarr store; an OME-Zarr plate was expected"
+            raise NotFoundError(msg) from error
+
+    @property
+    def version(self) -> str:
+        """Version of OME-Zarr that the plate follows, 0.4 or 0.5."""
+        return "0.5" if self._root.metadata.zarr_format == 3 else "0.4"
+
+    @cached_property
+    def metadata(self) -> dict[str, Any]:
+        """The ``plate`` entry of OME-Zarr 0.5 (or 0.4)."""
+        attributes = dict(self._root.attrs)
+        ome: Any = attributes.get("ome", attributes)
+        if "plate" not in ome:
+            msg = f"{self.path} has no plate metadata; an OME-Zarr HCS plate was expected"
+            raise InputError(msg)
+        return dict(ome["plate"])
+
+    @property
+    def name(self) -> str:
+        """Name of the plate; of its folder when the metadata has none."""
+        return str(self.metadata.get("name") or as_path(self.path).name.split(".")[0])
+
+    @cached_property
+    def wells(self) -> tuple[Well, ...]:
+        """Wells that hold images."""
+        return tuple(Well.parse(item["path"].replace("/", "")) for item in self.metadata["wells"])
+
+    @property
+    def plate_format(self) -> PlateFormat:
+        """Format by the declared rows and columns."""
+        shape = (len(self.metadata["rows"]), len(self.metadata["columns"]))
+        for plate_format in PlateFormat:
+            if plate_format.value == shape:
+                return plate_format
+        return PlateFormat.smallest_for(set(self.wells))
+
+    @cached_property
+    def images(self) -> pd.DataFrame:
+        """One row a field, with the metadata of its well.
+
+        Plates that other software wrote have no such table: the fields are then listed from the
+        well groups, the site being the number in the field's path.
+        """
+        frame = self._fields
+        if self._is_foreign:
+            # Used where it lies: its pixels may have changed since the table was made.
+            stamps = [stamp_field(self.path, str(path)) for path in frame[col.FIELD_PATH]]
+            marks = zip(frame[col.FINGERPRINT], stamps, strict=True)
+            frame = frame.assign(**{col.FINGERPRINT: [fingerprint(*mark) for mark in marks]})
+        wells = _keep_whole_numbers(self.well_table)
+        extra = [name for name in wells.columns if name not in frame.columns]
+        merged = frame.merge(wells[[col.WELL, *extra]], on=col.WELL, how="left")
+        for name in col.WELL_METADATA:
+            if name not in merged.columns:
+                merged[name] = None
+        return merged
+
+    @cached_property
+    def _fields(self) -> pd.DataFrame:
+        """One row a field: the plate's own table of images, or what its well groups list."""
+        _ = self._root  # says plainly what is wrong where there is no plate, or no access
+        stored = plate_tables.read_plate_table(self.path, plate_tables.IMAGES)
+        frame = self._list_fields() if stored is None else stored
+        _refuse_same_keys(self.path, frame)
+        return frame
+
+    @cached_property
+    def well_table(self) -> pd.DataFrame:
+        """The plate map, one row a well; only the well names when there is none."""
+        _ = self._root
+        stored = plate_tables.read_plate_table(self.path, plate_tables.WELLS)
+        if stored is not None:
+            return stored
+        return pd.DataFrame({col.WELL: pd.Series([well.name for well in self.wells], dtype=str)})
+
+    def _list_fields(self) -> pd.DataFrame:
+        rows = []
+        for item in self.metadata["wells"]:
+            attributes = dict(self._root[item["path"]].attrs)
+            well: Any = attributes.get("ome", attributes)
+            names = [str(image["path"]) for image in well["well"]["images"]]
+            for site, name in zip(_number_sites(names), names, strict=True):
+                path = f"{item['path']}/{name}"
+                rows.append(
+                    {
+                        col.PLATE: self.name,
+                        col.WELL: Well.parse(item["path"].replace("/", "")).name,
+                        col.SITE: site,
+                        col.FIELD_PATH: path,
+                        col.FINGERPRINT: path,
+                    }
+                )
+        columns = [*col.IMAGE_KEY, col.FIELD_PATH, col.FINGERPRINT]
+        return pd.DataFrame(rows, columns=columns)
+
+    @cached_property
+    def _is_foreign(self) -> bool:
+        """Whether another program wrote the pixels, so that chunks may be left out on purpose."""
+        notes: Any = dict(self._root.attrs).get("hcs", {})
+        made = notes.get("ingest", {}).get("config", {})
+        return not made or made.get("source") == made.get("out")
+
+    @cached_property
+    def _first_field(self) -> dict[str, Any]:
+        if self._fields.empty:
+            msg = f"{self.path} holds no images"
+            raise InputError(msg)
+        return self.field_metadata(str(self._fields[col.FIELD_PATH].iloc[0]))
+
+    def field_metadata(self, field_path: str) -> dict[str, Any]:
+        """OME metadata of one field."""
+        attributes = dict(self._root[field_path].attrs)
+        ome: Any = attributes.get("ome", attributes)
+        return dict(ome)
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Axis names of a field."""
+        return tuple(axis["name"] for axis in self._first_field["multiscales"][0]["axes"])
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Channel names in array order."""
+        omero = self._first_field.get("omero", {}).get("channels", [])
+        return tuple(str(item.get("label", index)) for index, item in enumerate(omero)) or ("0",)
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """Pixel size in µm; None when the source had none."""
+        entry = self._first_field["multiscales"][0]
+        axis = next(item for item in entry["axes"] if item["name"] == "x")
+        if axis.get("unit") != "micrometer":
+            return None
+        scale = entry["datasets"][0]["coordinateTransformations"][0]["scale"]
+        return float(scale[-1])
+
+    @cached_property
+    def flat_fields(self) -> tuple[FlatField, ...]:
+        """The vendor's illumination profiles; empty when there were none."""
+        notes: Any = dict(self._root.attrs).get("hcs", {})
+        return tuple(FlatField.model_validate(item) for item in notes.get(FLAT_FIELDS, ()))
+
+    @cached_property
+    def _level_names(self) -> tuple[str, ...]:
+        """Names of the arrays of a field, largest first; those of the first field."""
+        return tuple(str(item["path"]) for item in self._first_field["multiscales"][0]["datasets"])
+
+    @property
+    def n_levels(self) -> int:
+        """Number of pyramid levels of a field."""
+        return len(self._level_names)
+
+    def channel_index(self, name: str | None) -> int:
+        """Index of a channel; without a name, of the only one.
+
+        Raises
+        ------
+        UnknownNameError
+            When there is no such channel.
+        InputError
+            When no name is given and there are several.
+        """
+        names = self.channels
+        if name is None:
+            if len(names) > 1:
+                msg = f"plate {self.name} has channels {list(names)}: name one with --channel"
+                raise InputError(msg)
+            return 0
+        if name not in names:
+            raise UnknownNameError("channel", name, f"plate {self.name}", names)
+        return names.index(name)
+
+    def level(self, field_path: str, level: int) -> zarr.Array[Any]:
+        """Return the Zarr array of one level of a field.
+
+        Raises
+        ------
+        InputError
+            When the field does not exist.
+        """
+        try:
+            found = self._root[f"{field_path}/{self._level_names[level]}"]
+        except (KeyError, IndexError) as error:
+            msg = f"{self.path} has no field {field_path} with level {level}"
+            raise InputError(msg) from error
+        if not isinstance(found, zarr.Array):
+            msg = f"{self.path}/{field_path}/{level} is a group; an array was expected"
+            raise InputError(msg)
+        return found
+
+    def read_plane(
+        self, field_path: str, channel: int, level: int = 0, *, z_index: int = 0, t_index: int = 0
+    ) -> NDArray[Any]:
+        """Read one channel of one field, ``(Y, X)`` as acquired.
+
+        Raises
+        ------
+        ImageReadError
+            When the pixels cannot be read; the message names the field.
+        """
+        try:
+            array: Any = self.level(field_path, level)
+            place = {"c": channel, "z": z_index, "t": t_index}
+            index = tuple(place.get(axis, slice(None)) for axis in self.axes)
+            self._refuse_lost(array, index)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return np.asarray(array[index])
+        except (KeyError, OSError, ValueError, RuntimeError) as error:
+            msg = f"{self.path}/{field_path}: cannot read level {level}: {error}"
+            raise ImageReadError(msg, col.Reason.UNREADABLE) from error
+
+    def _refuse_lost(self, array: Any, index: tuple[Any, ...]) -> None:  # noqa: ANN401 (zarr's)
+        """Refuse a plane of which a file is lost: Zarr reads it as zeros without a word.
+
+        hcs writes every shard, also one of zeros; other programs may leave those out.
+        """
+        if self._is_foreign:
+            return
+        edges = array.shards or array.chunks
+        counts = [-(-n // edge) for n, edge in zip(array.shape, edges, strict=True)]
+        wanted = [
+            range(count) if isinstance(at, slice) else (at // edge,)
+            for at, count, edge in zip(index, counts, edges, strict=True)
+        ]
+        root = as_path(self.path) / str(array.path)
+        for place in itertools.product(*wanted):
+            key = array.metadata.encode_chunk_key(place)
+            if not (root / key).exists():
+                msg = f"{root / key} is lost; hcs ingest writes it again"
+                raise ImageReadError(msg, col.Reason.MISSING_FILE)
+
+    def label_names(self, field_path: str) -> tuple[str, ...]:
+        """Names of the label images of a field."""
+        try:
+            attributes = dict(self._root[f"{field_path}/labels"].attrs)
+        except KeyError:
+            return ()
+        ome: Any = attributes.get("ome", attributes)
+        return tuple(ome.get("labels", ()))
+
+    def read_label(self, field_path: str, name: str, level: int = 0) -> NDArray[Any]:
+        """Read a label image, ``(Y, X)``."""
+        array = self._root[f"{field_path}/labels/{name}/{level}"]
+        if not isinstance(array, zarr.Array):
+            raise UnknownNameError("label", name, field_path, self.label_names(field_path))
+        return np.asarray(array[...])
+
+
+def stamp_field(root: str, field_path: str) -> str:
+    """Fingerprint of a field by sizes and times of change of its files; labels are left out."""
+    folder = as_path(root) / field_path
+    if not is_local(folder):
+        details = folder.fs.find(folder.path, detail=True)
+        parts = [(name, item.get("ETag"), item["size"]) for name, item in sorted(details.items())]
+        return fingerprint(parts)
+    stamps = []
+    for here, folders, files in os.walk(str(folder)):
+        folders[:] = sorted(name for name in folders if name != "labels")
+        for name in sorted(files):
+            info = (Path(here) / name).stat()
+            stamps.append(
+                (os.path.relpath(here, str(folder)), name, info.st_size, info.st_mtime_ns)
+            )
+    return fingerprint(stamps) if stamps else ABSENT
+
+
+def _number_sites(names: Sequence[str]) -> list[int]:
+    """Give fields of a well the digits of their names, or their order where those repeat."""
+    digits = ["".join(letter for letter in name if letter.isdigit()) for name in names]
+    numbers = [int(text or 0) for text in digits]
+    return numbers if len(set(numbers)) == len(numbers) else list(range(len(names)))
+
+
+def _refuse_same_keys(path: str, images: pd.DataFrame) -> None:
+    """Refuse a table in which two images are one: what is measured of them could not be told."""
+    twice = images[images.duplicated([col.WELL, col.SITE], keep=False)]
+    if len(twice):
+        named = twice[[col.WELL, col.SITE]].drop_duplicates().to_numpy().tolist()[:5]
+        msg = f"{path} lists several images for one well and site: {named}"
+        raise InputError(msg)
+
+
+def _keep_whole_numbers(wells: pd.DataFrame) -> pd.DataFrame:
+    """Let whole numbers stay whole where a join leaves blanks: a clone 1 must not become 1.0."""
+    whole = [name for name in wells if pd.api.types.is_integer_dtype(wells[name].dtype)]
+    return wells.astype(dict.fromkeys(whole, "Int64"))
