@@ -88,9 +88,10 @@ def run_units(
     outcome = Outcome(n_skipped=len(results), n_run=len(todo))
     shown = progress.current()
     shown.begin(label, len(units), outcome.n_skipped)
-    job: Work[T] = Work(work, ledger, together)
     if todo and before is not None:
         before()
+    token = ledger.begin_run() if todo else None
+    job: Work[T] = Work(work, ledger, together, token)
     try:
         finished = (
             _here(job, todo)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from hcs.io.files import storage
 from hcs.io.files.written import record_writes
@@ -15,6 +15,10 @@ T = TypeVar("T")
 
 Finished = tuple[str, dict[str, Any]]
 """Name and result of a finished unit."""
+
+
+AGAIN: Final = "again"
+"""Entry of a result: items that failed in a way that may pass, and are tried again next time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +80,14 @@ class Work(Generic[T]):
         Where finished units are recorded.
     together
         How many units ``do`` takes at a time; None for one payload at a time.
+    token
+        Of the run that asks: what a later run has followed records nothing any more.
     """
 
     do: Callable[..., Any]
     ledger: Ledger
     together: int | None = None
+    token: str | None = None
 
     def perform(self, units: Sequence[Unit[T]]) -> Iterator[Finished]:
         """Do some units and record each as soon as it is done."""
@@ -105,6 +112,8 @@ class Work(Generic[T]):
     def _begin(self, unit: Unit[T]) -> Past:
         """Outdate what is known of a unit and find out what of it stays."""
         ledger = self.ledger
+        if self.token is not None:
+            ledger.refuse_late(self.token)
         record = ledger.read(unit.id)
         kept = {}
         if (
@@ -125,9 +134,14 @@ class Work(Generic[T]):
         started = time.perf_counter()
         with record_writes() as written:
             result = dict(do())
+        if self.token is not None:
+            self.ledger.refuse_late(self.token)
+        again = set(result.get(AGAIN, ()))
+        fingerprint = "" if again else unit.fingerprint
+        items = {name: mark for name, mark in unit.items.items() if name not in again}
         for claim in unit.claims:
-            write_claim(claim, unit.fingerprint)
-        record = Record(unit.fingerprint, result, unit.items)
+            write_claim(claim, fingerprint)
+        record = Record(fingerprint, result, items)
         self.ledger.write(unit.id, record, time.perf_counter() - started, written)
         return unit.id, result
 

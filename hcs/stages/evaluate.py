@@ -20,6 +20,7 @@ from hcs.io.files.paths import as_path
 from hcs.io.runs.fingerprints import fingerprint_file
 from hcs.learn.probes.positions import plate_position_association
 from hcs.learn.scores import metrics
+from hcs.learn.scores.scored import class_score_column
 from hcs.stages.frame import MadeFrom, open_frame
 from hcs.stages.work.study import fingerprint_splits, read_splits
 from hcs.words.evaluation import warn_of_gaps
@@ -58,12 +59,22 @@ def run(config: EvaluateConfig) -> StageResult:
 
 
 def _judge(config: EvaluateConfig, splits: Splits, tables: Sequence[str]) -> Evaluation:
-    frames = [parquet.read_table(table, what="predictions") for table in tables]
+    frames = [_read_scores(table, splits) for table in tables]
     predictions = pd.concat(frames, ignore_index=True)
     judged = metrics.evaluate(predictions, splits, n_bootstrap=config.n_bootstrap, seed=config.seed)
     associations = positions(frames[0], splits)
     warnings = (*warn_of_gaps(judged, splits), *list_confounding(associations))
     return judged.model_copy(update={"warnings": warnings, "associations": associations})
+
+
+def _read_scores(table: str, splits: Splits) -> pd.DataFrame:
+    """Read what a judgement looks at: the table has a row an image, split and model."""
+    wanted = [col.MODEL, col.SPLIT, col.ROLE, *col.IMAGE_KEY, splits.group_by, splits.label]
+    wanted += [col.DONOR, col.BATCH, col.SCORE, *(class_score_column(n) for n in splits.classes)]
+    schema = parquet.read_schema(table)
+    names = set(wanted) if schema is None else set(schema.names)
+    columns = [name for name in dict.fromkeys(wanted) if name in names]
+    return parquet.read_table(table, columns=columns, what="predictions", no_others=True)
 
 
 def summary_of(judged: Evaluation) -> dict[str, str | int | float]:

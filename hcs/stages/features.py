@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from upath import UPath
 
 from hcs.compute import budget
 from hcs.compute.units import Past, Unit
+from hcs.compute.work import AGAIN
 from hcs.domain import columns as col
 from hcs.domain import ngff
 from hcs.domain.config.stages import FeaturesConfig
@@ -27,10 +29,11 @@ from hcs.io.plates import plate, plate_tables
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.ledger import Ledger
 from hcs.ops import morphology
-from hcs.stages.frame import Frame, MadeFrom, open_frame
+from hcs.stages.frame import Frame, MadeFrom, open_frame, require_parquet
+from hcs.stages.work.images import MAY_PASS
 from hcs.stages.work.measuring import PlatePlan, plan_plate
 from hcs.stages.work.plates import count_plane_pixels, open_plates
-from hcs.stages.work.tables import Piece, hash_rows, join_pieces
+from hcs.stages.work.tables import Known, Piece, hash_rows, join_pieces
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -84,6 +87,7 @@ def run(config: FeaturesConfig, client: Client | None = None) -> StageResult:
     LockedError
         When another run writes the table or into one of the plates.
     """
+    require_parquet(config.out)
     # The plan of a plate holds the index of the channel, whatever it is called.
     apart = ("plates", "out", "strict", "channel")
     with open_frame(
@@ -215,28 +219,44 @@ class _Joined:
     def write(self, made: Mapping[str, Any]) -> None:
         """Write the table of images, of cells, and of each plate in the plate itself."""
         out = self.config.out
-        rows: dict[str, list[pd.DataFrame]] = {reader.name: [] for reader in self.readers}
-
-        def keep(images: pd.DataFrame) -> None:
-            rows[str(images[col.PLATE].iloc[0])].append(images)
-
+        known = {name: Known(images) for name, images in self.about.items()}
+        tables = _PlateTables({reader.name: reader.path for reader in self.readers}, made)
         with replace_together(out) as place:
-            join_pieces(self._pieces(_CELLS), str(place(locate_cells(out))), made)
-            join_pieces(self._pieces(_IMAGES), str(place(out)), made, keep)
-        for reader in self.readers:
-            if found := rows[reader.name]:
-                table = pd.concat(found, ignore_index=True)
-                plate_tables.write_plate_table(reader.path, STAGE, table)
-                plate.write_provenance(reader.path, STAGE, made)
+            join_pieces(self._pieces(_CELLS, known), str(place(locate_cells(out))), made)
+            join_pieces(self._pieces(_IMAGES, known), str(place(out)), made, tables.add)
+            tables.write()
 
-    def _pieces(self, suffix: str) -> list[Piece]:
-        pieces = []
-        for name, units in self.units.items():
-            wells = dict(tuple(self.about[name].groupby(col.WELL)))
-            pieces += [
-                Piece(self.ledger.part(unit.id, suffix), wells[unit.payload.well]) for unit in units
-            ]
-        return pieces
+    def _pieces(self, suffix: str, known: Mapping[str, Known]) -> list[Piece]:
+        return [
+            Piece(self.ledger.part(unit.id, suffix), unit.payload.well, known[name])
+            for name, units in self.units.items()
+            for unit in units
+        ]
+
+
+class _PlateTables:
+    """Writes the rows of each plate into the plate when its last well has passed."""
+
+    def __init__(self, paths: Mapping[str, str], made: Mapping[str, Any]) -> None:
+        self._paths, self._made = paths, made
+        self._rows: list[pa.Table] = []
+        self._plate = ""
+
+    def add(self, rows: pa.Table) -> None:
+        """Take the rows of one well."""
+        name = str(rows[col.PLATE][0])
+        if name != self._plate:
+            self.write()
+            self._plate = name
+        self._rows.append(rows)
+
+    def write(self) -> None:
+        """Write what was taken since the last time."""
+        if self._rows:
+            table = pa.concat_tables(self._rows, promote_options="permissive").to_pandas()
+            plate_tables.write_plate_table(self._paths[self._plate], STAGE, table)
+            plate.write_provenance(self._paths[self._plate], STAGE, self._made)
+        self._rows = []
 
 
 def _measure_well(task: WellTask, past: Past) -> Mapping[str, Any]:
@@ -247,31 +267,45 @@ def _measure_well(task: WellTask, past: Past) -> Mapping[str, Any]:
     images = [_read_part(ledger, task, _IMAGES, kept)]
     cells = [_read_part(ledger, task, _CELLS, kept)]
     problems = [item for item in past.result.get("problems", ()) if item["site"] in kept]
+    again: list[str] = []
     for path, n_bytes in past.files.items():
         if any(f"/{name}/labels/" in path for name in past.items):
             note_write(path, n_bytes)
     for field in task.fields:
         if field.site in kept:
             continue
-        key = {col.PLATE: task.plate, col.WELL: task.well, col.SITE: field.site}
-        try:
-            found = _measure(reader, field, task)
-        except ImageReadError as error:
-            if task.strict:
-                raise
-            problems.append(_describe_problem(task, field, error).model_dump(mode="json"))
+        found = _measure_field(reader, field, task)
+        if isinstance(found, Problem):
+            problems.append(found.model_dump(mode="json"))
+            again += [field.field_path] if found.reason in MAY_PASS else []
             continue
-        if task.write_labels:
-            labels = {"soma": found.soma, "neurites": found.neurites}
-            if found.nuclei is not None:
-                labels["nuclei"] = found.nuclei
-            _write_labels(task, field, labels)
-        images.append(pd.DataFrame([{**key, **found.features}]))
-        cells.append(pd.DataFrame({**key, **found.cells}, index=range(int(found.soma.max()))))
+        images.append(found[0])
+        cells.append(found[1])
     image_rows, cell_rows = _stack_rows(images), _stack_rows(cells)
     parquet.write_table(ledger.part(task.unit_id, _IMAGES), image_rows)
     parquet.write_table(ledger.part(task.unit_id, _CELLS), cell_rows)
-    return {"n_images": len(image_rows), "n_cells": len(cell_rows), "problems": problems}
+    counts = {"n_images": len(image_rows), "n_cells": len(cell_rows)}
+    return {**counts, "problems": problems, AGAIN: again}
+
+
+def _measure_field(
+    reader: PlateReader, field: FieldTask, task: WellTask
+) -> tuple[pd.DataFrame, pd.DataFrame] | Problem:
+    """Measure one field: its row, those of its cells, and its labels; or say why it cannot be."""
+    key = {col.PLATE: task.plate, col.WELL: task.well, col.SITE: field.site}
+    try:
+        found = _measure(reader, field, task)
+    except ImageReadError as error:
+        if task.strict:
+            raise
+        return _describe_problem(task, field, error)
+    if task.write_labels:
+        labels = {"soma": found.soma, "neurites": found.neurites}
+        if found.nuclei is not None:
+            labels["nuclei"] = found.nuclei
+        _write_labels(task, field, labels)
+    cells = pd.DataFrame({**key, **found.cells}, index=range(int(found.soma.max())))
+    return pd.DataFrame([{**key, **found.features}]), cells
 
 
 def _read_part(ledger: Ledger, task: WellTask, suffix: str, sites: set[int]) -> pd.DataFrame:

@@ -55,6 +55,7 @@ class SplitJob:
     config: ForestConfig
     split: int
     columns: tuple[str, ...]
+    splits_mark: str
 
 
 def run(config: ForestConfig, client: Client | None = None) -> StageResult:
@@ -71,7 +72,7 @@ def run(config: ForestConfig, client: Client | None = None) -> StageResult:
         When features or splits are missing or do not fit together.
     """
     apart = ("features", "splits", "out")
-    reads = (config.features,)
+    reads = (config.features, config.splits)
     with open_frame(STAGE, config, client, out=config.out, reads=reads, apart=apart) as frame:
         return _run(config, frame)
 
@@ -97,6 +98,7 @@ def read_study(features: str, splits: Splits) -> pd.DataFrame:
 
 def _run(config: ForestConfig, frame: Frame) -> StageResult:
     splits = read_splits(config.splits)
+    mark = fingerprint_splits(splits)
     study = read_study(config.features, splits)
     columns = forest.select_features(study, config.feature_set)
     values = study[[*col.IMAGE_KEY, *columns]]
@@ -106,7 +108,7 @@ def _run(config: ForestConfig, frame: Frame) -> StageResult:
         Unit(
             f"split-{split.index:04d}",
             _fingerprint_forest(common, study, hashes, splits, split.index),
-            SplitJob(config, split.index, tuple(columns)),
+            SplitJob(config, split.index, tuple(columns), mark),
         )
         for split in splits.splits
     ]
@@ -241,7 +243,7 @@ def _count_different(compared: pd.DataFrame) -> str:
 def _train_split(job: SplitJob) -> Mapping[str, Any]:
     """Train the forest of one split and score all images of the study; runs on a worker."""
     config = job.config
-    splits = read_splits(config.splits)
+    splits = read_splits(config.splits, job.splits_mark)
     study = read_study(config.features, splits)
     features = study[list(job.columns)].astype(np.float64)
     labels = study[splits.group_by].astype(str).map(splits.label_of()).to_numpy()

@@ -23,10 +23,11 @@ from pydantic import BaseModel
 
 from hcs.compute.units import Unit, run_units
 from hcs.domain.results import Problem, StageResult
-from hcs.errors import ImageReadError, StaleError
+from hcs.errors import ImageReadError, InputError, StaleError
 from hcs.io.files import parquet, storage
 from hcs.io.files.atomic import read_json, remove, write_json
 from hcs.io.files.paths import as_path, sidecar
+from hcs.io.files.together import is_half_moved
 from hcs.io.files.written import record_writes
 from hcs.io.plates import plate_tables
 from hcs.io.runs.fingerprints import fingerprint
@@ -157,7 +158,7 @@ class Frame:
             label=label or self.stage,
             resources=resources,
             together=together,
-            before=self._mark_unfinished if in_place else None,
+            before=lambda: self._begin_changes(in_place=in_place),
         )
         self.n_run += outcome.n_run
         self.n_skipped += outcome.n_skipped
@@ -233,8 +234,24 @@ class Frame:
             seconds=time.time() - self.started,
         )
 
-    def _mark_unfinished(self) -> None:
-        write_json(_locate_marker(self.out), {"stage": self.stage})
+    def _begin_changes(self, *, in_place: bool) -> None:
+        """Let nothing that was joined from units outlive a change of one, whatever happens next."""
+        if in_place:
+            write_json(_locate_marker(self.out), {"stage": self.stage})
+        self.ledger.forget_starting(_JOINED)
+
+
+def require_parquet(out: str) -> None:
+    """Refuse a table's name that does not end as tables do: others are named after it.
+
+    Raises
+    ------
+    InputError
+        With the name that would do.
+    """
+    if not out.endswith(".parquet"):
+        msg = f"{out} is to be a table: name it {out}.parquet"
+        raise InputError(msg)
 
 
 @contextmanager
@@ -290,6 +307,9 @@ def refuse_unfinished(path: str) -> None:
     StaleError
         With the command that finishes it.
     """
+    if is_half_moved(path):
+        msg = f"{path} was left half replaced by a run that was killed: run that command again"
+        raise StaleError(msg)
     marker = _locate_marker(path)
     if marker.exists():
         found = read_json(marker)

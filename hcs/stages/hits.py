@@ -25,16 +25,13 @@ from hcs.screen.curves.dose import fit_doses
 from hcs.screen.curves.growth import fit_growths
 from hcs.screen.quality import batch_quality
 from hcs.screen.replicates import call_compounds
-from hcs.stages.frame import Frame, MadeFrom, open_frame
+from hcs.stages.frame import Frame, MadeFrom, open_frame, require_parquet
 from hcs.words import hits as words
 from hcs.words.english import list_some
 
 STAGE: Final = "hits"
 
 _FORMAT: Final = 1
-
-_WHOLE: Final = frozenset({".parquet", ".csv", ".tsv", ".xlsx"})
-"""Endings of tables that say all there is to say."""
 
 PLATES, BATCHES, COMPOUNDS, DOSES = (
     "plate_quality",
@@ -67,6 +64,7 @@ def run(config: HitsConfig) -> StageResult:
     NotFoundError, InputError, FaultsError
         When the input is absent, lacks columns, or has none that is meant.
     """
+    require_parquet(config.out)
     with open_frame(STAGE, config, out=config.out, reads=_list_inputs(config)) as frame:
         return _run(config, frame)
 
@@ -74,7 +72,10 @@ def run(config: HitsConfig) -> StageResult:
 def _list_inputs(config: HitsConfig) -> list[str]:
     source = config.source
     optional = source.features if isinstance(source, ScoresOfImages) else source.platemap
-    return [source.path, *([optional] if optional else [])]
+    files = (
+        [source.path] if isinstance(source, ScoresOfImages) else io_values.list_files(source.path)
+    )
+    return [*files, *([optional] if optional else [])]
 
 
 def _run(config: HitsConfig, frame: Frame) -> StageResult:
@@ -96,10 +97,7 @@ def _run(config: HitsConfig, frame: Frame) -> StageResult:
         found = [item.model_dump(mode="json") for item in (*problems, *screened.problems)]
         return {"summary": _summarize(screened), "problems": found}
 
-    # Other files belong to a plate list: its own content does not say whether they changed.
-    files = list(frame.inputs.values())
-    stamp = "" if as_path(config.source.path).suffix.lower() in _WHOLE else frame.started
-    made_from = MadeFrom(_FORMAT, settings, values=(files, stamp))
+    made_from = MadeFrom(_FORMAT, settings, values=list(frame.inputs.values()))
     found = frame.join("tables", made_from, write, is_work=True)
     frame.problems += [Problem(**item) for item in found["problems"]]
     return frame.result(found["summary"])

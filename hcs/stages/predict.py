@@ -23,7 +23,7 @@ from hcs.io.files import parquet
 from hcs.io.files.paths import as_path
 from hcs.io.runs.ledger import Ledger
 from hcs.learn.scores.predictions import prediction_rows, rows_of_all_heads
-from hcs.stages.frame import Frame, MadeFrom, open_frame
+from hcs.stages.frame import Frame, MadeFrom, open_frame, require_parquet
 from hcs.stages.work import scoring
 from hcs.stages.work.images import Images, list_images, refuse_nothing
 from hcs.stages.work.models import choose_backbone
@@ -56,6 +56,7 @@ def run(config: PredictConfig, client: Client | None = None) -> StageResult:
     StaleError
         When the models are of another version, or damaged.
     """
+    require_parquet(config.out)
     apart = ("models", "plates", "out", "weights", "batch_images", "strict")
     reads = (config.models, *config.plates)
     with open_frame(STAGE, config, client, out=config.out, reads=reads, apart=apart) as frame:
@@ -76,6 +77,7 @@ def run_forests(config: ScoreConfig, client: Client | None = None) -> StageResul
     InputError
         When a file is no forest saved by skops.
     """
+    require_parquet(config.out)
     apart = ("models", "features", "out")
     reads = (config.models, config.features)
     with open_frame(STAGE, config, client, out=config.out, reads=reads, apart=apart) as frame:
@@ -127,7 +129,11 @@ def _score_images(config: PredictConfig, frame: Frame) -> StageResult:
     if n_rows == 0:
         refuse_nothing(Images(images.frame.iloc[:0], frame.problems), config.plates, config.out)
     return frame.result(
-        {"plates": len(config.plates), "images": len(about), "heads": len(splits.splits)}
+        {
+            "plates": len(config.plates),
+            "images": n_rows // max(len(splits.splits), 1),
+            "heads": len(splits.splits),
+        }
     )
 
 

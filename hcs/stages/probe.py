@@ -59,7 +59,7 @@ def run(config: ProbeConfig, client: Client | None = None) -> StageResult:
         When the models were not trained on these splits.
     """
     given = (config.features,) if config.features else ()
-    reads = (config.bank, *config.models, *config.plates, *given)
+    reads = (config.bank, config.splits, *config.models, *config.plates, *given)
     with open_frame(STAGE, config, client, out=config.out, reads=reads) as frame:
         return _run(config, frame)
 
@@ -129,6 +129,7 @@ def _units(
 ) -> dict[str, list[Unit[probe_work.ProbeJob]]]:
     """All units by what they need: first the vectors, which all others read."""
     mark, intensity = marks
+    splits_mark = fingerprint_splits(splits)
     short = fingerprint(mark, config.max_features)
     recipe = fingerprint(
         short, config.head, config.learning_rate, config.momentum, config.epochs, config.batch_size
@@ -138,7 +139,9 @@ def _units(
         kind: str, name: str, item: tuple[Any, ...], *settings: object
     ) -> Unit[probe_work.ProbeJob]:
         return Unit(
-            name, fingerprint(kind, item, *settings), probe_work.ProbeJob(config, kind, item)
+            name,
+            fingerprint(kind, item, *settings),
+            probe_work.ProbeJob(config, splits_mark, kind, item),
         )
 
     step = config.permutations_per_unit

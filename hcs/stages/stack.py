@@ -10,6 +10,7 @@ import numpy as np
 
 from hcs.compute import budget
 from hcs.compute.units import Past, Unit
+from hcs.compute.work import AGAIN
 from hcs.domain import columns as col
 from hcs.domain.config.stages import StackConfig
 from hcs.domain.results import Problem, StageResult
@@ -19,6 +20,7 @@ from hcs.io.imageset import ROW, VALID, ArrayLayout
 from hcs.io.plates.reader import PlateReader
 from hcs.stages.frame import Frame, MadeFrom, open_frame
 from hcs.stages.work.images import (
+    MAY_PASS,
     PATH,
     ImageJob,
     Images,
@@ -159,6 +161,7 @@ def _write_shard(job: ShardJob, past: Past) -> Mapping[str, Any]:
     if kept:
         start = job.index * job.layout.images_per_shard
         block[kept] = io_stack.open_stack(job.out).take_rows(job.plate, start + np.array(kept))
+    again: list[str] = []
     new = {row: image for row, image in job.images.items() if row not in set(kept)}
     made = normalize_each(
         list(new.values()), job.layout.item_shape[0], job.median_level, STAGE, strict=job.strict
@@ -166,8 +169,9 @@ def _write_shard(job: ShardJob, past: Past) -> Mapping[str, Any]:
     for row, picture in zip(new, made, strict=True):
         if isinstance(picture, Problem):
             failed.append(row)
+            again += [str(row)] if picture.reason in MAY_PASS else []
             problems.append(picture.model_dump(mode="json"))
         else:
             block[row] = picture
     imagewriting.write_shard(job.out, job.layout, job.plate, job.index, block)
-    return {"failed": sorted(failed), "problems": problems}
+    return {"failed": sorted(failed), "problems": problems, AGAIN: again}

@@ -61,6 +61,7 @@ class HeadJob:
 
     config: TrainConfig
     split: int
+    splits_mark: str
     unpacked: UnpackedFeatures | None = None
 
 
@@ -80,13 +81,14 @@ def run(config: TrainConfig, client: Client | None = None) -> StageResult:
         When not even one view of the images fits in memory.
     """
     apart = ("bank", "splits", "out", "heads_per_group")
-    reads = (config.bank,)
+    reads = (config.bank, config.splits)
     with open_frame(STAGE, config, client, out=config.out, reads=reads, apart=apart) as frame:
         return _run(config, frame)
 
 
 def _run(config: TrainConfig, frame: Frame) -> StageResult:
     splits = read_splits(config.splits)
+    mark = fingerprint_splits(splits)
     opened = bank.open_bank(config.bank)
     rows = find_study_images(opened.frame, splits, config.bank)
     study = opened.frame.iloc[rows].reset_index(drop=True)
@@ -94,12 +96,12 @@ def _run(config: TrainConfig, frame: Frame) -> StageResult:
     heads = [
         Unit(_name(split.index), _fingerprint_head(common, study, splits, split.index), job)
         for split in splits.splits
-        for job in [HeadJob(config, split.index)]
+        for job in [HeadJob(config, split.index, mark)]
     ]
     if len(find_done(heads, frame.ledger)) < len(heads):
         unpacked = _unpack(opened, rows, frame)
         heads = [
-            Unit(unit.id, unit.fingerprint, HeadJob(config, unit.payload.split, unpacked))
+            Unit(unit.id, unit.fingerprint, HeadJob(config, unit.payload.split, mark, unpacked))
             for unit in heads
         ]
     resources = network_resources(frame.client)
@@ -112,10 +114,10 @@ def _run(config: TrainConfig, frame: Frame) -> StageResult:
     scores = [
         Unit(
             f"scores-{unit.payload.split:04d}",
-            MadeFrom(_FORMAT, pixels=known, weights=unit.fingerprint).fingerprint,
-            HeadJob(config, unit.payload.split),
+            MadeFrom(_FORMAT, pixels=known, weights=result["weights"]).fingerprint,
+            HeadJob(config, unit.payload.split, mark),
         )
-        for unit in heads
+        for unit, result in zip(heads, trained, strict=True)
     ]
     counts = frame.n_run, frame.n_skipped
     frame.do(_score_heads, scores, label="score the study", together=len(scores))
@@ -208,7 +210,7 @@ def _train_heads(tasks: Sequence[tuple[HeadJob, Past]]) -> Iterator[Mapping[str,
     """Tune and train the heads of some splits; runs on a worker that may hold a GPU."""
     job = tasks[0][0]
     config = job.config
-    splits = read_splits(config.splits)
+    splits = read_splits(config.splits, job.splits_mark)
     opened = bank.open_bank(config.bank)
     rows = find_study_images(opened.frame, splits, config.bank)
     study = opened.frame.iloc[rows].reset_index(drop=True)
@@ -217,15 +219,16 @@ def _train_heads(tasks: Sequence[tuple[HeadJob, Past]]) -> Iterator[Mapping[str,
     ledger = Ledger.of(config.out)
     for head in trainer.train_splits([job.split for job, _ in tasks]):
         unit_id = _name(head.job.split)
-        io_heads.write_part(ledger.part(unit_id, _WEIGHTS), list_arrays(head.weights))
+        arrays = list_arrays(head.weights)
+        io_heads.write_part(ledger.part(unit_id, _WEIGHTS), arrays)
         parquet.write_table(ledger.part(unit_id, _HISTORY), list_history(head))
-        yield trainer.describe(head)
+        yield {**trainer.describe(head), "weights": io_heads.fingerprint_heads(arrays)}
 
 
 def _score_heads(tasks: Sequence[tuple[HeadJob, Past]]) -> Iterator[Mapping[str, Any]]:
     """Score every image of the study with some heads; runs on a worker."""
     config = tasks[0][0].config
-    splits = read_splits(config.splits)
+    splits = read_splits(config.splits, tasks[0][0].splits_mark)
     opened = bank.open_bank(config.bank)
     rows = find_study_images(opened.frame, splits, config.bank)
     features = opened.take(rows, view=0)

@@ -52,7 +52,7 @@ def write_both(
 def write_stream(
     path: AnyPath,
     schemas: Iterable[pa.Schema],
-    frames: Iterable[pd.DataFrame],
+    tables: Iterable[pd.DataFrame | pa.Table],
     provenance: Mapping[str, Any] | None = None,
 ) -> int:
     """Write a table piece by piece; a piece at a time is in memory.
@@ -64,7 +64,7 @@ def write_stream(
     schemas
         Of all pieces. A column is of a type that holds all of its values; where a piece lacks it,
         it is null.
-    frames
+    tables
         The pieces, in order; those without rows leave nothing behind.
     provenance
         Kept in the file's own metadata.
@@ -87,11 +87,13 @@ def write_stream(
         pq.ParquetWriter(temporary, schema.with_metadata(said), compression="zstd") as writer,
     ):
         waiting: list[pa.Table] = []
-        for frame in frames:
-            if len(frame):
-                table = pa.Table.from_pandas(frame, preserve_index=False)
+        for piece in tables:
+            if len(piece):
+                table = piece
+                if isinstance(piece, pd.DataFrame):
+                    table = pa.Table.from_pandas(piece, preserve_index=False)
                 waiting.append(_with_schema(table, schema))
-                n_rows += len(frame)
+                n_rows += len(piece)
             if sum(table.num_rows for table in waiting) >= _GROUP_ROWS:
                 writer.write_table(pa.concat_tables(waiting))
                 waiting = []
@@ -104,6 +106,12 @@ def count_rows(path: AnyPath) -> int:
     """Count the rows of a parquet file."""
     with as_path(path).open("rb") as stream:
         return int(pq.ParquetFile(stream).metadata.num_rows)
+
+
+def read_arrow(path: AnyPath) -> pa.Table:
+    """Read a parquet file that hcs wrote as an Arrow table."""
+    with as_path(path).open("rb") as stream:
+        return pq.read_table(stream).replace_schema_metadata()
 
 
 def read_schema(path: AnyPath) -> pa.Schema | None:
@@ -154,7 +162,16 @@ def row_groups(
             raise InputError(msg) from error
         _require_columns(source.schema_arrow.names, columns, what, file)
         for index in range(source.num_row_groups):
-            yield source.read_row_group(index).to_pandas()
+            yield _to_pandas(source.read_row_group(index))
+
+
+def _to_pandas(table: pa.Table) -> pd.DataFrame:
+    """Turn a table into pandas' kind; whole numbers stay whole beside blanks: 1, never 1.0."""
+    frame: pd.DataFrame = table.to_pandas()
+    for field in table.schema:
+        if pa.types.is_integer(field.type) and table[field.name].null_count:
+            frame[field.name] = table[field.name].to_pandas(types_mapper=lambda _: pd.Int64Dtype())
+    return frame
 
 
 def _require_columns(
@@ -208,7 +225,7 @@ def read_table(
                 stream.seek(0)
             chosen = list(columns) if no_others else None
             table = pq.read_table(stream, columns=chosen, filters=filters)
-            frame: pd.DataFrame = table.to_pandas()
+            frame = _to_pandas(table)
     except pa.ArrowInvalid as error:
         msg = f"{what} {file} is not a parquet file: {error}"
         raise InputError(msg) from error

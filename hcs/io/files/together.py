@@ -73,7 +73,8 @@ def replace_together(out: AnyPath) -> Iterator[Replacement]:
         yield replacement
         for _, target in replacement.moves:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(str(folder / _JOURNAL), json.dumps(replacement.moves).encode())
+        moves = [_relate(move, folder) for move in replacement.moves]
+        write_bytes(str(folder / _JOURNAL), json.dumps(moves).encode())
         finish_replacement(out)
         note_removal(str(folder))
         for temporary, target in replacement.moves:
@@ -92,14 +93,26 @@ def finish_replacement(out: AnyPath) -> None:
     folder = Path(str(side)) / _FOLDER
     journal = folder / _JOURNAL
     if journal.exists():
-        for temporary, target in json.loads(journal.read_text(encoding="utf-8")):
+        for move in json.loads(journal.read_text(encoding="utf-8")):
+            temporary, target = (None if part is None else str(folder / part) for part in move)
             if temporary is None:
-                remove(target)
+                remove(str(target))
             elif os.path.lexists(temporary):
-                _move(temporary, target, folder / "old")
+                _move(temporary, str(target), folder / "old")
         journal.unlink()
     if folder.exists():
         shutil.rmtree(folder)
+
+
+def is_half_moved(out: AnyPath) -> bool:
+    """Whether a killed run left new files beside old ones, until the output is held again."""
+    side = sidecar(out)
+    return is_local(side) and (Path(str(side)) / _FOLDER / _JOURNAL).exists()
+
+
+def _relate(move: tuple[str | None, str], folder: Path) -> list[str | None]:
+    """Write paths as they lie from the journal: it may be finished from elsewhere, or in a copy."""
+    return [None if part is None else os.path.relpath(part, folder) for part in move]
 
 
 def _move(temporary: str, target: str, old: Path) -> None:

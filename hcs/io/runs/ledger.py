@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,6 +16,7 @@ from urllib.parse import quote
 
 from upath import UPath
 
+from hcs.errors import StaleError
 from hcs.io.files import objects
 from hcs.io.files.atomic import remove, write_bytes
 from hcs.io.files.paths import AnyPath, as_path, as_text, is_local, local_path, sidecar
@@ -22,6 +24,7 @@ from hcs.io.runs.fingerprints import plain
 
 _UNITS: Final = "units"
 _PARTS: Final = "parts"
+_RUN: Final = "run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,37 @@ class Ledger:
         """Forget one unit, so that the next run does it again."""
         remove(self._file(unit_id))
 
+    def forget_starting(self, prefix: str) -> None:
+        """Forget the units whose names start with this."""
+        for name in _names(self.folder):
+            if name.startswith(prefix):
+                remove(f"{self.folder}/{name}")
+
+    def begin_run(self) -> str:
+        """Draw a token for this run; whoever works for an earlier one can then tell.
+
+        A command that was killed leaves workers behind that finish what they began.
+        """
+        token = uuid.uuid4().hex
+        write_bytes(f"{self.side}/{_RUN}", token.encode())
+        return token
+
+    def refuse_late(self, token: str) -> None:
+        """Refuse work for a run that another has followed.
+
+        Raises
+        ------
+        StaleError
+            When a later run has begun on this output.
+        """
+        try:
+            now = as_path(f"{self.side}/{_RUN}").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            now = ""
+        if now != token:
+            msg = f"a later run writes {self.out}: this work of an earlier one is not recorded"
+            raise StaleError(msg)
+
     def forget_others(self, unit_ids: Iterable[str]) -> None:
         """Forget the records of units that the output no longer has, with their parts."""
         kept = {_file_name(unit_id) for unit_id in unit_ids}
@@ -144,7 +178,10 @@ class Ledger:
             remove(f"{self.folder}/{name}")
         gone = {name.removesuffix(".json") for name in stale}
         for name in _names(f"{self.side}/{_PARTS}") if gone else ():
-            if any(name[:place] in gone for place, sign in enumerate(name) if sign == "."):
+            # Names of units may have dots, as the endings of parts do: the longest one owns it.
+            owners = [name[:place] for place, sign in enumerate(name) if sign == "."]
+            owner = next((own for own in reversed(owners) if own in gone or own in kept), None)
+            if owner in gone:
                 remove(f"{self.side}/{_PARTS}/{name}")
 
     def part(self, unit_id: str, suffix: str) -> UPath:
@@ -174,13 +211,26 @@ class Ledger:
                     found[f".{name[len(place) :]}"] = n_bytes
                     break
             else:
-                found[path] = n_bytes
+                found[self._relate(path)] = n_bytes
         return found
+
+    def _relate(self, path: str) -> str:
+        """Name a file elsewhere as it lies from the output, so that both may be moved together."""
+        if "://" in path:
+            parent = self.out.rsplit("/", 1)[0]
+            return f"~{path[len(parent) :]}" if path.startswith(f"{parent}/") else path
+        here = os.path.dirname(os.path.realpath(self.out))  # noqa: PTH120
+        return f"~/{os.path.relpath(os.path.realpath(path), here)}"
 
     def locate(self, continuation: str) -> str:
         """Path of a file that a record names."""
         if continuation.startswith("*"):
             return self.side + continuation[1:]
+        if continuation.startswith("~"):
+            if "://" in self.out:
+                return self.out.rsplit("/", 1)[0] + continuation[1:]
+            here = os.path.dirname(os.path.realpath(self.out))  # noqa: PTH120
+            return f"{here}{continuation[1:]}"
         return self.out + continuation[1:] if continuation.startswith(".") else continuation
 
     def find_intact(self, records: Mapping[str, Record | None]) -> set[str]:
@@ -202,11 +252,20 @@ class Ledger:
             name
             for name, record in known.items()
             if record.files is not None
-            and all(
-                sizes.get(as_path(self.locate(key)).path.rstrip("/")) == size
-                for key, size in record.files.items()
-            )
+            and all(_size_of(self.locate(key), sizes) == size for key, size in record.files.items())
         }
+
+
+def _size_of(path: str, sizes: Mapping[str, int]) -> int | None:
+    """Size of an object: of those that were listed, else as the store says."""
+    target = as_path(path)
+    name = target.path.rstrip("/")
+    if name in sizes:
+        return sizes[name]
+    try:
+        return int(target.fs.info(target.path)["size"])
+    except FileNotFoundError:
+        return None
 
 
 def read_claim(path: AnyPath) -> str:

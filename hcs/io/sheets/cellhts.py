@@ -37,6 +37,15 @@ def is_plate_list(sheet: Sheet) -> bool:
     return {name.casefold() for name in sheet.header} >= _NAMES
 
 
+def list_files(plate_list: AnyPath, sheet: Sheet) -> list[str]:
+    """List the files that a plate list names, and those that are read with it, as far as they are."""
+    folder = as_path(plate_list).parent
+    place = [name.casefold() for name in sheet.header].index("filename")
+    named = [folder / cells[place] for _, cells in sheet.rows]
+    beside = [folder / _CONFIGURATION, folder / _LOG, *folder.glob(_ANNOTATION)]
+    return sorted({str(file) for file in (*named, *beside) if file.is_file()})
+
+
 def read_screen(plate_list: AnyPath) -> pd.DataFrame:
     """Read all plates of a plate list with what lies beside it.
 

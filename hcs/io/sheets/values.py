@@ -38,6 +38,15 @@ class Values:
     unmapped: tuple[tuple[str, str], ...] = ()
 
 
+def list_files(path: AnyPath) -> list[str]:
+    """List every file that a table of values consists of: a plate list names others beside it."""
+    file = as_path(path)
+    if file.suffix.lower() == ".parquet":
+        return [str(file)]
+    sheet = read_sheet(path)
+    return [str(file), *(cellhts.list_files(path, sheet) if cellhts.is_plate_list(sheet) else ())]
+
+
 def read_values(
     path: AnyPath,
     columns: Sequence[str] = (),

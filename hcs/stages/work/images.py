@@ -21,6 +21,10 @@ from hcs.io.runs.fingerprints import file_stamp
 from hcs.ops import intensity
 from hcs.stages.work.plates import open_plates
 
+MAY_PASS: Final = frozenset({col.Reason.UNREADABLE, col.Reason.MISSING_FILE})
+"""Why an image could not be read that may be mended with the image's fingerprint unchanged: such
+images are tried again by the next run."""
+
 CHANNEL: Final = "channel"
 """Column of :attr:`Images.frame`: index of the wanted channel in the plate."""
 

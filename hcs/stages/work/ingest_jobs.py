@@ -16,7 +16,7 @@ from hcs.io.images.sources import Source, open_source
 from hcs.io.runs.fingerprints import fingerprint, plain
 from hcs.stages.work.ingest_wells import FieldJob, WellJob
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raised when what ingest writes changes, so that older plates are redone."""
 
 _PROBED_FILES: Final = 25
@@ -83,11 +83,11 @@ def well_jobs(
         grouped.setdefault(item.well, {}).setdefault(item.site, []).append(item)
     source = open_source(config.source, plate.layout)
     projection = None if config.projection == "keep" else config.projection
-    names = tuple(channel.name for channel in plate.channels)
-    common = plain((FORMAT, expected, names, plate.name, projection))
     paths = _field_paths(plate, in_place=in_place)
     n_planes = 1 + max(item.z_index for item in plate.planes)
     n_times = 1 + max(item.t_index for item in plate.planes)
+    channels, size = plate.channels, (n_times, n_planes)
+    common = plain((FORMAT, expected, channels, size, plate.name, projection))
     jobs = []
     for well, sites in sorted(grouped.items()):
         fields = tuple(

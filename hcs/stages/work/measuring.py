@@ -94,7 +94,12 @@ def plan_plate(config: FeaturesConfig, reader: PlateReader) -> PlatePlan:
     channel = reader.channel_index(config.channel)
     nuclei = None if settings.nuclei is None else reader.channel_index(settings.nuclei)
     markers = {marker.name: reader.channel_index(marker.channel) for marker in settings.markers}
-    mark = fingerprint(settings, channel, nuclei, markers, reader.images[col.FINGERPRINT].tolist())
+    mark = fingerprint(
+        settings,
+        (channel, nuclei, markers),
+        (reader.pixel_size_um, reader.flat_fields),
+        reader.images[col.FINGERPRINT].tolist(),
+    )
     file = sidecar(config.out) / f"measuring-{name_group(reader.name)}.json"
     kept = json.loads(file.read_text()) if file.exists() else {}
     if kept.get("fingerprint") != mark:

@@ -45,6 +45,7 @@ class ProbeJob:
     """
 
     config: ProbeConfig
+    splits_mark: str
     kind: str
     item: tuple[Any, ...] = ()
 
@@ -80,7 +81,7 @@ def perform(job: ProbeJob) -> Mapping[str, Any]:
 def _vectors(job: ProbeJob) -> Mapping[str, Any]:
     """Shorten the vectors of the images themselves, block by block."""
     config = job.config
-    splits = read_splits(config.splits)
+    splits = read_splits(config.splits, job.splits_mark)
     opened = bank.open_bank(config.bank)
     rows = study_frame(config, opened, splits).index.to_numpy()
     matrix = probe_heads.projection(opened.item_shape[1], config.max_features, config.seed)
@@ -93,8 +94,9 @@ def _vectors(job: ProbeJob) -> Mapping[str, Any]:
     return {"n_images": len(rows)}
 
 
-def _cohort(config: ProbeConfig) -> tuple[probe_heads.Cohort, Splits, pd.DataFrame]:
-    splits = read_splits(config.splits)
+def _cohort(job: ProbeJob) -> tuple[probe_heads.Cohort, Splits, pd.DataFrame]:
+    config = job.config
+    splits = read_splits(config.splits, job.splits_mark)
     frame = study_frame(config, bank.open_bank(config.bank), splits)
     features = heads.read_part(part(config, VECTORS, ".npz"))["features"]
     return cohort_of(features, frame, splits), splits, frame
@@ -121,14 +123,14 @@ def recipe_of(config: ProbeConfig) -> probe_heads.Recipe:
 
 
 def _shuffles(job: ProbeJob) -> Mapping[str, Any]:
-    cohort, splits, _ = _cohort(job.config)
+    cohort, splits, _ = _cohort(job)
     recipe, n_splits = recipe_of(job.config), job.config.n_splits
     aucs = permutation.score_shuffles(cohort, splits.counts, recipe, n_splits, range(*job.item))
     return {"aucs": aucs}
 
 
 def _amount(job: ProbeJob) -> Mapping[str, Any]:
-    cohort, splits, _ = _cohort(job.config)
+    cohort, splits, _ = _cohort(job)
     (amount,) = job.item
     recipe, n_splits = recipe_of(job.config), job.config.n_splits
     return {
@@ -138,7 +140,7 @@ def _amount(job: ProbeJob) -> Mapping[str, Any]:
 
 
 def _batch(job: ProbeJob) -> Mapping[str, Any]:
-    cohort, _, frame = _cohort(job.config)
+    cohort, _, frame = _cohort(job)
     batch, _ = batches_of_images(frame)
     number, name = job.item
     found = batch_holdout.hold_out(cohort, batch, number, name, recipe_of(job.config))
@@ -146,7 +148,7 @@ def _batch(job: ProbeJob) -> Mapping[str, Any]:
 
 
 def _variable(job: ProbeJob) -> Mapping[str, Any]:
-    cohort, splits, frame = _cohort(job.config)
+    cohort, splits, frame = _cohort(job)
     (name,) = job.item
     found = leak_probes.probe_variable(
         name,
@@ -160,7 +162,7 @@ def _variable(job: ProbeJob) -> Mapping[str, Any]:
 
 def _baseline(job: ProbeJob) -> Mapping[str, Any]:
     config = job.config
-    splits = read_splits(config.splits)
+    splits = read_splits(config.splits, job.splits_mark)
     images = parquet.read_table(part(config, INTENSITY, ".parquet"))
     start, stop, columns = job.item
     aucs = [

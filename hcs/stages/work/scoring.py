@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hcs.compute.ahead import ahead
 from hcs.compute.units import Past
+from hcs.compute.work import AGAIN
 from hcs.domain import columns as col
 from hcs.domain.config.network import Backbone
 from hcs.domain.results import Problem
@@ -25,7 +26,7 @@ from hcs.io.runs.ledger import Ledger
 from hcs.learn import forest
 from hcs.learn.heads.weights import F32, HeadWeights, predict_heads
 from hcs.learn.network import backbone
-from hcs.stages.work.images import ImageJob, normalize_each
+from hcs.stages.work.images import MAY_PASS, ImageJob, normalize_each
 from hcs.stages.work.study import read_splits
 
 STAGE: Final = "predict"
@@ -145,11 +146,13 @@ def _score_well(
     ledger = Ledger.of(job.recipe.out)
     kept = {image.site for image in job.images if image.field_path in past.items}
     problems = [item for item in past.result.get("problems", ()) if item["site"] in kept]
+    again: list[str] = []
     sites: list[int] = []
     rows: list[F32] = []
     for image, outcome in outcomes:
         if isinstance(outcome, Problem):
             problems.append(outcome.model_dump(mode="json"))
+            again += [image.field_path] if outcome.reason in MAY_PASS else []
         else:
             sites.append(image.site)
             rows.append(next(made))
@@ -168,7 +171,7 @@ def _score_well(
         "probabilities": probabilities,
     }
     io_heads.write_part(ledger.part(job.unit_id, PART), part)
-    return {"problems": problems}
+    return {"problems": problems, AGAIN: again}
 
 
 @functools.lru_cache(maxsize=1)

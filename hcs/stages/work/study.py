@@ -8,19 +8,38 @@ from numpy.typing import NDArray
 
 from hcs.domain import columns as col
 from hcs.domain.splits import Splits
-from hcs.errors import InputError, NotFoundError
+from hcs.errors import InputError, NotFoundError, StaleError
 from hcs.io.files.paths import AnyPath, as_path
 from hcs.io.imageset import VALID
 from hcs.io.runs.fingerprints import fingerprint
 
 
-def read_splits(path: AnyPath) -> Splits:
-    """Read ``splits.json``; a leak in it is an error."""
+def read_splits(path: AnyPath, expected: str | None = None) -> Splits:
+    """Read ``splits.json``; a leak in it is an error.
+
+    Parameters
+    ----------
+    path
+        The file.
+    expected
+        Fingerprint that a worker's task was planned under.
+
+    Raises
+    ------
+    NotFoundError
+        When there is no such file.
+    StaleError
+        When it holds other splits than expected.
+    """
     file = as_path(path)
     if not file.exists():
         msg = f"splits file {file} does not exist; make it with: hcs splits PLATE… --out {file}"
         raise NotFoundError(msg)
-    return Splits.read_json(file.read_text(encoding="utf-8"), where=str(file))
+    found = Splits.read_json(file.read_text(encoding="utf-8"), where=str(file))
+    if expected is not None and fingerprint_splits(found) != expected:
+        msg = f"{file} was changed while work on it ran: run the same command again"
+        raise StaleError(msg)
+    return found
 
 
 def fingerprint_splits(splits: Splits) -> str:

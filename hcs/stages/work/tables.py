@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from hcs.domain import columns as col
 from hcs.io.files import parquet
@@ -27,29 +28,53 @@ def hash_rows(table: pd.DataFrame) -> str:
     return digest.hexdigest()[:20]
 
 
+class Known:
+    """What is known of the images of one plate, looked up by well and site.
+
+    Parameters
+    ----------
+    images
+        One row an image, with the columns of :data:`hcs.domain.columns.IMAGE_KEY` first.
+    """
+
+    def __init__(self, images: pd.DataFrame) -> None:
+        self.table = pa.Table.from_pandas(images, preserve_index=False).replace_schema_metadata()
+        keys = zip(images[col.WELL], images[col.SITE], strict=True)
+        self._row_of = {(str(well), int(site)): row for row, (well, site) in enumerate(keys)}
+
+    def find_rows(self, well: str, sites: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Rows of the images of one well ``(N,)``, −1 for those that are not known."""
+        unique, inverse = np.unique(sites, return_inverse=True)
+        rows = np.array([self._row_of.get((well, int(site)), -1) for site in unique], np.int64)
+        return rows[inverse]
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The part of one unit, and the images that it is about.
+    """The part of one well, and what is known of its plate.
 
     Attributes
     ----------
     part
         Parquet file with the columns of :data:`hcs.domain.columns.IMAGE_KEY`.
-    metadata
-        What is known of the images, one row each.
+    well
+        Name of the well.
+    known
+        Of the plate.
     """
 
     part: AnyPath
-    metadata: pd.DataFrame
+    well: str
+    known: Known
 
 
 def join_pieces(
     pieces: Sequence[Piece],
     out: AnyPath,
     provenance: Mapping[str, Any],
-    see: Callable[[pd.DataFrame], object] = lambda _: None,
+    see: Callable[[pa.Table], object] = lambda _: None,
 ) -> int:
-    """Put the parts of units below one another, what is known of their images before the rest.
+    """Put the parts of wells below one another, what is known of their images before the rest.
 
     Parameters
     ----------
@@ -65,24 +90,41 @@ def join_pieces(
     int
         Number of rows.
     """
-    known: dict[int, pa.Schema] = {}
 
     def schemas() -> Iterator[pa.Schema]:
+        found = 0
         for piece in pieces:
             own = parquet.read_schema(piece.part)
             if own is not None:
-                about = known.setdefault(id(piece.metadata), pa.Schema.from_pandas(piece.metadata))
-                further = [field for field in own if field.name not in about.names]
-                yield pa.schema([*about, *further])
-        if not known and pieces:  # no rows at all: what is known of images, and no more
-            yield pa.Schema.from_pandas(pieces[0].metadata)
+                found += 1
+                yield _join_schemas(piece.known.table.schema, own)
+        if not found and pieces:  # no rows at all: what is known of images, and no more
+            yield pieces[0].known.table.schema
 
-    def frames() -> Iterator[pd.DataFrame]:
+    def tables() -> Iterator[pa.Table]:
         for piece in pieces:
-            rows = parquet.read_table(piece.part)
-            if len(rows):
-                joined = piece.metadata.merge(rows, on=list(col.IMAGE_KEY), how="inner")
+            joined = _join_piece(piece)
+            if joined.num_rows:
                 see(joined)
                 yield joined
 
-    return parquet.write_stream(out, schemas(), frames(), provenance)
+    return parquet.write_stream(out, schemas(), tables(), provenance)
+
+
+def _join_schemas(about: pa.Schema, own: pa.Schema) -> pa.Schema:
+    return pa.schema([*about, *(field for field in own if field.name not in about.names)])
+
+
+def _join_piece(piece: Piece) -> pa.Table:
+    """Join one part in Arrow: through pandas a well of 200 columns took 80 ms."""
+    rows = parquet.read_arrow(piece.part)
+    if not rows.num_rows:
+        return rows
+    about = piece.known.table
+    places = piece.known.find_rows(piece.well, rows[col.SITE].to_numpy())
+    rows = rows.filter(pa.array(places >= 0))
+    joined = about.take(pa.array(places[places >= 0]))
+    for name in rows.column_names:
+        if name not in about.column_names:
+            joined = joined.append_column(rows.schema.field(name), rows[name])
+    return joined
