@@ -6,6 +6,7 @@ there: output that was deleted, or copied in part, is made again.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import uuid
@@ -219,7 +220,7 @@ class Ledger:
         if "://" in path:
             parent = self.out.rsplit("/", 1)[0]
             return f"~{path[len(parent) :]}" if path.startswith(f"{parent}/") else path
-        here = os.path.dirname(os.path.realpath(self.out))  # noqa: PTH120
+        here = _locate_parent(self.out, os.getcwd())  # noqa: PTH109
         return f"~/{os.path.relpath(os.path.realpath(path), here)}"
 
     def locate(self, continuation: str) -> str:
@@ -229,8 +230,7 @@ class Ledger:
         if continuation.startswith("~"):
             if "://" in self.out:
                 return self.out.rsplit("/", 1)[0] + continuation[1:]
-            here = os.path.dirname(os.path.realpath(self.out))  # noqa: PTH120
-            return f"{here}{continuation[1:]}"
+            return _locate_parent(self.out, os.getcwd()) + continuation[1:]  # noqa: PTH109
         return self.out + continuation[1:] if continuation.startswith(".") else continuation
 
     def find_intact(self, records: Mapping[str, Record | None]) -> set[str]:
@@ -283,6 +283,12 @@ def write_claim(path: AnyPath, fingerprint: str) -> None:
     a unit counts as done only while the place is still its own.
     """
     write_bytes(path, fingerprint.encode())
+
+
+@functools.lru_cache(maxsize=64)
+def _locate_parent(out: str, folder: str) -> str:
+    """Real folder in which an output lies, named once: there may be thousands of files in it."""
+    return os.path.dirname(os.path.realpath(os.path.join(folder, out)))  # noqa: PTH118, PTH120
 
 
 def _has_size(path: str, n_bytes: int) -> bool:

@@ -38,7 +38,7 @@ def is_plate_list(sheet: Sheet) -> bool:
 
 
 def list_files(plate_list: AnyPath, sheet: Sheet) -> list[str]:
-    """List the files that a plate list names, and those that are read with it, as far as they are."""
+    """List the files that a plate list names, and those read with it, as far as they exist."""
     folder = as_path(plate_list).parent
     place = [name.casefold() for name in sheet.header].index("filename")
     named = [folder / cells[place] for _, cells in sheet.rows]
