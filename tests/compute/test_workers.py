@@ -23,7 +23,7 @@ from hcs.compute.budget import GIB, check_budget, find_need, worker_memory_bytes
 from hcs.compute.client import has_gpus, open_client
 from hcs.compute.dispatch import _attempt, _Terms
 from hcs.compute.identity import Identity, check_workers, hash_source
-from hcs.compute.units import Unit, run_units
+from hcs.compute.units import Unit, Work, run_units
 from hcs.domain.config.stages import ExistingCluster
 from hcs.errors import MemoryBudgetError, VersionError, WorkerError
 from hcs.io.runs.ledger import Ledger
@@ -246,7 +246,7 @@ def test_a_worker_with_other_code_is_refused_when_it_comes_late(
 def test_a_task_carries_the_code_of_its_command(cluster, ledger):
     terms = _Terms(Identity("0.0.9", "0a" * 32, ()), None)
     units = [Unit("u", "a", 0.0)]
-    done = cluster.submit(_attempt, _sleep, units, ledger, terms, pure=False).result()
+    done = cluster.submit(_attempt, Work(_sleep, ledger), units, terms, pure=False).result()
     with pytest.raises(VersionError, match=rf"{hcs.__version__} \(code .* 0\.0\.9 \(code 0a0a"):
         raise done.error
     assert ledger.read("u") is None
