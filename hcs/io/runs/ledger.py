@@ -144,7 +144,10 @@ class Ledger:
             remove(f"{self.folder}/{name}")
         gone = {name.removesuffix(".json") for name in stale}
         for name in _names(f"{self.side}/{_PARTS}") if gone else ():
-            if any(name[:place] in gone for place, sign in enumerate(name) if sign == "."):
+            starts = [name[:place] for place, sign in enumerate(name) if sign == "."]
+            # The longest that is a unit: a plate P-1.5 may stay when P-1 goes, and P-1 when it does.
+            owner = max((one for one in starts if one in gone or one in kept), key=len, default="")
+            if owner in gone:
                 remove(f"{self.side}/{_PARTS}/{name}")
 
     def part(self, unit_id: str, suffix: str) -> UPath:
