@@ -145,7 +145,7 @@ class Ledger:
         gone = {name.removesuffix(".json") for name in stale}
         for name in _names(f"{self.side}/{_PARTS}") if gone else ():
             starts = [name[:place] for place, sign in enumerate(name) if sign == "."]
-            # The longest that is a unit: a plate P-1.5 may stay when P-1 goes, and P-1 when it does.
+            # The longest that is a unit: of the plates P-1 and P-1.5 either may go alone.
             owner = max((one for one in starts if one in gone or one in kept), key=len, default="")
             if owner in gone:
                 remove(f"{self.side}/{_PARTS}/{name}")
