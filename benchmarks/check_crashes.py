@@ -4,7 +4,7 @@
 
 Small inputs of every stage (``tests/helpers``: 12 fields of 64 px in 6 wells, 32 vectors in 4
 splits). A stage runs undisturbed, then once for each change (of more than ``--most``, every fifth)
-in a process that ends at that change as a power cut would: the file is not opened for writing, not
+in a process that ends at that change as a kill would: the file is not opened for writing, not
 renamed, not removed. The same command then runs again. Recovered means that it ends well, that
 arrays, tables and documents are those of the undisturbed run, and that no temporary file, set aside
 or mark of an unfinished run is left. Stages that are done are kept: the check goes on where it was

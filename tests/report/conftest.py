@@ -48,7 +48,6 @@ from hcs.io import bank, imageset, stack
 from hcs.io.files import parquet
 from hcs.io.files.atomic import write_json
 from hcs.io.plates import plate, plate_tables
-from hcs.io.runs.ledger import Ledger
 from hcs.report import write_report
 from hcs.screen.curves.dose import fit_doses
 from hcs.screen.hits import call_hits
@@ -216,22 +215,20 @@ class Builder:
         frame[imageset.VALID] = True
         out = self.folder / "stack.zarr"
         settings = {"channel": None, "image_px": 64, "median_level": 63.0}
-        layout = stack.layout(len(frame), 64, 8)
-        imageset.prepare(out, layout, frame, settings, Ledger.of(out))
-        for start in range(0, len(frame), 8):
-            n = min(8, len(frame) - start)
-            block = self.rng.integers(20, 200, (n, 64, 64), dtype=np.uint8)
-            imageset.write_block(out, stack.IMAGES, start, block)
-        imageset.write_provenance(out, provenance("stack"))
+        starts = range(0, len(frame), 8)
+        shapes = [(min(8, len(frame) - start), 64, 64) for start in starts]
+        pixels = [self.rng.integers(20, 200, shape, dtype=np.uint8) for shape in shapes]
+        imageset.write_images(out, stack.layout(64, 8), frame, np.concatenate(pixels), settings)
+        imageset.write_table(out, imageset.place_images(out, frame), provenance("stack"))
 
     def bank(self) -> None:
         frame = self._images()
         frame[imageset.VALID] = True
         out = self.folder / "bank.zarr"
         settings = {"weights": "random (seed 0)", "weights_fingerprint": "abc123"}
-        layout = bank.layout(len(frame), 1, 4, 8)
-        imageset.prepare(out, layout, frame, settings, Ledger.of(out))
-        imageset.write_provenance(out, provenance("embed"))
+        nothing = np.zeros((len(frame), 1, 4))
+        imageset.write_images(out, bank.layout(1, 4, 8), frame, nothing, settings)
+        imageset.write_table(out, imageset.place_images(out, frame), provenance("embed"))
 
     def history(self) -> None:
         epochs = np.arange(1, 17)
