@@ -1,4 +1,4 @@
-"""End a process at its k-th change of the file system, as a kill or a power cut would.
+"""End a process at its k-th change of the file system, as a kill would.
 
 Python reports every change before it is made (an audit hook), so the k-th is never made. What
 libraries write from C is not seen; hcs writes through Python.

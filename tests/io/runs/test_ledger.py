@@ -84,13 +84,15 @@ def test_different_units_never_share_a_file(ledger):
 
 
 def test_what_the_output_no_longer_has_is_forgotten_with_its_parts(ledger, tmp_path):
-    run(ledger, [unit(ledger, name) for name in ("P-1", "P-1.5", "P-10", "P-2")])
-    ledger.forget_others(["P-1", "P-10"])
-    assert [ledger.read(name) is not None for name in ("P-1", "P-1.5", "P-10", "P-2")] == [
-        True, False, True, False,
-    ]  # fmt: skip
+    names = ("P-1", "P-1.5", "P-10", "P-2", "P-2.5")
+    run(ledger, [unit(ledger, name) for name in names])
+    for name in names:
+        write_bytes(ledger.part(name, ".cells.parquet"), b"")
+    kept = {"P-1", "P-10", "P-2.5"}
+    ledger.forget_others(kept)
+    assert {name for name in names if ledger.read(name) is not None} == kept
     parts = {path.name for path in (tmp_path / "out.zarr.hcs/parts").iterdir()}
-    assert parts == {"P-1.part", "P-10.part"}
+    assert parts == {f"{name}{suffix}" for name in kept for suffix in (".part", ".cells.parquet")}
 
 
 def test_a_place_that_another_output_took_is_done_again(ledger, tmp_path):
