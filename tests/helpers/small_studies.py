@@ -30,7 +30,7 @@ from hcs.domain.config.stages import (
     TrainConfig,
 )
 from hcs.domain.results import StageResult
-from hcs.io import bank, imageset
+from hcs.io import bank, imageset, imagewriting
 from hcs.io import heads as io_heads
 from hcs.io.files import parquet
 from hcs.learn.heads.weights import HeadWeights, initial_weights
@@ -106,7 +106,7 @@ def _write_vectors(folder: Path) -> None:
     described = frame.assign(**{col.FINGERPRINT: marks, imageset.VALID: True})
     vectors = np.repeat(made.cohort.features[:, None], 2, axis=1).astype(np.float16)
     treated = {"stack": {}, "backbone": {}, "weights": "planted", "weights_fingerprint": "0"}
-    imageset.write_images(
+    imagewriting.write_images(
         folder / "cohort.zarr", bank.layout(2, 6, 10), described, vectors, treated
     )
     for name, index in FEATURES.items():

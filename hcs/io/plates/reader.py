@@ -259,6 +259,8 @@ class PlateReader:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 return np.asarray(array[index])
+        except ImageReadError:
+            raise
         except (KeyError, OSError, ValueError, RuntimeError) as error:
             msg = f"{self.path}/{field_path}: cannot read level {level}: {error}"
             raise ImageReadError(msg, col.Reason.UNREADABLE) from error
