@@ -61,6 +61,9 @@ FEATURES = {
 NETWORK = ("embed", "predict")
 """Stages that need TensorFlow."""
 
+TIMES = ("provenance", "forests")
+"""What says when and how long: the files of forests hold the time, the manifest their checksums."""
+
 STAGES = (
     "ingest", "features", "splits", "stack", "embed", "train", "forest", "predict", "hits",
     "evaluate",
@@ -223,15 +226,25 @@ def read_output(out: Path) -> dict[str, Any]:
             found[str(inside)] = timeless(document)
             if path.name == "zarr.json" and document.get("node_type") == "array":
                 found[f"{inside} values"] = zarr.open_array(path.parent, mode="r")[...]
+        elif path.suffix == ".skops":
+            found[str(inside)] = list_nodes(path)
         else:
             found[str(inside)] = path.read_bytes()
     return found
 
 
+def list_nodes(path: Path) -> list[tuple[bytes, bytes]]:
+    """Nodes and values of all trees of a forest, whose file also says when it was written."""
+    from hcs.learn.forest import load_forest
+
+    states = [tree.tree_.__getstate__() for tree in load_forest(path.read_bytes(), path.name)]
+    return [(state["nodes"].tobytes(), state["values"].tobytes()) for state in states]
+
+
 def timeless(value: Any) -> Any:
     """Leave out when, where and how long."""
     if isinstance(value, dict):
-        kept = {key: timeless(item) for key, item in value.items() if key != "provenance"}
+        kept = {key: timeless(item) for key, item in value.items() if key not in TIMES}
         if isinstance(said := kept.get("hcs"), dict):  # of a plate: stages say there how they ran
             kept["hcs"] = {key: item for key, item in said.items() if key not in STAGES}
         return kept
