@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-QUICK = ("bench_memory", "bench_screen", "check_resume")
+QUICK = ("memory.stages", "bench_screen", "checks.resume")
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """A stage that ends at any change of the file system is finished by the same command.
 
-All changes of all stages are tried by ``benchmarks/check_crashes.py``; some of two are tried here.
+All changes of all stages are tried by ``benchmarks/checks/crashes.py``; some of two are tried here.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from hcs.io.imageset import name_group
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.fingerprints import fingerprint
 from hcs.ops.filters import FloatPlane
-from hcs.ops.flatfield import profile_image
-from hcs.ops.illumination import Illumination, estimate_illumination, judge_illumination
+from hcs.ops.light.flatfield import profile_image
+from hcs.ops.light.illumination import Illumination, estimate_illumination, judge_illumination
 from hcs.ops.scales import with_estimates
 
 _SCALE_FIELDS: Final = 4

@@ -1,6 +1,6 @@
 """Kill a whole study at random moments, run it again, and compare with an undisturbed run.
 
-    python -m benchmarks.check_resume [--kills 3] [--seed 0]
+    python -m benchmarks.checks.resume [--kills 3] [--seed 0]
 
 Simulates a small cohort with a screen, runs ``hcs run`` undisturbed, then in another folder kills
 the command's whole process group with SIGKILL at random moments and starts it again each time.

@@ -1,6 +1,6 @@
 """Nothing planted, nothing found; and what a split that ignores clones would have claimed.
 
-    python -m benchmarks.check_null [--weights FILE|random] [--clones 10] [--images 80] [--px 128]
+    python -m benchmarks.checks.null [--weights FILE|random] [--clones 10] [--images 80] [--px 128]
         [--clone-variation 1 3]
 
 Simulates a ``null`` cohort (clones and batches differ, classes do not; how much clones differ is

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hcs.domain.plate import FlatField
-from hcs.ops.flatfield import profile_image
+from hcs.ops.light.flatfield import profile_image
 
 
 def profile(*coefficients):

@@ -1,6 +1,6 @@
 """Whether the peak memory of ingest and features depends on the number of fields of a plate.
 
-    python -m benchmarks.bench_memory
+    python -m benchmarks.memory.stages
 
 Writes plates of 200 and of 800 fields of the same size (384 wells, simulated noise with somas),
 runs both stages on a fresh local cluster for each plate, and reads every worker's peak resident

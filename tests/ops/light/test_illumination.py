@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hcs.ops.illumination import Illumination, estimate_illumination, judge_illumination
+from hcs.ops.light.illumination import Illumination, estimate_illumination, judge_illumination
 
 SHAPE = (256, 320)
 

@@ -1,6 +1,6 @@
 """End every stage at each of its changes of the file system, run it again, compare.
 
-    python -m benchmarks.check_crashes [--stages stack train …] [--most 150]
+    python -m benchmarks.checks.crashes [--stages stack train …] [--most 150]
 
 Small inputs of every stage (``tests/helpers``: 12 fields of 64 px in 6 wells, 32 vectors in 4
 splits). A stage runs undisturbed, then once for each change (of more than ``--most``, every fifth)
@@ -25,7 +25,7 @@ from typing import Any
 
 from benchmarks._table import WORK, report
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "helpers"))
+sys.path.append(str(Path(__file__).resolve().parents[2] / "tests" / "helpers"))
 
 import kills
 import small_studies

@@ -1,6 +1,6 @@
 """Training in the study's own mode, whose features are larger than the memory.
 
-    python -m benchmarks.bench_memory_heads [--images 225] [--views 64] [--splits 8] [--epochs 2]
+    python -m benchmarks.memory.heads [--images 225] [--views 64] [--splits 8] [--epochs 2]
 
 Writes a bank as ``hcs embed`` does for the preset ``imamura2021`` (30 clones × 225 images, the
 image and 64 views, flattened 8 × 8 × 512 half-precision features, 29 GB), of drawn numbers of which

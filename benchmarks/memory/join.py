@@ -1,6 +1,6 @@
 """Whether the command's memory depends on the number of cells that ``features`` joins.
 
-    python -m benchmarks.bench_memory_join
+    python -m benchmarks.memory.join
 
 Plates of 384 wells with one small field each; a stand-in for the measuring gives every field 900
 cells of 20 columns, so that 6 plates hold 2,000,000 cells and 24 plates 8,000,000. Each run is a

@@ -1,0 +1,1 @@
+"""Checks of promises that take minutes: kills at every change, resumed runs, null cohorts."""
