@@ -221,4 +221,5 @@ def show_problems(result: StageResult) -> None:
     if hidden > 0:
         console.print(f"… and {hidden} more")
     if result.written:
-        console.print(f"all of them: {result.out}.hcs/problems.parquet", highlight=False)
+        folder = result.out if result.stage == "study" else f"{result.out}.hcs"
+        console.print(f"all of them: {folder}/problems.parquet", highlight=False)

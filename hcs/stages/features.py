@@ -77,7 +77,8 @@ def run(config: FeaturesConfig, client: Client | None = None) -> StageResult:
     """Measure every field of every plate into ``config.out``.
 
     Writes ``<out>`` (one row an image), ``<stem>_cells.parquet`` (one row a cell), label images
-    ``soma`` and ``neurites`` into the plates, and the plate's rows as its table ``features``.
+    ``soma`` and ``neurites`` into the plates, and the plate's rows as its table ``features``; the
+    plates are left alone without labels.
 
     Raises
     ------
@@ -90,9 +91,8 @@ def run(config: FeaturesConfig, client: Client | None = None) -> StageResult:
     require_parquet(config.out)
     # The plan of a plate holds the index of the channel, whatever it is called.
     apart = ("plates", "out", "strict", "channel")
-    with open_frame(
-        STAGE, config, client, out=config.out, also_writes=config.plates, apart=apart
-    ) as frame:
+    plates = {"also_writes" if config.write_labels else "reads": config.plates}
+    with open_frame(STAGE, config, client, out=config.out, apart=apart, **plates) as frame:
         return _run(config, frame)
 
 
@@ -221,9 +221,11 @@ class _Joined:
         out = self.config.out
         known = {name: Known(images) for name, images in self.about.items()}
         tables = _PlateTables({reader.name: reader.path for reader in self.readers}, made)
+        # The table in a plate belongs to the labels there: without these the plate is left alone.
+        add = tables.add if self.config.write_labels else (lambda _: None)
         with replace_together(out) as place:
             join_pieces(self._pieces(_CELLS, known), str(place(locate_cells(out))), made)
-            join_pieces(self._pieces(_IMAGES, known), str(place(out)), made, tables.add)
+            join_pieces(self._pieces(_IMAGES, known), str(place(out)), made, add)
             tables.write()
 
     def _pieces(self, suffix: str, known: Mapping[str, Known]) -> list[Piece]:

@@ -170,7 +170,7 @@ class _Joined:
             for old in out.glob(f"split-*{_FOREST}") if out.exists() else ():
                 if old.name not in marks:
                     place.drop(old)
-            schema = pa.Schema.from_pandas(self._rows(numbers[0]))
+            schema = pa.Schema.from_pandas(self._rows(numbers[0]), preserve_index=False)
             rows = (self._rows(number) for number in numbers)
             parquet.write_stream(str(place(out / heads.PREDICTIONS)), [schema], rows, made)
             for name, table in self.tables.items():

@@ -214,6 +214,11 @@ class Frame:
         self.n_run += is_work
         return found
 
+    def recall(self, name: str) -> dict[str, Any]:
+        """Return what was remembered of a piece that an earlier run joined; empty without."""
+        record = self.ledger.read(f"{_JOINED}{name}")
+        return {} if record is None else dict(record.result)
+
     def provenance(self) -> dict[str, Any]:
         """Say how the output came to be."""
         return {**provenance(self.stage, self.config, self.inputs, self.started), **self.notes}

@@ -57,7 +57,7 @@ def run(config: PredictConfig, client: Client | None = None) -> StageResult:
         When the models are of another version, or damaged.
     """
     require_parquet(config.out)
-    apart = ("models", "plates", "out", "weights", "batch_images", "strict")
+    apart = ("models", "plates", "out", "channel", "weights", "batch_images", "strict")
     reads = (config.models, *config.plates)
     with open_frame(STAGE, config, client, out=config.out, reads=reads, apart=apart) as frame:
         return _score_images(config, frame)
@@ -91,7 +91,7 @@ def _score_images(config: PredictConfig, frame: Frame) -> StageResult:
     manifest = io_heads.read_manifest(config.models)
     splits = read_splits(as_path(config.models) / io_heads.SPLITS)
     treated = manifest["images"]
-    images = list_images(config.plates, treated["channel"], STAGE)
+    images = list_images(config.plates, config.channel or treated["channel"], STAGE)
     frame.problems += images.problems
     refuse_nothing(images, config.plates, config.out)
     recipe = scoring.Recipe(

@@ -10,16 +10,18 @@ import pandas as pd
 from hcs.domain.config.stages import SplitsConfig
 from hcs.domain.results import StageResult
 from hcs.domain.splits import Group, Splits
-from hcs.errors import InputError
+from hcs.errors import InputError, StaleError
 from hcs.io.files.atomic import write_bytes
-from hcs.io.runs.fingerprints import fingerprint
+from hcs.io.files.paths import as_path
+from hcs.io.runs.fingerprints import fingerprint, fingerprint_file
 from hcs.learn.splits import drawing as learn_splits
 from hcs.stages.frame import MadeFrom, open_frame
 from hcs.stages.work.plates import open_plates
 
 STAGE: Final = "splits"
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
+_CONTENT: Final = "content"
 
 
 def run(config: SplitsConfig) -> StageResult:
@@ -47,14 +49,31 @@ def run(config: SplitsConfig) -> StageResult:
             )
             raise InputError(msg)
         frame.inputs["groups"] = fingerprint(groups)
+        _refuse_edited(config.out, frame.recall("splits").get(_CONTENT))
 
         def write(made: Mapping[str, Any]) -> Mapping[str, Any]:
             drawn = _draw(config, groups).model_copy(update={"provenance": dict(made)})
             write_bytes(config.out, drawn.to_json().encode())
-            return {"summary": _summarize(config, drawn)}
+            return {"summary": _summarize(config, drawn), _CONTENT: fingerprint_file(config.out)}
 
         made_from = MadeFrom(_FORMAT, frame.settings, metadata=groups)
         return frame.result(frame.join("splits", made_from, write, is_work=True)["summary"])
+
+
+def _refuse_edited(out: str, content: str | None) -> None:
+    """Refuse to draw over splits that somebody changed after they were drawn.
+
+    Raises
+    ------
+    StaleError
+        With both ways on.
+    """
+    if content is not None and as_path(out).exists() and fingerprint_file(out) != content:
+        msg = (
+            f"{out} was changed after it was drawn. Remove it to draw it anew; to use it, copy it "
+            "elsewhere and name the copy to hcs train and hcs forest"
+        )
+        raise StaleError(msg)
 
 
 def _draw(config: SplitsConfig, groups: Sequence[Group]) -> Splits:

@@ -266,7 +266,7 @@ class _Joined:
             mark = io_heads.write_heads(
                 place(out / io_heads.HEADS), list_arrays(HeadWeights.concatenate(parts))
             )
-            schema = pa.Schema.from_pandas(self._rows(numbers[0]))
+            schema = pa.Schema.from_pandas(self._rows(numbers[0]), preserve_index=False)
             rows = (self._rows(number) for number in numbers)
             parquet.write_stream(str(place(out / io_heads.PREDICTIONS)), [schema], rows, made)
             histories = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -58,17 +59,18 @@ def write_again(plate):
 
 
 def test_a_lost_chunk_is_named_and_never_zeros_and_mending_it_mends_the_tables(plate):
-    whole = measure(plate, "whole.parquet")
+    fixed = {"soma_diameter_um": 8, "neurite_width_um": 2, "illumination": "none"}
+    whole = measure(plate, "whole.parquet", morphology=fixed)
     write_again(plate)  # records of this very folder
     lost = plate / "A/2/0/0/c/0/0/0"
     lost.unlink()
     with pytest.raises(ImageReadError, match=r"A/2/0/0/c/0/0/0 is lost; hcs ingest"):
         PlateReader(str(plate)).read_plane("A/2/0", 0)
-    found = measure(plate)
+    found = measure(plate, morphology=fixed)
     assert [(item.reason, item.well) for item in found.problems] == [(Reason.MISSING_FILE, "A02")]
     assert len(pd.read_parquet(found.out)) == len(pd.read_parquet(whole.out)) - 1
     assert write_again(plate).n_run == 1
-    mended = measure(plate)
+    mended = measure(plate, morphology=fixed)
     assert (mended.n_run, mended.problems) == (1, ())
     pd.testing.assert_frame_equal(pd.read_parquet(mended.out), pd.read_parquet(whole.out))
 
@@ -107,20 +109,17 @@ def test_tables_are_joined_again_when_a_unit_was_done_again(plate):
 
 
 def test_changed_pixels_of_a_plate_of_another_program_are_noticed(plate):
-    shutil.rmtree(plate / "tables")  # as another program leaves it
-    before = PlateReader(str(plate)).images[col.FINGERPRINT].tolist()
+    shutil.rmtree(plate / "tables")
+    document = json.loads((plate / "zarr.json").read_text())
+    del document["attributes"]["hcs"]  # as another program leaves it
+    (plate / "zarr.json").write_text(json.dumps(document))
+    before = PlateReader(str(plate)).images[col.FINGERPRINT].to_numpy()
+    same = PlateReader(str(plate)).images[col.FINGERPRINT].to_numpy()
     chunk = plate / "A/2/0/0/c/0/0/0"
-    chunk.write_bytes(chunk.read_bytes())
-    after = PlateReader(str(plate))
-    reader = PlateReader(str(plate))
-    object.__setattr__(reader, "_is_foreign", True)
-    assert len(before) == len(after.images)
-    marked = reader.images[col.FINGERPRINT].tolist()
     chunk.write_bytes(chunk.read_bytes() + b"\0")
-    changed = PlateReader(str(plate))
-    object.__setattr__(changed, "_is_foreign", True)
-    differs = np.array(marked) != np.array(changed.images[col.FINGERPRINT].tolist())
-    assert differs.sum() == 1
+    after = PlateReader(str(plate)).images[col.FINGERPRINT].to_numpy()
+    assert (before == same).all()
+    assert (before != after).sum() == 1
 
 
 def test_two_images_of_one_key_are_refused(plate):
@@ -201,3 +200,40 @@ def test_another_number_of_planes_writes_every_field_anew(plate):
     tifffile.imwrite(folder / name_of("A", 2, 1), field(2))
     assert write_again(plate).n_run == 2
     del stack
+
+
+def test_a_lost_plate_map_is_a_fault_and_no_empty_one(plate):
+    shutil.rmtree(plate / "tables/wells")
+    with pytest.raises(StaleError, match=r"tables/wells/table\.parquet is lost; hcs ingest"):
+        measure(plate)
+
+
+def test_sizes_and_light_of_a_damaged_plate_are_not_remembered(plate):
+    write_again(plate)
+    whole = measure(plate, "whole.parquet")
+    for well in ("A/1", "A/2", "B/1"):
+        shutil.rmtree(plate / well / "0/0/c")
+    measure(plate, "f.parquet")
+    write_again(plate)
+    mended = measure(plate, "f.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(mended.out), pd.read_parquet(whole.out))
+
+
+def test_without_labels_a_plate_is_left_alone(plate):
+    measured = FeaturesConfig(plates=(str(plate),), out=str(plate.parent / "a.parquet"))
+    features.run(measured)
+    before = {path: path.stat().st_mtime_ns for path in plate.rglob("*") if path.is_file()}
+    measure(plate, "b.parquet", morphology={"soma_diameter_um": 6})
+    after = {path: path.stat().st_mtime_ns for path in plate.rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_splits_that_somebody_changed_are_not_drawn_over(inputs, tmp_path):
+    first = small_studies.run_stage("splits", inputs, tmp_path)
+    drawn = tmp_path / "splits.json"
+    text = drawn.read_text()
+    drawn.write_text(text.replace('"index": 0', '"index":  0'))
+    with pytest.raises(StaleError, match="was changed after it was drawn"):
+        small_studies.run_stage("splits", inputs, tmp_path)
+    drawn.unlink()
+    assert small_studies.run_stage("splits", inputs, tmp_path).n_run == first.n_run

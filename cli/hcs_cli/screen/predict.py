@@ -27,6 +27,7 @@ def predict(
         ),
     ],
     out: Annotated[str, typer.Option("--out", help="Table to write.")] = "predictions.parquet",
+    channel: options.Channel = None,
     weights: options.OwnWeights = None,
     batch_images: Annotated[
         int, typer.Option(min=1, help="Images at a time through the network.")
@@ -56,6 +57,7 @@ def predict(
             models=models,
             plates=tuple(plates),
             out=out,
+            channel=channel,
             weights=weights,
             batch_images=batch_images,
             strict=strict,

@@ -187,11 +187,15 @@ class ProbeConfig(ProbeOptions):
 
 
 class PredictConfig(Frozen):
-    """All heads of a study score every image of new plates."""
+    """All heads of a study score every image of new plates.
+
+    ``channel`` is the one that shows what the heads were trained on, where it has another name.
+    """
 
     models: str
     plates: tuple[str, ...] = Field(min_length=1)
     out: str
+    channel: str | None = None
     weights: str | None = None
     batch_images: PositiveInt = 16
     strict: bool = False

@@ -65,7 +65,9 @@ def write_bytes(path: AnyPath, data: bytes) -> None:
             _write_all(stream, data)
         os.replace(temporary, local)  # noqa: PTH105
         note_write(local, len(data))
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = local  # a full disk does not say which
         Path(temporary).unlink(missing_ok=True)
         raise
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from hcs.domain import columns as col
 from hcs.domain.plate import FlatField
 from hcs.domain.wells import PlateFormat, Well
-from hcs.errors import ImageReadError, InputError, NotFoundError, UnknownNameError
+from hcs.errors import ImageReadError, InputError, NotFoundError, StaleError, UnknownNameError
 from hcs.io.files import objects
 from hcs.io.files.paths import as_path, is_local
 from hcs.io.plates import plate_tables
@@ -112,7 +112,7 @@ class PlateReader:
     def _fields(self) -> pd.DataFrame:
         """One row a field: the plate's own table of images, or what its well groups list."""
         _ = self._root  # says plainly what is wrong where there is no plate, or no access
-        stored = plate_tables.read_plate_table(self.path, plate_tables.IMAGES)
+        stored = self._read_table(plate_tables.IMAGES)
         frame = self._list_fields() if stored is None else stored
         _refuse_same_keys(self.path, frame)
         return frame
@@ -121,10 +121,20 @@ class PlateReader:
     def well_table(self) -> pd.DataFrame:
         """The plate map, one row a well; only the well names when there is none."""
         _ = self._root
-        stored = plate_tables.read_plate_table(self.path, plate_tables.WELLS)
+        stored = self._read_table(plate_tables.WELLS)
         if stored is not None:
             return stored
         return pd.DataFrame({col.WELL: pd.Series([well.name for well in self.wells], dtype=str)})
+
+    def _read_table(self, name: str) -> pd.DataFrame | None:
+        """Read a table that ingest writes; one that is lost is a fault, not an empty plate map."""
+        stored = plate_tables.read_plate_table(self.path, name)
+        notes: Any = dict(self._root.attrs).get("hcs", {})
+        if stored is None and "ingest" in notes:
+            file = plate_tables.table_path(self.path, name)
+            msg = f"{file} is lost; hcs ingest of the same source writes it again"
+            raise StaleError(msg)
+        return stored
 
     def _list_fields(self) -> pd.DataFrame:
         rows = []

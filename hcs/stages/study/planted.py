@@ -132,7 +132,8 @@ def _hits(truth: Path, out: Path) -> Iterable[Comparison]:
     planted = planted.rename(columns={"rescue": "rescue_planted"})
     wanted = planted[[*col.WELL_KEY, "rescue_planted", "is_hit"]]
     joined = called.merge(wanted, on=list(col.WELL_KEY), how="inner")
-    treated = joined[joined[col.PERT_TYPE] == "trt"]
+    # A well that the map was changed for after the simulation has no planted answer.
+    treated = joined[(joined[col.PERT_TYPE] == "trt") & joined["is_hit"].notna()]
     true, hit = treated["is_hit"].astype(bool), treated[col.HIT].astype(bool)
     yield Comparison(
         quantity="hit wells",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -103,8 +104,14 @@ def plan_plate(config: FeaturesConfig, reader: PlateReader) -> PlatePlan:
     file = sidecar(config.out) / f"measuring-{name_group(reader.name)}.json"
     kept = json.loads(file.read_text()) if file.exists() else {}
     if kept.get("fingerprint") != mark:
-        kept = {"fingerprint": mark, **_find_plan(settings, reader, channel, nuclei, markers)}
-        write_json(file, kept)
+        unread: set[str] = set()
+        planes = functools.partial(_iterate_planes, reader, unread)
+        kept = {
+            "fingerprint": mark,
+            **_find_plan(settings, reader, (channel, nuclei, markers), planes),
+        }
+        if not unread:  # what is read of a damaged plate is not what it holds
+            write_json(file, kept)
     light = {int(index): Illumination(**item) for index, item in kept["light"].items()}
     filled = MorphologyConfig.model_validate(kept["settings"])
     return PlatePlan(channel, nuclei, markers, filled, light)
@@ -113,23 +120,25 @@ def plan_plate(config: FeaturesConfig, reader: PlateReader) -> PlatePlan:
 def _find_plan(
     settings: MorphologyConfig,
     reader: PlateReader,
-    channel: int,
-    nuclei: int | None,
-    markers: dict[str, int],
+    channels: tuple[int, int | None, dict[str, int]],
+    planes: Callable[[int, int], Iterator[NDArray[Any]]],
 ) -> dict[str, Any]:
-    filled = with_estimates(
-        settings, _iterate_planes(reader, channel, _SCALE_FIELDS), reader.pixel_size_um
-    )
-    light = {}
+    channel, nuclei, markers = channels
+    filled = with_estimates(settings, planes(channel, _SCALE_FIELDS), reader.pixel_size_um)
+    light: dict[str, Any] = {}
     if settings.illumination == "auto":
         used = {channel, *([] if nuclei is None else [nuclei]), *markers.values()}
-        light = {str(index): asdict(_estimate_light(reader, index)) for index in sorted(used)}
+        light = {
+            str(index): asdict(_estimate_light(reader, index, planes)) for index in sorted(used)
+        }
     return {"settings": filled.model_dump(mode="json"), "light": light}
 
 
-def _estimate_light(reader: PlateReader, channel: int) -> Illumination:
+def _estimate_light(
+    reader: PlateReader, channel: int, read: Callable[[int, int], Iterator[NDArray[Any]]]
+) -> Illumination:
     """Illumination of one channel: the vendor's profile where the plate carries one."""
-    planes = list(_iterate_planes(reader, channel, _LIGHT_FIELDS))
+    planes = list(read(channel, _LIGHT_FIELDS))
     name = reader.channels[channel]
     for profile in reader.flat_fields:
         if profile.channel == name and planes and planes[0].ndim == 2:
@@ -138,12 +147,15 @@ def _estimate_light(reader: PlateReader, channel: int) -> Illumination:
     return estimate_illumination(planes)
 
 
-def _iterate_planes(reader: PlateReader, channel: int, count: int) -> Iterator[NDArray[Any]]:
-    """Fields spread evenly over the plate; unreadable ones are passed over here."""
+def _iterate_planes(
+    reader: PlateReader, unread: set[str], channel: int, count: int
+) -> Iterator[NDArray[Any]]:
+    """Fields spread evenly over the plate; ``unread`` grows by those that cannot be read."""
     paths = reader.images[col.FIELD_PATH].tolist()
     chosen = sorted({round((k + 0.5) * len(paths) / count - 0.5) for k in range(count)})
     for index in chosen:
+        path = str(paths[min(max(index, 0), len(paths) - 1)])
         try:
-            yield reader.read_plane(str(paths[min(max(index, 0), len(paths) - 1)]), channel)
+            yield reader.read_plane(path, channel)
         except ImageReadError:  # the field's own row in the problems says so
-            continue
+            unread.add(path)
