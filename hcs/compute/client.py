@@ -80,6 +80,12 @@ def open_client(cluster: config.Cluster) -> Iterator[Client | None]:
             except (OSError, TimeoutError) as error:
                 msg = f"no Dask scheduler answers at {cluster.address}: {error}"
                 raise NotFoundError(msg) from error
+            except TypeError as error:  # Dask's way to say that TLS has no certificates
+                msg = (
+                    f"{cluster.address} needs certificates: name them in Dask's configuration "
+                    f"(distributed.comm.tls, or DASK_DISTRIBUTED__COMM__TLS__…): {error}"
+                )
+                raise InputError(msg) from error
         else:
             started = stack.enter_context(_start(cluster))
             client = stack.enter_context(Client(started))

@@ -13,6 +13,7 @@ A stage declares what its units and tables are made from, each kind under its ow
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -163,6 +164,8 @@ class Frame:
         self.n_run += outcome.n_run
         self.n_skipped += outcome.n_skipped
         self._ids += [unit.id for unit in units]
+        if in_place and outcome.n_run:
+            self._check_all_there([unit.id for unit in units])
         found = [Problem(**item) for r in outcome.results for item in r.get("problems", ())]
         self.problems += found
         left_out = next((item for item in found if not item.kept), None)
@@ -170,6 +173,18 @@ class Frame:
             # Met by an earlier run, which was not strict.
             raise ImageReadError(left_out.message, left_out.reason)
         return outcome.results
+
+    def _check_all_there(self, names: Sequence[str]) -> None:
+        """Refuse to say that all is done when somebody removed what was written meanwhile."""
+        records = self.ledger.read_all(names)
+        written = {name for name, record in records.items() if record is not None}
+        lost = sorted(written - self.ledger.find_intact(records))
+        if lost:
+            msg = (
+                f"files of {len(lost)} finished units of {self.out} are gone, the first of "
+                f"{lost[0]}: run the same command again, it writes what is missing"
+            )
+            raise StaleError(msg)
 
     def join(
         self,
@@ -294,6 +309,9 @@ def open_frame(
         When an input was left unfinished.
     """
     reads = tuple(dict.fromkeys(reads))
+    if "://" not in out and os.path.islink(out) and not os.path.exists(out):  # noqa: PTH110, PTH114
+        msg = f"{out} is a link to {os.path.realpath(out)}, which does not exist: name that instead"
+        raise InputError(msg)
     with locked(out, *also_writes), reading(*reads):
         for path in dict.fromkeys((*reads, *also_writes)):
             refuse_unfinished(path)

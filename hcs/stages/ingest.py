@@ -195,7 +195,10 @@ def _write(config: IngestConfig, plan: _Plan, frame: Frame) -> list[dict[str, An
         for job in plan.jobs
         for items in [{field.path: field.fingerprint for field in job.fields}]
     ]
-    return frame.do(write_well, units, label=f"ingest {plan.source.name}", in_place=True)
+    results = frame.do(write_well, units, label=f"ingest {plan.source.name}", in_place=True)
+    if not plan.in_place and frame.n_run:
+        storage.sweep_plate(config.out)  # of workers that were killed meanwhile
+    return results
 
 
 def _describe_pixels(expected: ingest_jobs.Expected) -> dict[str, str]:

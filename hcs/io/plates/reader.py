@@ -16,6 +16,7 @@ import pandas as pd
 import zarr
 import zarr.errors
 from numpy.typing import NDArray
+from upath import UPath
 
 from hcs.domain import columns as col
 from hcs.domain.plate import FlatField
@@ -165,10 +166,20 @@ class PlateReader:
 
     @cached_property
     def _first_field(self) -> dict[str, Any]:
-        if self._fields.empty:
-            msg = f"{self.path} holds no images"
-            raise InputError(msg)
-        return self.field_metadata(str(self._fields[col.FIELD_PATH].iloc[0]))
+        """Metadata of the first field that can be opened; damaged ones name themselves later."""
+        for path in self._fields[col.FIELD_PATH]:
+            try:
+                found = self.field_metadata(str(path))
+                _ = found["multiscales"][0]["datasets"][0]["path"]
+            except (KeyError, IndexError, TypeError, ValueError, OSError):
+                continue
+            return found
+        msg = (
+            f"{self.path} holds no images"
+            if self._fields.empty
+            else (f"none of the {len(self._fields)} fields of {self.path} can be opened")
+        )
+        raise InputError(msg)
 
     def field_metadata(self, field_path: str) -> dict[str, Any]:
         """OME metadata of one field."""
@@ -246,6 +257,9 @@ class PlateReader:
         except (KeyError, IndexError) as error:
             msg = f"{self.path} has no field {field_path} with level {level}"
             raise InputError(msg) from error
+        except (ValueError, TypeError, OSError) as error:
+            msg = f"{self.path}/{field_path}: level {level} cannot be opened: {error}"
+            raise InputError(msg) from error
         if not isinstance(found, zarr.Array):
             msg = f"{self.path}/{field_path}/{level} is a group; an array was expected"
             raise InputError(msg)
@@ -291,7 +305,7 @@ class PlateReader:
         root = as_path(self.path) / str(array.path)
         for place in itertools.product(*wanted):
             key = array.metadata.encode_chunk_key(place)
-            if not (root / key).exists():
+            if not _has_content(root / key):
                 msg = f"{root / key} is lost; hcs ingest writes it again"
                 raise ImageReadError(msg, col.Reason.MISSING_FILE)
 
@@ -310,6 +324,14 @@ class PlateReader:
         if not isinstance(array, zarr.Array):
             raise UnknownNameError("label", name, field_path, self.label_names(field_path))
         return np.asarray(array[...])
+
+
+def _has_content(file: UPath) -> bool:
+    """Whether a file is there and is not empty; a folder in its place is none."""
+    try:
+        return file.is_file() and file.stat().st_size > 0
+    except OSError:
+        return False
 
 
 def stamp_field(root: str, field_path: str) -> str:
