@@ -90,7 +90,7 @@ def test_every_network_task_lands_on_a_gpu_worker(prepared, monkeypatch):
         after = client.run(_process)
     # Shards, heads and wells; two heads and two wells are one task.
     assert [embedded.n_run, trained.n_run, predicted.n_run] == [12, 8, 12]
-    done = [task for task in tasks.data if task["key"].startswith("_attempt")]
+    done = [task for task in tasks.data if task["key"].startswith("units-")]
     done.sort(key=lambda task: min(part["start"] for part in task["startstops"]))
     assert len(done) == 12 + 4 + 1 + 6
     del done[16]  # scores the study with the heads, which takes no network and any worker
