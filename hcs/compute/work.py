@@ -13,6 +13,9 @@ from hcs.io.runs.ledger import Ledger, Record, read_claim, write_claim
 
 T = TypeVar("T")
 
+_RECORDS: Final = 4096
+"""Records that are read at a time; an object store lists what is there once for each."""
+
 Finished = tuple[str, dict[str, Any]]
 """Name and result of a finished unit."""
 
@@ -152,19 +155,23 @@ def find_done(units: Sequence[Unit[T]], ledger: Ledger) -> dict[str, dict[str, A
     Finished means recorded under this very fingerprint, with all that was written still in its
     place, and every place in other outputs still its own.
     """
-    wanted = {unit.id: unit for unit in units}
-    records = {
-        name: record
-        for name, record in ledger.read_all(wanted).items()
-        if record is not None and record.fingerprint == wanted[name].fingerprint
-    }
-    intact = ledger.find_intact(records)
-    return {
-        name: dict(record.result)
-        for name, record in records.items()
-        if name in intact
-        and all(read_claim(claim) == record.fingerprint for claim in wanted[name].claims)
-    }
+    found: dict[str, dict[str, Any]] = {}
+    # Some at a time: records of a whole screen, with the files that they name, would fill memory.
+    for start in range(0, len(units), _RECORDS):
+        wanted = {unit.id: unit for unit in units[start : start + _RECORDS]}
+        records = {
+            name: record
+            for name, record in ledger.read_all(wanted).items()
+            if record is not None and record.fingerprint == wanted[name].fingerprint
+        }
+        intact = ledger.find_intact(records)
+        found |= {
+            name: dict(record.result)
+            for name, record in records.items()
+            if name in intact
+            and all(read_claim(claim) == record.fingerprint for claim in wanted[name].claims)
+        }
+    return found
 
 
 def describe_fault(

@@ -203,7 +203,9 @@ def _list_units(
 
 def _read_metadata(reader: PlateReader) -> pd.DataFrame:
     images = reader.images
-    return images[[name for name in images.columns if name.startswith("Metadata_")]]
+    found = images[[name for name in images.columns if name.startswith("Metadata_")]].copy()
+    vars(reader).pop("images", None)  # as large as the rest of what is held of a plate
+    return found
 
 
 @dataclass(frozen=True)

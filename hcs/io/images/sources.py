@@ -47,7 +47,7 @@ class Source(Protocol):
 
 def open_source(root: str, layout: str) -> Source:
     """Open a source folder, or a plate when the layout is that of OME-Zarr."""
-    return ZarrFields(PlateReader(root)) if layout == OME_ZARR else ImageFiles(root)
+    return ZarrFields(PlateReader(root, is_source=True)) if layout == OME_ZARR else ImageFiles(root)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def scan_plate(source: AnyPath, stated: Stated, why: str) -> ScanResult:
     NotFoundError, InputError
         When it is no plate, or holds no images.
     """
-    reader = PlateReader(str(source))
+    reader = PlateReader(str(source), is_source=True)
     images = reader.images
     name = stated.plate_name or reader.name
     planes: list[Plane] = []

@@ -40,9 +40,12 @@ class PlateReader:
     ----------
     path
         The store.
+    is_source
+        Whether the plate is about to be ingested: tables of an earlier time may then be lost.
     """
 
     path: str
+    is_source: bool = False
 
     @cached_property
     def _root(self) -> zarr.Group:
@@ -131,7 +134,7 @@ class PlateReader:
         """Read a table that ingest writes; one that is lost is a fault, not an empty plate map."""
         stored = plate_tables.read_plate_table(self.path, name)
         notes: Any = dict(self._root.attrs).get("hcs", {})
-        if stored is None and "ingest" in notes:
+        if stored is None and "ingest" in notes and not self.is_source:
             file = plate_tables.table_path(self.path, name)
             msg = f"{file} is lost; hcs ingest of the same source writes it again"
             raise StaleError(msg)
