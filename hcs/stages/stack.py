@@ -83,7 +83,8 @@ def _run(config: StackConfig, frame: Frame) -> StageResult:
     placed = imagewriting.place_images(config.out, images.frame)
     imagewriting.prepare(config.out, layout, placed, frame.settings)
     marks = _fingerprint_images(frame, images)
-    units = _list_units(config, layout, Images(placed, []), marks)
+    found = Images(placed, [])
+    units = _list_units(config, layout, found, marks)
     results = frame.do(_write_shard, units, in_place=True)
     valid = np.ones(len(placed), dtype=bool)
     by_row = {key: i for i, key in enumerate(zip(placed[col.PLATE], placed[ROW], strict=True))}
@@ -91,7 +92,7 @@ def _run(config: StackConfig, frame: Frame) -> StageResult:
         start = unit.payload.index * layout.images_per_shard
         for row in result["failed"]:
             valid[by_row[unit.payload.plate, start + int(row)]] = False
-    table = Images(placed, []).described
+    table = found.described
     table[VALID], table[col.FINGERPRINT] = valid, marks
     frame.inputs |= {
         str(path): MadeFrom(_FORMAT, pixels=rows[col.FINGERPRINT].tolist()).fingerprint

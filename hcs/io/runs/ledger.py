@@ -189,11 +189,6 @@ class Ledger:
         """Path for a piece of output that a unit leaves for the final table."""
         return as_path(f"{self.side}/{_PARTS}/{_file_name(unit_id)}{suffix}")
 
-    def clear(self) -> None:
-        """Forget every record and part."""
-        for name in (_UNITS, _PARTS):
-            remove(f"{self.side}/{name}")
-
     # ── files ───────────────────────────────────────────────────────────────────────────────────
 
     def continuations(self, written: Mapping[str, int]) -> dict[str, int]:
