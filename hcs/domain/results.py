@@ -9,6 +9,7 @@ from pydantic import Field
 
 from hcs.domain import columns as col
 from hcs.domain.plate import Frozen
+from hcs.errors import ImageReadError
 
 
 class Problem(Frozen):
@@ -50,6 +51,21 @@ class Problem(Frozen):
             well=row.get(col.WELL) or None,
             site=None if site is None else int(site),
             kept=bool(row.get("kept", False)),
+        )
+
+    @classmethod
+    def from_error(
+        cls, error: ImageReadError, *, stage: str, file: str, plate: str, well: str, site: int
+    ) -> Problem:
+        """Build from the error of an image that cannot be used."""
+        return cls(
+            stage=stage,
+            file=file,
+            reason=col.Reason(error.reason),
+            message=str(error),
+            plate=plate,
+            well=well,
+            site=site,
         )
 
     def row(self) -> dict[str, Any]:

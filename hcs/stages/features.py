@@ -302,7 +302,14 @@ def _measure_field(
     except ImageReadError as error:
         if task.strict:
             raise
-        return _describe_problem(task, field, error)
+        return Problem.from_error(
+            error,
+            stage=STAGE,
+            file=field.field_path,
+            plate=task.plate,
+            well=task.well,
+            site=field.site,
+        )
     if task.write_labels:
         labels = {"soma": found.soma, "neurites": found.neurites}
         if found.nuclei is not None:
@@ -356,15 +363,3 @@ def _write_labels(
         # A label is a name, not a quantity: pyramid levels pick pixels, they never average.
         pictures = [(level, label[:: level.factor, :: level.factor]) for level in levels]
         plate.write_label(task.plate_path, field.field_path, name, pictures, task.pixel_size_um)
-
-
-def _describe_problem(task: WellTask, field: FieldTask, error: ImageReadError) -> Problem:
-    return Problem(
-        stage=STAGE,
-        file=field.field_path,
-        reason=col.Reason(error.reason),
-        message=str(error),
-        plate=task.plate,
-        well=task.well,
-        site=field.site,
-    )

@@ -206,11 +206,10 @@ def normalize_each(
         except ImageReadError as error:
             if strict:
                 raise
-            yield Problem(
+            yield Problem.from_error(
+                error,
                 stage=stage,
                 file=job.field_path,
-                reason=col.Reason(error.reason),
-                message=str(error),
                 plate=job.plate,
                 well=job.well,
                 site=job.site,
