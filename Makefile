@@ -16,7 +16,7 @@ demo: $(VENV)/.installed
 	$(BIN)/hcs demo --out $(DEMO)
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

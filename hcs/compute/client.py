@@ -148,13 +148,15 @@ def _set_before_spawning(environment: dict[str, str]) -> Iterator[None]:
 
     Dask's ``env=`` sets variables once a worker runs: too late for the memory allocator, whose
     default of Dask costs 20,642 page faults where ours costs 1,542 (40 arrays of 8 MB). Dask puts
-    these variables into its own process to pass them on; there they are taken back.
+    these variables into its own process to pass them on, and what stands there, as after another
+    cluster of this process, wins over its configuration; so they are set there and taken back.
     """
     import dask
 
     early = {name: text for name, text in environment.items() if name.startswith(_READ_AT_START)}
     before = {name: os.environ.get(name) for name in early}
     try:
+        os.environ.update(early)
         with dask.config.set({"distributed.nanny.pre-spawn-environ": early}):
             yield
     finally:
