@@ -225,7 +225,7 @@ def _check_in_place(config: IngestConfig, source: SourcePlate) -> None:
         raise InputError(msg)
     if config.projection != "keep":
         msg = (
-            f"--projection {config.projection} makes other images than {config.source} holds; "
+            f"--project-z {config.projection} makes other images than {config.source} holds; "
             "give another output to write them to"
         )
         raise InputError(msg)

@@ -364,7 +364,7 @@ def z_stack(folder, n=3):
         pytest.param(
             "mean", lambda stack: np.rint(stack.mean(axis=0)).astype(np.uint16), id="mean"
         ),
-        pytest.param("best", lambda stack: stack[1], id="best"),
+        pytest.param("focus", lambda stack: stack[1], id="focus"),
     ],
 )
 def test_z_stacks_become_one_plane(tmp_path, how, expected):
@@ -378,7 +378,7 @@ def test_z_stacks_become_one_plane(tmp_path, how, expected):
     assert reader.axes == ("c", "y", "x")
     np.testing.assert_array_equal(reader.read_plane("D/4/0", 1), expected(stack))
     columns = [name for name in reader.images.columns if "BestFocus" in name]
-    assert len(columns) == (2 if how == "best" else 0)
+    assert len(columns) == (2 if how == "focus" else 0)
     assert all((reader.images[name] == 1).all() for name in columns)
 
 

@@ -66,7 +66,7 @@ def ingest(
         str,
         typer.Option(
             "--project-z",
-            help="What becomes of z-stacks: keep, max, mean, or best (the sharpest plane).",
+            help="What becomes of z-stacks: keep, max, mean, or focus (the sharpest plane).",
         ),
     ] = "keep",
     verify: Annotated[

@@ -17,7 +17,7 @@ class IngestOptions(Frozen):
     """Where a plate's images are and how they are read.
 
     ``barcodes`` is a table of plates and the plate map that each carries. ``projection`` makes one
-    plane of a z-stack; ``best`` is the sharpest of each channel.
+    plane of a z-stack; ``focus`` is the sharpest of each channel.
     """
 
     source: str
@@ -26,7 +26,7 @@ class IngestOptions(Frozen):
     barcodes: str | None = None
     plate_wells: Literal[6, 12, 24, 48, 96, 384, 1536] | None = None
     pixel_size_um: PositiveFloat | None = None
-    projection: Literal["keep", "max", "mean", "best"] = "keep"
+    projection: Literal["keep", "max", "mean", "focus"] = "keep"
 
 
 class SplitsOptions(Frozen):
