@@ -265,7 +265,7 @@ def bench_overview(notes: list[str]) -> list[dict[str, Any]]:
     plate.create_plate(out, attributes, sorted({well.path.split("/")[0] for well in wells}))
     plate_overview.create_overview(out, PlateFormat.WELLS_384, 1, "uint16")
     described = ngff.image_attributes(
-        "field", AXES, levels, [Channel(name="TUJ1")], pixel_size_um=0.65, window=(0, 500)
+        "field", AXES, levels, [Channel(name="TUJ1")], spacing=ngff.Spacing(0.65), window=(0, 500)
     )
     rows = []
     for well in wells:

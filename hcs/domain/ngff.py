@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ome_zarr_models.v05.image import ImageAttrs
 from ome_zarr_models.v05.plate import Plate
@@ -45,6 +45,38 @@ class Level:
     shape: tuple[int, ...]
     chunks: tuple[int, ...]
     shards: tuple[int, ...]
+
+    @property
+    def picked(self) -> int:
+        """Which of a block's pixels stands for it in a label: the one nearest to its middle."""
+        return (self.factor - 1) // 2
+
+
+Sampling = Literal["mean", "nearest"]
+"""How a pyramid level is made of the acquired pixels: the mean of a block, or one pixel of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spacing:
+    """Distance between neighbors along the axes; None where the source does not state it.
+
+    Attributes
+    ----------
+    pixel_um
+        Edge of a pixel, in µm.
+    z_um
+        Between planes of a stack, in µm.
+    t_s
+        Between time points, in seconds.
+    """
+
+    pixel_um: float | None = None
+    z_um: float | None = None
+    t_s: float | None = None
+
+    def along(self, axis: str) -> float | None:
+        """Distance along an axis; None where it is not known, or has none."""
+        return {"y": self.pixel_um, "x": self.pixel_um, "z": self.z_um, "t": self.t_s}.get(axis)
 
 
 def axis_names(n_times: int, n_planes: int) -> tuple[str, ...]:
@@ -133,33 +165,46 @@ def well_attributes(fields: Sequence[str]) -> dict[str, Any]:
     return {"ome": {"version": VERSION, "well": well}}
 
 
-def _axes(names: Sequence[str], pixel_size_um: float | None) -> list[dict[str, str]]:
+def _axes(names: Sequence[str], spacing: Spacing) -> list[dict[str, str]]:
     axes = []
     for name in names:
         kind = {"t": "time", "c": "channel"}.get(name, "space")
         axis = {"name": name, "type": kind}
-        if kind == "space" and name != "z" and pixel_size_um is not None:
-            axis["unit"] = "micrometer"
+        if spacing.along(name) is not None:
+            axis["unit"] = "second" if kind == "time" else "micrometer"
         axes.append(axis)
     return axes
 
 
 def multiscales(
-    name: str, axes: Sequence[str], levels: Sequence[Level], pixel_size_um: float | None
+    name: str,
+    axes: Sequence[str],
+    levels: Sequence[Level],
+    spacing: Spacing,
+    sampling: Sampling = "mean",
 ) -> dict[str, Any]:
-    """Return the ``multiscales`` entry; without a pixel size the scale is in pixels, no unit."""
+    """Return the ``multiscales`` entry.
+
+    Along an axis whose spacing is not known the scale counts pixels, planes or time points, and
+    has no unit. A mean lies in the middle of its block, between pixels where their number is even;
+    the pixel that stands for a block in a label lies where it was acquired.
+    """
     datasets = []
     for index, level in enumerate(levels):
-        unit = level.factor * (1.0 if pixel_size_um is None else pixel_size_um)
-        scale = [unit if axis in {"y", "x"} else 1.0 for axis in axes]
-        # A block mean sits at the middle of its block.
-        middle = (level.factor - 1) / 2 * (1.0 if pixel_size_um is None else pixel_size_um)
+        lateral = {"y", "x"}
+        steps = [spacing.along(axis) or 1.0 for axis in axes]
+        factors = [level.factor if axis in lateral else 1 for axis in axes]
+        scale = [step * factor for step, factor in zip(steps, factors, strict=True)]
         transforms: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
-        if middle:
-            shift = [middle if axis in {"y", "x"} else 0.0 for axis in axes]
-            transforms.append({"type": "translation", "translation": shift})
+        shift = level.picked if sampling == "nearest" else (level.factor - 1) / 2
+        if shift:
+            shifts = [
+                step * shift if axis in lateral else 0.0
+                for axis, step in zip(axes, steps, strict=True)
+            ]
+            transforms.append({"type": "translation", "translation": shifts})
         datasets.append({"path": str(index), "coordinateTransformations": transforms})
-    return {"name": name, "axes": _axes(axes, pixel_size_um), "datasets": datasets, "type": "mean"}
+    return {"name": name, "axes": _axes(axes, spacing), "datasets": datasets, "type": sampling}
 
 
 def image_attributes(
@@ -168,7 +213,7 @@ def image_attributes(
     levels: Sequence[Level],
     channels: Sequence[Channel],
     *,
-    pixel_size_um: float | None,
+    spacing: Spacing,
     window: tuple[int, int],
 ) -> dict[str, Any]:
     """Attributes of a field's image group.
@@ -181,13 +226,13 @@ def image_attributes(
         From :func:`axis_names` and :func:`pyramid`.
     channels
         In array order.
-    pixel_size_um
-        In µm, or None when the source has none: it is never invented.
+    spacing
+        As the source states it: it is never invented.
     window
         Smallest and largest value of the pixel type.
     """
-    _check_image(tuple(axes), tuple(levels), tuple(channels), pixel_size_um)
-    return {"ome": _image_ome(multiscales(name, axes, levels, pixel_size_um), channels, window)}
+    _check_image(tuple(axes), tuple(levels), tuple(channels), spacing)
+    return {"ome": _image_ome(multiscales(name, axes, levels, spacing), channels, window)}
 
 
 def _image_ome(
@@ -217,10 +262,10 @@ def _check_image(
     axes: tuple[str, ...],
     levels: tuple[Level, ...],
     channels: tuple[Channel, ...],
-    pixel_size_um: float | None,
+    spacing: Spacing,
 ) -> None:
     """Check the metadata once for all fields of a shape; it would cost each of them 4 ms."""
-    multiscale = multiscales("image", axes, levels, pixel_size_um)
+    multiscale = multiscales("image", axes, levels, spacing)
     ImageAttrs.model_validate(_image_ome(multiscale, channels, (0, 1)))
 
 
@@ -228,9 +273,10 @@ def label_attributes(
     name: str, levels: Sequence[Level], pixel_size_um: float | None
 ) -> dict[str, Any]:
     """Attributes of a label image group (axes y, x), pointing at its image."""
+    multiscale = multiscales(name, ("y", "x"), levels, Spacing(pixel_size_um), "nearest")
     ome = {
         "version": VERSION,
-        "multiscales": [multiscales(name, ("y", "x"), levels, pixel_size_um)],
+        "multiscales": [multiscale],
         "image-label": {"version": VERSION, "source": {"image": "../../"}},
     }
     return {"ome": ome}

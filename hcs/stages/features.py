@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,7 +16,6 @@ from hcs.compute import budget
 from hcs.compute.units import Past, Unit
 from hcs.compute.work import AGAIN
 from hcs.domain import columns as col
-from hcs.domain import ngff
 from hcs.domain.config.stages import FeaturesConfig
 from hcs.domain.results import Problem, StageResult
 from hcs.errors import ImageReadError, InputError
@@ -40,7 +38,7 @@ if TYPE_CHECKING:
 
 STAGE: Final = "features"
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 
 _UNITS: Final = ("um", "px")
 _IMAGES, _CELLS = ".images.parquet", ".cells.parquet"
@@ -314,7 +312,8 @@ def _measure_field(
         labels = {"soma": found.soma, "neurites": found.neurites}
         if found.nuclei is not None:
             labels["nuclei"] = found.nuclei
-        _write_labels(task, field, labels)
+        for name, label in labels.items():
+            plate.write_label(task.plate_path, field.field_path, name, label, task.pixel_size_um)
     cells = pd.DataFrame({**key, **found.cells}, index=range(int(found.soma.max())))
     return pd.DataFrame([{**key, **found.features}]), cells
 
@@ -353,13 +352,3 @@ def _measure(reader: PlateReader, field: FieldTask, task: WellTask) -> morpholog
         markers={name: even(channel) for name, channel in plan.markers.items()},
         flat=plan.flat(plan.channel, picture.shape),
     )
-
-
-def _write_labels(
-    task: WellTask, field: FieldTask, labels: Mapping[str, NDArray[np.uint16]]
-) -> None:
-    for name, label in labels.items():
-        levels = ngff.pyramid(label.shape, label.dtype.itemsize)
-        # A label is a name, not a quantity: pyramid levels pick pixels, they never average.
-        pictures = [(level, label[:: level.factor, :: level.factor]) for level in levels]
-        plate.write_label(task.plate_path, field.field_path, name, pictures, task.pixel_size_um)

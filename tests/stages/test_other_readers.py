@@ -14,7 +14,6 @@ import tifffile
 from small_plates import name_of
 
 from hcs.domain import columns as col
-from hcs.domain import ngff
 from hcs.domain.config.stages import IngestConfig
 from hcs.domain.wells import PlateFormat, Well
 from hcs.io.plates import plate
@@ -74,10 +73,7 @@ def made(request, tmp_path_factory):
     for path in PlateReader(result.out).images[col.FIELD_PATH]:
         labels = np.zeros(SHAPE, np.uint32)
         labels[:40, :40] = 7
-        written = [
-            (level, labels[:: level.factor, :: level.factor]) for level in ngff.pyramid(SHAPE, 4)
-        ]
-        plate.write_label(result.out, path, "soma", written, PIXEL_UM)
+        plate.write_label(result.out, path, "soma", labels, PIXEL_UM)
     return result.out, plate_format
 
 

@@ -114,10 +114,13 @@ def write_label(
     out: AnyPath,
     field_path: str,
     name: str,
-    labels: Sequence[tuple[ngff.Level, NDArray[Any]]],
+    label: NDArray[Any],
     pixel_size_um: float | None,
 ) -> None:
-    """Write a label image (axes y, x) under ``<field>/labels/<name>`` and list it there."""
+    """Write a label image ``(Y, X)`` under ``<field>/labels/<name>`` and list it there.
+
+    A label is a name, not a quantity: the levels of its pyramid pick pixels, they never average.
+    """
     if plate_tables.is_version_04(out):
         msg = (
             f"{out} is OME-Zarr 0.4, into which hcs writes no labels: go on without them, or "
@@ -125,10 +128,12 @@ def write_label(
         )
         raise InputError(msg)
     parent = f"{field_path}/labels"
-    levels = [level for level, _ in labels]
+    levels = ngff.pyramid(label.shape, label.dtype.itemsize)
+    pictures = [(level, _pick_pixels(label, level)) for level in levels]
     path = f"{parent}/{name}"
     storage.sweep_folder(str(as_path(out) / parent))
-    write_image(out, path, ngff.label_attributes(name, levels, pixel_size_um), labels, ("y", "x"))
+    attributes = ngff.label_attributes(name, levels, pixel_size_um)
+    write_image(out, path, attributes, pictures, ("y", "x"))
     document = as_path(out) / parent / shards.DOCUMENT
     listed: list[str] = []
     if document.exists():
@@ -136,6 +141,15 @@ def write_label(
     if name not in listed:
         described = {"ome": {"version": ngff.VERSION, "labels": [*listed, name]}}
         write_bytes(document, shards.group_document(described))
+
+
+def _pick_pixels(label: NDArray[Any], level: ngff.Level) -> NDArray[Any]:
+    """Pick the pixel nearest to the middle of every block; the last one where a block is cut."""
+    rows, columns = (
+        np.minimum(np.arange(count) * level.factor + level.picked, length - 1)
+        for count, length in zip(level.shape, label.shape, strict=True)
+    )
+    return label[np.ix_(rows, columns)]
 
 
 def write_note(out: AnyPath, name: str, value: Any) -> None:  # noqa: ANN401  (JSON)

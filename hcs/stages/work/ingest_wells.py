@@ -147,7 +147,7 @@ def _put(
         axes,
         levels,
         job.channels,
-        pixel_size_um=job.pixel_size_um,
+        spacing=ngff.Spacing(job.pixel_size_um),
         window=(low, max(high, low + 1)),
     )
     pictures = [(level, _reduce(pixels, level, high)) for level in levels]
