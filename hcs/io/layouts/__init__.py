@@ -19,7 +19,7 @@ from hcs.errors import InputError, UnknownNameError
 from hcs.io.files.paths import AnyPath
 from hcs.io.images.sources import OME_ZARR
 from hcs.io.layouts.base import Listing, Sidecar, VendorLayout
-from hcs.io.layouts.listing import list_source
+from hcs.io.layouts.listing import list_source, locate
 from hcs.io.layouts.omezarr import is_plate, scan_plate
 from hcs.io.layouts.regex import NamedGroups
 from hcs.io.layouts.scanning import ScanResult, Stated, build, explain_no_layout
@@ -93,7 +93,7 @@ def scan(
         vendor, sidecar, why = _recognize(listing, plate_format)
     else:
         vendor, why = _find_vendor(layout.kind, plate_format), f"layout {layout.kind}, as asked"
-        sidecar = vendor.sidecar(listing)
+        sidecar = locate(vendor.sidecar(listing), listing)
     return build(listing, vendor, sidecar, stated, why)
 
 
@@ -114,7 +114,7 @@ def _recognize(
     sidecars: dict[str, Sidecar | None] = {}
     candidates = {kind: _find_vendor(kind, plate_format) for kind in vendors()}
     for kind, vendor in candidates.items():
-        sidecars[kind] = sidecar = vendor.sidecar(listing)
+        sidecars[kind] = sidecar = locate(vendor.sidecar(listing), listing)
         listed = {path.casefold() for path, _ in sidecar.listed} if sidecar else set()
         images = [path for path in listing.images if not vendor.ignores(path)]
         known = [p for p in images if p.casefold() in listed or vendor.parse(p) is not None]

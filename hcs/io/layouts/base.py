@@ -18,10 +18,32 @@ from hcs.domain.plate import Channel, FieldPosition, FlatField
 from hcs.domain.wells import PlateFormat, Well, row_index
 from hcs.errors import InputError
 
+CONTAINERS: Final = {
+    ".czi": "Zeiss CZI",
+    ".nd2": "Nikon ND2",
+    ".lif": "Leica LIF",
+    ".xlef": "Leica XLEF",
+    ".lof": "Leica LOF",
+    ".flex": "Opera FLEX",
+    ".c01": "Cellomics C01",
+    ".dib": "Cellomics DIB",
+    ".mea": "Opera MEA",
+    ".oib": "Olympus OIB",
+    ".oif": "Olympus OIF",
+    ".oir": "Olympus OIR",
+    ".vsi": "Olympus VSI",
+    ".ims": "Imaris IMS",
+    ".dv": "DeltaVision",
+}
+"""Containers of microscope makers, which no layout here reads, by their ending."""
+
 IMAGE_SUFFIXES: Final = frozenset(
-    {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".c01", ".dib", ".flex", ".stk"}
+    {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".stk", *CONTAINERS}
 )
 """Endings of files that may hold a plane; one that no layout recognises is reported."""
+
+IMAGE_ENDING: Final = r"\.(?:tiff?|png|jpe?g)"
+"""End of a name that a vendor's program, or an export from it, gives to a plane."""
 
 _MAX_NUMBER: Final = 10**9
 
@@ -46,6 +68,12 @@ class NameFields:
         Plate name, None where the name is silent.
     page
         Page of a multi-page file; only a sidecar knows it.
+    derived
+        What the microscope's program made of the planes it took, outermost first: ``("Tsf",
+        "Stitched")``. Empty for a plane as taken.
+    parts
+        Parts of the acquisition beyond channel and time, such as ``"timeline 2"``: they name the
+        channel only where two planes would be one without them.
     """
 
     well: Well
@@ -56,6 +84,8 @@ class NameFields:
     order: int | None = None
     plate: str | None = None
     page: int = 0
+    derived: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +114,8 @@ class Sidecar:
         Sentences for the user.
     problems
         Rows of the problems table.
+    is_anchor
+        Whether what is listed is right where a file name says otherwise.
     """
 
     source: str
@@ -98,6 +130,7 @@ class Sidecar:
     flat_fields: tuple[FlatField, ...] = ()
     notes: tuple[str, ...] = ()
     problems: tuple[dict[str, Any], ...] = ()
+    is_anchor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +145,17 @@ class Listing:
         Relative paths, forward slashes, of files that may be images; sorted.
     others
         Relative paths of all other files; sorted.
-    outside
-        Links that lead out of the folder; never followed.
+    dead
+        Links that lead to nothing or in a circle.
+    linked
+        Links out of the folder that were followed: what a user puts there is what the user names.
     """
 
     root: UPath
     images: tuple[str, ...]
     others: tuple[str, ...] = ()
-    outside: tuple[str, ...] = ()
+    dead: tuple[str, ...] = ()
+    linked: tuple[str, ...] = ()
 
     def ending(self, *suffixes: str) -> tuple[str, ...]:
         """Return the files that are no images and end so, letter case ignored."""

@@ -1,16 +1,22 @@
-"""Thermo Cellomics ArrayScan and CellInsight: ``Plate_D03f00d0.tif``."""
+"""Thermo Cellomics ArrayScan and CellInsight: ``Plate_D03f00d0.tif``.
+
+Observed: fields of two or three digits and channels ``d0``, ``o1``. Field and channel are optional
+by Bio-Formats' reader of C01 files, which has met such names. Fields of one digit are what users
+report of exports.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-from hcs.io.layouts.base import NamePatterns
+from hcs.io.layouts.base import IMAGE_ENDING, NamePatterns
 
 # Field and channel count from 0. The instrument's own .C01 and .DIB hold no TIFF; they stay
 # unmatched, so that they are reported instead of failing one by one.
 _NAME: Final = re.compile(
-    r"(?:(?P<plate>.+)_)?(?P<well>[A-P]\d{2})f(?P<site>\d{2,3})d(?P<channel>\d)\.(?:tiff?|png)",
+    r"(?:(?P<plate>.+)_)?(?P<well>(?:[A-P]|A[A-F])\d{2})f(?P<site>\d{1,3})"
+    rf"(?:[do](?P<channel>\d{{1,2}}))?{IMAGE_ENDING}",
     re.IGNORECASE,
 )
 

@@ -132,6 +132,7 @@ def read_xdce(stream: IO[bytes], name: str) -> Sidecar:
         excluded=tuple(sorted(found["excluded"])),
         notes=tuple(found["notes"]),
         problems=tuple(found["problems"]),
+        is_anchor=True,  # names of exported fields are counted otherwise than in the run
     )
 
 

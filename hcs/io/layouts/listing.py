@@ -1,9 +1,11 @@
-"""Lists a source folder, local or remote, without ever leaving it."""
+"""Lists a source folder, local or remote, and what the links in it lead to."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from upath import UPath
@@ -11,7 +13,7 @@ from upath import UPath
 from hcs.errors import InputError, NotFoundError
 from hcs.io.files import objects
 from hcs.io.files.paths import AnyPath, is_local
-from hcs.io.layouts.base import IMAGE_SUFFIXES, Listing
+from hcs.io.layouts.base import IMAGE_SUFFIXES, Listing, Sidecar, file_name
 
 
 def list_source(source: AnyPath) -> Listing:
@@ -26,8 +28,8 @@ def list_source(source: AnyPath) -> Listing:
     -------
     Listing
         Sorted relative paths with forward slashes. Names that begin with a dot (``._A1.tif`` of
-        macOS) and everything inside ``*.zarr`` are left out; a link that leads out of the folder
-        is listed as such and not followed.
+        macOS) and everything inside ``*.zarr`` are left out. Links are followed, those to folders
+        once, and listed as links; one that leads to nothing or in a circle is listed as dead.
 
     Raises
     ------
@@ -45,14 +47,15 @@ def list_source(source: AnyPath) -> Listing:
     if not root.is_dir():
         msg = f"source {source} is a file, expected a folder of images"
         raise InputError(msg)
-    outside: list[str] = []
-    names = _list_local(Path(str(root)), outside) if is_local(root) else _list_remote(root)
+    links = _Links()
+    names = _list_local(Path(str(root)), links) if is_local(root) else _list_remote(root)
     images: list[str] = []
     others: list[str] = []
     for name in names:
         suffix = PurePosixPath(name).suffix.lower()
         (images if suffix in IMAGE_SUFFIXES else others).append(name)
-    return Listing(root, tuple(sorted(images)), tuple(sorted(others)), tuple(sorted(outside)))
+    found = (images, others, links.dead, links.followed)
+    return Listing(root, *(tuple(sorted(paths)) for paths in found))
 
 
 def _is_local(root: UPath) -> bool:
@@ -63,35 +66,62 @@ def _is_data(name: str) -> bool:
     return not name.startswith(".") and not name.endswith(".zarr")
 
 
-def _list_local(root: Path, outside: list[str]) -> Iterator[str]:
-    """Walk a local folder; ``os.walk`` because it lists 10,000 names in a fraction of a second."""
+@dataclass
+class _Links:
+    """Symbolic links of one source folder."""
+
+    followed: list[str] = field(default_factory=list)
+    dead: list[str] = field(default_factory=list)
+
+
+def _list_local(root: Path, links: _Links) -> Iterator[str]:
+    """Walk a local folder and what its links lead to, every folder once.
+
+    A user who fills a folder with links names what they lead to; a link to a folder that is listed
+    already (or that holds this one: a circle) adds nothing and is not followed.
+    """
     home = root.resolve()
-    for folder, subfolders, files in os.walk(home):
-        subfolders[:] = [name for name in subfolders if _is_data(name)]
+    seen = {str(home)}
+    folders: list[str] = []
+    yield from _walk(home, "", seen, folders, links)
+    while folders:
+        name = folders.pop(0)
+        target = os.path.realpath(home / name)
+        if str(home).startswith(f"{target}{os.sep}") or not os.path.isdir(target):  # noqa: PTH112
+            links.dead.append(name)
+        elif target not in seen:
+            seen.add(target)
+            links.followed.append(name)
+            yield from _walk(home / name, f"{name}/", seen, folders, links)
+
+
+def _walk(
+    start: Path, prefix: str, seen: set[str], folders: list[str], links: _Links
+) -> Iterator[str]:
+    """Yield the files below one folder; ``os.walk`` lists 10,000 names in a fraction of a second.
+
+    Real folders are added to ``seen`` and linked ones to ``folders``, to be listed after them.
+    """
+    for folder, subfolders, files in os.walk(start):
         here = Path(folder)
-        prefix = here.relative_to(home)
-        before = "" if prefix == Path() else f"{prefix.as_posix()}/"
-        links = [name for name in subfolders if (here / name).is_symlink()]
-        outside += [
-            (prefix / name).as_posix() for name in links if not _leads_inside(here / name, home)
-        ]
+        inner = here.relative_to(start).as_posix()
+        before = prefix if inner == "." else f"{prefix}{inner}/"
+        linked = {name for name in subfolders if (here / name).is_symlink()}
+        folders += sorted(before + name for name in linked if _is_data(name))
+        real = {name: os.path.realpath(here / name) for name in subfolders if name not in linked}
+        subfolders[:] = [n for n, path in real.items() if _is_data(n) and path not in seen]
+        seen.update(real.values())
         for name in files:
             if not _is_data(name):
                 continue
-            relative = before + name
-            link = os.path.islink(f"{folder}/{name}")  # noqa: PTH114 - a path object costs 20 µs
-            if link and not _leads_inside(here / name, home):
-                outside.append(relative)
-            else:
-                yield relative
-
-
-def _leads_inside(path: Path, home: Path) -> bool:
-    """Whether a link stays within the source; one that leads in a circle does not."""
-    try:
-        return path.resolve().is_relative_to(home)
-    except (OSError, RuntimeError):
-        return False
+            path = f"{folder}/{name}"
+            if os.path.islink(path):  # noqa: PTH114 - a path object costs 20 µs
+                if not os.path.exists(path):  # noqa: PTH110
+                    links.dead.append(before + name)
+                    continue
+                if os.path.dirname(os.path.realpath(path)) not in seen:  # noqa: PTH120
+                    links.followed.append(before + name)
+            yield before + name
 
 
 def _list_remote(root: UPath) -> Iterator[str]:
@@ -102,3 +132,63 @@ def _list_remote(root: UPath) -> Iterator[str]:
         parts = relative.split("/")
         if ".." not in parts and all(_is_data(part) for part in parts):
             yield relative
+
+
+def locate(sidecar: Sidecar | None, listing: Listing) -> Sidecar | None:
+    """Find the files that metadata list where they lie by now.
+
+    Harmony 7 writes its index above the folder of the images, and exports move files or write PNG
+    where the metadata say TIFF. A file that is not where it is listed is looked for by its name
+    below the metadata's folder, and taken only when there is exactly one.
+
+    Parameters
+    ----------
+    sidecar
+        The vendor's metadata, None when there are none.
+    listing
+        The files.
+
+    Returns
+    -------
+    Sidecar or None
+        The same metadata, with the paths of files that were found elsewhere.
+    """
+    if sidecar is None or not sidecar.listed:
+        return sidecar
+    present = {path.casefold() for path in listing.images}
+    listed = {path.casefold() for path, _ in sidecar.listed}
+    if listed <= present:
+        return sidecar
+    home = sidecar.source.rpartition("/")[0]
+    free = [
+        path
+        for path in listing.images
+        if path.casefold() not in listed and (not home or path.startswith(f"{home}/"))
+    ]
+    wanted = [path for path, _ in sidecar.listed if path.casefold() not in present]
+    elsewhere: dict[str, str] = {}
+    for key_of in (_name_key, _stem_key):
+        there, asked = _by_key(free, key_of), _by_key(wanted, key_of)
+        elsewhere = {
+            path: there[key][0]
+            for key, paths in asked.items()
+            for path in paths
+            if len(set(paths)) == 1 and len(there.get(key, ())) == 1
+        } | elsewhere
+    found = tuple((elsewhere.get(path, path), fields) for path, fields in sidecar.listed)
+    return dataclasses.replace(sidecar, listed=found)
+
+
+def _name_key(path: str) -> str:
+    return file_name(path).casefold()
+
+
+def _stem_key(path: str) -> str:
+    return _name_key(path).rpartition(".")[0]
+
+
+def _by_key(paths: Iterable[str], key_of: Callable[[str], str]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for path in paths:
+        grouped.setdefault(key_of(path), []).append(path)
+    return grouped

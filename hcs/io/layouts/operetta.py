@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any, Final
 from xml.etree import ElementTree as ET
 
 from hcs.domain.columns import Reason
 from hcs.domain.plate import Channel, FlatField
+from hcs.domain.wells import Well
 from hcs.errors import InputError
+from hcs.io.files.paths import is_local
 from hcs.io.layouts.base import (
     Listing,
     NameFields,
@@ -50,6 +53,9 @@ _PROFILE: Final = {
     "scale": re.compile(r"Scale: *(\[[^\[\]]*\])"),
 }
 
+_BINNING_TOLERANCE: Final = 0.01
+"""By how much the ratio of two pixel sizes may differ from a whole number."""
+
 _UM_PER: Final = {"m": 1e6, "mm": 1e3, "um": 1.0, "µm": 1.0}
 
 
@@ -79,8 +85,8 @@ class _Harmony(NamePatterns):
                 return Sidecar(source=files[0], notes=(note,))
             if files:
                 with (listing.root / files[0]).open("rb") as stream:
-                    return read_index(stream, files[0])
-        return None
+                    return _forget_unnamed(read_index(stream, files[0]), self, listing)
+        return _index_above(listing)
 
 
 LAYOUT: Final = _Harmony(
@@ -107,8 +113,8 @@ def read_index(stream: IO[bytes], name: str) -> Sidecar:
         Also of entries for files that are absent. A damaged index gives a sidecar that holds one
         problem and nothing else.
     """
-    found: dict[str, Any] = {"channels": {}, "listed": [], "problems": [], "sizes": set()}
-    found |= {"positions": {}, "profiles": {}}
+    found: dict[str, Any] = {"channels": {}, "listed": [], "problems": [], "sizes": {}}
+    found |= {"positions": {}, "profiles": {}, "notes": []}
     try:
         for tag, element in _elements(stream):
             if tag == "Plate":
@@ -117,6 +123,7 @@ def read_index(stream: IO[bytes], name: str) -> Sidecar:
                 texts = _texts(element)
                 _read_channel(element.get("ChannelID", ""), texts, found)
                 _read_profile(element.get("ChannelID", ""), texts, found)
+                _read_pixel_sizes(element.get("ChannelID", ""), element, found)
             elif tag == "Image":
                 _read_image(element, found, name)
     except (ET.ParseError, InputError, ValueError, LookupError) as error:
@@ -128,7 +135,7 @@ def read_index(stream: IO[bytes], name: str) -> Sidecar:
         source=name,
         plate_name=found.get("plate_name"),
         plate_format=found.get("plate_format"),
-        pixel_size_um=found["sizes"].pop() if len(found["sizes"]) == 1 else None,
+        pixel_size_um=_choose_pixel_size_um(found, names),
         channels=tuple(channels[number] for number in sorted(channels, key=int)),
         channel_names=names,
         listed=tuple(found["listed"]),
@@ -137,6 +144,7 @@ def read_index(stream: IO[bytes], name: str) -> Sidecar:
             profile.model_copy(update={"channel": names.get(number, number)})
             for number, profile in sorted(found["profiles"].items())
         ),
+        notes=tuple(found["notes"]),
         problems=tuple(found["problems"]),
     )
 
@@ -182,13 +190,13 @@ def _read_channel(number: str, texts: dict[str, str], found: dict[str, Any]) -> 
 def _read_image(element: ET.Element, found: dict[str, Any], index: str) -> None:
     texts = _texts(element)
     file = texts.get("URL", "")
-    path = beside(index, file)
+    path = beside(index, file) if file else ""
     if path is None:
         message = f"the index names {file!r}, which lies outside the source folder"
         found["problems"].append(problem(Reason.OUTSIDE_SOURCE, file, message))
         return
     _read_channel(texts["ChannelID"], texts, found)
-    url = next(child for child in element if child.tag.endswith("URL"))
+    url = next((child for child in element if child.tag.endswith("URL")), element)
     number = int(texts["ChannelID"])
     fields = NameFields(
         well_at(texts["Row"], texts["Col"]),
@@ -200,7 +208,7 @@ def _read_image(element: ET.Element, found: dict[str, Any], index: str) -> None:
         page=int(url.get("BufferNo", "0")),
     )
     found["listed"].append((path, fields))
-    found["sizes"] |= _pixel_sizes_um(element)
+    _read_pixel_sizes(str(number), element, found)
     x, y = (_position_um(element, axis) for axis in "XY")
     if (place := stage_position(fields.well, fields.site, x, y)) is not None:
         found["positions"].setdefault((fields.well, fields.site), place)
@@ -226,12 +234,80 @@ def _read_profile(number: str, texts: dict[str, str], found: dict[str, Any]) -> 
         found["profiles"][str(int(number))] = FlatField(channel=number, **values)
 
 
-def _pixel_sizes_um(element: ET.Element) -> set[float]:
-    """Edge lengths of a pixel in µm; one value when pixels are square."""
-    sizes = set()
+def _read_pixel_sizes(number: str, element: ET.Element, found: dict[str, Any]) -> None:
+    """Note a channel's pixel: up to version 5 every image states it, from 6 on the channel does.
+
+    Observed in versions 4 and 5; of 6 and 7 it is what readers of such files say.
+    """
+    if not (number.isascii() and number.isdigit()):
+        return
     for child in element:
         if strip_namespace(child.tag) in {"ImageResolutionX", "ImageResolutionY"}:
             factor = _UM_PER.get(child.get("Unit", "m"))
             if factor is not None and child.text and float(child.text) > 0:
+                sizes = found["sizes"].setdefault(str(int(number)), set())
                 sizes.add(round(float(child.text) * factor, 9))
-    return sizes
+
+
+def _choose_pixel_size_um(found: dict[str, Any], names: Mapping[str, str]) -> float | None:
+    """Edge of a pixel; of channels that were binned differently that of the finest."""
+    used = {fields.channel for _, fields in found["listed"]}
+    by_channel = {number: s for number, s in found["sizes"].items() if number in used}
+    sizes = {size for each in by_channel.values() for size in each}
+    if len(sizes) <= 1:
+        return sizes.pop() if sizes else None
+    told = ", ".join(
+        f"{names.get(number, number)!r} {' and '.join(map(str, sorted(each)))}"
+        for number, each in sorted(by_channel.items())
+    )
+    finest = min(sizes)
+    binned = all(len(each) == 1 for each in by_channel.values()) and all(
+        abs(size / finest - round(size / finest)) < _BINNING_TOLERANCE for size in sizes
+    )
+    chosen = "that of the finest is the plate's" if binned else "the plate gets none"
+    found["notes"].append(f"channels have pixels of different sizes in µm ({told}); {chosen}")
+    return finest if binned else None
+
+
+def _index_above(listing: Listing) -> Sidecar | None:
+    """Tell of an index in the folder above, which the user did not name and which is not read."""
+    if not is_local(listing.root):
+        return None
+    above = listing.root.absolute().parent
+    for name in _INDEX_NAMES:
+        if (above / name).exists():
+            note = f"{name} lies in the folder above and is not read: name {above} to use it"
+            return Sidecar(source=str(above / name), notes=(note,))
+    return None
+
+
+def _forget_unnamed(sidecar: Sidecar, layout: NamePatterns, listing: Listing) -> Sidecar:
+    """Turn entries with an empty ``<URL>`` into problems, where no file has their name.
+
+    Harmony writes such an entry for an image that it planned and did not store.
+    """
+    unnamed = [fields for path, fields in sidecar.listed if not path]
+    if not unnamed:
+        return sidecar
+    named = {
+        (f.well, f.site, f.channel, f.z, f.t)
+        for path in listing.images
+        if (f := layout.parse(path)) is not None
+    }
+    absent: dict[tuple[Well, int | None], list[str]] = {}
+    for f in unnamed:
+        if (f.well, f.site, f.channel, f.z, f.t) not in named:
+            what = f"channel {f.channel} plane {f.z} time {f.t}"
+            absent.setdefault((f.well, f.site), []).append(what)
+    rows = tuple(
+        problem(
+            Reason.MISSING_FILE,
+            sidecar.source,
+            f"{sidecar.source} names no file for {len(what)} images of well {well.name}, field "
+            f"{site}, such as {what[0]}: the microscope did not store them",
+            fields=NameFields(well, site),
+        )
+        for (well, site), what in absent.items()
+    )
+    listed = tuple((path, fields) for path, fields in sidecar.listed if path)
+    return dataclasses.replace(sidecar, listed=listed, problems=sidecar.problems + rows)

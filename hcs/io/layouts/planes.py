@@ -139,8 +139,10 @@ def _base_label(fields: NameFields, sidecar: Sidecar) -> str:
     if written is None and fields.order is not None:
         written = str(fields.order)
     if written is None:
-        return sidecar.channels[0].name if len(sidecar.channels) == 1 else _NO_CHANNEL
-    return sidecar.channel_names.get(written, written)
+        name = sidecar.channels[0].name if len(sidecar.channels) == 1 else _NO_CHANNEL
+    else:
+        name = sidecar.channel_names.get(written, written)
+    return " ".join((name, *fields.parts))
 
 
 def _without_duplicates(planes: Iterable[Plane], problems: list[dict[str, Any]]) -> list[Plane]:

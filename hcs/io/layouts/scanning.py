@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import Fault, FaultsError, ImageReadError, InputError
 from hcs.io.images import tiff
 from hcs.io.layouts.base import Listing, NameFields, Sidecar, VendorLayout, problem
+from hcs.io.layouts.derived import without_derived, without_previews
+from hcs.io.layouts.parts import separate_parts
 from hcs.io.layouts.planes import PageAxis, Source, assemble, without_projections
 
 _EXCERPT: Final = 8
@@ -109,8 +112,7 @@ def build(
     _report_left_out(draft, listing, unmatched)
     name = _plate_name(draft, stated.plate_name, sidecar, listing)
     plate_format = _plate_format(draft, stated.plate_format, sidecar)
-    if n_projections := without_projections(named):
-        draft.notes.append(f"{n_projections} projections beside their own stacks are left out")
+    _leave_out_what_repeats(draft, sidecar)
     root = listing.root if layout.multipage else None
     channels, planes = assemble(named, sidecar, root, stated.page_axis, draft.problems)
     pixel_size_um = _pixel_size_um(draft, stated.pixel_size_um, sidecar, listing)
@@ -129,6 +131,27 @@ def build(
         flat_fields=sidecar.flat_fields,
     )
     return ScanResult(plate, tuple(draft.problems), "; ".join(draft.notes))
+
+
+def _leave_out_what_repeats(draft: _Draft, sidecar: Sidecar) -> None:
+    """Leave out what was made of planes that are read themselves, and say so."""
+    previews = without_previews(draft.named)
+    derived = without_derived(draft.named, sidecar, draft.problems)
+    n_projections = without_projections(draft.named)
+    if previews:
+        draft.notes.append(
+            f"{len(previews)} PNG or JPEG images of planes that are TIFFs as well are left out, "
+            f"such as {previews[0]!r}"
+        )
+    if derived:
+        draft.notes.append(
+            f"{len(derived)} images that the microscope's program made of others are left out, "
+            f"such as {derived[0]!r}"
+        )
+    if n_projections:
+        draft.notes.append(f"{n_projections} projections beside their own stacks are left out")
+    if parts := separate_parts(draft.named):
+        draft.notes.append(f"channels are told apart by {', '.join(parts)}")
 
 
 def explain_no_layout(listing: Listing, layout: VendorLayout | None) -> str:
@@ -161,11 +184,35 @@ def _merge(draft: _Draft, sidecar: Sidecar, listing: Listing) -> None:
             draft.problems.append(problem(Reason.MISSING_FILE, path, message, fields=stated))
         elif (found, stated.page) in draft.named:
             faults += _disagreements(found, draft.named[found, stated.page], stated, sidecar.source)
+            if sidecar.is_anchor:
+                draft.named[found, stated.page] = stated
         else:
             draft.named[found, stated.page] = stated
-    if faults:
+    if faults and sidecar.is_anchor:
+        _follow_anchor(draft, sidecar, faults, present)
+    elif faults:
         what = f"file names and {sidecar.source} disagree; remove it, or choose --layout regex"
         raise FaultsError(what, faults)
+
+
+def _follow_anchor(
+    draft: _Draft, sidecar: Sidecar, faults: list[Fault], present: Mapping[str, str]
+) -> None:
+    """Leave out files that the metadata do not list, since names are wrong here, and say so."""
+    files = {fault.file for fault in faults}
+    first = faults[0]
+    draft.notes.append(
+        f"{len(files)} file names say otherwise than {sidecar.source}, which is followed: "
+        f"{first.file} is {first.expected}"
+    )
+    listed = {present.get(path.casefold()) for path, _ in sidecar.listed}
+    for source in [source for source in draft.named if source[0] not in listed]:
+        message = (
+            f"{source[0]} is not listed in {sidecar.source}, and other names disagree with it; "
+            "it is not read"
+        )
+        row = problem(Reason.UNMATCHED_FILE, source[0], message, fields=draft.named.pop(source))
+        draft.problems.append(row)
 
 
 def _disagreements(
@@ -180,9 +227,14 @@ def _disagreements(
 
 
 def _report_left_out(draft: _Draft, listing: Listing, unmatched: list[str]) -> None:
-    for path in listing.outside:
-        message = f"{path} is a link that leads out of the source folder; it is not followed"
-        draft.problems.append(problem(Reason.OUTSIDE_SOURCE, path, message))
+    for path in listing.dead:
+        message = f"{path} is a link that leads to nothing or in a circle"
+        draft.problems.append(problem(Reason.UNREADABLE, path, message))
+    if listing.linked:
+        where = os.path.realpath(str(listing.root / listing.linked[0]))
+        draft.notes.append(
+            f"{len(listing.linked)} links are followed, such as {listing.linked[0]!r} to {where!r}"
+        )
     told = {row["file"] for row in draft.problems}
     for path in unmatched:
         if path in told:

@@ -102,19 +102,44 @@ def test_unmatched_images_are_listed_and_other_files_are_not(tmp_path):
     assert result.plate.unmatched == ("a b/overview.png", "notes.tif")
 
 
-def test_links_out_of_the_source_are_not_followed(tmp_path):
-    elsewhere = touch(tmp_path / "elsewhere", incell("B - 02"), incell("B - 03"))
+def test_links_that_a_user_put_into_the_source_are_followed_and_said(tmp_path):
+    elsewhere = touch(tmp_path / "elsewhere", incell("B - 02"), "deep/" + incell("B - 03"))
     source = touch(tmp_path / "source", incell())
     (source / incell("C - 01")).symlink_to(elsewhere / incell("B - 02"))
     (source / "folder").symlink_to(elsewhere, target_is_directory=True)
-    (source / incell("C - 02")).symlink_to(source / incell("C - 02"))
     result = layouts.scan(source, AUTO)
-    assert [p.well.name for p in result.plate.planes] == ["A01"]
-    assert reasons(result) == {
-        incell("C - 01"): "outside-source",
-        "folder": "outside-source",
-        incell("C - 02"): "outside-source",
+    found = {p.path: p.well.name for p in result.plate.planes}
+    assert found == {
+        incell(): "A01",
+        incell("C - 01"): "C01",
+        "folder/" + incell("B - 02"): "B02",
+        "folder/deep/" + incell("B - 03"): "B03",
     }
+    assert "2 links are followed" in result.why
+    assert result.problems == ()
+
+
+def test_links_in_circles_and_to_nothing_are_said(tmp_path):
+    source = touch(tmp_path / "source", incell(), "sub/" + incell("A - 02"))
+    (source / incell("C - 02")).symlink_to(source / incell("C - 02"))
+    (source / incell("C - 03")).symlink_to(tmp_path / "gone.tif")
+    (source / "up").symlink_to(tmp_path, target_is_directory=True)
+    (source / "here").symlink_to(source, target_is_directory=True)
+    (source / "sub" / "again").symlink_to(source / "sub", target_is_directory=True)
+    result = layouts.scan(source, AUTO)
+    assert [p.well.name for p in result.plate.planes] == ["A01", "A02"]
+    assert reasons(result) == dict.fromkeys(
+        [incell("C - 02"), incell("C - 03"), "up"], "unreadable"
+    )
+
+
+def test_a_folder_of_nothing_but_links_is_read(tmp_path):
+    write(tmp_path / "store" / "a.tif")
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / incell("B - 07")).symlink_to(tmp_path / "store" / "a.tif")
+    plate = layouts.scan(source, AUTO).plate
+    assert [(p.well.name, p.path) for p in plate.planes] == [("B07", incell("B - 07"))]
 
 
 def test_a_source_that_is_itself_a_link_is_fine(tmp_path):
@@ -290,12 +315,42 @@ def test_the_metadata_file_of_a_real_run(test_data, tmp_path):
     assert len(result.problems) == 14
 
 
-def test_names_and_metadata_that_disagree_are_faults(tmp_path):
-    name = "C - 04(fld 01 wv UV - DAPI).tif"
+def xdce(**wells):
+    """Metadata of an IN Cell run: file name → (well, field from 0)."""
+    images = "".join(
+        f'<Image filename="{name}"><Well label="{well}"/><Identifier field_index="{site}"/></Image>'
+        for name, (well, site) in wells.items()
+    )
+    return f"<ImageStack><Images>{images}</Images></ImageStack>"
+
+
+def test_the_xdce_is_right_where_names_say_otherwise(tmp_path):
+    name, agrees, extra = (f"{w}(fld 01 wv UV - DAPI).tif" for w in ("C - 04", "C - 05", "C - 06"))
+    touch(tmp_path, name, agrees, extra, "x1.tif")
+    listed = {name: ("D - 3", 1), agrees: ("C - 5", 0), "x1.tif": ("E - 1", 4)}
+    (tmp_path / "a.xdce").write_text(xdce(**listed))
+    result = layouts.scan(tmp_path, AUTO)
+    found = {p.path: (p.well.name, p.site) for p in result.plate.planes}
+    assert found == {name: ("D03", 2), agrees: ("C05", 1), "x1.tif": ("E01", 5)}
+    assert "1 file names say otherwise than a.xdce, which is followed" in result.why
+    assert reasons(result) == {extra: "unmatched-file"}
+
+
+def test_files_that_an_agreeing_xdce_does_not_list_are_read_by_their_names(tmp_path):
+    names = [f"C - 0{n}(fld 01 wv UV - DAPI).tif" for n in (4, 5)]
+    touch(tmp_path, *names)
+    (tmp_path / "a.xdce").write_text(xdce(**{names[0]: ("C - 4", 0)}))
+    result = layouts.scan(tmp_path, AUTO)
+    assert [p.well.name for p in result.plate.planes] == ["C04", "C05"]
+    assert result.problems == ()
+
+
+def test_names_and_an_index_that_disagree_are_faults(tmp_path):
+    name = "r03c04f01p01-ch1sk1fk1fl1.tiff"
     touch(tmp_path, name)
-    (tmp_path / "a.xdce").write_text(
-        f'<ImageStack><Images><Image filename="{name}"><Well label="D - 3"/>'
-        '<Identifier field_index="1"/></Image></Images></ImageStack>'
+    (tmp_path / "Index.xml").write_text(
+        f"<D><Images><Image><URL>{name}</URL><Row>4</Row><Col>3</Col><FieldID>2</FieldID>"
+        "<PlaneID>1</PlaneID><ChannelID>1</ChannelID></Image></Images></D>"
     )
     with pytest.raises(FaultsError) as caught:
         layouts.scan(tmp_path, AUTO)
