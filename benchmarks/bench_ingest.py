@@ -46,6 +46,7 @@ from hcs.compute.client import open_client, worker_environment
 from hcs.domain import columns as col
 from hcs.domain import ngff
 from hcs.domain.config.stages import IngestConfig, LocalCluster
+from hcs.domain.display import Window
 from hcs.domain.plate import Channel
 from hcs.domain.wells import PlateFormat
 from hcs.io.plates import overview as plate_overview
@@ -265,7 +266,12 @@ def bench_overview(notes: list[str]) -> list[dict[str, Any]]:
     plate.create_plate(out, attributes, sorted({well.path.split("/")[0] for well in wells}))
     plate_overview.create_overview(out, PlateFormat.WELLS_384, 1, "uint16")
     described = ngff.image_attributes(
-        "field", AXES, levels, [Channel(name="TUJ1")], spacing=ngff.Spacing(0.65), window=(0, 500)
+        "field",
+        AXES,
+        levels,
+        [Channel(name="TUJ1")],
+        spacing=ngff.Spacing(0.65),
+        windows=[Window(0, 500, 0, 500)],
     )
     rows = []
     for well in wells:

@@ -32,11 +32,14 @@ class Outcome:
         JSON result of every unit, in the order of the units.
     n_skipped, n_run
         Units finished by an earlier run, and by this one.
+    ran
+        Names of the latter.
     """
 
     results: list[dict[str, Any]] = field(default_factory=list)
     n_skipped: int = 0
     n_run: int = 0
+    ran: frozenset[str] = frozenset()
 
 
 def run_units(
@@ -85,7 +88,8 @@ def run_units(
         raise InputError(msg)
     results = find_done(units, ledger)
     todo = [unit for unit in units if unit.id not in results]
-    outcome = Outcome(n_skipped=len(results), n_run=len(todo))
+    ran = frozenset(unit.id for unit in todo)
+    outcome = Outcome(n_skipped=len(results), n_run=len(todo), ran=ran)
     shown = progress.current()
     shown.begin(label, len(units), outcome.n_skipped)
     if todo and before is not None:

@@ -12,6 +12,7 @@ from ome_zarr_models.v05.image import ImageAttrs
 from ome_zarr_models.v05.plate import Plate
 from ome_zarr_models.v05.well_types import WellMeta
 
+from hcs.domain.display import Window, describe_channels
 from hcs.domain.plate import Channel
 from hcs.domain.wells import PlateFormat, Well
 
@@ -26,7 +27,6 @@ overview: a field is then five files (two levels of one shard), where halving wo
 
 _CHUNK_PX: Final = 512
 _WHOLE_FIELD_BYTES: Final = 8 * 1024**2
-_CHANNEL_COLORS: Final = ("00FF00", "0000FF", "FF0000", "FFFF00", "FF00FF", "00FFFF")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +214,7 @@ def image_attributes(
     channels: Sequence[Channel],
     *,
     spacing: Spacing,
-    window: tuple[int, int],
+    windows: Sequence[Window],
 ) -> dict[str, Any]:
     """Attributes of a field's image group.
 
@@ -228,33 +228,18 @@ def image_attributes(
         In array order.
     spacing
         As the source states it: it is never invented.
-    window
-        Smallest and largest value of the pixel type.
+    windows
+        Between which values each channel is shown.
     """
     _check_image(tuple(axes), tuple(levels), tuple(channels), spacing)
-    return {"ome": _image_ome(multiscales(name, axes, levels, spacing), channels, window)}
+    return {"ome": _image_ome(multiscales(name, axes, levels, spacing), channels, windows)}
 
 
 def _image_ome(
-    multiscale: Mapping[str, Any], channels: Sequence[Channel], window: tuple[int, int]
+    multiscale: Mapping[str, Any], channels: Sequence[Channel], windows: Sequence[Window]
 ) -> dict[str, Any]:
-    low, high = window
-    shown = [
-        {
-            "label": channel.name,
-            "color": _choose_color(channels, index),
-            "active": True,
-            "window": {"min": low, "max": high, "start": low, "end": high},
-        }
-        for index, channel in enumerate(channels)
-    ]
+    shown = describe_channels(channels, windows)
     return {"version": VERSION, "multiscales": [multiscale], "omero": {"channels": shown}}
-
-
-def _choose_color(channels: Sequence[Channel], index: int) -> str:
-    color = channels[index].color
-    given = color != "FFFFFF" or len(channels) == 1
-    return color if given else _CHANNEL_COLORS[index % len(_CHANNEL_COLORS)]
 
 
 @functools.lru_cache(maxsize=64)
@@ -266,7 +251,9 @@ def _check_image(
 ) -> None:
     """Check the metadata once for all fields of a shape; it would cost each of them 4 ms."""
     multiscale = multiscales("image", axes, levels, spacing)
-    ImageAttrs.model_validate(_image_ome(multiscale, channels, (0, 1)))
+    ImageAttrs.model_validate(
+        _image_ome(multiscale, channels, [Window(0, 1, 0, 1)] * len(channels))
+    )
 
 
 def label_attributes(

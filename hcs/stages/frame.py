@@ -99,6 +99,8 @@ class Frame:
         What else the provenance shall say.
     problems
         Every fault that was met.
+    ran
+        Names of the units that this run did.
     """
 
     stage: str
@@ -112,6 +114,7 @@ class Frame:
     problems: list[Problem] = field(default_factory=list)
     n_run: int = 0
     n_skipped: int = 0
+    ran: set[str] = field(default_factory=set)
     _ids: list[str] = field(default_factory=list)
 
     @property
@@ -163,6 +166,7 @@ class Frame:
         )
         self.n_run += outcome.n_run
         self.n_skipped += outcome.n_skipped
+        self.ran |= outcome.ran
         self._ids += [unit.id for unit in units]
         if in_place and outcome.n_run:
             self._check_all_there([unit.id for unit in units])
@@ -229,10 +233,14 @@ class Frame:
         self.n_run += is_work
         return found
 
-    def recall(self, name: str) -> dict[str, Any]:
-        """Return what was remembered of a piece that an earlier run joined; empty without."""
+    def recall(self, name: str, *, whole: bool = False) -> dict[str, Any]:
+        """Return what was remembered of a piece that an earlier run joined; empty without.
+
+        With ``whole`` also empty when a run was killed while it made the piece anew.
+        """
         record = self.ledger.read(f"{_JOINED}{name}")
-        return {} if record is None else dict(record.result)
+        lost = record is None or (whole and not record.fingerprint)
+        return {} if record is None or lost else dict(record.result)
 
     def provenance(self) -> dict[str, Any]:
         """Say how the output came to be."""

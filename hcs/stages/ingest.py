@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -27,7 +28,7 @@ from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.fingerprints import file_stamp, fingerprint
 from hcs.io.sheets import platemap
 from hcs.stages.frame import Frame, MadeFrom, open_frame
-from hcs.stages.work import ingest_jobs, ingest_verify
+from hcs.stages.work import ingest_jobs, ingest_verify, ingest_windows
 from hcs.stages.work.ingest_wells import STAGE, WellJob, write_well
 from hcs.stages.work.tables import hash_rows
 
@@ -147,6 +148,9 @@ def _run(config: IngestConfig, frame: Frame) -> StageResult:
     needed = budget.WORKER_FLOOR_BYTES + _COPIES * _count_field_bytes(plan.expected, plan.jobs)
     budget.check_budget("ingest", needed, frame.client, "give workers more memory or fewer threads")
     frame.problems += [Problem.from_row(row) for row in plan.scanned.problems]
+    shown = None if plan.in_place else ingest_windows.plan_windows(plan.source, plan.jobs, frame)
+    if shown is not None:
+        plan = dataclasses.replace(plan, jobs=shown.give_to(plan.jobs))
     rows = [row for result in _write(config, plan, frame) for row in result["images"]]
     if not rows:
         first = "; ".join(problem.message for problem in frame.problems[:3])
@@ -158,6 +162,7 @@ def _run(config: IngestConfig, frame: Frame) -> StageResult:
         frame.problems += ingest_verify.compare(config.out, plan.jobs, rows, frame.client)
     if not plan.in_place:
         plate.create_plate(config.out, _make_attributes(plan, kept_wells), [])
+    renewed = 0 if shown is None else ingest_windows.join_windows(shown, plan.jobs, frame)
     _join_tables(config, plan, rows, frame)
     return frame.result(
         {
@@ -168,6 +173,7 @@ def _run(config: IngestConfig, frame: Frame) -> StageResult:
             "fields": len(rows),
             "channels": ", ".join(channel.name for channel in plan.source.channels),
             **_describe_pixels(plan.expected),
+            **_describe_windows(plan.source, shown, renewed),
             **_list_extras(config, plan.source, frame.problems),
         }
     )
@@ -205,6 +211,20 @@ def _describe_pixels(expected: ingest_jobs.Expected) -> dict[str, str]:
     height, width = expected.shape
     size = f"{expected.pixel_size_um} µm" if expected.pixel_size_um else "unknown"
     return {"field": f"{height} × {width} {expected.dtype}", "pixel size": size}
+
+
+def _describe_windows(
+    source: SourcePlate, shown: ingest_windows.Windows | None, renewed: int
+) -> dict[str, str]:
+    """Say between which values viewers open each channel."""
+    if shown is None:
+        return {}
+    texts = [
+        f"{channel.name} {window}"
+        for channel, window in zip(source.channels, shown.windows, strict=True)
+    ]
+    changed = f"; changed in {renewed} fields of earlier runs" if renewed else ""
+    return {"display windows": ", ".join(texts) + changed}
 
 
 def _make_attributes(plan: _Plan, wells: Sequence[Well]) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
 from hcs.domain import ngff
+from hcs.domain.display import Window
 from hcs.domain.wells import Well
-from hcs.errors import InputError
+from hcs.errors import InputError, StaleError
 from hcs.io.files import objects, storage
 from hcs.io.files.atomic import replace_folder, write_bytes, write_json
 from hcs.io.files.paths import AnyPath, as_path, as_text, is_local, sidecar
@@ -100,6 +101,29 @@ def write_image(
     }
     objects[shards.DOCUMENT] = [shards.group_document(attributes)]
     replace_folder(f"{as_text(out)}/{path}", objects)
+
+
+def set_windows(out: AnyPath, path: str, windows: Sequence[Window]) -> None:
+    """Let a field that is written be shown between these values; its pixels stay.
+
+    Raises
+    ------
+    StaleError
+        When the field's document is damaged.
+    """
+    file = f"{as_text(out)}/{path}/{shards.DOCUMENT}"
+    entries = [window.entry() for window in windows]
+    try:
+        attributes = json.loads(as_path(file).read_bytes())["attributes"]
+        shown = attributes["ome"]["omero"]["channels"]
+        if [channel["window"] for channel in shown] == entries:
+            return
+        for channel, entry in zip(shown, entries, strict=True):
+            channel["window"] = entry
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{file} is damaged: remove it and run the same command again, which writes it anew"
+        raise StaleError(msg) from error
+    write_bytes(file, shards.group_document(attributes))
 
 
 def read_smallest(out: AnyPath, path: str) -> NDArray[Any]:

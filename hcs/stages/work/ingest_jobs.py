@@ -16,7 +16,7 @@ from hcs.io.images.sources import Source, open_source
 from hcs.io.runs.fingerprints import fingerprint, plain
 from hcs.stages.work.ingest_wells import FieldJob, WellJob
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Raised when what ingest writes changes, so that older plates are redone."""
 
 _PROBED_FILES: Final = 25

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hcs.compute.units import Past
 from hcs.domain import columns as col
 from hcs.domain import ngff
+from hcs.domain.display import Window
 from hcs.domain.plate import Channel, Plane
 from hcs.domain.results import Problem
 from hcs.domain.wells import Well
@@ -54,6 +55,7 @@ class WellJob:
     projection: Projection | None
     in_place: bool
     strict: bool
+    windows: tuple[Window, ...] = ()
 
 
 def write_well(job: WellJob, past: Past) -> Mapping[str, Any]:
@@ -69,6 +71,8 @@ def write_well(job: WellJob, past: Past) -> Mapping[str, Any]:
             for path, n_bytes in past.files.items():
                 if f"/{field.path}/" in path:
                     note_write(path, n_bytes)
+            if not job.in_place and field.path in known:
+                plate.set_windows(job.out, field.path, job.windows)
             continue
         written, faults = _write_field(job, field, small)
         problems.extend(faults)
@@ -140,7 +144,6 @@ def _put(
     axes = axes_of(job)
     levels = ngff.pyramid(pixels.shape, pixels.dtype.itemsize)
     name = f"{job.plate} {job.well.name} site {field.site}"
-    low = int(min(found.minimum for found in ranges))
     high = int(max(found.maximum for found in ranges))
     attributes = ngff.image_attributes(
         name,
@@ -148,7 +151,7 @@ def _put(
         levels,
         job.channels,
         spacing=ngff.Spacing(job.pixel_size_um),
-        window=(low, max(high, low + 1)),
+        windows=job.windows,
     )
     pictures = [(level, _reduce(pixels, level, high)) for level in levels]
     plate.write_image(job.out, field.path, attributes, pictures, axes)

@@ -11,6 +11,7 @@ import pytest
 import zarr
 
 from hcs.domain import ngff
+from hcs.domain.display import Window
 from hcs.domain.plate import Channel
 from hcs.domain.wells import PlateFormat
 from hcs.io.plates import plate
@@ -30,7 +31,7 @@ def write_field(folder, label):
     levels = ngff.pyramid((1, *label.shape), 2)
     attributes = ngff.image_attributes(
         "P A01", ("c", "y", "x"), levels, [Channel(name="TUJ1")],
-        spacing=ngff.Spacing(PIXEL_UM), window=(0, 1000),
+        spacing=ngff.Spacing(PIXEL_UM), windows=[Window(0, 1000, 0, 1000)],
     )  # fmt: skip
     pictures = [(level, downsample_mean(pixels, level.factor)[None]) for level in levels]
     plate.write_image(out, "A/1/0", attributes, pictures, ("c", "y", "x"))
