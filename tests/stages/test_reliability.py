@@ -21,7 +21,6 @@ from typer.testing import CliRunner
 
 from hcs.compute.client import open_client
 from hcs.domain import columns as col
-from hcs.domain.columns import Reason
 from hcs.domain.config.stages import IngestConfig, LocalCluster
 from hcs.io.files.paths import sidecar
 from hcs.io.plates import plate

@@ -1,4 +1,4 @@
-"""Tells planes apart that differ in a part of the acquisition only: a timeline, an action, a run."""
+"""Tells planes apart that differ only in a part of the acquisition: a timeline, an action."""
 
 from __future__ import annotations
 
