@@ -21,6 +21,9 @@ _PROVENANCE_KEY: Final = b"hcs"
 _GROUP_ROWS: Final = 64 * 1024
 """Rows that are written at once: readers are slow with many small row groups."""
 
+_MERGED_PIECES: Final = 64
+"""Pieces that wait as they are: of one row each, those of 9,216 wells took 108 MiB."""
+
 
 def write_table(
     path: AnyPath, frame: pd.DataFrame, provenance: Mapping[str, Any] | None = None
@@ -86,20 +89,27 @@ def write_stream(
         replacing(path) as temporary,
         pq.ParquetWriter(temporary, schema.with_metadata(said), compression="zstd") as writer,
     ):
-        waiting: list[pa.Table] = []
-        for piece in tables:
-            if len(piece):
-                table = piece
-                if isinstance(piece, pd.DataFrame):
-                    table = pa.Table.from_pandas(piece, preserve_index=False)
-                waiting.append(_with_schema(table, schema))
-                n_rows += len(piece)
-            if sum(table.num_rows for table in waiting) >= _GROUP_ROWS:
-                writer.write_table(pa.concat_tables(waiting))
-                waiting = []
-        if waiting:
-            writer.write_table(pa.concat_tables(waiting))
+        for group in _gather_groups(_with_schema(piece, schema) for piece in tables if len(piece)):
+            writer.write_table(group)
+            n_rows += group.num_rows
     return n_rows
+
+
+def _gather_groups(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Gather pieces into groups of rows to write."""
+    merged: list[pa.Table] = []
+    small: list[pa.Table] = []
+    for piece in pieces:
+        small.append(piece)
+        full = sum(table.num_rows for table in (*merged, *small)) >= _GROUP_ROWS
+        if full or len(small) == _MERGED_PIECES:
+            merged.append(pa.concat_tables(small).combine_chunks())
+            small = []
+        if full:
+            yield pa.concat_tables(merged)
+            merged = []
+    if merged or small:
+        yield pa.concat_tables([*merged, *small])
 
 
 def count_rows(path: AnyPath) -> int:
@@ -133,7 +143,10 @@ def _unify(schemas: Iterable[pa.Schema]) -> pa.Schema:
         raise InputError(msg) from error
 
 
-def _with_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
+def _with_schema(piece: pd.DataFrame | pa.Table, schema: pa.Schema) -> pa.Table:
+    table = piece
+    if isinstance(piece, pd.DataFrame):
+        table = pa.Table.from_pandas(piece, preserve_index=False)
     columns = [
         table[field.name].cast(field.type)
         if field.name in table.column_names
