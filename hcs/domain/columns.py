@@ -165,6 +165,8 @@ class Reason(StrEnum):
     UNMATCHED_FILE = "unmatched-file"
     OUTSIDE_SOURCE = "outside-source"
     MISSING_FILE = "missing-file"
+    NOT_ACQUIRED = "not-acquired"
+    UNREAD_PAGES = "unread-pages"
     NO_CONTROLS = "no-controls"
     NO_SPREAD = "no-spread"
     TOO_FEW_IMAGES = "too-few-images"

@@ -62,12 +62,16 @@ class Plane(Frozen):
 
 
 class Channel(Frozen):
-    """One channel of a plate."""
+    """One channel of a plate.
+
+    ``binning`` × ``binning`` pixels of the plate repeat one pixel that the camera took.
+    """
 
     name: Name
     color: Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{6}$")] = "FFFFFF"
     excitation_nm: float | None = Field(default=None, gt=0)
     emission_nm: float | None = Field(default=None, gt=0)
+    binning: int = Field(default=1, ge=1)
 
 
 class FlatField(Frozen):
@@ -98,10 +102,29 @@ class FieldPosition(Frozen):
     y_um: float
 
 
+class PlaneNumbers(Frozen):
+    """What the source calls the z planes and time points of a plate, in the order of their index.
+
+    Attributes
+    ----------
+    z, t
+        Numbers as file names and sidecars have them, in any counting: 1, 3, 5 or 0, 5, 10. Empty
+        where the source has none.
+    z_um, t_min
+        The same places in µm and minutes, empty where the source states no unit.
+    """
+
+    z: tuple[float, ...] = ()
+    t: tuple[float, ...] = ()
+    z_um: tuple[float, ...] = ()
+    t_min: tuple[float, ...] = ()
+
+
 class SourcePlate(Frozen):
     """A plate as a layout found it on disk, before any pixel is read.
 
-    ``excluded`` are wells that the microscope was told to skip.
+    ``excluded`` are wells that the microscope was told to skip; ``missing`` are planes that a
+    sidecar names and that are not there; ``numbers`` is what the source calls its planes.
     """
 
     name: Name
@@ -109,6 +132,8 @@ class SourcePlate(Frozen):
     plate_format: PlateFormat
     channels: tuple[Channel, ...]
     planes: tuple[Plane, ...]
+    missing: tuple[Plane, ...] = ()
+    numbers: PlaneNumbers = PlaneNumbers()
     unmatched: tuple[str, ...] = ()
     pixel_size_um: float | None = Field(default=None, gt=0)
     positions: tuple[FieldPosition, ...] = ()

@@ -28,8 +28,16 @@ from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.fingerprints import file_stamp, fingerprint
 from hcs.io.sheets import platemap
 from hcs.stages.frame import Frame, MadeFrom, open_frame
-from hcs.stages.work import ingest_jobs, ingest_verify, ingest_windows
-from hcs.stages.work.ingest_wells import STAGE, WellJob, write_well
+from hcs.stages.work import (
+    ingest_channels,
+    ingest_jobs,
+    ingest_planes,
+    ingest_verify,
+    ingest_windows,
+)
+from hcs.stages.work.ingest_channels import Expected
+from hcs.stages.work.ingest_reading import STAGE, WellJob
+from hcs.stages.work.ingest_wells import write_well
 from hcs.stages.work.tables import hash_rows
 
 if TYPE_CHECKING:
@@ -123,9 +131,10 @@ class _Plan:
     source: SourcePlate
     mapped: PlateMap | None
     wells_map: PlateMap
-    expected: ingest_jobs.Expected
+    expected: Expected
     jobs: list[WellJob]
     in_place: bool
+    misfits: list[Problem]
 
 
 def _make_plan(config: IngestConfig) -> _Plan:
@@ -138,32 +147,34 @@ def _make_plan(config: IngestConfig) -> _Plan:
     in_place = as_path(config.source) == as_path(config.out)
     if in_place:
         _check_in_place(config, source)
-    expected = ingest_jobs.find_expected(config, source)
+    source, expected, misfits = ingest_channels.fit_channels(config, source)
     jobs = ingest_jobs.well_jobs(config, source, expected, in_place=in_place)
-    return _Plan(scanned, source, mapped, wells_map, expected, jobs, in_place)
+    return _Plan(scanned, source, mapped, wells_map, expected, jobs, in_place, misfits)
 
 
 def _run(config: IngestConfig, frame: Frame) -> StageResult:
     plan = _make_plan(config)
     needed = budget.WORKER_FLOOR_BYTES + _COPIES * _count_field_bytes(plan.expected, plan.jobs)
     budget.check_budget("ingest", needed, frame.client, "give workers more memory or fewer threads")
-    frame.problems += [Problem.from_row(row) for row in plan.scanned.problems]
+    frame.problems += [Problem.from_row(row) for row in plan.scanned.problems] + plan.misfits
     shown = None if plan.in_place else ingest_windows.plan_windows(plan.source, plan.jobs, frame)
     if shown is not None:
         plan = dataclasses.replace(plan, jobs=shown.give_to(plan.jobs))
-    rows = [row for result in _write(config, plan, frame) for row in result["images"]]
+    results = _write(config, plan, frame)
+    rows = [row for result in results for row in result["images"]]
+    padded = any(result["padded"] for result in results)
     if not rows:
         first = "; ".join(problem.message for problem in frame.problems[:3])
         msg = f"no image of {config.source} could be read: {first}"
         raise InputError(msg)
     kept_wells = sorted({Well.parse(row[col.WELL]) for row in rows})
     frame.problems += _compare_with_map(plan.source, plan.mapped, plan.wells_map, kept_wells)
-    if config.verify:
-        frame.problems += ingest_verify.compare(config.out, plan.jobs, rows, frame.client)
     if not plan.in_place:
         plate.create_plate(config.out, _make_attributes(plan, kept_wells), [])
+    if config.verify:
+        frame.problems += ingest_verify.compare(config.out, plan.jobs, rows, frame.client)
     renewed = 0 if shown is None else ingest_windows.join_windows(shown, plan.jobs, frame)
-    _join_tables(config, plan, rows, frame)
+    _join_tables(config, plan, rows, frame, padded=padded)
     return frame.result(
         {
             "plate": plan.source.name,
@@ -174,6 +185,7 @@ def _run(config: IngestConfig, frame: Frame) -> StageResult:
             "channels": ", ".join(channel.name for channel in plan.source.channels),
             **_describe_pixels(plan.expected),
             **_describe_windows(plan.source, shown, renewed),
+            **ingest_planes.describe_planes(plan.source, plan.jobs[0]),
             **_list_extras(config, plan.source, frame.problems),
         }
     )
@@ -207,7 +219,7 @@ def _write(config: IngestConfig, plan: _Plan, frame: Frame) -> list[dict[str, An
     return results
 
 
-def _describe_pixels(expected: ingest_jobs.Expected) -> dict[str, str]:
+def _describe_pixels(expected: Expected) -> dict[str, str]:
     height, width = expected.shape
     size = f"{expected.pixel_size_um} µm" if expected.pixel_size_um else "unknown"
     return {"field": f"{height} × {width} {expected.dtype}", "pixel size": size}
@@ -233,7 +245,7 @@ def _make_attributes(plan: _Plan, wells: Sequence[Well]) -> dict[str, Any]:
     return ngff.plate_attributes(name, plate_format, wells, fields_per_well)
 
 
-def _count_field_bytes(expected: ingest_jobs.Expected, jobs: Sequence[WellJob]) -> int:
+def _count_field_bytes(expected: Expected, jobs: Sequence[WellJob]) -> int:
     planes = max((len(field.planes) for job in jobs for field in job.fields), default=1)
     return int(np.prod(expected.shape)) * np.dtype(expected.dtype).itemsize * planes
 
@@ -322,7 +334,12 @@ def _compare_with_map(
 
 
 def _join_tables(
-    config: IngestConfig, plan: _Plan, rows: Sequence[Mapping[str, Any]], frame: Frame
+    config: IngestConfig,
+    plan: _Plan,
+    rows: Sequence[Mapping[str, Any]],
+    frame: Frame,
+    *,
+    padded: bool,
 ) -> None:
     """Write what the images and the wells are, in the plate."""
     frame.inputs["source"] = fingerprint([row[col.FINGERPRINT] for row in rows])
@@ -337,15 +354,18 @@ def _join_tables(
         images[[col.POSITION_X_UM, col.POSITION_Y_UM]] = places
     wells = _make_well_table(config, plan)
     profiles = [item.model_dump(mode="json") for item in plan.source.flat_fields]
+    planes = ingest_planes.note_planes(plan.jobs[0], padded=padded)
 
     def write(made: Mapping[str, Any]) -> None:
         plate_tables.write_plate_table(config.out, plate_tables.IMAGES, images)
         plate_tables.write_plate_table(config.out, plate_tables.WELLS, wells)
         if profiles:
             plate.write_note(config.out, plate.FLAT_FIELDS, profiles)
+        if not plan.in_place:
+            plate.write_note(config.out, plate.PLANES, planes)
         plate.write_provenance(config.out, STAGE, made)
 
-    known = (hash_rows(images), hash_rows(wells), profiles)
+    known = (hash_rows(images), hash_rows(wells), profiles, planes)
     made_from = MadeFrom(ingest_jobs.FORMAT, frame.settings, metadata=known)
     frame.join("tables", made_from, write)
 

@@ -14,7 +14,8 @@ from hcs.domain.plate import Plane
 from hcs.errors import ImageReadError, InputError
 from hcs.io.files.paths import as_path, local_path
 from hcs.io.images import tiff
-from hcs.io.plates.reader import PlateReader, stamp_field
+from hcs.io.plates.reader import PlateReader
+from hcs.io.plates.stamps import stamp_field
 from hcs.io.runs.fingerprints import file_stamp
 
 OME_ZARR: Final = "omezarr"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
+
 from hcs.domain import columns as col
 from hcs.domain.columns import Reason
 from hcs.domain.plate import Channel, Plane, SourcePlate
@@ -68,9 +70,8 @@ def scan_plate(source: AnyPath, stated: Stated, why: str) -> ScanResult:
         sizes = dict(zip(reader.axes, array.shape, strict=True))
         planes += [
             Plane(path=path, well=well, site=int(site), channel=channel, z_index=z, t_index=t)
-            for channel in reader.channels[: sizes.get("c", 1)]
-            for t in range(sizes.get("t", 1))
-            for z in range(sizes.get("z", 1))
+            for index, channel in enumerate(reader.channels[: sizes.get("c", 1)])
+            for t, z in np.argwhere(reader.acquired(path, index)).tolist()
         ]
     if not planes:
         msg = f"{source} holds no images"

@@ -7,12 +7,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from upath import UPath
 
 from hcs.domain.columns import Reason
-from hcs.domain.plate import Channel, Plane
+from hcs.domain.plate import Channel, Plane, PlaneNumbers
 from hcs.errors import ImageReadError
 from hcs.io.images import tiff
 from hcs.io.images.tiff_header import PagePosition, PlaneInfo
@@ -30,13 +31,26 @@ _HEADERS_AT_ONCE: Final = 8
 """Threads that read headers; reading one is all waiting."""
 
 
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """What all names of a plate make together.
+
+    ``missing`` are planes that the sidecar lists and whose files are not there.
+    """
+
+    channels: tuple[Channel, ...]
+    planes: tuple[Plane, ...]
+    missing: tuple[Plane, ...]
+    numbers: PlaneNumbers
+
+
 def assemble(
     named: Mapping[Source, NameFields],
     sidecar: Sidecar,
     root: UPath | None,
     page_axis: PageAxis | None,
     problems: list[dict[str, Any]],
-) -> tuple[tuple[Channel, ...], tuple[Plane, ...]]:
+) -> Assembled:
     """Make planes and channels of all recognized files.
 
     Parameters
@@ -54,24 +68,32 @@ def assemble(
 
     Returns
     -------
-    tuple of Channel, tuple of Plane
+    Assembled
         Planes sorted by well, site, channel, time and z. A missing field leaves its number free.
+        Numbers of z and time, in whatever counting, become indices in their order.
     """
     labels, ranks = _channel_labels(named, sidecar)
-    first_z = min((f.z for f in named.values() if f.z is not None), default=0)
-    first_t = min((f.t for f in named.values() if f.t is not None), default=0)
-    planes = [
-        Plane(
-            path=path,
-            page=page,
+    z = sorted({f.z for f in named.values() if f.z is not None})
+    t = sorted({f.t for f in named.values() if f.t is not None})
+    rank_z, rank_t = ({number: at for at, number in enumerate(found)} for found in (z, t))
+
+    def plane_of(source: Source, f: NameFields, label: str) -> Plane:
+        return Plane(
+            path=source[0],
+            page=source[1],
             well=f.well,
             site=FIRST_SITE if f.site is None else f.site,
-            channel=labels[path, page],
-            z_index=0 if f.z is None else f.z - first_z,
-            t_index=0 if f.t is None else f.t - first_t,
+            channel=label,
+            z_index=0 if f.z is None else rank_z[f.z],
+            t_index=0 if f.t is None else rank_t[f.t],
             plate=f.plate,
         )
-        for (path, page), f in sorted(named.items())
+
+    planes = [plane_of(source, f, labels[source]) for source, f in sorted(named.items())]
+    absent = [
+        plane_of((path, f.page), f, _base_label(f, sidecar))
+        for path, f in sidecar.listed
+        if (path, f.page) not in named and _is_ranked(f.z, rank_z) and _is_ranked(f.t, rank_t)
     ]
     if root is not None:
         planes = _expand_pages(root, planes, page_axis, problems)
@@ -84,7 +106,16 @@ def assemble(
     )
     place = {name: index for index, name in enumerate(names)}
     planes.sort(key=lambda p: (p.well, p.site, place[p.channel], p.t_index, p.z_index))
-    return tuple(known.get(name, Channel(name=name)) for name in names), tuple(planes)
+    return Assembled(
+        channels=tuple(known.get(name, Channel(name=name)) for name in names),
+        planes=tuple(planes),
+        missing=tuple(plane for plane in absent if plane.channel in place),
+        numbers=PlaneNumbers(z=tuple(z), t=tuple(t)),
+    )
+
+
+def _is_ranked(number: int | None, ranks: Mapping[int, int]) -> bool:
+    return number is None or number in ranks
 
 
 def without_projections(named: dict[Source, NameFields]) -> int:

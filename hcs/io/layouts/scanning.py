@@ -114,7 +114,7 @@ def build(
     plate_format = _plate_format(draft, stated.plate_format, sidecar)
     _leave_out_what_repeats(draft, sidecar)
     root = listing.root if layout.multipage else None
-    channels, planes = assemble(named, sidecar, root, stated.page_axis, draft.problems)
+    made = assemble(named, sidecar, root, stated.page_axis, draft.problems)
     pixel_size_um = _pixel_size_um(draft, stated.pixel_size_um, sidecar, listing)
     for row in draft.problems:
         row[col.PLATE] = name
@@ -122,8 +122,10 @@ def build(
         name=name,
         layout=layout.kind,
         plate_format=plate_format,
-        channels=channels,
-        planes=planes,
+        channels=made.channels,
+        planes=made.planes,
+        missing=made.missing,
+        numbers=made.numbers,
         unmatched=tuple(unmatched),
         pixel_size_um=pixel_size_um,
         positions=tuple({(item.well, item.site): item for item in sidecar.positions}.values()),

@@ -15,6 +15,7 @@ from zarr.storage import LocalStore
 
 from hcs.domain import ngff
 from hcs.domain.display import Window
+from hcs.domain.planes import read_states
 from hcs.domain.wells import Well
 from hcs.errors import InputError, StaleError
 from hcs.io.files import objects, storage
@@ -22,7 +23,13 @@ from hcs.io.files.atomic import replace_folder, write_bytes, write_json
 from hcs.io.files.paths import AnyPath, as_path, as_text, is_local, sidecar
 from hcs.io.plates import plate_tables, shards
 
+NOTES: Final = "hcs"
+"""Key of the attributes that viewers pass over."""
+
 FLAT_FIELDS: Final = "flat_fields"
+
+PLANES: Final = "planes"
+"""Note of a plate: what its planes are; of a field: which of them are not there."""
 
 
 def open_store(path: AnyPath, *, read_only: bool) -> Store:
@@ -126,12 +133,21 @@ def set_windows(out: AnyPath, path: str, windows: Sequence[Window]) -> None:
     write_bytes(file, shards.group_document(attributes))
 
 
-def read_smallest(out: AnyPath, path: str) -> NDArray[Any]:
-    """Read the smallest level of a field in a plate that is being written, with all of its axes."""
+def read_smallest(
+    out: AnyPath, path: str, shape: tuple[int, int, int]
+) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """Read the smallest level of a field in a plate that is being written, with all of its axes.
+
+    Returns
+    -------
+    tuple of ndarray
+        The pixels, and the state of every plane, ``shape`` being ``(t, c, z)``.
+    """
     store = open_store(out, read_only=True)
-    entry: Any = zarr.open_group(store, path=path, mode="r", zarr_format=3).attrs["ome"]
-    level = entry["multiscales"][0]["datasets"][-1]["path"]
-    return np.asarray(zarr.open_array(store, path=f"{path}/{level}", mode="r")[...])
+    attributes: Any = zarr.open_group(store, path=path, mode="r", zarr_format=3).attrs
+    level = attributes["ome"]["multiscales"][0]["datasets"][-1]["path"]
+    pixels = np.asarray(zarr.open_array(store, path=f"{path}/{level}", mode="r")[...])
+    return pixels, read_states(attributes.get(NOTES, {}).get(PLANES, {}), shape)
 
 
 def write_label(

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,13 +21,12 @@ from hcs.domain.plate import FlatField
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import ImageReadError, InputError, NotFoundError, StaleError, UnknownNameError
 from hcs.io.files import objects
-from hcs.io.files.paths import as_path, is_local
+from hcs.io.files.paths import as_path
 from hcs.io.plates import plate_tables
+from hcs.io.plates.padding import Padding
 from hcs.io.plates.plate import FLAT_FIELDS, open_store
+from hcs.io.plates.stamps import stamp_field
 from hcs.io.runs.fingerprints import fingerprint
-
-ABSENT: Final = "absent"
-"""Stamp of a field without files."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +214,46 @@ class PlateReader:
         notes: Any = dict(self._root.attrs).get("hcs", {})
         return tuple(FlatField.model_validate(item) for item in notes.get(FLAT_FIELDS, ()))
 
+    @property
+    def n_z(self) -> int:
+        """Number of z planes of a field, 1 where there is no such axis."""
+        return self._padding.shape[2]
+
+    @property
+    def n_t(self) -> int:
+        """Number of time points of a field, 1 where there is no such axis."""
+        return self._padding.shape[0]
+
+    @cached_property
+    def _padding(self) -> Padding:
+        """Which planes of the fields are there; their shape is that of the first field."""
+        for path in self._fields[col.FIELD_PATH]:
+            try:
+                lengths = dict(zip(self.axes, self.level(str(path), 0).shape, strict=True))
+            except InputError:
+                continue
+            shape = (lengths.get("t", 1), lengths.get("c", 1), lengths.get("z", 1))
+            return Padding(self._root, shape)
+        return Padding(self._root, (1, len(self.channels), 1))
+
+    @property
+    def z_positions_um(self) -> tuple[float, ...] | None:
+        """Height of every z plane in µm; None where it is not known."""
+        return self._padding.places("z", self._first_field["multiscales"][0])
+
+    @property
+    def times_min(self) -> tuple[float, ...] | None:
+        """Time of every time point in minutes; None where it is not known."""
+        return self._padding.places("t", self._first_field["multiscales"][0])
+
+    def binning(self, channel_index: int) -> int:
+        """How many pixels of the plate, along y and x, repeat one that a channel's camera took."""
+        return self._padding.binning(channel_index)
+
+    def acquired(self, field_path: str, channel_index: int) -> NDArray[np.bool_]:
+        """Whether each plane of a channel is there, ``(n_t, n_z)``; the others are only padding."""
+        return self._padding.acquired(field_path, channel_index)
+
     @cached_property
     def _level_names(self) -> tuple[str, ...]:
         """Names of the arrays of a field, largest first; those of the first field."""
@@ -276,9 +313,13 @@ class PlateReader:
         Raises
         ------
         ImageReadError
-            When the pixels cannot be read; the message names the field.
+            When the pixels cannot be read, or the plane was not acquired (its reason is then
+            ``not-acquired``); the message names the field.
         """
         try:
+            name = f"{self.path}/{field_path}"
+            at = (t_index, channel, z_index)
+            self._padding.refuse(name, field_path, at, self.channels[channel])
             array: Any = self.level(field_path, level)
             place = {"c": channel, "z": z_index, "t": t_index}
             index = tuple(place.get(axis, slice(None)) for axis in self.axes)
@@ -335,24 +376,6 @@ def _has_content(file: UPath) -> bool:
         return file.is_file() and file.stat().st_size > 0
     except OSError:
         return False
-
-
-def stamp_field(root: str, field_path: str) -> str:
-    """Fingerprint of a field by sizes and times of change of its files; labels are left out."""
-    folder = as_path(root) / field_path
-    if not is_local(folder):
-        details = folder.fs.find(folder.path, detail=True)
-        parts = [(name, item.get("ETag"), item["size"]) for name, item in sorted(details.items())]
-        return fingerprint(parts)
-    stamps = []
-    for here, folders, files in os.walk(str(folder)):
-        folders[:] = sorted(name for name in folders if name != "labels")
-        for name in sorted(files):
-            info = (Path(here) / name).stat()
-            stamps.append(
-                (os.path.relpath(here, str(folder)), name, info.st_size, info.st_mtime_ns)
-            )
-    return fingerprint(stamps) if stamps else ABSENT
 
 
 def _number_sites(names: Sequence[str]) -> list[int]:

@@ -2,64 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
 from hcs.domain.config.stages import IngestConfig
-from hcs.domain.plate import Plane, SourcePlate
+from hcs.domain.plate import Plane, PlaneNumbers, SourcePlate
 from hcs.domain.wells import Well
-from hcs.errors import ImageReadError, InputError
 from hcs.io.images.sources import Source, open_source
 from hcs.io.runs.fingerprints import fingerprint, plain
-from hcs.stages.work.ingest_wells import FieldJob, WellJob
+from hcs.stages.work.ingest_channels import Expected
+from hcs.stages.work.ingest_reading import FieldJob, WellJob
 
 FORMAT: Final = 3
 """Raised when what ingest writes changes, so that older plates are redone."""
-
-_PROBED_FILES: Final = 25
-"""Headers read to learn the pixel type and shape that most images of the plate have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What most images of a plate are, and all must be."""
-
-    shape: tuple[int, int]
-    dtype: str
-    pixel_size_um: float | None
-
-
-def find_expected(config: IngestConfig, plate: SourcePlate) -> Expected:
-    """Shape and pixel type that most images have, and the pixel size when the source has one.
-
-    Raises
-    ------
-    InputError
-        When none of the images that were tried can be read.
-    """
-    source = open_source(config.source, plate.layout)
-    step = max(1, len(plate.planes) // _PROBED_FILES)
-    found: Counter[tuple[tuple[int, int], str]] = Counter()
-    sizes: list[float] = []
-    errors: list[str] = []
-    for plane in plate.planes[::step]:
-        try:
-            header = source.header(plane)
-        except ImageReadError as error:
-            errors.append(str(error))
-            continue
-        found[header.shape, header.dtype] += 1
-        if header.pixel_size_um is not None:
-            sizes.append(header.pixel_size_um)
-    if not found:
-        msg = f"none of {len(errors)} images tried in {config.source} can be read: {errors[:2]}"
-        raise InputError(msg)
-    (shape, dtype), _ = found.most_common(1)[0]
-    measured = sizes[0] if sizes and np.allclose(sizes, sizes[0], rtol=1e-3) else None
-    return Expected(shape, dtype, config.pixel_size_um or plate.pixel_size_um or measured)
 
 
 def well_jobs(
@@ -87,11 +43,13 @@ def well_jobs(
     n_planes = 1 + max(item.z_index for item in plate.planes)
     n_times = 1 + max(item.t_index for item in plate.planes)
     channels, size = plate.channels, (n_times, n_planes)
+    patterns = _Patterns(plate)
+    numbers = _name_planes(plate.numbers, n_planes, n_times)
     common = plain((FORMAT, expected, channels, size, plate.name, projection))
     jobs = []
     for well, sites in sorted(grouped.items()):
         fields = tuple(
-            _make_field_job(source, common, paths[well, site], planes)
+            _make_field_job(source, common, paths[well, site], planes, patterns.missing_of(planes))
             for site, planes in sorted(sites.items())
         )
         jobs.append(
@@ -102,9 +60,11 @@ def well_jobs(
                 plate=plate.name,
                 well=well,
                 fields=fields,
-                channels=plate.channels,
+                channels=channels,
+                own_pixels=expected.own,
                 n_planes=n_planes,
                 n_times=n_times,
+                numbers=numbers,
                 shape=expected.shape,
                 dtype=expected.dtype,
                 pixel_size_um=expected.pixel_size_um,
@@ -114,6 +74,67 @@ def well_jobs(
             )
         )
     return jobs
+
+
+def _name_planes(numbers: PlaneNumbers, n_planes: int, n_times: int) -> PlaneNumbers:
+    """Give planes and times that the source does not number their index."""
+    z = numbers.z if len(numbers.z) == n_planes else tuple(range(n_planes))
+    t = numbers.t if len(numbers.t) == n_times else tuple(range(n_times))
+    return numbers.model_copy(update={"z": z, "t": t})
+
+
+class _Patterns:
+    """Which planes each channel has, so that those which were not acquired are told from missing.
+
+    A plane ``(t, z)`` of a channel is missing in a field that has other planes of the channel when
+    a sidecar names its file, or when more than half of the channel's fields have it. Any other was
+    not acquired. What no field of the channel has was not acquired either, whatever a sidecar
+    lists: a copy of a plate may hold one plane of each stack on purpose, and each file that a
+    sidecar names in vain is a row of its own.
+    """
+
+    def __init__(self, plate: SourcePlate) -> None:
+        self._order = {channel.name: index for index, channel in enumerate(plate.channels)}
+        self._fields: Counter[str] = Counter()
+        self._have: defaultdict[str, Counter[tuple[int, int]]] = defaultdict(Counter)
+        seen = set()
+        for plane in plate.planes:
+            self._have[plane.channel][plane.t_index, plane.z_index] += 1
+            if (place := (plane.well, plane.site, plane.channel)) not in seen:
+                seen.add(place)
+                self._fields[plane.channel] += 1
+        self._usual = {
+            channel: {place for place, n in have.items() if 2 * n > self._fields[channel]}
+            for channel, have in self._have.items()
+        }
+        self._is_plain = all(
+            n == self._fields[channel]
+            for channel, have in self._have.items()
+            for n in have.values()
+        )
+        self._listed: defaultdict[tuple[Well, int, str], set[tuple[int, int]]] = defaultdict(set)
+        for plane in plate.missing:
+            if (plane.t_index, plane.z_index) in self._have.get(plane.channel, ()):
+                key = (plane.well, plane.site, plane.channel)
+                self._listed[key].add((plane.t_index, plane.z_index))
+
+    def missing_of(self, planes: Sequence[Plane]) -> tuple[tuple[int, int, int], ...]:
+        """Places ``(t, c, z)`` that a field lacks although it should have them."""
+        if self._is_plain:
+            return ()
+        present: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
+        for plane in planes:
+            present[plane.channel].add((plane.t_index, plane.z_index))
+        lacking = [
+            (t, self._order[channel], z)
+            for channel, there in present.items()
+            for t, z in (
+                self._usual[channel]
+                | self._listed.get((planes[0].well, planes[0].site, channel), set())
+            )
+            - there
+        ]
+        return tuple(sorted(lacking))
 
 
 def _field_paths(plate: SourcePlate, *, in_place: bool) -> dict[tuple[Well, int], str]:
@@ -131,12 +152,19 @@ def _field_paths(plate: SourcePlate, *, in_place: bool) -> dict[tuple[Well, int]
     }
 
 
-def _make_field_job(source: Source, common: object, path: str, planes: list[Plane]) -> FieldJob:
+def _make_field_job(
+    source: Source,
+    common: object,
+    path: str,
+    planes: list[Plane],
+    missing: tuple[tuple[int, int, int], ...],
+) -> FieldJob:
     ordered = tuple(sorted(planes, key=lambda item: (item.channel, *item.key[3:])))
-    stamps = [(item.path, item.page, source.stamp(item)) for item in ordered]
+    stamps = [(item.path, item.page, item.key[2:], source.stamp(item)) for item in ordered]
     return FieldJob(
         path=path,
         site=ordered[0].site,
         planes=ordered,
-        fingerprint=fingerprint(common, stamps),
+        fingerprint=fingerprint(common, stamps, missing),
+        missing=missing,
     )

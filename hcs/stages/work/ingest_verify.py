@@ -18,7 +18,7 @@ from hcs.domain.results import Problem
 from hcs.errors import ImageReadError, InputError
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.ledger import Ledger
-from hcs.stages.work.ingest_wells import STAGE, FieldJob, WellJob, read_field
+from hcs.stages.work.ingest_reading import STAGE, FieldJob, WellJob, read_field
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -95,13 +95,14 @@ def check_well(check: _Check) -> dict[str, Any]:
 def _difference(reader: PlateReader, job: WellJob, field: FieldJob) -> str | None:
     """Say how a field differs from its source; None when it does not."""
     faults: list[Problem] = []
-    source = read_field(job, field, faults, {})
-    if source is None:
+    read = read_field(job, field, faults)
+    if read is None:
         return f"the source cannot be read again: {faults[0].message}"
     try:
         stored: NDArray[Any] = np.asarray(reader.level(field.path, 0)[...])
     except (ImageReadError, InputError, OSError, ValueError, RuntimeError) as error:
         return f"the field cannot be read: {error}"
+    source = read.pixels
     wanted, found = (_checksum(pixels) for pixels in (source, stored))
     if (source.shape, source.dtype, wanted) == (stored.shape, stored.dtype, found):
         return None

@@ -67,10 +67,11 @@ def test_a_missing_field_shifts_nothing(tmp_path):
     ]  # fmt: skip
 
 
-def test_z_and_time_count_from_zero(tmp_path):
+def test_z_and_time_are_ranked_and_their_numbers_kept(tmp_path):
     names = [incell(rest=f" z {z} time {t} - 5ms") for z in (1, 3) for t in (1, 2)]
     plate = layouts.scan(touch(tmp_path, *names), AUTO).plate
-    assert [(p.t_index, p.z_index) for p in plate.planes] == [(0, 0), (0, 2), (1, 0), (1, 2)]
+    assert [(p.t_index, p.z_index) for p in plate.planes] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert (plate.numbers.z, plate.numbers.t) == ((1, 3), (1, 2))
 
 
 def test_two_waves_of_one_name_stay_apart(tmp_path):

@@ -1,0 +1,41 @@
+"""Says what the planes of a plate are: to users in a summary, to readers in a note of the plate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hcs.domain.planes import list_planes
+from hcs.domain.plate import SourcePlate
+from hcs.stages.work.ingest_reading import WellJob
+
+
+def describe_planes(source: SourcePlate, job: WellJob) -> dict[str, str]:
+    """Say how many planes there are, and what differs between channels: planes, binning, type."""
+    sizes = {"z planes": job.n_planes, "time points": job.n_times}
+    said = {name: str(n) for name, n in sizes.items() if n > 1}
+    have: dict[str, set[tuple[int, int]]] = {channel.name: set() for channel in job.channels}
+    for plane in source.planes:
+        have[plane.channel].add((plane.t_index, plane.z_index))
+    for channel, own in zip(job.channels, job.own_pixels, strict=True):
+        parts = []
+        if len(have[channel.name]) < job.n_planes * job.n_times:
+            parts.append(f"has {list_planes(have[channel.name], job.numbers)} alone")
+        if own.binning > 1:
+            parts.append(f"binned {own.binning} × {own.binning}, its pixels are repeated")
+        if own.dtype != job.dtype:
+            parts.append(f"acquired as {own.dtype}")
+        if parts:
+            said[f"channel {channel.name}"] = "; ".join(parts)
+    return said
+
+
+def note_planes(job: WellJob, *, padded: bool) -> dict[str, Any]:
+    """Note for readers what the planes of the plate are, and whether any of them is not there."""
+    channels = [
+        {"name": channel.name, "binning": channel.binning, "dtype": own.dtype}
+        for channel, own in zip(job.channels, job.own_pixels, strict=True)
+    ]
+    numbers = job.numbers.model_dump(mode="json")
+    if job.projection is not None:
+        numbers |= {"z": [], "z_um": []}
+    return {"padded": padded, "channels": channels, **numbers}

@@ -1,0 +1,225 @@
+"""Channels of unlike planes, sizes and types: kept, padded, recorded, and never measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from hcs.domain import columns as col
+from hcs.domain.columns import Reason
+from hcs.domain.config.layouts import RegexLayout
+from hcs.domain.config.stages import IngestConfig
+from hcs.errors import ImageReadError
+from hcs.io.plates.reader import PlateReader
+from hcs.io.plates.validate import faults_of
+from hcs.stages import ingest
+
+SHAPE = (24, 20)
+PATTERN = r"(?P<well>[A-H]\d\d)_(?P<channel>[A-Z]+)(?:_z(?P<z>\d+))?(?:_t(?P<t>\d+))?\.tif"
+
+
+def pixels(seed: int, shape=SHAPE, dtype="uint16"):
+    return np.random.default_rng(seed).integers(1, 250, shape).astype(dtype)
+
+
+def write(folder: Path, files: dict[str, np.ndarray]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, picture in files.items():
+        tifffile.imwrite(folder / f"{name}.tif", picture)
+
+
+def take(tmp_path: Path, **more):
+    config = {
+        "source": str(tmp_path / "in"),
+        "out": str(tmp_path / "P.zarr"),
+        "layout": RegexLayout(pattern=PATTERN),
+        "verify": True,
+    }
+    return ingest.run(IngestConfig.model_validate(config | more))
+
+
+def z_and_brightfield(z=(1, 2, 3), wells=("A01", "A02", "B01")):
+    """DAPI as a stack, brightfield (TL) as one plane."""
+    files = {f"{w}_DAPI_z{n}": pixels(100 * i + n) for i, w in enumerate(wells) for n in z}
+    return files | {f"{w}_TL": pixels(1000 + i) for i, w in enumerate(wells)}
+
+
+def test_a_stack_beside_a_single_plane_is_kept_and_padded(tmp_path):
+    files = z_and_brightfield()
+    write(tmp_path / "in", files)
+    result = take(tmp_path)
+    assert result.problems == ()
+    assert "z 1 alone" in result.summary["channel TL"]
+    reader = PlateReader(result.out)
+    assert (reader.axes, reader.n_z, reader.n_t) == (("c", "z", "y", "x"), 3, 1)
+    dapi, tl = (reader.channel_index(name) for name in ("DAPI", "TL"))
+    for z in (1, 2, 3):
+        found = reader.read_plane("A/2/0", dapi, z_index=z - 1)
+        np.testing.assert_array_equal(found, files[f"A02_DAPI_z{z}"])
+    np.testing.assert_array_equal(reader.read_plane("A/2/0", tl), files["A02_TL"])
+    assert reader.acquired("A/2/0", dapi).tolist() == [[True, True, True]]
+    assert reader.acquired("A/2/0", tl).tolist() == [[True, False, False]]
+    with pytest.raises(ImageReadError, match="z 2 of channel TL was not acquired") as error:
+        reader.read_plane("A/2/0", tl, z_index=1)
+    assert error.value.reason == Reason.NOT_ACQUIRED
+    row = reader.images.set_index(col.WELL).loc["A02"]
+    assert row["Image_Intensity_MinIntensity_TL"] == files["A02_TL"].min() > 0
+    assert faults_of(result.out) == []
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ("max", lambda stack: stack.max(axis=0)),
+        ("mean", lambda stack: np.rint(stack.mean(axis=0))),
+        ("best", lambda stack: stack[np.argmax([p.var() / p.mean() for p in stack])]),
+    ],
+)
+def test_a_projection_takes_the_planes_that_a_channel_has(tmp_path, how, expected):
+    files = z_and_brightfield()
+    write(tmp_path / "in", files)
+    result = take(tmp_path, projection=how)
+    assert result.problems == ()
+    reader = PlateReader(result.out)
+    assert (reader.axes, reader.n_z) == (("c", "y", "x"), 1)
+    stack = np.stack([files[f"B01_DAPI_z{z}"] for z in (1, 2, 3)])
+    dapi, tl = (reader.channel_index(name) for name in ("DAPI", "TL"))
+    np.testing.assert_array_equal(reader.read_plane("B/1/0", dapi), expected(stack))
+    np.testing.assert_array_equal(reader.read_plane("B/1/0", tl), files["B01_TL"])
+    assert reader.acquired("B/1/0", tl).tolist() == [[True]]
+
+
+def test_a_channel_of_the_last_time_point_alone_is_kept_there(tmp_path):
+    wells, times = ("A01", "A02"), (0, 5, 10)
+    files = {f"{w}_TL_t{t}": pixels(10 * i + t) for i, w in enumerate(wells) for t in times}
+    files |= {f"{w}_DAPI_t10": pixels(90 + i) for i, w in enumerate(wells)}
+    write(tmp_path / "in", files)
+    result = take(tmp_path)
+    assert result.problems == ()
+    reader = PlateReader(result.out)
+    assert (reader.n_t, reader.n_z) == (3, 1)
+    dapi, tl = (reader.channel_index(name) for name in ("DAPI", "TL"))
+    assert reader.acquired("A/1/0", dapi).tolist() == [[False], [False], [True]]
+    found = reader.read_plane("A/2/0", dapi, t_index=2)
+    np.testing.assert_array_equal(found, files["A02_DAPI_t10"])
+    np.testing.assert_array_equal(reader.read_plane("A/2/0", tl, t_index=1), files["A02_TL_t5"])
+    with pytest.raises(ImageReadError, match="time 0 of channel DAPI was not acquired"):
+        reader.read_plane("A/1/0", dapi)
+
+
+def test_a_plane_that_most_fields_have_is_missing_and_named(tmp_path):
+    files = z_and_brightfield()
+    del files["A02_DAPI_z2"]
+    write(tmp_path / "in", files)
+    result = take(tmp_path)
+    (problem,) = result.problems
+    assert (problem.reason, problem.well, problem.kept) == (Reason.MISSING_FILE, "A02", True)
+    assert "channel DAPI lacks z 2" in problem.message
+    reader = PlateReader(result.out)
+    dapi = reader.channel_index("DAPI")
+    assert reader.acquired("A/2/0", dapi).tolist() == [[True, False, True]]
+    with pytest.raises(ImageReadError, match="missing in the source") as error:
+        reader.read_plane("A/2/0", dapi, z_index=1)
+    assert error.value.reason == Reason.MISSING_FILE
+
+
+def test_a_stack_that_lacks_a_plane_is_not_projected(tmp_path):
+    files = z_and_brightfield()
+    del files["A02_DAPI_z2"]
+    write(tmp_path / "in", files)
+    result = take(tmp_path, projection="max")
+    assert {problem.well for problem in result.problems} == {"A02"}
+    assert not any(problem.kept for problem in result.problems)
+    assert any("z 2, so it is not projected" in problem.message for problem in result.problems)
+    assert PlateReader(result.out).images[col.WELL].tolist() == ["A01", "B01"]
+
+
+def test_a_damaged_plane_of_a_stack_is_named_and_the_others_are_kept(tmp_path):
+    files = z_and_brightfield()
+    write(tmp_path / "in", files)
+    bad = tmp_path / "in/A01_DAPI_z3.tif"
+    bad.write_bytes(bad.read_bytes()[:-100])
+    result = take(tmp_path)
+    (problem,) = result.problems
+    assert (problem.reason, problem.file, problem.kept) == (Reason.TRUNCATED, bad.name, True)
+    reader = PlateReader(result.out)
+    dapi = reader.channel_index("DAPI")
+    assert reader.acquired("A/1/0", dapi).tolist() == [[True, True, False]]
+    assert not reader.level("A/1/0", 0)[dapi, 2].any()
+
+
+def test_a_field_without_a_channel_is_left_out(tmp_path):
+    files = z_and_brightfield()
+    del files["A02_TL"]
+    write(tmp_path / "in", files)
+    result = take(tmp_path)
+    (problem,) = result.problems
+    assert (problem.reason, problem.well, problem.kept) == (Reason.MISSING_CHANNEL, "A02", False)
+    assert "TL" in problem.message
+
+
+def test_channels_of_other_binning_and_depth_lie_on_each_other(tmp_path):
+    files = {}
+    for i, well in enumerate(("A01", "A02")):
+        files[f"{well}_DAPI"] = pixels(i, (32, 40))
+        files[f"{well}_TL"] = pixels(10 + i, (16, 20), "uint8")
+    write(tmp_path / "in", files)
+    result = take(tmp_path)
+    assert result.problems == ()
+    assert "binned 2 × 2" in result.summary["channel TL"]
+    assert "uint8" in result.summary["channel TL"]
+    reader = PlateReader(result.out)
+    dapi, tl = (reader.channel_index(name) for name in ("DAPI", "TL"))
+    assert (reader.binning(dapi), reader.binning(tl)) == (1, 2)
+    found = reader.read_plane("A/2/0", tl)
+    assert found.dtype == np.uint16
+    np.testing.assert_array_equal(found[::2, ::2], files["A02_TL"])
+    np.testing.assert_array_equal(found, np.kron(files["A02_TL"], np.ones((2, 2))))
+    np.testing.assert_array_equal(reader.read_plane("A/2/0", dapi), files["A02_DAPI"])
+
+
+def test_a_channel_that_no_binning_fits_is_left_out_and_named(tmp_path):
+    files = {}
+    for i, well in enumerate(("A01", "A02")):
+        files[f"{well}_DAPI"] = pixels(i, (30, 40))
+        files[f"{well}_FITC"] = pixels(5 + i, (30, 40))
+        files[f"{well}_TL"] = pixels(10 + i, (20, 25))
+    write(tmp_path / "in", files)
+    result = take(tmp_path)
+    (problem,) = result.problems
+    assert problem.reason is Reason.WRONG_SHAPE
+    assert "channel TL is left out: its 2 images are 20 × 25" in problem.message
+    reader = PlateReader(result.out)
+    assert reader.channels == ("DAPI", "FITC")
+    np.testing.assert_array_equal(reader.read_plane("A/2/0", 1), files["A02_FITC"])
+
+
+def test_numbers_of_z_are_kept_in_any_counting(tmp_path):
+    files = z_and_brightfield(z=(1, 3, 5))
+    write(tmp_path / "in", files)
+    result = take(tmp_path)
+    assert result.problems == ()
+    reader = PlateReader(result.out)
+    assert reader.n_z == 3
+    found = reader.read_plane("A/1/0", reader.channel_index("DAPI"), z_index=2)
+    np.testing.assert_array_equal(found, files["A01_DAPI_z5"])
+    notes = json.loads(Path(result.out, "zarr.json").read_text())["attributes"]["hcs"]
+    assert notes["planes"]["z"] == [1, 3, 5]
+
+
+def test_a_second_run_of_a_padded_plate_does_nothing_and_knows_its_padding(tmp_path):
+    files = z_and_brightfield()
+    del files["A02_DAPI_z2"]
+    write(tmp_path / "in", files)
+    first = take(tmp_path)
+    again = take(tmp_path)
+    assert (again.n_run, again.problems) == (0, first.problems)
+    write(tmp_path / "in", {"A02_DAPI_z2": pixels(7)})
+    mended = take(tmp_path)
+    assert (mended.n_run, mended.problems) == (1, ())
+    reader = PlateReader(mended.out)
+    np.testing.assert_array_equal(reader.read_plane("A/2/0", 0, z_index=1), pixels(7))
