@@ -76,7 +76,7 @@ def test_a_stack_beside_a_single_plane_is_kept_and_padded(tmp_path):
     [
         ("max", lambda stack: stack.max(axis=0)),
         ("mean", lambda stack: np.rint(stack.mean(axis=0))),
-        ("best", lambda stack: stack[np.argmax([p.var() / p.mean() for p in stack])]),
+        ("focus", lambda stack: stack[np.argmax([p.var() / p.mean() for p in stack])]),
     ],
 )
 def test_a_projection_takes_the_planes_that_a_channel_has(tmp_path, how, expected):
