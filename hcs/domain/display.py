@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,13 +65,15 @@ def describe_channels(
     channels: Sequence[Channel], windows: Sequence[Window]
 ) -> list[dict[str, Any]]:
     """Return the ``channels`` of an ``omero`` block, all of them switched on."""
+    colors = choose_colors(tuple(channels))
     return [
         {"label": channel.name, "color": color, "active": True, "window": window.entry()}
-        for channel, color, window in zip(channels, choose_colors(channels), windows, strict=True)
+        for channel, color, window in zip(channels, colors, windows, strict=True)
     ]
 
 
-def choose_colors(channels: Sequence[Channel]) -> tuple[str, ...]:
+@functools.lru_cache(maxsize=64)
+def choose_colors(channels: tuple[Channel, ...]) -> tuple[str, ...]:
     """Choose a color for every channel.
 
     Parameters

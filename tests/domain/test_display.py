@@ -9,7 +9,7 @@ from hcs.domain.plate import Channel
 
 
 def colors_of(*channels):
-    return choose_colors([Channel(name=c) if isinstance(c, str) else c for c in channels])
+    return choose_colors(tuple(Channel(name=c) if isinstance(c, str) else c for c in channels))
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from hcs.io.layouts.base import Listing, Sidecar, VendorLayout
 from hcs.io.layouts.listing import list_source, locate
 from hcs.io.layouts.omezarr import is_plate, scan_plate
 from hcs.io.layouts.regex import NamedGroups
-from hcs.io.layouts.scanning import ScanResult, Stated, build, explain_no_layout
+from hcs.io.layouts.scanning import Names, ScanResult, Stated, build, explain_no_layout
 
 __all__ = ["ScanResult", "describe", "is_plate", "scan", "vendors"]
 
@@ -90,11 +90,10 @@ def scan(
         why = f"layout regex: names as {layout.pattern}"
         return build(listing, groups, None, stated, why)
     if isinstance(layout, AutoLayout):
-        vendor, sidecar, why = _recognize(listing, plate_format)
-    else:
-        vendor, why = _find_vendor(layout.kind, plate_format), f"layout {layout.kind}, as asked"
-        sidecar = locate(vendor.sidecar(listing), listing)
-    return build(listing, vendor, sidecar, stated, why)
+        vendor, sidecar, why, names = _recognize(listing, plate_format)
+        return build(listing, vendor, sidecar, stated, why, names)
+    vendor, why = _find_vendor(layout.kind, plate_format), f"layout {layout.kind}, as asked"
+    return build(listing, vendor, locate(vendor.sidecar(listing), listing), stated, why)
 
 
 def _find_vendor(kind: str, plate_format: PlateFormat | None) -> VendorLayout:
@@ -108,8 +107,12 @@ def _find_vendor(kind: str, plate_format: PlateFormat | None) -> VendorLayout:
 
 def _recognize(
     listing: Listing, plate_format: PlateFormat | None
-) -> tuple[VendorLayout, Sidecar | None, str]:
-    """Choose the one vendor that wrote these files, by their names and by its metadata."""
+) -> tuple[VendorLayout, Sidecar | None, str, Names]:
+    """Choose the one vendor that wrote these files, by their names and by its metadata.
+
+    Also returns what its names say: reading 50,000 names a second time would take a second.
+    """
+    names: dict[str, Names] = {}
     counts: dict[str, tuple[int, int]] = {}
     sidecars: dict[str, Sidecar | None] = {}
     candidates = {kind: _find_vendor(kind, plate_format) for kind in vendors()}
@@ -117,7 +120,8 @@ def _recognize(
         sidecars[kind] = sidecar = locate(vendor.sidecar(listing), listing)
         listed = {path.casefold() for path, _ in sidecar.listed} if sidecar else set()
         images = [path for path in listing.images if not vendor.ignores(path)]
-        known = [p for p in images if p.casefold() in listed or vendor.parse(p) is not None]
+        names[kind] = {p: f for p in images if (f := vendor.parse(p)) is not None}
+        known = [p for p in images if p in names[kind] or p.casefold() in listed]
         counts[kind] = (len(known), len(images))
     fitting = [kind for kind, (n, of) in counts.items() if n and n >= _FITS_FROM * of]
     told = ", ".join(f"{kind} {n} of {of}" for kind, (n, of) in counts.items() if n) or "none"
@@ -130,7 +134,8 @@ def _recognize(
     vendor = candidates[fitting[0]]
     n, of = counts[vendor.kind]
     why = f"layout {vendor.kind} ({vendor.title}): {n} of {of} image files are its own"
-    return vendor, sidecars[vendor.kind], f"{why}, and no other layout fits"
+    why += ", and no other layout fits"
+    return vendor, sidecars[vendor.kind], why, names[vendor.kind]
 
 
 def describe(result: ScanResult, *, max_files: int = 10) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 from collections.abc import Mapping
@@ -265,12 +266,18 @@ def _number(text: str | None) -> int | None:
 def _well_from(groups: Mapping[str, str | None]) -> Well | None:
     try:
         if (text := groups.get("well")) is not None:
-            return Well.parse(text)
+            return _parse_well(text)
         return well_at(groups.get("row") or "", groups.get("column") or "")
     except InputError:
         return None
 
 
+@functools.lru_cache(maxsize=4096)  # 50,000 files lie in 1,536 wells
+def _parse_well(text: str) -> Well:
+    return Well.parse(text)
+
+
+@functools.lru_cache(maxsize=4096)
 def well_at(row: str, column: str) -> Well:
     """Return the well at a row (letters, or a number from 1) and a column (a number from 1)."""
     column_number = int(column) if column.isascii() and column.isdigit() else 0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import PurePosixPath
 from typing import Any, Final
 
 from hcs.domain.columns import Reason
@@ -43,7 +43,7 @@ def without_previews(named: dict[Source, NameFields]) -> list[str]:
 
 
 def _suffix(source: Source) -> str:
-    return PurePosixPath(source[0]).suffix.lower()
+    return posixpath.splitext(source[0])[1].lower()  # a path object costs 20 µs
 
 
 def without_derived(

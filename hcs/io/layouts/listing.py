@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import posixpath
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from upath import UPath
 
@@ -52,7 +53,7 @@ def list_source(source: AnyPath) -> Listing:
     images: list[str] = []
     others: list[str] = []
     for name in names:
-        suffix = PurePosixPath(name).suffix.lower()
+        suffix = posixpath.splitext(name)[1].lower()
         (images if suffix in IMAGE_SUFFIXES else others).append(name)
     found = (images, others, links.dead, links.followed)
     return Listing(root, *(tuple(sorted(paths)) for paths in found))

@@ -125,6 +125,8 @@ def without_projections(named: dict[Source, NameFields]) -> int:
     its own projection, and a channel that was only stored as a projection is kept.
     """
     stacks = {_without_z(f) for f in named.values() if f.z is not None}
+    if not stacks:
+        return 0
     beside = [source for source, f in named.items() if f.z is None and _without_z(f) in stacks]
     for source in beside:
         del named[source]

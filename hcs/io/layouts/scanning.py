@@ -26,6 +26,10 @@ _PROBES: Final = 5
 """Files looked into for a pixel size: the first may be damaged."""
 
 
+Names = Mapping[str, NameFields]
+"""What a layout makes of the relative paths that it knows."""
+
+
 @dataclass(frozen=True, slots=True)
 class ScanResult:
     """A plate as found, every fault, and why the layout was chosen.
@@ -68,7 +72,12 @@ class _Draft:
 
 
 def build(
-    listing: Listing, layout: VendorLayout, sidecar: Sidecar | None, stated: Stated, why: str
+    listing: Listing,
+    layout: VendorLayout,
+    sidecar: Sidecar | None,
+    stated: Stated,
+    why: str,
+    names: Names | None = None,
 ) -> ScanResult:
     """Read all names of a listing as one vendor's and put the plate together.
 
@@ -84,6 +93,8 @@ def build(
         What the user says of the plate.
     why
         Why this layout; the first sentence of the result's.
+    names
+        What the layout makes of every path, where they have been read.
 
     Returns
     -------
@@ -97,10 +108,11 @@ def build(
     InputError
         When no file is recognized, or several plates are mixed and none is named.
     """
+    parse = layout.parse if names is None else names.get
     named = {
         (path, 0): f
         for path in listing.images
-        if not layout.ignores(path) and (f := layout.parse(path)) is not None
+        if not layout.ignores(path) and (f := parse(path)) is not None
     }
     draft = _Draft(named, [], [why])
     sidecar = sidecar or Sidecar(source="")

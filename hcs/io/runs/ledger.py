@@ -10,7 +10,7 @@ import functools
 import json
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
@@ -197,7 +197,7 @@ class Ledger:
         sides = dict.fromkeys([self.side, *_absolute(self.side)])
         found = {}
         for path, n_bytes in written.items():
-            for name in dict.fromkeys([path, *_absolute(path)]):
+            for name in _names_of(path):
                 side = next((item for item in sides if name.startswith(f"{item}/")), None)
                 if side is not None:
                     found[f"*{name[len(side) :]}"] = n_bytes
@@ -296,6 +296,12 @@ def _has_size(path: str, n_bytes: int) -> bool:
 def _absolute(path: str) -> tuple[str, ...]:
     """Other names of a local path: absolute, and without symbolic links."""
     return () if "://" in path else (os.path.abspath(path), os.path.realpath(path))  # noqa: PTH100
+
+
+def _names_of(path: str) -> Iterator[str]:
+    """Every name of a path, as it was written first: the others ask the file system."""
+    yield path
+    yield from _absolute(path)
 
 
 def _file_name(unit_id: str) -> str:
