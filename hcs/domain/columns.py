@@ -167,6 +167,8 @@ class Reason(StrEnum):
     MISSING_FILE = "missing-file"
     NOT_ACQUIRED = "not-acquired"
     UNREAD_PAGES = "unread-pages"
+    WRONG_SCALE = "wrong-scale"
+    CONTRADICTORY = "contradictory"
     NO_CONTROLS = "no-controls"
     NO_SPREAD = "no-spread"
     TOO_FEW_IMAGES = "too-few-images"

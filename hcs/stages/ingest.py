@@ -30,6 +30,7 @@ from hcs.io.sheets import platemap
 from hcs.stages.frame import Frame, MadeFrom, open_frame
 from hcs.stages.work import (
     ingest_channels,
+    ingest_in_place,
     ingest_jobs,
     ingest_planes,
     ingest_verify,
@@ -120,6 +121,7 @@ def _scan_source(config: IngestConfig) -> layouts.ScanResult:
         plate_name=config.plate_name,
         plate_format=PlateFormat.of_size(config.plate_wells) if config.plate_wells else None,
         pixel_size_um=config.pixel_size_um,
+        acquisition=config.acquisition,
     )
 
 
@@ -146,7 +148,7 @@ def _make_plan(config: IngestConfig) -> _Plan:
     source = _choose_format(config, scanned.plate, wells_map)
     in_place = as_path(config.source) == as_path(config.out)
     if in_place:
-        _check_in_place(config, source)
+        ingest_in_place.check(config, source)
     source, expected, misfits = ingest_channels.fit_channels(config, source)
     jobs = ingest_jobs.well_jobs(config, source, expected, in_place=in_place)
     return _Plan(scanned, source, mapped, wells_map, expected, jobs, in_place, misfits)
@@ -248,19 +250,6 @@ def _make_attributes(plan: _Plan, wells: Sequence[Well]) -> dict[str, Any]:
 def _count_field_bytes(expected: Expected, jobs: Sequence[WellJob]) -> int:
     planes = max((len(field.planes) for job in jobs for field in job.fields), default=1)
     return int(np.prod(expected.shape)) * np.dtype(expected.dtype).itemsize * planes
-
-
-def _check_in_place(config: IngestConfig, source: SourcePlate) -> None:
-    """Refuse settings that would have to change the pixels of a plate that is used as it lies."""
-    if source.layout != OME_ZARR:
-        msg = f"{config.out} is both source and output; give the plate another path"
-        raise InputError(msg)
-    if config.projection != "keep":
-        msg = (
-            f"--project-z {config.projection} makes other images than {config.source} holds; "
-            "give another output to write them to"
-        )
-        raise InputError(msg)
 
 
 def _list_extras(

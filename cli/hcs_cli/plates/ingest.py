@@ -53,6 +53,13 @@ def ingest(
     pixel_size_um: Annotated[
         float | None, typer.Option(help="Pixel size in µm, when the files do not say.")
     ] = None,
+    acquisition: Annotated[
+        int | None,
+        typer.Option(
+            help="Read one acquisition of an OME-Zarr plate; by default each becomes channels of "
+            "the same fields."
+        ),
+    ] = None,
     well: Annotated[
         str | None, typer.Option(help="Well of every file, where a regex: has no group for it.")
     ] = None,
@@ -99,6 +106,7 @@ def ingest(
         "plate_name": plate_name,
         "plate_wells": plate_wells,
         "pixel_size_um": pixel_size_um,
+        "acquisition": acquisition,
         "projection": project_z,
         "verify": verify,
         "strict": strict,

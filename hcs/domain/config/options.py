@@ -17,7 +17,8 @@ class IngestOptions(Frozen):
     """Where a plate's images are and how they are read.
 
     ``barcodes`` is a table of plates and the plate map that each carries. ``projection`` makes one
-    plane of a z-stack; ``focus`` is the sharpest of each channel.
+    plane of a z-stack; ``focus`` is the sharpest of each channel. ``acquisition`` is the one of an
+    OME-Zarr plate that is read; without it several become channels of the same fields.
     """
 
     source: str
@@ -27,6 +28,7 @@ class IngestOptions(Frozen):
     plate_wells: Literal[6, 12, 24, 48, 96, 384, 1536] | None = None
     pixel_size_um: PositiveFloat | None = None
     projection: Literal["keep", "max", "mean", "focus"] = "keep"
+    acquisition: int | None = Field(default=None, ge=0)
 
 
 class SplitsOptions(Frozen):

@@ -87,16 +87,15 @@ class ZarrFields:
     _stamps: dict[str, str] = field(default_factory=dict, repr=False)
 
     def header(self, plane: Plane) -> Header:
-        """Read the metadata of the field."""
+        """Read the metadata of the field: every one has its own."""
         try:
-            array = self.reader.level(plane.path, 0)
+            image = self.reader.describe(plane.path)
         except InputError as error:
             raise ImageReadError(str(error), Reason.UNREADABLE) from error
-        height, width = array.shape[-2:]
-        return Header((height, width), str(array.dtype), self.reader.pixel_size_um)
+        return Header(image.frame, image.dtype, image.metadata.pixel_size_um)
 
     def read(self, plane: Plane, shape: tuple[int, int], dtype: str) -> npt.NDArray[Any]:
-        """Read one plane of the field."""
+        """Read one plane of the field; its page is the channel's index in the field's image."""
         found = self.header(plane)
         name = f"{self.reader.path}/{plane.path}"
         if found.dtype != dtype:
@@ -105,9 +104,8 @@ class ZarrFields:
         if found.shape != shape:
             msg = f"{name}: image is {found.shape} pixels, expected {shape}"
             raise ImageReadError(msg, Reason.WRONG_SHAPE)
-        channel = self.reader.channels.index(plane.channel)
         return self.reader.read_plane(
-            plane.path, channel, z_index=plane.z_index, t_index=plane.t_index
+            plane.path, plane.page, z_index=plane.z_index, t_index=plane.t_index
         )
 
     def stamp(self, plane: Plane) -> str:

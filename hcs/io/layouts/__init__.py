@@ -20,7 +20,7 @@ from hcs.io.files.paths import AnyPath
 from hcs.io.images.sources import OME_ZARR
 from hcs.io.layouts.base import Listing, Sidecar, VendorLayout
 from hcs.io.layouts.listing import list_source, locate
-from hcs.io.layouts.omezarr import is_plate, scan_plate
+from hcs.io.layouts.omezarr import is_plate, refuse_other_groups, scan_plate
 from hcs.io.layouts.regex import NamedGroups
 from hcs.io.layouts.scanning import Names, ScanResult, Stated, build, explain_no_layout
 
@@ -49,6 +49,7 @@ def scan(
     plate_name: str | None = None,
     plate_format: PlateFormat | None = None,
     pixel_size_um: float | None = None,
+    acquisition: int | None = None,
 ) -> ScanResult:
     """Find the plate in a source folder; pixels are not read.
 
@@ -61,6 +62,8 @@ def scan(
     plate_name, plate_format, pixel_size_um
         What is known of the plate; it wins over what names, metadata and headers say. Of several
         plates in one folder ``plate_name`` chooses one.
+    acquisition
+        Of an OME-Zarr plate, the one acquisition to read.
 
     Returns
     -------
@@ -77,11 +80,15 @@ def scan(
     InputError
         When no layout fits, or two do.
     """
-    stated = Stated(plate_name, plate_format, pixel_size_um)
+    stated = Stated(plate_name, plate_format, pixel_size_um, acquisition=acquisition)
     if isinstance(layout, OmeZarrLayout):
         return scan_plate(source, stated, "layout omezarr, as asked")
     if isinstance(layout, AutoLayout) and is_plate(source):
         return scan_plate(source, stated, "layout omezarr: the source is an OME-Zarr plate")
+    if acquisition is not None:
+        msg = f"{source} is no OME-Zarr plate: an acquisition can be chosen only of such a plate"
+        raise InputError(msg)
+    refuse_other_groups(source)
     listing = list_source(source)
     if isinstance(layout, RegexLayout):
         well = None if layout.well is None else Well.parse(layout.well)

@@ -53,13 +53,15 @@ class ScanResult:
 class Stated:
     """What the user says of the plate; it wins over names, metadata and headers.
 
-    ``page_axis`` tells what the pages of a file are when the file does not.
+    ``page_axis`` tells what the pages of a file are when the file does not. ``acquisition`` is the
+    one of an OME-Zarr plate that is read.
     """
 
     plate_name: str | None = None
     plate_format: PlateFormat | None = None
     pixel_size_um: float | None = None
     page_axis: PageAxis | None = None
+    acquisition: int | None = None
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import zarr
@@ -16,12 +16,6 @@ from hcs.domain.planes import PlaneState, list_planes, read_states
 from hcs.domain.plate import PlaneNumbers
 from hcs.errors import ImageReadError
 from hcs.io.plates.plate import NOTES, PLANES
-
-_UNITS: Final = {
-    "z": {"micrometer": 1.0, "nanometer": 1e-3, "millimeter": 1e3},
-    "t": {"minute": 1.0, "second": 1 / 60, "millisecond": 1 / 60_000, "hour": 60.0},
-}
-"""Factors from units of OME-Zarr to µm and to minutes."""
 
 
 @dataclass(frozen=True)
@@ -51,23 +45,16 @@ class Padding:
         channels = self.note.get("channels", ())
         return int(channels[channel]["binning"]) if channel < len(channels) else 1
 
-    def places(self, axis: str, multiscale: Mapping[str, Any]) -> tuple[float, ...] | None:
+    def places(self, axis: str, step: float | None) -> tuple[float, ...] | None:
         """Heights in µm (axis ``z``) or times in minutes (``t``), None where they are not known.
 
-        They are those that ingest noted, else what the metadata of an image states.
+        They are those that ingest noted, else by the ``step`` that the metadata of an image state.
         """
         count = self.shape[0 if axis == "t" else 2]
         noted = self.note.get({"z": "z_um", "t": "t_min"}[axis], ())
         if len(noted) == count:
             return tuple(float(value) for value in noted)
-        names = [item["name"] for item in multiscale["axes"]]
-        units = {item["name"]: str(item.get("unit")) for item in multiscale["axes"]}
-        factor = _UNITS[axis].get(units.get(axis, ""))
-        if factor is None:
-            return None
-        scale = multiscale["datasets"][0]["coordinateTransformations"][0]["scale"]
-        step = float(scale[names.index(axis)]) * factor
-        return tuple(step * index for index in range(count))
+        return None if step is None else tuple(step * index for index in range(count))
 
     def states(self, field_path: str) -> NDArray[np.uint8] | None:
         """State of every plane ``(t, c, z)`` of a field; None when all of them are there."""

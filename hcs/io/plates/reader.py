@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,6 +22,7 @@ from hcs.errors import ImageReadError, InputError, NotFoundError, StaleError, Un
 from hcs.io.files import objects
 from hcs.io.files.paths import as_path
 from hcs.io.plates import plate_tables
+from hcs.io.plates.foreign import ForeignPlate, Image, list_in_place, refuse_uneven
 from hcs.io.plates.padding import Padding
 from hcs.io.plates.plate import FLAT_FIELDS, open_store
 from hcs.io.plates.stamps import stamp_field
@@ -56,18 +56,22 @@ class PlateReader:
 
     @property
     def version(self) -> str:
-        """Version of OME-Zarr that the plate follows, 0.4 or 0.5."""
-        return "0.5" if self._root.metadata.zarr_format == 3 else "0.4"
+        """Version of OME-Zarr that the plate follows."""
+        by_format = "0.5" if self._root.metadata.zarr_format == 3 else "0.4"
+        return self._foreign.metadata.version or by_format
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
         """The ``plate`` entry of OME-Zarr 0.5 (or 0.4)."""
         attributes = dict(self._root.attrs)
+        _ = self._foreign.metadata  # says what it is when it is no plate
         ome: Any = attributes.get("ome", attributes)
-        if "plate" not in ome:
-            msg = f"{self.path} has no plate metadata; an OME-Zarr HCS plate was expected"
-            raise InputError(msg)
         return dict(ome["plate"])
+
+    @cached_property
+    def _foreign(self) -> ForeignPlate:
+        """The plate as that of any program."""
+        return ForeignPlate(self.path)
 
     @property
     def name(self) -> str:
@@ -77,16 +81,13 @@ class PlateReader:
     @cached_property
     def wells(self) -> tuple[Well, ...]:
         """Wells that hold images."""
-        return tuple(Well.parse(item["path"].replace("/", "")) for item in self.metadata["wells"])
+        _ = self.metadata
+        return tuple(item.well for item in self._foreign.metadata.wells)
 
     @property
     def plate_format(self) -> PlateFormat:
         """Format by the declared rows and columns."""
-        shape = (len(self.metadata["rows"]), len(self.metadata["columns"]))
-        for plate_format in PlateFormat:
-            if plate_format.value == shape:
-                return plate_format
-        return PlateFormat.smallest_for(set(self.wells))
+        return self._foreign.metadata.plate_format
 
     @cached_property
     def images(self) -> pd.DataFrame:
@@ -96,7 +97,8 @@ class PlateReader:
         well groups, the site being the number in the field's path.
         """
         frame = self._fields
-        if self._is_foreign:
+        if self.is_foreign:
+            refuse_uneven(self._foreign, _list_rows(frame))
             # Used where it lies: its pixels may have changed since the table was made.
             stamps = [stamp_field(self.path, str(path)) for path in frame[col.FIELD_PATH]]
             marks = zip(frame[col.FINGERPRINT], stamps, strict=True)
@@ -138,48 +140,53 @@ class PlateReader:
         return stored
 
     def _list_fields(self) -> pd.DataFrame:
-        rows = []
-        for item in self.metadata["wells"]:
-            attributes = dict(self._root[item["path"]].attrs)
-            well: Any = attributes.get("ome", attributes)
-            names = [str(image["path"]) for image in well["well"]["images"]]
-            for site, name in zip(_number_sites(names), names, strict=True):
-                path = f"{item['path']}/{name}"
-                rows.append(
-                    {
-                        col.PLATE: self.name,
-                        col.WELL: Well.parse(item["path"].replace("/", "")).name,
-                        col.SITE: site,
-                        col.FIELD_PATH: path,
-                        col.FINGERPRINT: path,
-                    }
-                )
+        rows = [
+            {
+                col.PLATE: self.name,
+                col.WELL: well.name,
+                col.SITE: site,
+                col.FIELD_PATH: path,
+                col.FINGERPRINT: path,
+            }
+            for well, site, path in list_in_place(self._foreign)
+        ]
         columns = [*col.IMAGE_KEY, col.FIELD_PATH, col.FINGERPRINT]
         return pd.DataFrame(rows, columns=columns)
 
     @cached_property
-    def _is_foreign(self) -> bool:
+    def is_foreign(self) -> bool:
         """Whether another program wrote the pixels, so that chunks may be left out on purpose."""
         notes: Any = dict(self._root.attrs).get("hcs", {})
         made = notes.get("ingest", {}).get("config", {})
         return not made or made.get("source") == made.get("out")
 
+    def describe(self, field_path: str) -> Image:
+        """Describe one field by its own metadata, as fields of other programs have to be.
+
+        Raises
+        ------
+        InputError
+            When it is not there or cannot be understood.
+        """
+        if field_path not in self._described:
+            self._described[field_path] = self._foreign.describe(field_path)
+        return self._described[field_path]
+
     @cached_property
-    def _first_field(self) -> dict[str, Any]:
-        """Metadata of the first field that can be opened; damaged ones name themselves later."""
+    def _described(self) -> dict[str, Image]:
+        return {}
+
+    @cached_property
+    def _first_image(self) -> Image:
+        """The first field that can be described."""
         for path in self._fields[col.FIELD_PATH]:
             try:
-                found = self.field_metadata(str(path))
-                _ = found["multiscales"][0]["datasets"][0]["path"]
-            except (KeyError, IndexError, TypeError, ValueError, OSError):
+                return self.describe(str(path))
+            except InputError:
                 continue
-            return found
-        msg = (
-            f"{self.path} holds no images"
-            if self._fields.empty
-            else (f"none of the {len(self._fields)} fields of {self.path} can be opened")
-        )
-        raise InputError(msg)
+        if self._fields.empty:
+            raise InputError(f"{self.path} holds no images")
+        raise InputError(f"none of the {len(self._fields)} fields of {self.path} can be opened")
 
     def field_metadata(self, field_path: str) -> dict[str, Any]:
         """OME metadata of one field."""
@@ -190,23 +197,17 @@ class PlateReader:
     @property
     def axes(self) -> tuple[str, ...]:
         """Axis names of a field."""
-        return tuple(axis["name"] for axis in self._first_field["multiscales"][0]["axes"])
+        return self._first_image.metadata.axes
 
     @property
     def channels(self) -> tuple[str, ...]:
         """Channel names in array order."""
-        omero = self._first_field.get("omero", {}).get("channels", [])
-        return tuple(str(item.get("label", index)) for index, item in enumerate(omero)) or ("0",)
+        return self._first_image.channels
 
     @property
     def pixel_size_um(self) -> float | None:
         """Pixel size in µm; None when the source had none."""
-        entry = self._first_field["multiscales"][0]
-        axis = next(item for item in entry["axes"] if item["name"] == "x")
-        if axis.get("unit") != "micrometer":
-            return None
-        scale = entry["datasets"][0]["coordinateTransformations"][0]["scale"]
-        return float(scale[-1])
+        return self._first_image.metadata.pixel_size_um
 
     @cached_property
     def flat_fields(self) -> tuple[FlatField, ...]:
@@ -227,24 +228,19 @@ class PlateReader:
     @cached_property
     def _padding(self) -> Padding:
         """Which planes of the fields are there; their shape is that of the first field."""
-        for path in self._fields[col.FIELD_PATH]:
-            try:
-                lengths = dict(zip(self.axes, self.level(str(path), 0).shape, strict=True))
-            except InputError:
-                continue
-            shape = (lengths.get("t", 1), lengths.get("c", 1), lengths.get("z", 1))
-            return Padding(self._root, shape)
-        return Padding(self._root, (1, len(self.channels), 1))
+        lengths = self._first_image.sizes
+        shape = (lengths.get("t", 1), lengths.get("c", 1), lengths.get("z", 1))
+        return Padding(self._root, shape)
 
     @property
     def z_positions_um(self) -> tuple[float, ...] | None:
         """Height of every z plane in µm; None where it is not known."""
-        return self._padding.places("z", self._first_field["multiscales"][0])
+        return self._padding.places("z", self._first_image.metadata.z_step_um)
 
     @property
     def times_min(self) -> tuple[float, ...] | None:
         """Time of every time point in minutes; None where it is not known."""
-        return self._padding.places("t", self._first_field["multiscales"][0])
+        return self._padding.places("t", self._first_image.metadata.t_step_min)
 
     def binning(self, channel_index: int) -> int:
         """How many pixels of the plate, along y and x, repeat one that a channel's camera took."""
@@ -254,15 +250,10 @@ class PlateReader:
         """Whether each plane of a channel is there, ``(n_t, n_z)``; the others are only padding."""
         return self._padding.acquired(field_path, channel_index)
 
-    @cached_property
-    def _level_names(self) -> tuple[str, ...]:
-        """Names of the arrays of a field, largest first; those of the first field."""
-        return tuple(str(item["path"]) for item in self._first_field["multiscales"][0]["datasets"])
-
     @property
     def n_levels(self) -> int:
         """Number of pyramid levels of a field."""
-        return len(self._level_names)
+        return len(self._first_image.metadata.levels)
 
     def channel_index(self, name: str | None) -> int:
         """Index of a channel; without a name, of the only one.
@@ -293,7 +284,8 @@ class PlateReader:
             When the field does not exist.
         """
         try:
-            found = self._root[f"{field_path}/{self._level_names[level]}"]
+            described = self.describe(field_path) if self.is_foreign else self._first_image
+            found = self._root[f"{field_path}/{described.metadata.levels[level]}"]
         except (KeyError, IndexError) as error:
             msg = f"{self.path} has no field {field_path} with level {level}"
             raise InputError(msg) from error
@@ -317,16 +309,22 @@ class PlateReader:
             ``not-acquired``); the message names the field.
         """
         try:
-            name = f"{self.path}/{field_path}"
-            at = (t_index, channel, z_index)
-            self._padding.refuse(name, field_path, at, self.channels[channel])
+            if not self.is_foreign:
+                name = f"{self.path}/{field_path}"
+                at = (t_index, channel, z_index)
+                self._padding.refuse(name, field_path, at, self.channels[channel])
             array: Any = self.level(field_path, level)
             place = {"c": channel, "z": z_index, "t": t_index}
-            index = tuple(place.get(axis, slice(None)) for axis in self.axes)
+            axes = self.describe(field_path).metadata.axes if self.is_foreign else self.axes
+            index = tuple(
+                slice(None) if axis in {"y", "x"} else place.get(axis, 0) for axis in axes
+            )
             self._refuse_lost(array, index)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return np.asarray(array[index])
+                plane = np.asarray(array[index])
+            plane = plane if axes.index("y") < axes.index("x") else plane.T
+            return plane.astype(plane.dtype.newbyteorder("="), copy=False)
         except ImageReadError:
             raise
         except (KeyError, OSError, ValueError, RuntimeError) as error:
@@ -338,7 +336,7 @@ class PlateReader:
 
         hcs writes every shard, also one of zeros; other programs may leave those out.
         """
-        if self._is_foreign:
+        if self.is_foreign:
             return
         edges = array.shards or array.chunks
         counts = [-(-n // edge) for n, edge in zip(array.shape, edges, strict=True)]
@@ -378,11 +376,10 @@ def _has_content(file: UPath) -> bool:
         return False
 
 
-def _number_sites(names: Sequence[str]) -> list[int]:
-    """Give fields of a well the digits of their names, or their order where those repeat."""
-    digits = ["".join(letter for letter in name if letter.isdigit()) for name in names]
-    numbers = [int(text or 0) for text in digits]
-    return numbers if len(set(numbers)) == len(numbers) else list(range(len(names)))
+def _list_rows(images: pd.DataFrame) -> list[tuple[Well, int, str]]:
+    """List well, site and path of every row of a table of images."""
+    rows = zip(images[col.WELL], images[col.SITE], images[col.FIELD_PATH], strict=True)
+    return [(Well.parse(well), int(site), str(path)) for well, site, path in rows]
 
 
 def _refuse_same_keys(path: str, images: pd.DataFrame) -> None:

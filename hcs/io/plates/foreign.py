@@ -1,0 +1,374 @@
+"""OME-Zarr plates of any program, read field by field: each image has its own axes and channels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from hcs.domain.columns import Reason
+from hcs.domain.ome.images import ImageMetadata, is_same_size, name_channels, parse_image
+from hcs.domain.ome.plates import (
+    Flaw,
+    ListedField,
+    ListedImage,
+    ListedWell,
+    PlateMetadata,
+    parse_plate,
+    parse_well,
+)
+from hcs.domain.wells import Well
+from hcs.errors import InputError, NotFoundError
+from hcs.io.files import objects
+from hcs.io.files.paths import AnyPath, as_path
+from hcs.io.plates import acquisitions
+from hcs.io.plates.documents import Document, Documents
+
+_AXES: Final = frozenset("tczyx")
+
+Told = Callable[[str, int], None]
+"""Hears what is read and how many more pieces of it are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image as it is: what its metadata say and what its largest array is.
+
+    Attributes
+    ----------
+    path
+        In the plate.
+    metadata
+        Axes, levels, pixel size.
+    sizes
+        Length of every axis, in array order.
+    dtype
+        Pixel type by NumPy's name.
+    channels
+        Names, all different; one where there is no axis of channels.
+    """
+
+    path: str
+    metadata: ImageMetadata
+    sizes: dict[str, int]
+    dtype: str
+    channels: tuple[str, ...]
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """Shape ``(Y, X)`` of a plane."""
+        return self.sizes["y"], self.sizes["x"]
+
+    @property
+    def depth(self) -> tuple[int, int]:
+        """Numbers of time points and of z planes; 1 where there is no such axis."""
+        return self.sizes.get("t", 1), self.sizes.get("z", 1)
+
+    @property
+    def has_twins(self) -> bool:
+        """Whether two channels had one label, so that their numbers were appended."""
+        return name_channels(self.metadata.labels, len(self.channels))[1]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a plate lists: fields, and what is wrong with wells and lists."""
+
+    plate: PlateMetadata
+    fields: tuple[ListedField, ...]
+    acquisitions: tuple[int | None, ...]
+    flaws: tuple[Flaw, ...]
+
+
+@dataclass(frozen=True)
+class ForeignPlate:
+    """A plate of any program, read by its documents."""
+
+    path: str
+
+    @cached_property
+    def documents(self) -> Documents:
+        """Its metadata documents."""
+        objects.check(as_path(self.path))
+        return Documents(str(as_path(self.path)))
+
+    @cached_property
+    def metadata(self) -> PlateMetadata:
+        """What its root says.
+
+        Raises
+        ------
+        NotFoundError
+            When there is no Zarr store.
+        InputError
+            When it is no plate: the message says what it is.
+        """
+        root = self.documents.read_one("")
+        if root.kind == "absent":
+            msg = f"{self.path} is not a Zarr store; an OME-Zarr plate was expected"
+            raise NotFoundError(msg)
+        if root.fault:
+            raise InputError(f"{self.path}: {root.fault}")
+        try:
+            return parse_plate(root.attributes)
+        except InputError as error:
+            raise InputError(f"{self.path} {error}{name_kind(root, self.path)}") from error
+
+    def list_fields(self, acquisition: int | None = None, told: Told | None = None) -> Listing:
+        """List the fields of all wells; with a number, those of one acquisition.
+
+        Raises
+        ------
+        UnknownNameError, InputError
+            When there is no such acquisition, or the acquisitions do not match field by field.
+        """
+        wells, flaws = self._list_wells(told)
+        fields, chosen = acquisitions.split(self.path, self.metadata, wells, acquisition)
+        return Listing(self.metadata, fields, chosen, (*self.metadata.flaws, *flaws))
+
+    def _list_wells(
+        self, told: Told | None
+    ) -> tuple[list[tuple[ListedWell, tuple[ListedImage, ...]]], list[Flaw]]:
+        wells = self.metadata.wells
+        documents = self.documents.read(
+            [item.path for item in wells], told and (lambda n: told("wells", n))
+        )
+        listed, flaws = [], []
+        for item, document in zip(wells, documents, strict=True):
+            if document.kind != "group":
+                absent = document.kind == "absent"
+                message = (
+                    f"well {item.path} is listed, but it is not there"
+                    if absent
+                    else f"well {item.path}: {document.fault or 'is an array'}"
+                )
+                reason = Reason.MISSING_FILE if absent else Reason.UNREADABLE
+                flaws.append(Flaw(reason, item.path, message, item.well))
+                continue
+            try:
+                images = parse_well(document.attributes, item.path)
+            except InputError as error:
+                message = f"well {item.path} {error}"
+                flaws.append(Flaw(Reason.UNREADABLE, item.path, message, item.well))
+                continue
+            kept, twice = _without_twice(item, images)
+            listed.append((item, kept))
+            flaws += twice
+        return listed, flaws
+
+    def describe(self, path: str) -> Image:
+        """Describe one image.
+
+        Raises
+        ------
+        InputError
+            When it is not there or cannot be understood.
+        """
+        document = self.documents.read_one(path)
+        metadata = _parse_image(path, document)
+        level = self.documents.read_one(f"{path}/{metadata.levels[0]}")
+        return _as_image(path, metadata, level)
+
+    def describe_all(
+        self, fields: Sequence[ListedField], told: Told | None = None
+    ) -> tuple[dict[str, Image], list[Flaw]]:
+        """Describe all images of fields, and say what is wrong with the others.
+
+        A lost smaller level is said and the image is kept: its pixels are all there.
+        """
+        owners = {image.path: field for field in fields for image in field.images}
+        read = self.documents.read(list(owners), told and (lambda n: told("fields", n)))
+        known: dict[str, ImageMetadata] = {}
+        flaws: list[Flaw] = []
+        for path, document in zip(owners, read, strict=True):
+            try:
+                known[path] = _parse_image(path, document)
+            except InputError as error:
+                flaws.append(_flaw_of(owners[path], path, document, error))
+        arrays = [f"{path}/{level}" for path, found in known.items() for level in found.levels]
+        read = self.documents.read(arrays, told and (lambda n: told("arrays", n)))
+        levels = dict(zip(arrays, read, strict=True))
+        images = {}
+        for path, found in known.items():
+            first = levels[f"{path}/{found.levels[0]}"]
+            try:
+                images[path] = _as_image(path, found, first)
+            except InputError as error:
+                flaws.append(_flaw_of(owners[path], path, first, error))
+                continue
+            flaws += _name_lost_levels(owners[path], path, found, levels)
+        return images, flaws
+
+
+def _flaw_of(field: ListedField, path: str, document: Document, error: InputError) -> Flaw:
+    absent = document.kind == "absent"
+    reason = Reason.MISSING_FILE if absent else Reason.UNREADABLE
+    return Flaw(reason, path, str(error), field.well, field.site)
+
+
+def _name_lost_levels(
+    field: ListedField, path: str, metadata: ImageMetadata, levels: Mapping[str, Document]
+) -> list[Flaw]:
+    flaws = []
+    for name in metadata.levels[1:]:
+        level = levels[f"{path}/{name}"]
+        if level.kind == "array":
+            continue
+        what = "is not there" if level.kind == "absent" else level.fault or "is a group"
+        message = f"level {name} of field {path} {what}; its largest image is read"
+        place = (f"{path}/{name}", message, field.well, field.site)
+        flaws.append(Flaw(Reason.MISSING_FILE, *place, kept=True))
+    return flaws
+
+
+def _without_twice(
+    well: ListedWell, images: Sequence[ListedImage]
+) -> tuple[tuple[ListedImage, ...], list[Flaw]]:
+    """Images of a well that have a name of their own."""
+    kept: dict[str, ListedImage] = {}
+    flaws = []
+    for image in images:
+        if not image.name:
+            message = f"well {well.path} lists an image without a path"
+            flaws.append(Flaw(Reason.UNREADABLE, well.path, message, well.well))
+        elif image.name in kept:
+            message = f"well {well.path} lists the image {image.name!r} twice; it is read once"
+            flaws.append(Flaw(Reason.DUPLICATE, image.path, message, well.well, kept=True))
+        else:
+            kept[image.name] = image
+    return tuple(kept.values()), flaws
+
+
+def refuse_unequal(plate: ForeignPlate, listing: Listing, images: Mapping[str, Image]) -> None:
+    """Refuse acquisitions whose images of one place do not cover each other.
+
+    Raises
+    ------
+    InputError
+        Naming the field, and the option that reads one acquisition.
+    """
+    for field in listing.fields:
+        found = [images[image.path] for image in field.images if image.path in images]
+        for other in found[1:]:
+            first = found[0]
+            same = is_same_size(first.metadata.pixel_size_um, other.metadata.pixel_size_um)
+            if first.frame != other.frame or not same:
+                msg = (
+                    f"{plate.path}: {first.path} has {_say_frame(first)}, {other.path} of another "
+                    f"acquisition {_say_frame(other)}, so they do not cover each other; "
+                    f"{acquisitions.advise(listing.acquisitions)}"
+                )
+                raise InputError(msg)
+
+
+def _say_frame(image: Image) -> str:
+    size = image.metadata.pixel_size_um
+    height, width = image.frame
+    return f"{height} × {width} pixels of {'unknown size' if size is None else f'{size:g} µm'}"
+
+
+def refuse_uneven(plate: ForeignPlate, listed: Sequence[tuple[Well, int, str]]) -> None:
+    """Refuse to use a plate where it lies when its fields differ in what all of them share.
+
+    Stages know a channel by its place and a pixel by the plate's size.
+
+    Raises
+    ------
+    InputError
+        Naming two fields that differ.
+    """
+    fields = [
+        ListedField(well, site, (ListedImage(path, path, None),)) for well, site, path in listed
+    ]
+    images, _ = plate.describe_all(fields)
+    for image in images.values():
+        first = next(iter(images.values()))
+        if image.channels != first.channels:
+            what = (f"channels {list(image.channels)}", str(list(first.channels)))
+        elif not is_same_size(image.metadata.pixel_size_um, first.metadata.pixel_size_um):
+            what = (_say_frame(image), _say_frame(first))
+        elif image.depth != first.depth:
+            what = (_say_depth(image), _say_depth(first))
+        else:
+            continue
+        msg = (
+            f"{plate.path}: field {image.path} has {what[0]}, field {first.path} {what[1]}; "
+            f"such a plate is not used where it lies: hcs ingest {plate.path} NEW.zarr reads it "
+            "field by field"
+        )
+        raise InputError(msg)
+
+
+def list_in_place(plate: ForeignPlate) -> list[tuple[Well, int, str]]:
+    """List well, site and path of the fields of a plate that is used where it lies.
+
+    Raises
+    ------
+    InputError
+        When a place has images of several acquisitions.
+    """
+    listing = plate.list_fields()
+    if len(listing.acquisitions) > 1:
+        msg = (
+            f"{plate.path} has images of acquisitions {', '.join(map(str, listing.acquisitions))}; "
+            f"such a plate is not used where it lies: hcs ingest {plate.path} NEW.zarr makes them "
+            f"channels of the same fields, or {acquisitions.advise(listing.acquisitions)}"
+        )
+        raise InputError(msg)
+    return [(field.well, field.site, field.images[0].path) for field in listing.fields]
+
+
+def _say_depth(image: Image) -> str:
+    return f"{image.depth[0]} time points of {image.depth[1]} planes"
+
+
+def _parse_image(path: str, document: Document) -> ImageMetadata:
+    if document.kind == "absent":
+        raise InputError(f"field {path} is listed, but it is not there")
+    if document.kind != "group":
+        raise InputError(f"field {path}: {document.fault or 'is an array, not an image'}")
+    try:
+        return parse_image(document.attributes)
+    except InputError as error:
+        raise InputError(f"field {path}: {error}") from error
+
+
+def _as_image(path: str, metadata: ImageMetadata, level: Document) -> Image:
+    name = f"field {path}: level {metadata.levels[0]}"
+    if level.kind != "array":
+        what = "is not there" if level.kind == "absent" else level.fault or "is a group"
+        raise InputError(f"{name} {what}")
+    if level.dtype is None:
+        raise InputError(f"{name} has no pixel type that is known")
+    axes = metadata.axes
+    if len(level.shape) != len(axes):
+        raise InputError(
+            f"{name} has {len(level.shape)} dimensions, its metadata name {len(axes)} axes "
+            f"({', '.join(axes)})"
+        )
+    sizes = dict(zip(axes, level.shape, strict=True))
+    other = [axis for axis, n in sizes.items() if axis not in _AXES and n > 1]
+    if other:
+        raise InputError(f"{name} has axes that are not read: {', '.join(other)}")
+    if 0 in sizes.values():
+        raise InputError(f"{name} holds no pixels: its shape is {level.shape}")
+    channels, _ = name_channels(metadata.labels, sizes.get("c", 1))
+    return Image(path, metadata, sizes, level.dtype, channels)
+
+
+def name_kind(root: Document, path: AnyPath) -> str:
+    """Say what a Zarr group that is no plate is, as the end of a sentence."""
+    ome = root.attributes.get("ome", root.attributes)
+    ome = ome if isinstance(ome, dict) else {}
+    above = as_path(path).parent
+    if "multiscales" in ome:
+        return (
+            ": it is a single OME-Zarr image. hcs reads plates, in which a well and a field say "
+            "what an image is; give the plate that holds it, or its image files"
+        )
+    if "well" in ome:
+        return f": it is one well of a plate; give the plate, {above.parent}"
+    if "bioformats2raw.layout" in ome:
+        return ": it is a series of OME-Zarr images without a plate; hcs reads plates"
+    return "; an OME-Zarr HCS plate was expected"
