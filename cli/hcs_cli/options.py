@@ -21,6 +21,18 @@ Channel = Annotated[
     str | None,
     typer.Option("--channel", help="Channel name; needed when the plate has several."),
 ]
+Sheet = Annotated[
+    str | None,
+    typer.Option("--sheet", help="Sheet of a workbook that holds the plate map."),
+]
+Decimal = Annotated[
+    str | None,
+    typer.Option(
+        "--decimal",
+        metavar="point|comma",
+        help="Decimal sign of the tables, where a column could be read either way.",
+    ),
+]
 _WRITTEN = (".parquet", ".csv", ".html", ".json", ".png")
 
 

@@ -165,12 +165,13 @@ class PlateMapRow(Frozen):
 
 
 class PlateMap(Frozen):
-    """All wells that a plate map describes."""
+    """All wells that a plate map describes; ``notes`` say what was done to read it."""
 
     rows: tuple[PlateMapRow, ...]
     source: str = ""
+    notes: tuple[str, ...] = ()
 
     def of_plate(self, plate: str) -> PlateMap:
         """Return the rows of one plate; rows without a plate name belong to every plate."""
         kept = tuple(row for row in self.rows if row.plate is None or row.plate == plate)
-        return PlateMap(rows=kept, source=self.source)
+        return PlateMap(rows=kept, source=self.source, notes=self.notes)

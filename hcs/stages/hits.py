@@ -19,6 +19,7 @@ from hcs.io.files.paths import as_path
 from hcs.io.files.together import replace_together
 from hcs.io.runs.fingerprints import fingerprint_file
 from hcs.io.sheets import values as io_values
+from hcs.io.sheets.cells import Dialect
 from hcs.screen import aggregate
 from hcs.screen import hits as screen_hits
 from hcs.screen.curves.dose import fit_doses
@@ -31,7 +32,9 @@ from hcs.words.english import list_some
 
 STAGE: Final = "hits"
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
+
+_AT_ZERO: Final = col.CELLS_AT_ZERO.removeprefix("Metadata_")
 
 PLATES, BATCHES, COMPOUNDS, DOSES = (
     "plate_quality",
@@ -91,11 +94,11 @@ def _run(config: HitsConfig, frame: Frame) -> StageResult:
     }
 
     def write(made: Mapping[str, Any]) -> Mapping[str, Any]:
-        wells, problems = _read_wells(config)
+        wells, problems, notes = _read_wells(config)
         screened = screen(wells, config)
         _write_tables(config.out, screened, made)
         found = [item.model_dump(mode="json") for item in (*problems, *screened.problems)]
-        return {"summary": _summarize(screened), "problems": found}
+        return {"summary": _summarize(screened) | notes, "problems": found}
 
     made_from = MadeFrom(_FORMAT, settings, values=list(frame.inputs.values()))
     found = frame.join("tables", made_from, write, is_work=True)
@@ -146,18 +149,40 @@ def screen(wells: pd.DataFrame, config: HitsConfig) -> Screened:
 # ── what comes in ───────────────────────────────────────────────────────────────────────────────
 
 
-def _read_wells(config: HitsConfig) -> tuple[pd.DataFrame, list[Problem]]:
-    """Read the wells, and what was wrong."""
+def _read_wells(config: HitsConfig) -> tuple[pd.DataFrame, list[Problem], dict[str, str]]:
+    """Read the wells, what was wrong, and what was done to read them."""
     source = config.source
     if isinstance(source, ScoresOfImages):
-        return _well_scores(source, config)
+        return (*_well_scores(source, config), {})
     found = io_values.read_values(
-        source.path, source.columns, cells=source.cells, plate_map=source.platemap
+        source.path,
+        source.columns,
+        cells=source.cells,
+        numeric=(*config.image_limits, _AT_ZERO),
+        plate_map=source.platemap,
+        dialect=Dialect(source.sheet, source.decimal),
+        map_dialect=Dialect(source.platemap_sheet, source.decimal),
     )
     images, problems = _flag_images(found.table, config)
     columns = [aggregate.well_values(images, name, config) for name in found.columns]
-    problems += _name_unmapped(found, source)
-    return pd.concat(columns, ignore_index=True), problems
+    problems += [*_name_without_number(found, source), *_name_unmapped(found, source)]
+    notes = {"how it was read": "; ".join(found.notes)} if found.notes else {}
+    return pd.concat(columns, ignore_index=True), problems, notes
+
+
+def _name_without_number(found: io_values.Values, source: ValuesTable) -> list[Problem]:
+    return [
+        Problem(
+            stage=STAGE,
+            file=PurePosixPath(source.path).name,
+            reason=col.Reason.NOT_FINITE,
+            message=f"row {item.row}, column {item.column!r} says {item.text!r}, which is no "
+            "number: the well has no value",
+            plate=item.plate,
+            well=item.well,
+        )
+        for item in found.without_number
+    ]
 
 
 def _name_unmapped(found: io_values.Values, source: ValuesTable) -> list[Problem]:

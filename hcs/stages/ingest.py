@@ -27,6 +27,7 @@ from hcs.io.plates import overview, plate, plate_tables
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.fingerprints import file_stamp, fingerprint
 from hcs.io.sheets import platemap
+from hcs.io.sheets.cells import Dialect
 from hcs.stages.frame import Frame, MadeFrom, open_frame
 from hcs.stages.work import (
     ingest_channels,
@@ -72,7 +73,7 @@ def run(config: IngestConfig, client: Client | None = None) -> StageResult:
     NotFoundError, InputError
         When there is no source, no layout fits, or nothing can be read at all.
     """
-    apart = ("source", "out", "platemap", "barcodes", "verify", "strict")
+    apart = ("source", "out", "platemap", "barcodes", "sheet", "decimal", "verify", "strict")
     reads = (config.source,) if layouts.is_plate(config.source) else ()
     with open_frame(STAGE, config, client, out=config.out, reads=reads, apart=apart) as frame:
         return _run(config, frame)
@@ -142,7 +143,8 @@ class _Plan:
 def _make_plan(config: IngestConfig) -> _Plan:
     mapped = None
     if config.platemap:
-        mapped = platemap.read_platemap(config.platemap, config.barcodes)
+        dialect = Dialect(config.sheet, config.decimal)
+        mapped = platemap.read_platemap(config.platemap, config.barcodes, dialect)
     scanned = _scan_source(config)
     wells_map = mapped.of_plate(scanned.plate.name) if mapped else PlateMap(rows=())
     source = _choose_format(config, scanned.plate, wells_map)
@@ -189,6 +191,7 @@ def _run(config: IngestConfig, frame: Frame) -> StageResult:
             **_describe_windows(plan.source, shown, renewed),
             **ingest_planes.describe_planes(plan.source, plan.jobs[0]),
             **_list_extras(config, plan.source, frame.problems),
+            **({"plate map": "; ".join(plan.wells_map.notes)} if plan.wells_map.notes else {}),
         }
     )
 

@@ -31,8 +31,13 @@ def ingest(
         ),
     ] = "auto",
     platemap: Annotated[
-        str | None, typer.Option(help="Plate map: CSV, TSV, XLSX, or XML of Harmony.")
+        str | None,
+        typer.Option(
+            help="Plate map: CSV, TSV, XLSX, parquet, or XML of Harmony; a row a well, or grids."
+        ),
     ] = None,
+    sheet: options.Sheet = None,
+    decimal: options.Decimal = None,
     barcodes: Annotated[
         str | None,
         typer.Option(
@@ -102,6 +107,8 @@ def ingest(
         "out": out,
         "layout": layout_section(layout, well, pages),
         "platemap": platemap,
+        "sheet": sheet,
+        "decimal": decimal,
         "barcodes": barcodes,
         "plate_name": plate_name,
         "plate_wells": plate_wells,

@@ -23,7 +23,7 @@ def hits(
         str | None,
         typer.Option(
             help="In place of predictions: plate-reader values or a table of features (CSV, TSV, "
-            "XLSX, parquet), or a cellHTS2 Platelist.txt.",
+            "XLSX, parquet; a row a well, or grids), or a cellHTS2 Platelist.txt.",
             rich_help_panel=_INPUT,
         ),
     ] = None,
@@ -38,6 +38,18 @@ def hits(
         str | None,
         typer.Option(help="Plate map: what the wells of --values hold.", rich_help_panel=_INPUT),
     ] = None,
+    sheet: Annotated[
+        str | None,
+        typer.Option(
+            help="Sheet of a workbook that holds the --values, where several could.",
+            rich_help_panel=_INPUT,
+        ),
+    ] = None,
+    platemap_sheet: Annotated[
+        str | None,
+        typer.Option(help="Sheet of a workbook that holds the --platemap.", rich_help_panel=_INPUT),
+    ] = None,
+    decimal: options.Decimal = None,
     cells: Annotated[
         str | None,
         typer.Option(help="Column of cell counts in --values.", rich_help_panel=_INPUT),
@@ -276,7 +288,7 @@ def hits(
         settings["out"] = out
         settings["source"] = _source(
             predictions, values, features=features_path, column=column, platemap=platemap,
-            cells=cells,
+            cells=cells, sheet=sheet, platemap_sheet=platemap_sheet, decimal=decimal,
         )  # fmt: skip
         return stages_hits.run(HitsConfig.model_validate(settings))
 
@@ -340,10 +352,11 @@ def _source(predictions: str | None, values: str | None, **more: Any) -> dict[st
     if (predictions is None) == (values is None):
         msg = "give either PREDICTIONS or --values"
         raise typer.BadParameter(msg)
-    of_values = {name: more[name] for name in ("column", "platemap", "cells") if more[name]}
+    own = ("column", "platemap", "cells", "sheet", "platemap_sheet", "decimal")
+    of_values = {name: more[name] for name in own if more[name]}
     if values is None:
         if of_values:
-            names = ", ".join(f"--{name}" for name in of_values)
+            names = ", ".join(f"--{name.replace('_', '-')}" for name in of_values)
             msg = f"{names}: only together with --values"
             raise typer.BadParameter(msg)
         return {"kind": "predictions", "path": predictions, "features": more["features"]}

@@ -222,6 +222,10 @@ class ValuesTable(Frozen):
         Column of cell counts; by default ``Image_Count_Cells`` where there is one.
     platemap
         What the wells hold, where the table does not say it.
+    sheet, platemap_sheet
+        Sheet of a workbook; by default the only one that holds such a table.
+    decimal
+        Decimal sign of both tables, where a column alone does not prove it.
     """
 
     kind: Literal["values"] = "values"
@@ -229,6 +233,9 @@ class ValuesTable(Frozen):
     columns: tuple[str, ...] = ()
     cells: str | None = None
     platemap: str | None = None
+    sheet: str | None = None
+    platemap_sheet: str | None = None
+    decimal: Literal["point", "comma"] | None = None
 
 
 class HitsConfig(HitsOptions):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
@@ -11,6 +11,7 @@ from hcs.domain.plate import PlateMap
 from hcs.errors import Fault, FaultsError
 from hcs.io.files.paths import AnyPath
 from hcs.io.sheets.cells import Sheet, read_sheet
+from hcs.io.sheets.framing import Records
 from hcs.io.sheets.platemap_columns import NAMES, normal
 
 _MAP_NAMES: Final = (*NAMES["plate_map"], "layout", "layout_name", "map", "map_name")
@@ -40,7 +41,7 @@ def read_barcodes(path: AnyPath) -> Barcodes:
     FaultsError
         For absent columns, empty cells and plates that stand twice with different maps.
     """
-    sheet = read_sheet(path)
+    sheet = read_sheet(path, _is_header)
     folded = [normal(name) for name in sheet.header]
     plate = next((i for i, name in enumerate(folded) if name in NAMES["plate"]), None)
     layout = next((i for i, name in enumerate(folded) if name in _MAP_NAMES), None)
@@ -63,6 +64,11 @@ def read_barcodes(path: AnyPath) -> Barcodes:
     if faults:
         raise FaultsError(f"barcode table {sheet.file}", faults)
     return Barcodes(map_of, rows, sheet.file)
+
+
+def _is_header(header: Sequence[str], _below: Records) -> bool:
+    folded = {normal(name) for name in header}
+    return bool(folded & {*NAMES["plate"]}) and bool(folded & {*_MAP_NAMES})
 
 
 def _absent_columns(sheet: Sheet, plate: int | None, layout: int | None) -> list[Fault]:
@@ -121,4 +127,4 @@ def on_plates(mapped: PlateMap, barcodes: Barcodes) -> PlateMap:
         for plate, carried in barcodes.map_of.items()
         for index in rows_of[carried.casefold()]
     )
-    return PlateMap(rows=rows, source=mapped.source)
+    return PlateMap(rows=rows, source=mapped.source, notes=mapped.notes)

@@ -14,7 +14,7 @@ from hcs.domain.plate import PertType
 from hcs.errors import Fault, FaultsError, InputError, NotFoundError, UnknownNameError
 from hcs.io.files.paths import AnyPath, as_path
 from hcs.io.sheets.cells import Sheet, read_sheet
-from hcs.io.sheets.platemap import parse_well
+from hcs.io.sheets.wellnames import parse_well
 
 VALUE: Final = "value"
 """Name of the column of values, which the files themselves leave without one."""
@@ -32,9 +32,14 @@ _KIND_OF: Final = {
 _NAMES: Final = frozenset({"filename", "plate", "replicate"})
 
 
+def is_plate_header(header: Sequence[str], _below: Sequence[Sequence[str]] = ()) -> bool:
+    """Whether a row is the header of a plate list."""
+    return {name.casefold() for name in header} >= _NAMES
+
+
 def is_plate_list(sheet: Sheet) -> bool:
     """Whether a table is a plate list: columns Filename, Plate, Replicate."""
-    return {name.casefold() for name in sheet.header} >= _NAMES
+    return is_plate_header(sheet.header)
 
 
 def list_files(plate_list: AnyPath, sheet: Sheet) -> list[str]:
@@ -80,7 +85,7 @@ def read_screen(plate_list: AnyPath) -> pd.DataFrame:
     ----------
     Boutros, Brás & Huber 2006, Genome Biol 7:R66, doi 10.1186/gb-2006-7-7-r66.
     """
-    listed = _frame(read_sheet(plate_list), _NAMES)
+    listed = _frame(read_sheet(plate_list, is_plate_header), _NAMES)
     if listed.get("channel", pd.Series(dtype=object)).nunique() > 1:
         msg = f"{plate_list} lists several channels; give one plate list for each"
         raise InputError(msg)

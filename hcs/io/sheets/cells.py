@@ -1,28 +1,44 @@
-"""Reads the cells of a plate map as text, whatever program saved them."""
+"""Reads the table of a file, whatever program saved it: which sheet, its header, its cells."""
 
 from __future__ import annotations
 
-import csv
 import io
-import warnings
-import zipfile
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Literal
 from xml.etree import ElementTree as ET
 
-from hcs.errors import Fault, FaultsError, InputError, NotFoundError
+from hcs.errors import Fault, FaultsError, InputError, NotFoundError, UnknownNameError
 from hcs.io.files.paths import AnyPath, as_path
+from hcs.io.sheets.framing import IsHeader, Records, count_columns, find_header, is_map_header
+from hcs.io.sheets.grids import find_blocks
+from hcs.io.sheets.layers import read_layers
+from hcs.io.sheets.numbers import SIGN_OF, Numbers, find_decimal, read_numbers
+from hcs.io.sheets.text import read_text
+from hcs.io.sheets.typed import Dated, Stored
+from hcs.io.sheets.workbook import Page, read_workbook
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 _TEXT_SUFFIXES: Final = frozenset({".csv", ".tsv", ".txt", ".tab"})
-_DELIMITERS: Final = (",", ";", "\t")
-_BYTE_ORDER_MARKS: Final = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _QUOTES: Final = "\"'“”‘’"
-_MAX_UNPACKED_BYTES: Final = 2**28
-"""A workbook that unpacks to more than 256 MiB is no plate map: 1,536 wells take 1 MiB."""
+_SUFFIXES: Final = ".csv, .tsv, .xlsx, .parquet or .xml"
+
+Grids = Literal["columns", "values"]
+"""What grids of wells are: columns of a plate map, or values of an instrument."""
 
 
 @dataclass(frozen=True, slots=True)
+class Dialect:
+    """What the user says of a table: which sheet of a workbook, which decimal sign."""
+
+    sheet: str | None = None
+    decimal: Literal["point", "comma"] | None = None
+
+
+@dataclass(frozen=True)
 class Sheet:
     """A table as a spreadsheet program shows it.
 
@@ -35,95 +51,231 @@ class Sheet:
     rows
         Row number as the spreadsheet shows it (the header is usually 1) and the cells, as many as
         the header has; rows without any content are left out.
-    decimal_comma
-        Whether columns are separated by semicolons, as where the comma is the decimal sign.
+    header_row
+        Number of the header's row.
+    delimiter
+        Sign that parts the columns of a text file; empty for others.
+    decimal
+        Decimal sign that the user states.
+    notes
+        What was done to read it, in words.
+    places
+        Of grids: row of the file by row number and column.
     """
 
     file: str
     header: tuple[str, ...]
     rows: tuple[tuple[int, tuple[str, ...]], ...]
-    decimal_comma: bool = False
+    header_row: int = 1
+    delimiter: str = ""
+    decimal: str | None = None
+    notes: tuple[str, ...] = ()
+    places: Mapping[tuple[int, str], int] = field(default_factory=dict)
+
+    def list_column(self, position: int) -> list[str]:
+        """List the cells of a column."""
+        return [cells[position] for _, cells in self.rows]
+
+    def find_row(self, number: int, column: str) -> int:
+        """Find the row of the file where a cell stands."""
+        return self.places.get((number, column), number)
+
+    @cached_property
+    def _hint(self) -> str | None:
+        return find_decimal(self.list_column(position) for position in range(len(self.header)))
+
+    def read_numbers(self, cells: Sequence[str]) -> Numbers:
+        """Read cells of one column as numbers, in the way of writing that the table proves."""
+        return read_numbers(
+            cells, stated=self.decimal, hint=self._hint, point=self.delimiter == ","
+        )
 
 
-def read_sheet(path: AnyPath) -> Sheet:
-    """Read a CSV, TSV or XLSX file, or the assay layout that Harmony saves as XML.
+def read_sheet(
+    path: AnyPath,
+    is_header: IsHeader = is_map_header,
+    *,
+    dialect: Dialect | None = None,
+    grids: Grids | None = None,
+) -> Sheet:
+    """Read a CSV, TSV, XLSX or parquet file, or the assay layout that Harmony saves as XML.
 
     Parameters
     ----------
     path
         The file. Text may be separated by comma, semicolon or tab, in UTF-8 with or without byte
-        order mark, UTF-16 with one, or the Windows code page 1252. Of a workbook the first sheet
-        with content is read.
+        order mark, UTF-16, or the Windows code page 1252. Of a workbook the only sheet with
+        content is read, or the only one that holds such a table.
+    is_header
+        Knows the header: titles and comments above it are passed over. Where no row is one, the
+        first row with content is the header.
+    dialect
+        Which sheet to read, and the decimal sign, where the user says so.
+    grids
+        Whether grids of wells (a frame of A, B, … and 1, 2, …) are read, and as what.
 
     Raises
     ------
     NotFoundError
         When there is no such file.
     InputError
-        When it is of another kind.
+        When it is of another kind, or has several sheets that could be meant.
     FaultsError
-        When it is empty, or rows have more cells than the header.
+        When it is empty, rows have more cells than the header, or formulas have no saved result.
     """
+    dialect = dialect or Dialect()
     file = as_path(path)
     if not file.is_file():
         msg = f"plate map {path} does not exist"
         raise NotFoundError(msg)
+    pages = _read_pages(file, str(path), is_header)
+    page = _choose_page(pages, str(path), dialect.sheet, is_header, grids)
+    if page.faults:
+        raise FaultsError(f"plate map {path}", page.faults)
+    return _frame(page, str(path), is_header, grids, SIGN_OF.get(dialect.decimal or ""))
+
+
+def _read_pages(file: UPath, name: str, is_header: IsHeader) -> list[Page]:
     suffix = file.suffix.lower()
     data = file.read_bytes()
     if suffix in _TEXT_SUFFIXES:
-        records, delimiter = _text_records(data)
-        return _sheet(str(path), records, decimal_comma=delimiter == ";")
-    if suffix == ".xml":
-        return _sheet(str(path), _assay_layout_records(data, str(path)))
-    if suffix == ".xlsx":
-        return _sheet(str(path), _workbook_records(data, str(path)))
-    msg = f"plate map {path} is {suffix or 'without suffix'}, expected .csv, .tsv, .xlsx or .xml"
-    raise InputError(msg)
+        pages = [read_text(data, name, lambda records: _measure_fit(records, is_header))]
+    elif suffix == ".xml":
+        pages = [Page("", _assay_layout_records(data, name))]
+    elif suffix == ".xlsx":
+        pages = read_workbook(data, name)
+    elif suffix == ".parquet":
+        pages = [Page("", _parquet_records(data, name))]
+    else:
+        msg = f"plate map {name} is {suffix or 'without suffix'}, expected {_SUFFIXES}"
+        raise InputError(msg)
+    for page in pages:
+        page.records = [_clean_cells(record) for record in page.records]
+    return pages
 
 
-def _text_records(data: bytes) -> tuple[list[list[str]], str]:
-    """Cells of a text file and its delimiter: the one that gives the first line most columns."""
-    text = _decode(data)
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = max(
-        _DELIMITERS, key=lambda sign: len(next(csv.reader([first], delimiter=sign), []))
-    )
-    return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)), delimiter
+def _measure_fit(records: Records, is_header: IsHeader) -> int:
+    """Measure how well rows of cells make a table; more is better."""
+    cleaned = [_clean_cells(record) for record in records]
+    header = find_header(cleaned, is_header)
+    if header is not None:
+        return 10_000 + len(cleaned[header])
+    blocks, _ = find_blocks(cleaned, "")
+    if blocks:
+        return 5_000 + len(blocks[0].columns)
+    first = next((record for record in cleaned if any(record)), [])
+    return max(len(first), count_columns(cleaned))
 
 
-def _decode(data: bytes) -> str:
-    for mark, encoding in _BYTE_ORDER_MARKS:
-        if data.startswith(mark):
-            return data.decode(encoding, errors="replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", errors="replace")
-
-
-def _workbook_records(data: bytes, name: str) -> list[list[str]]:
-    """Cells of the first sheet of a workbook that has any content."""
-    import openpyxl
-
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            unpacked_bytes = sum(entry.file_size for entry in archive.infolist())
-        if unpacked_bytes > _MAX_UNPACKED_BYTES:
-            msg = f"plate map {name} unpacks to {unpacked_bytes} bytes; that is no plate map"
+def _choose_page(
+    pages: Sequence[Page], file: str, asked: str | None, is_header: IsHeader, grids: Grids | None
+) -> Page:
+    """Choose the sheet that is meant."""
+    names = [page.name for page in pages]
+    if asked is not None:
+        if names == [""]:
+            msg = f"{file} has no sheets, so none called {asked!r}: leave out --sheet"
             raise InputError(msg)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of drop-down lists and styles, which do not matter
-            book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-            for sheet in book.worksheets:
-                records = [[_cell(v) for v in row] for row in sheet.iter_rows(values_only=True)]
-                if any(any(record) for record in records):
-                    return records
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
-        if isinstance(error, InputError):
-            raise
-        msg = f"plate map {name} is not a readable workbook: {error}"
+        chosen = [page for page in pages if page.name.casefold() == asked.casefold()]
+        if not chosen:
+            raise UnknownNameError("sheet", asked, file, names)
+        return chosen[0]
+    filled = [page for page in pages if not page.is_empty]
+    if len(filled) <= 1:
+        return (filled or pages)[0]
+    fitting = [page for page in filled if _holds_table(page, is_header, grids)]
+    if len(fitting) != 1:
+        listed = ", ".join(repr(page.name) for page in (fitting or filled))
+        msg = f"which sheet of {file} is meant? Say --sheet NAME; there are {listed}"
+        raise InputError(msg)
+    others = ", ".join(repr(page.name) for page in filled if page is not fitting[0])
+    fitting[0].notes.insert(0, f"sheet {fitting[0].name!r} is read, and not {others}")
+    return fitting[0]
+
+
+def _holds_table(page: Page, is_header: IsHeader, grids: Grids | None) -> bool:
+    if find_header(page.records, is_header) is not None:
+        return True
+    return grids is not None and bool(find_blocks(page.records, "")[0])
+
+
+def _frame(
+    page: Page, file: str, is_header: IsHeader, grids: Grids | None, decimal: str | None
+) -> Sheet:
+    """Find the table in a sheet."""
+    what = f"plate map {file}"
+    if page.is_empty:
+        raise FaultsError(what, [Fault(file, "the file is empty", expected="a header and wells")])
+    start = find_header(page.records, is_header)
+    blocks, faults = find_blocks(page.records, file) if grids is not None else ([], [])
+    blocks = [block for block in blocks if start is None or block.top < start]
+    if not blocks:
+        if start is None:
+            start = next(i for i, record in enumerate(page.records) if any(record))
+        return _read_list(page, file, start, decimal)
+    if start is not None:
+        message = f"there is a grid of wells too (row {blocks[0].top + 1}): which one is meant?"
+        faults = [Fault(file, message, start + 1, expected="a table or grids, not both")]
+    table = None
+    if not faults:
+        table, faults = read_layers(page, blocks, file, of_values=grids == "values")
+    if table is None:
+        raise FaultsError(what, faults)
+    notes = (*page.notes, *table.notes)
+    return Sheet(
+        file, table.header, table.rows, blocks[0].top + 1, page.delimiter, decimal, notes,
+        table.places,
+    )  # fmt: skip
+
+
+def _read_list(page: Page, file: str, start: int, decimal: str | None) -> Sheet:
+    header = list(page.records[start])
+    while header and not header[-1]:
+        header.pop()
+    body = [
+        (number, record)
+        for number, record in enumerate(page.records[start + 1 :], start=start + 2)
+        if any(record)
+    ]
+    faults = [
+        Fault(file, f"{len(header)} columns in the header, more cells here", number, value=extra)
+        for number, record in body
+        for extra in record[len(header) :]
+        if extra
+    ]
+    if faults:
+        raise FaultsError(f"plate map {file}", faults)
+    above = [i for i, record in enumerate(page.records[:start], start=1) if any(record)]
+    notes = list(page.notes)
+    if above:
+        listed = ", ".join(map(str, above[:8]))
+        notes.append(f"rows above the header are passed over: {listed}")
+    rows = tuple((number, _pad_record(record, len(header))) for number, record in body)
+    return Sheet(file, tuple(header), rows, start + 1, page.delimiter, decimal, tuple(notes))
+
+
+def _parquet_records(data: bytes, name: str) -> list[list[str]]:
+    """Cells of a parquet file; numbers stay what they are."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(io.BytesIO(data))
+    except (pa.ArrowException, OSError) as error:
+        msg = f"plate map {name} is not a readable parquet file: {error}"
         raise InputError(msg) from error
-    return []
+    columns = [[_read_value(value) for value in column.to_pylist()] for column in table.columns]
+    return [list(table.column_names), *map(list, zip(*columns, strict=True))]
+
+
+def _read_value(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return Stored(str(int(value)), value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Stored(str(value), float(value)) if value == value else ""  # noqa: PLR0124  (NaN)
+    return str(value)
 
 
 def _assay_layout_records(data: bytes, name: str) -> list[list[str]]:
@@ -154,39 +306,12 @@ def _assay_layout_records(data: bytes, name: str) -> list[list[str]]:
     return [["row", "column", *titles], *body]
 
 
-def _cell(value: object) -> str:
-    """Text of a cell; a workbook stores the clone ``12`` as ``12.0``."""
-    if value is None:
-        return ""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return str(int(value))
-    return str(value)
-
-
-def _sheet(file: str, records: Sequence[Sequence[str]], *, decimal_comma: bool = False) -> Sheet:
-    numbered = [(number, _clean_cells(record)) for number, record in enumerate(records, start=1)]
-    filled = [(number, record) for number, record in numbered if any(record)]
-    what = f"plate map {file}"
-    if not filled:
-        raise FaultsError(what, [Fault(file, "the file is empty", expected="a header and wells")])
-    (_, header), body = filled[0], filled[1:]
-    while header and not header[-1]:
-        header.pop()
-    faults = [
-        Fault(file, f"{len(header)} columns in the header, more cells here", number, value=extra)
-        for number, record in body
-        for extra in record[len(header) :]
-        if extra
-    ]
-    if faults:
-        raise FaultsError(what, faults)
-    rows = tuple((number, _pad_record(record, len(header))) for number, record in body)
-    return Sheet(file, tuple(header), rows, decimal_comma)
-
-
 def _clean_cells(record: Iterable[str]) -> list[str]:
     """Cells without the spaces and quotes that some exports leave around them."""
-    return [cell.strip().strip(_QUOTES).strip() for cell in record]
+    return [
+        cell if isinstance(cell, Stored | Dated) else cell.strip().strip(_QUOTES).strip()
+        for cell in record
+    ]
 
 
 def _pad_record(record: Sequence[str], length: int) -> tuple[str, ...]:

@@ -10,8 +10,10 @@ from hcs.domain.plate import PertType
 from hcs.errors import Fault, FaultsError
 from hcs.io.files.paths import AnyPath
 from hcs.io.sheets.cells import read_sheet
-from hcs.io.sheets.platemap_columns import assign, normal
-from hcs.io.sheets.rows import MISSING, RowReader
+from hcs.io.sheets.framing import Records
+from hcs.io.sheets.numbers import MISSING
+from hcs.io.sheets.platemap_columns import NAMES, assign, normal
+from hcs.io.sheets.rows import RowReader
 
 _N_WELLS: Final = frozenset({"wells", "n_wells", "replicates", "n_replicates"})
 _MOST_WELLS: Final = 1536
@@ -39,7 +41,7 @@ def read_clonetable(path: AnyPath) -> tuple[CloneEntry, ...]:
     NotFoundError, InputError
         When the file is absent or of another kind.
     """
-    sheet = read_sheet(path)
+    sheet = read_sheet(path, _is_header)
     # A clone has no well yet: the name is added so that the reader of plate maps is content.
     columns, faults = assign(sheet.file, [*sheet.header, "well"])
     if columns.of.get("well", len(sheet.header)) < len(sheet.header):
@@ -49,12 +51,17 @@ def read_clonetable(path: AnyPath) -> tuple[CloneEntry, ...]:
         faults.append(Fault(sheet.file, "no column for the clone", 1, expected=expected))
     else:
         reader = _Reader(sheet, columns, faults)
+        reader.refuse_broken_cells()
         entries = reader.entries()
         if not faults and not entries:
             faults.append(Fault(sheet.file, "there are no clones below the header"))
     if faults:
         raise FaultsError(f"clone table {sheet.file}", faults)
     return tuple(entries)
+
+
+def _is_header(header: Sequence[str], _below: Records) -> bool:
+    return any(normal(name) in NAMES["clone"] for name in header)
 
 
 class _Reader(RowReader):

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import pandas as pd
 
 from hcs.domain import columns as col
 from hcs.domain.plate import PertType, PlateMap, PlateMapRow
-from hcs.domain.wells import PlateFormat, Well, row_index
-from hcs.errors import Fault, FaultsError, InputError
+from hcs.domain.wells import Well
+from hcs.errors import Fault, FaultsError
 from hcs.io.files.paths import AnyPath
 from hcs.io.sheets.barcodes import on_plates, read_barcodes
-from hcs.io.sheets.cells import Sheet, read_sheet
+from hcs.io.sheets.body import keep_wells, read_well
+from hcs.io.sheets.cells import Dialect, Sheet, read_sheet
+from hcs.io.sheets.numbers import MISSING, is_number
 from hcs.io.sheets.platemap_columns import Columns, assign
-from hcs.io.sheets.rows import MISSING, NUMBER, RowReader
+from hcs.io.sheets.rows import RowReader
+from hcs.io.sheets.wellnames import parse_row_and_column, parse_well
 
-_COLUMN_THEN_ROW: Final = re.compile(r"0*([1-9][0-9]?)\s*([A-Za-z]{1,2})")
 _PERT_TYPES: Final = {
     PertType.NEGCON: ("negcon", "neg", "negative", "negative control", "vehicle", "control neg"),
     PertType.POSCON: ("poscon", "pos", "positive", "positive control", "poscon diverse",
@@ -32,25 +34,31 @@ _CONTROL: Final = "control"
 _EXPECTED_PERT: Final = ", ".join(PertType)
 
 
-def read_platemap(path: AnyPath, barcodes: AnyPath | None = None) -> PlateMap:
+def read_platemap(
+    path: AnyPath, barcodes: AnyPath | None = None, dialect: Dialect | None = None
+) -> PlateMap:
     """Read a plate map.
 
     Parameters
     ----------
     path
-        CSV, TSV or XLSX, one row a well, or Harmony's assay layout as XML. Columns are found by
-        the names that JUMP, pycytominer, CellProfiler, Fractal, OMERO and operetta-compose use,
-        letter case ignored; any other column is kept under its own name. Several compounds of a
-        well stand in ``compound_1``, ``concentration_1_um``, ``compound_2`` and so on.
+        CSV, TSV, XLSX or parquet, one row a well, or Harmony's assay layout as XML. Columns are
+        found by the names that JUMP, pycytominer, CellProfiler, Fractal, OMERO and
+        operetta-compose use, letter case ignored; any other column is kept under its own name.
+        Several compounds of a well stand in ``compound_1``, ``concentration_1_um``,
+        ``compound_2`` and so on. Or grids of wells, each in a frame of rows A, B, … and columns
+        1, 2, …, under a title that says what it holds.
     barcodes
         Table of plates (barcodes) and the plate map that each carries, where one map serves many
         plates; see :func:`hcs.io.sheets.barcodes.read_barcodes`.
+    dialect
+        Which sheet of a workbook, and which decimal sign, where the user says so.
 
     Returns
     -------
     PlateMap
         Rows in file order. Concentrations are in µM; one in a unit that is not molar, such as %,
-        stays beside under its own name.
+        stays beside under its own name. Its notes say what was done to read the file.
 
     Raises
     ------
@@ -59,18 +67,58 @@ def read_platemap(path: AnyPath, barcodes: AnyPath | None = None) -> PlateMap:
     NotFoundError, InputError
         When the file is absent or of another kind.
     """
-    sheet = read_sheet(path)
-    columns, faults = assign(sheet.file, sheet.header)
+    sheet = read_sheet(path, dialect=dialect, grids="columns")
+    columns, faults = assign_columns(sheet)
     columns = _group_by_map(columns, sheet, faults, barcodes)
-    reader = _Reader(sheet, columns, faults)
-    rows = reader.rows() if "well" in columns.of or "column" in columns.of else []
+    mapped = read_wells(sheet, columns, faults)
+    return mapped if barcodes is None else on_plates(mapped, read_barcodes(barcodes))
+
+
+def assign_columns(sheet: Sheet) -> tuple[Columns, list[Fault]]:
+    """Say what the columns of a sheet mean; see :func:`platemap_columns.assign`."""
+
+    def are_equal(first: int, second: int) -> bool:
+        return all(_fold(cells[first]) == _fold(cells[second]) for _, cells in sheet.rows)
+
+    return assign(sheet.file, sheet.header, row=sheet.header_row, are_equal=are_equal)
+
+
+def _fold(cell: str) -> Well | str:
+    return parse_well(cell) or cell
+
+
+def read_wells(
+    sheet: Sheet,
+    columns: Columns,
+    faults: list[Fault],
+    values: Mapping[str, Sequence[float | None]] | None = None,
+) -> PlateMap:
+    """Read the rows of a sheet as wells.
+
+    Parameters
+    ----------
+    sheet, columns, faults
+        The table, what its columns mean, and what is wrong with it so far.
+    values
+        Columns that are read already, by their own name: a value for every row of `sheet`.
+
+    Raises
+    ------
+    FaultsError
+        With every fault at once.
+    """
+    body, units = keep_wells(sheet, columns)
+    reader = _Reader(body, columns, faults, units)
+    index_of = {number: index for index, (number, _) in enumerate(sheet.rows)}
+    kept = [index_of[number] for number, _ in body.rows]
+    known = {name: [of[index] for index in kept] for name, of in (values or {}).items()}
+    rows = reader.rows(known) if "well" in columns.of or "column" in columns.of else []
     if not sheet.rows:
         faults.append(Fault(sheet.file, "there are no wells below the header"))
     if faults:
         ordered = sorted(faults, key=lambda fault: fault.row or 0)
         raise FaultsError(f"plate map {sheet.file}", ordered)
-    mapped = PlateMap(rows=tuple(rows), source=sheet.file)
-    return mapped if barcodes is None else on_plates(mapped, read_barcodes(barcodes))
+    return PlateMap(rows=tuple(rows), source=sheet.file, notes=(*body.notes, *reader.notes))
 
 
 def _group_by_map(
@@ -135,25 +183,28 @@ def _record(row: PlateMapRow) -> dict[str, Any]:
 class _Reader(RowReader):
     """Turns the rows of one sheet into wells, and collects what is wrong."""
 
-    def rows(self) -> list[PlateMapRow]:
+    notes: tuple[str, ...] = ()
+
+    def rows(self, values: Mapping[str, Sequence[float | None]]) -> list[PlateMapRow]:
         """All rows that are right; the others are among the faults."""
-        kinds = {name: self._kind(position) for name, position in self.columns.extra.items()}
+        extras = {
+            name: values.get(name) or self._convert_column(name, position)
+            for name, position in self.columns.extra.items()
+        }
+        self.refuse_broken_cells([self.columns.extra[name] for name in values])
         rows: list[PlateMapRow] = []
         seen: dict[Well, dict[str | None, int]] = {}
-        for number, cells in self.sheet.rows:
+        for index, (number, cells) in enumerate(self.sheet.rows):
             before = len(self.faults)
             well = self._well(number, cells)
             plate = self.read_text(cells, "plate")
             if well is not None:
                 self._refuse_second_row(number, plate, well, seen.setdefault(well, {}))
-            values = self._values(number, cells)
-            extra = {
-                name: _convert_cell(cells[position], kinds[name])
-                for name, position in self.columns.extra.items()
-            }
-            extra |= values.pop("beside")
+            read = self._values(number, cells)
+            extra = {name: cells_of[index] for name, cells_of in extras.items()}
+            extra |= read.pop("beside")
             if well is not None and len(self.faults) == before:
-                rows.append(PlateMapRow(well=well, plate=plate, extra=extra, **values))
+                rows.append(PlateMapRow(well=well, plate=plate, extra=extra, **read))
         return rows
 
     def _refuse_second_row(
@@ -182,13 +233,13 @@ class _Reader(RowReader):
         """Well of a row, from one column or from two; None, and a fault, when it is none."""
         of = self.columns.of
         both = {"row", "column"} <= of.keys()
-        from_two = cells[of["row"]] + " " + cells[of["column"]] if both else None
-        text = cells[of["well"]] if "well" in of else from_two or ""
-        well = parse_well(text) if "well" in of else _from_row_and_column(from_two or "")
+        from_two = f"{cells[of['row']]} {cells[of['column']]}" if both else None
+        well = read_well(tuple(cells), self.columns)
         if well is None:
+            text = cells[of["well"]] if "well" in of else from_two or ""
             expected = "a well such as 'A1', 'A01', 'A - 1' or '01A', up to AF48"
             self.add_fault(number, self._well_column(), "no well", text, expected)
-        elif "well" in of and from_two is not None and _from_row_and_column(from_two) != well:
+        elif "well" in of and from_two is not None and parse_row_and_column(from_two) != well:
             message = "row and column name another well"
             self.add_fault(number, self.header("row"), message, from_two, f"those of {well.name}")
         return well
@@ -197,19 +248,14 @@ class _Reader(RowReader):
         """Read what the well is for; JUMP says ``control`` in one column and which in another."""
         kind = self.read_text(cells, "pert_type")
         control = self.read_text(cells, "control_type")
-        kinds = []
-        for meaning, text in (("pert_type", kind), ("control_type", control)):
-            if text is None or (meaning == "pert_type" and text.casefold() == _CONTROL and control):
-                continue
-            found = _PERT_TYPE_OF.get(re.sub(r"[\s_-]+", " ", text.casefold()))
-            if found is None:
-                self.add_fault(number, self.header(meaning), "unknown type", text, _EXPECTED_PERT)
-            else:
-                kinds.append(found)
-        if len(set(kinds)) > 1:
+        found, wrong = read_pert_type(kind, control)
+        for meaning in wrong:
+            text = str(kind if meaning == "pert_type" else control)
+            self.add_fault(number, self.header(meaning), "unknown type", text, _EXPECTED_PERT)
+        if len(found) > 1:
             message = f"{self.header('pert_type')} says {kind!r}"
             self.add_fault(number, self.header("control_type"), message, str(control), "the same")
-        return kinds[0] if kinds else None
+        return found[0] if found else None
 
     def _combination(self, number: int, cells: Sequence[str]) -> dict[str, Any]:
         """Several compounds in a well, each in columns of its own number.
@@ -240,53 +286,67 @@ class _Reader(RowReader):
         values["compound"] = " + ".join(names) or None
         return values
 
-    def _kind(self, position: int) -> Callable[[str], Any]:
-        """Type of a column that keeps its own name: the narrowest that all of its cells have."""
-        cells = [cells[position] for _, cells in self.sheet.rows]
+    def _convert_column(self, name: str, position: int) -> list[Any]:
+        """Read a column that keeps its own name as the narrowest type that all of its cells have.
+
+        Where whether a column's points part decimals or thousands is open, it stays text.
+        """
+        cells = self.sheet.list_column(position)
         filled = [cell for cell in cells if cell.casefold() not in MISSING]
-        for fits, kind in _KINDS:
-            if filled and all(fits(cell) for cell in filled):
-                return kind
-        return str
+        if filled and all(cell.casefold() in {"true", "false"} for cell in filled):
+            return [_convert_truth(cell) for cell in cells]
+        if filled and all(is_number(cell) and not _is_code(cell) for cell in filled):
+            numbers = self.sheet.read_numbers(cells)
+            if not numbers.unread:
+                whole = all(re.fullmatch(r"0|-?[1-9]\d{0,14}", cell) for cell in filled)
+                return [int(v) if whole and v is not None else v for v in numbers.values]
+            first = cells[numbers.unread[0].place]
+            note = (
+                f"column {name!r} stays text: {first!r} is not clear ({numbers.unread[0].message})"
+            )
+            self.notes = (*self.notes, note)
+        return [str(cell) if cell.casefold() not in _NO_TEXT else None for cell in cells]
 
 
-def _is_whole(cell: str) -> bool:
-    return re.fullmatch(r"0|-?[1-9]\d{0,14}", cell) is not None  # 007 is a code, not a number
+_NO_TEXT: Final = frozenset({"", "na", "n/a", "nan", "null", "<na>"})
+"""What stands for no text: a dash may be a value, beside a plus."""
 
 
-def _is_number(cell: str) -> bool:
-    return NUMBER.fullmatch(cell) is not None and re.match(r"[-+]?0\d", cell) is None
+def _is_code(cell: str) -> bool:
+    """Whether a cell is a code rather than a number: ``007``."""
+    return re.match(r"[-+]?0\d", cell) is not None
 
 
-_KINDS: Final[tuple[tuple[Callable[[str], bool], Callable[[str], Any]], ...]] = (
-    (_is_whole, int),
-    (_is_number, float),
-    (lambda cell: cell.casefold() in {"true", "false"}, lambda cell: cell.casefold() == "true"),
-)
+def _convert_truth(cell: str) -> bool | None:
+    return None if cell.casefold() in MISSING else cell.casefold() == "true"
 
 
-def _convert_cell(cell: str, kind: Callable[[str], Any]) -> Any:  # noqa: ANN401  (what the column holds)
-    return None if cell.casefold() in MISSING else kind(cell)
+def read_pert_type(
+    kind: str | None, control: str | None
+) -> tuple[tuple[PertType, ...], tuple[str, ...]]:
+    """Read what a well is for, from one column or two.
 
+    Parameters
+    ----------
+    kind, control
+        Cells of ``pert_type`` and of JUMP's ``control_type``, which says which control a
+        ``control`` is.
 
-def parse_well(text: str) -> Well | None:
-    """Read a well as plate maps write it: ``A1``, ``a01``, ``A - 1``, or column first, ``01A``.
-
-    None when it is no well of a plate of up to 1,536 wells.
+    Returns
+    -------
+    tuple of PertType
+        The type; two where the columns contradict each other, none where they say nothing.
+    tuple of str
+        Meaning of each column whose cell is not understood.
     """
-    match = _COLUMN_THEN_ROW.fullmatch(text.strip())
-    try:
-        well = Well(row_index(match[2]), int(match[1]) - 1) if match else Well.parse(text)
-    except InputError:
-        return None
-    return well if PlateFormat.WELLS_1536.holds(well) else None
-
-
-def _from_row_and_column(text: str) -> Well | None:
-    """Read a row (letters, or a number from 1) and a column, parted by a space."""
-    row, _, column = text.partition(" ")
-    if row.isascii() and row.isdigit() and column.isascii() and column.isdigit():
-        well = Well(int(row) - 1, int(column) - 1)
-        inside = min(well.row, well.column) >= 0 and PlateFormat.WELLS_1536.holds(well)
-        return well if inside else None
-    return parse_well(f"{row}{column}")
+    found: list[PertType] = []
+    wrong: list[str] = []
+    for meaning, text in (("pert_type", kind), ("control_type", control)):
+        if text is None or (meaning == "pert_type" and text.casefold() == _CONTROL and control):
+            continue
+        named = _PERT_TYPE_OF.get(re.sub(r"[\s_-]+", " ", text.casefold()))
+        if named is None:
+            wrong.append(meaning)
+        elif named not in found:
+            found.append(named)
+    return tuple(found), tuple(wrong)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -117,7 +117,13 @@ def normal(header: str) -> str:
     return re.sub(r"^(image_)?metadata_", "", text)
 
 
-def assign(file: str, header: Sequence[str]) -> tuple[Columns, list[Fault]]:
+def assign(
+    file: str,
+    header: Sequence[str],
+    *,
+    row: int = 1,
+    are_equal: Callable[[int, int], bool] | None = None,
+) -> tuple[Columns, list[Fault]]:
     """Say what each column means.
 
     Parameters
@@ -126,6 +132,12 @@ def assign(file: str, header: Sequence[str]) -> tuple[Columns, list[Fault]]:
         Name for messages.
     header
         Column names as written.
+    row
+        Number of the header's row.
+    are_equal
+        Whether two columns hold the same in every row: then they may have the same meaning (a
+        profile has ``Metadata_Well`` and ``Metadata_well_position``), and the second one stays
+        under its own name.
 
     Returns
     -------
@@ -135,34 +147,55 @@ def assign(file: str, header: Sequence[str]) -> tuple[Columns, list[Fault]]:
         Two columns of one meaning, names that stand twice or that belong to images, no well.
     """
     faults: list[Fault] = []
+    names = _Header(file, row, header, faults, are_equal or (lambda _first, _second: False))
     folded = [normal(name) for name in header]
     found: dict[str, int] = {}
     meaning_of = {name: meaning for meaning, names in NAMES.items() for name in names}
     for position, name in enumerate(folded):
         meaning = meaning_of.get(name)
         if meaning is not None:
-            _claim(found, meaning, position, file, header, faults)
-    for meaning, names in FALLBACKS.items():
-        for name in names:
+            names.claim(found, meaning, position)
+    for meaning, fallbacks in FALLBACKS.items():
+        for name in fallbacks:
             if meaning not in found and name in folded:
                 found[meaning] = folded.index(name)
-    unit = _concentration(found, folded, file, header, faults)
+    unit = _concentration(found, folded, names)
     if "well" not in found and not {"row", "column"} <= found.keys():
         existing = ", ".join(repr(name) for name in header)
         message = f"no column for the well; there are {existing}"
-        faults.append(Fault(file, message, 1, expected="a column 'well', or 'row' and 'column'"))
-    numbered, numbered_units = _find_numbered(found, folded, file, header, faults)
+        expected = "a column 'well', or 'row' and 'column'"
+        faults.append(Fault(file, message, row, expected=expected))
+    numbered, numbered_units = _find_numbered(found, folded, names)
     used = {*found.values(), *(place for of in numbered.values() for place in of.values())}
-    extra = _extras(used, file, header, folded, faults)
+    extra = _extras(used, folded, names)
     return Columns(found, unit, extra, numbered, numbered_units), faults
 
 
+@dataclass(frozen=True)
+class _Header:
+    """The header of a file, and what is wrong with it."""
+
+    file: str
+    row: int
+    names: Sequence[str]
+    faults: list[Fault]
+    are_equal: Callable[[int, int], bool]
+
+    def add_fault(self, message: str, column: str | None, expected: str | None = None) -> None:
+        """Note what is wrong."""
+        self.faults.append(Fault(self.file, message, self.row, column, expected=expected))
+
+    def claim(self, found: dict[str, int], meaning: str, position: int) -> None:
+        """Note the column of a meaning; a second one that says something else is a fault."""
+        first = found.setdefault(meaning, position)
+        if first != position and not self.are_equal(first, position):
+            one, other = self.names[first], self.names[position]
+            message = f"columns {one!r} and {other!r} both mean the {meaning}"
+            self.add_fault(message, other, "one of them, or the same in every row")
+
+
 def _find_numbered(
-    found: Mapping[str, int],
-    folded: Sequence[str],
-    file: str,
-    header: Sequence[str],
-    faults: list[Fault],
+    found: Mapping[str, int], folded: Sequence[str], names: _Header
 ) -> tuple[dict[int, dict[str, int]], dict[int, str]]:
     """Find columns such as ``compound_2`` and ``concentration_2_um``.
 
@@ -178,15 +211,15 @@ def _find_numbered(
         if match is None or position in found.values():
             continue
         number = int(match["number"])
-        _claim(numbered.setdefault(number, {}), meaning, position, file, header, faults)
+        names.claim(numbered.setdefault(number, {}), meaning, position)
         if meaning == "concentration" and match["unit"]:
             units[number] = match["unit"]
     named = {number for number, of in numbered.items() if "compound" in of}
     for number, of in sorted(numbered.items()):
         if named and number not in named:
-            column = header[min(of.values())]
+            column = names.names[min(of.values())]
             message = f"there is no column for the name of compound {number}"
-            faults.append(Fault(file, message, 1, column, expected=f"a column compound_{number}"))
+            names.add_fault(message, column, f"a column compound_{number}")
     return ({number: numbered[number] for number in sorted(named)}, units) if named else ({}, {})
 
 
@@ -199,28 +232,7 @@ def _split_number(name: str) -> tuple[str, re.Match[str] | None]:
     return "compound", _NUMBERED_NAME.fullmatch(name)
 
 
-def _claim(
-    found: dict[str, int],
-    meaning: str,
-    position: int,
-    file: str,
-    header: Sequence[str],
-    faults: list[Fault],
-) -> None:
-    """Note the column of a meaning; a second one is a fault."""
-    first = found.setdefault(meaning, position)
-    if first != position:
-        message = f"columns {header[first]!r} and {header[position]!r} both mean the {meaning}"
-        faults.append(Fault(file, message, 1, header[position], expected="one of them"))
-
-
-def _concentration(
-    found: dict[str, int],
-    folded: Sequence[str],
-    file: str,
-    header: Sequence[str],
-    faults: list[Fault],
-) -> str | None:
+def _concentration(found: dict[str, int], folded: Sequence[str], names: _Header) -> str | None:
     """Find the concentration column; returns the unit in its name."""
     unit = None
     for position, name in enumerate(folded):
@@ -232,26 +244,24 @@ def _concentration(
             written = f"{match['unit']}m"
         else:
             continue
-        _claim(found, "concentration", position, file, header, faults)
+        names.claim(found, "concentration", position)
         unit = unit or written
     return unit
 
 
-def _extras(
-    used: set[int], file: str, header: Sequence[str], folded: Sequence[str], faults: list[Fault]
-) -> dict[str, int]:
+def _extras(used: set[int], folded: Sequence[str], names: _Header) -> dict[str, int]:
     extra: dict[str, int] = {}
-    for position, written in enumerate(header):
+    for position, written in enumerate(names.names):
         if position in used:
             continue
         name = re.sub(r"^(Image_)?Metadata_", "", written, flags=re.IGNORECASE)
         if not name:
-            faults.append(Fault(file, f"column {position + 1} has no name", 1))
+            names.add_fault(f"column {position + 1} has no name", None)
         elif folded[position] in _RESERVED:
             message = "the column is of images, a plate map describes wells"
-            faults.append(Fault(file, message, 1, written, expected="another name"))
+            names.add_fault(message, written, "another name")
         elif name in extra:
-            faults.append(Fault(file, "the column stands twice", 1, written))
+            names.add_fault("the column stands twice", written)
         else:
             extra[name] = position
     return extra

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from hcs.domain import columns as col
 from hcs.domain.plate import PertType
-from hcs.errors import InputError, UnknownNameError
+from hcs.errors import Fault, FaultsError, InputError, UnknownNameError
 from hcs.io.files import parquet
 from hcs.io.files.paths import AnyPath, as_path
 from hcs.io.sheets import cellhts, platemap
-from hcs.io.sheets.cells import read_sheet
+from hcs.io.sheets.body import read_well
+from hcs.io.sheets.cells import Dialect, Sheet, read_sheet
+from hcs.io.sheets.framing import Records, is_map_header
+from hcs.io.sheets.numbers import MISSING, Numbers, read_numbers
+from hcs.io.sheets.platemap_columns import Columns, normal
+from hcs.io.sheets.profiles import name_columns
+from hcs.io.sheets.typed import Stored
+from hcs.io.sheets.wellnames import parse_well
 
 _FLAG_NAMES: Final = ("flags", "flag")
+
+
+class NoNumber(NamedTuple):
+    """A cell of a value column in which an instrument or a spreadsheet says that it has none."""
+
+    plate: str
+    well: str
+    column: str
+    row: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +49,25 @@ class Values:
         Names of the value columns.
     unmapped
         Wells (plate and name) of which the plate map says nothing.
+    without_number
+        Cells that say why they hold no number (``OVRFLW``); their wells have no value.
+    notes
+        What was done to read the files, in words.
     """
 
     table: pd.DataFrame
     columns: tuple[str, ...]
     unmapped: tuple[tuple[str, str], ...] = ()
+    without_number: tuple[NoNumber, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def list_files(path: AnyPath) -> list[str]:
     """List every file that a table of values consists of: a plate list names others beside it."""
     file = as_path(path)
-    if file.suffix.lower() == ".parquet":
+    if file.suffix.lower() not in {".csv", ".tsv", ".txt", ".tab"}:
         return [str(file)]
-    sheet = read_sheet(path)
+    sheet = read_sheet(path, _is_header, grids="values")
     return [str(file), *(cellhts.list_files(path, sheet) if cellhts.is_plate_list(sheet) else ())]
 
 
@@ -52,7 +76,10 @@ def read_values(
     columns: Sequence[str] = (),
     *,
     cells: str | None = None,
+    numeric: Iterable[str] = (),
     plate_map: AnyPath | None = None,
+    dialect: Dialect | None = None,
+    map_dialect: Dialect | None = None,
 ) -> Values:
     """Read a table of values.
 
@@ -60,48 +87,199 @@ def read_values(
     ----------
     path
         Parquet with ``Metadata_Plate`` and ``Metadata_Well``, one row a well or an image; CSV,
-        TSV or XLSX with one row a well, under the column names that plate maps use; or the plate
-        list of a cellHTS2 screen (columns Filename, Plate, Replicate).
+        TSV or XLSX with one row a well, under the column names that plate maps use, or with grids
+        of wells (a frame of A, B, … and 1, 2, …); or the plate list of a cellHTS2 screen (columns
+        Filename, Plate, Replicate).
     columns
         Value columns; without any, the only numeric column there is.
     cells
         Column of cell counts; by default ``Image_Count_Cells`` where there is one.
+    numeric
+        Further columns that must be numbers where they exist.
     plate_map
         What the wells hold, in place of what the table says.
+    dialect, map_dialect
+        Sheet and decimal sign of the table and of the plate map, where the user says so.
 
     Raises
     ------
     NotFoundError, FaultsError
-        When the file is absent or its rows cannot be read.
+        When the file is absent or its rows cannot be read: every cell of a value column that is
+        not understood is among the faults.
     UnknownNameError, InputError
         When a column does not exist, or it is not clear which one is meant.
     """
-    table = _read(as_path(path))
+    wanted = [*columns, *([cells] if cells else [])]
+    file = as_path(path)
+    if file.suffix.lower() == ".parquet":
+        found = _read_parquet(path, wanted, numeric, has_map=plate_map is not None)
+    else:
+        found = _read_table(path, wanted, numeric, dialect)
+    table = found.table
     if cells is not None:
         _require(table, cells, path)
         table[col.N_CELLS] = table[cells]
     chosen = tuple(columns) or _only_value(table, path)
     for name in chosen:
         _require(table, name, path)
-    if plate_map is None:
-        return Values(table, chosen)
-    return _apply_plate_map(table, chosen, plate_map)
+    found = Values(table, chosen, (), found.without_number, found.notes)
+    return found if plate_map is None else _apply_plate_map(found, plate_map, map_dialect)
 
 
-def _read(file: AnyPath) -> pd.DataFrame:
-    path = as_path(file)
-    if path.suffix == ".parquet":
-        return parquet.read_table(path, columns=col.WELL_KEY, what="values")
-    sheet = read_sheet(path)
+def _is_header(header: Sequence[str], below: Records) -> bool:
+    return is_map_header(header, below) or cellhts.is_plate_header(header)
+
+
+def _read_table(
+    path: AnyPath, wanted: Sequence[str], numeric: Iterable[str], dialect: Dialect | None
+) -> Values:
+    sheet = read_sheet(path, _is_header, dialect=dialect, grids="values")
     if cellhts.is_plate_list(sheet):
-        return cellhts.read_screen(path)
-    table = platemap.to_frame(platemap.read_platemap(path))
+        return Values(cellhts.read_screen(path), (), notes=sheet.notes)
+    columns, faults = platemap.assign_columns(sheet)
+    numbers = _read_value_columns(sheet, columns, wanted, numeric, faults)
+    values = {name: of.values for name, of in numbers.items()}
+    mapped = platemap.read_wells(sheet, columns, faults, values)
+    table = platemap.to_frame(mapped)
+    for name in values:
+        table[f"Metadata_{name}"] = table[f"Metadata_{name}"].astype("float64")
     if table[col.PLATE].isna().any():
         if table[col.PLATE].notna().any():
             msg = f"{path} names the plate of some wells only; fill the column for all, or leave it"
             raise InputError(msg)
-        table[col.PLATE] = path.stem
-    return _restore_own_names(table)
+        table[col.PLATE] = as_path(path).stem
+    notes = (*mapped.notes, *_say_empty(sheet, numbers, wanted))
+    absent = _list_absent(sheet, columns, numbers, as_path(path).stem)
+    return Values(_restore_own_names(table), (), without_number=absent, notes=notes)
+
+
+def _read_value_columns(
+    sheet: Sheet,
+    columns: Columns,
+    wanted: Sequence[str],
+    numeric: Iterable[str],
+    faults: list[Fault],
+) -> dict[str, Numbers]:
+    """Read the columns that must be numbers; each of their cells that is none is a fault."""
+    names = [name for name in wanted if name in columns.extra]
+    names += [name for name in numeric if name in columns.extra and name not in names]
+    if not wanted:
+        likely = [name for name in columns.extra if _is_likely_value(sheet, columns.extra[name])]
+        names += likely if len(likely) == 1 and likely[0] not in names else []
+    found = {}
+    rows = [index for index, (_, cells) in enumerate(sheet.rows) if _has_well(cells, columns)]
+    for name in names:
+        position = columns.extra[name]
+        cells = [sheet.rows[index][1][position] for index in rows]
+        numbers = sheet.read_numbers(cells)
+        for item in numbers.unread:
+            number, column = sheet.rows[rows[item.place]][0], sheet.header[position]
+            place = sheet.find_row(number, column)
+            cell = str(cells[item.place])
+            faults.append(Fault(sheet.file, item.message, place, column, cell, item.expected))
+        found[name] = _spread(numbers, rows, len(sheet.rows))
+    return found
+
+
+def _has_well(cells: tuple[str, ...], columns: Columns) -> bool:
+    return read_well(cells, columns) is not None
+
+
+def _spread(numbers: Numbers, rows: Sequence[int], n_rows: int) -> Numbers:
+    """Numbers of some rows as those of all rows."""
+    values: list[float | None] = [None] * n_rows
+    for index, value in zip(rows, numbers.values, strict=True):
+        values[index] = value
+    return Numbers(
+        tuple(values), numbers.unread, tuple(rows[i] for i in numbers.beyond), numbers.n_numbers
+    )
+
+
+def _is_likely_value(sheet: Sheet, position: int) -> bool:
+    """Whether a column is numbers, but for cells that an instrument could not fill."""
+    name = normal(sheet.header[position])
+    cells = sheet.list_column(position)
+    filled = [cell for cell in cells if cell.casefold() not in MISSING]
+    numbers = sheet.read_numbers(cells)
+    codes = any(not isinstance(c, Stored) and c[:1] == "0" and c[1:2].isdigit() for c in filled)
+    is_value = name not in {*_FLAG_NAMES, normal(col.N_CELLS), normal(col.CELLS_AT_ZERO)}
+    return is_value and not codes and numbers.n_numbers * 2 > len(filled)
+
+
+def _list_absent(
+    sheet: Sheet, columns: Columns, numbers: dict[str, Numbers], stem: str
+) -> tuple[NoNumber, ...]:
+    """List the cells that say why they are no number; a blank one is not among them."""
+    found = []
+    for name, of in numbers.items():
+        position = columns.extra[name]
+        for index, (number, cells) in enumerate(sheet.rows):
+            text = cells[position]
+            well = read_well(cells, columns)
+            if well is None or not text or of.values[index] is not None:
+                continue
+            plate = cells[columns.of["plate"]] if "plate" in columns.of else stem
+            row = sheet.find_row(number, sheet.header[position])
+            found.append(NoNumber(str(plate), well.name, name, row, str(text)))
+    return tuple(found)
+
+
+def _say_empty(sheet: Sheet, numbers: dict[str, Numbers], wanted: Sequence[str]) -> list[str]:
+    """Say how many wells have no value at all in a value column."""
+    notes = []
+    for name, of in numbers.items():
+        rows = [
+            str(sheet.rows[index][0])
+            for index, value in enumerate(of.values)
+            if value is None and index not in of.beyond
+        ]
+        if rows and (name in wanted or not wanted) and not sheet.places:
+            more = f" and {len(rows) - 8} more" if len(rows) > 8 else ""
+            notes.append(f"column {name!r} has no value in rows {', '.join(rows[:8])}{more}")
+    return notes
+
+
+def _read_parquet(
+    path: AnyPath, wanted: Sequence[str], numeric: Iterable[str], *, has_map: bool
+) -> Values:
+    table = parquet.read_table(as_path(path), columns=col.WELL_KEY, what="values")
+    table = name_columns(table, str(path), has_map=has_map)
+    faults: list[Fault] = []
+    absent: list[NoNumber] = []
+    for name in dict.fromkeys([*wanted, *numeric]):
+        if name not in table:
+            continue
+        texts = _list_texts(table[name])
+        if not pd.api.types.is_numeric_dtype(table[name]):
+            numbers = read_numbers(texts)
+            for item in numbers.unread:
+                cell = texts[item.place]
+                faults.append(
+                    Fault(str(path), item.message, item.place + 1, name, cell, item.expected)
+                )
+            table[name] = pd.array(numbers.values, dtype="Float64").to_numpy(
+                dtype="float64", na_value=np.nan
+            )
+        values = table[name].to_numpy("float64", na_value=np.nan)
+        for index in np.flatnonzero(~np.isfinite(values)):
+            if texts[index]:
+                place = (str(table[col.PLATE].iloc[index]), str(table[col.WELL].iloc[index]))
+                absent.append(NoNumber(*place, name, int(index) + 1, texts[index]))
+    if faults:
+        raise FaultsError(f"values {path}", faults)
+    return Values(table, (), without_number=tuple(absent))
+
+
+def _list_texts(column: pd.Series) -> list[str]:
+    """Cells as text; nothing where there is none."""
+    return [
+        Stored(str(value), float(value))
+        if isinstance(value, int | float) and not isinstance(value, bool)
+        else str(value)
+        if not pd.isna(value)
+        else ""
+        for value in column.astype(object)
+    ]
 
 
 def _restore_own_names(table: pd.DataFrame) -> pd.DataFrame:
@@ -140,9 +318,14 @@ def _require(table: pd.DataFrame, name: str, path: AnyPath) -> None:
         raise UnknownNameError("column", name, str(path), _list_numeric(table)[:40])
 
 
-def _apply_plate_map(table: pd.DataFrame, columns: tuple[str, ...], plate_map: AnyPath) -> Values:
+def _apply_plate_map(found: Values, plate_map: AnyPath, dialect: Dialect | None) -> Values:
     """Put the plate map's columns in place of the table's own."""
-    mapped = platemap.read_platemap(plate_map)
+    table = found.table
+    mapped = platemap.read_platemap(plate_map, dialect=dialect)
+    names = {str(name): parse_well(str(name)) for name in table[col.WELL].unique()}
+    if wrong := [name for name, well in names.items() if well is None]:
+        msg = f"no well: {wrong[:20]}; expected names such as A1 or A01"
+        raise InputError(msg)
     described = pd.concat(
         [
             platemap.to_frame(mapped.of_plate(str(name))).assign(**{col.PLATE: name})
@@ -150,10 +333,6 @@ def _apply_plate_map(table: pd.DataFrame, columns: tuple[str, ...], plate_map: A
         ],
         ignore_index=True,
     )
-    names = {str(name): platemap.parse_well(str(name)) for name in table[col.WELL].unique()}
-    if wrong := [name for name, well in names.items() if well is None]:
-        msg = f"no well: {wrong[:20]}; expected names such as A1 or A01"
-        raise InputError(msg)
     table = table.assign(
         **{col.WELL: [names[str(w)].name for w in table[col.WELL]]}  # type: ignore[union-attr]
     )
@@ -166,4 +345,5 @@ def _apply_plate_map(table: pd.DataFrame, columns: tuple[str, ...], plate_map: A
     joined.loc[lone, col.PERT_TYPE] = PertType.EMPTY.value
     keys = joined.loc[lone, list(col.WELL_KEY)].drop_duplicates()
     unmapped = tuple((str(plate), str(well)) for plate, well in keys.itertuples(index=False))
-    return Values(joined, columns, unmapped)
+    notes = (*found.notes, *(f"plate map: {note}" for note in mapped.notes))
+    return Values(joined, found.columns, unmapped, found.without_number, notes)

@@ -133,7 +133,8 @@ def test_names_in_use(tmp_path, header, cells, attribute, value):
 def test_a_decimal_comma_where_semicolons_part_columns(tmp_path):
     (row,) = read(tmp_path, "well;conc_um\nA1;0,25\n").rows
     assert row.concentration_um == 0.25
-    assert faults_of(tmp_path, 'well,conc_um\nA1,"0,25"\n') == [(2, "conc_um", "0,25")]
+    (row,) = read(tmp_path, 'well,conc_um\nA1,"0,25"\n').rows
+    assert row.concentration_um == 0.25
 
 
 def test_a_unit_that_is_not_molar_stays_beside(tmp_path):
@@ -220,7 +221,7 @@ def test_files_that_are_no_plate_map(tmp_path):
     with pytest.raises(NotFoundError, match="does not exist"):
         read_platemap(tmp_path / "absent.csv")
     (tmp_path / "a.xls").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"is \.xls, expected \.csv, \.tsv, \.xlsx or"):
+    with pytest.raises(InputError, match=r"is \.xls, expected \.csv, \.tsv, \.xlsx, \.parquet or"):
         read_platemap(tmp_path / "a.xls")
     (tmp_path / "a.xlsx").write_bytes(b"x")
     with pytest.raises(InputError, match="not a readable workbook"):

@@ -1,0 +1,232 @@
+"""Turns the grids of a sheet into one table of wells, a column for each title."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hcs.domain.wells import Well
+from hcs.errors import Fault
+from hcs.io.sheets.grids import Block, corner_title
+from hcs.io.sheets.numbers import is_number
+from hcs.io.sheets.platemap_columns import NAMES, normal
+from hcs.io.sheets.workbook import Page
+
+_TITLE_KEYS: Final = frozenset(
+    {"title", "label", "layer", "name", "measurement", "read", "channel", "value", "values",
+     "feature", "wavelength", "data", "result", "results", "column"}
+)  # fmt: skip
+_PLATE: Final = re.compile(r"(?:plate|barcode)[\s_#]*\w[\w.-]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One column of the table to be: cells of a grid under their title, on a plate."""
+
+    block: Block
+    number: int
+    title: str | None
+    plate: str | None
+
+
+@dataclass(frozen=True)
+class GridTable:
+    """Grids as a table.
+
+    Attributes
+    ----------
+    header, rows
+        As of a sheet; rows are numbered from 1.
+    places
+        Row of the file by number and column.
+    notes
+        What was read as what, and which lines were passed over.
+    """
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[int, tuple[str, ...]], ...]
+    places: dict[tuple[int, str], int]
+    notes: tuple[str, ...]
+
+
+def read_layers(
+    page: Page, blocks: Sequence[Block], file: str, *, of_values: bool
+) -> tuple[GridTable | None, list[Fault]]:
+    """Put the grids of a sheet into one table.
+
+    Parameters
+    ----------
+    page
+        The sheet.
+    blocks
+        Its grids.
+    file
+        Name for messages.
+    of_values
+        Whether a grid without title is a value, and one whose title is a plate that plate's.
+
+    Returns
+    -------
+    GridTable or None
+        ``plate`` where lines name it, ``well``, and a column for each title; None with faults.
+    list of Fault
+        Grids without title, or two of the same title on one plate.
+    """
+    layers, used = _find_layers(page, blocks, of_values=of_values)
+    if faults := _check_titles(layers, file, of_values=of_values):
+        return None, faults
+    notes = [_say(layer) for layer in layers]
+    passed = [
+        f"{number} ({next(cell for cell in record if cell)[:40]!r})"
+        for number, record in enumerate(page.records, start=1)
+        if any(record) and number - 1 not in used
+    ]
+    if passed:
+        more = f" and {len(passed) - 6} more" if len(passed) > 6 else ""
+        notes.append(f"rows passed over: {', '.join(passed[:6])}{more}")
+    return _make_table(page, layers, tuple(notes)), []
+
+
+def _say(layer: Layer) -> str:
+    of_plate = f" of plate {layer.plate}" if layer.plate else ""
+    extent = f", wells {layer.block.say_extent()}" if layer.block.say_extent() else ""
+    return f"grid at {layer.block.say_place()} is {layer.title!r}{of_plate}{extent}"
+
+
+def _find_layers(
+    page: Page, blocks: Sequence[Block], *, of_values: bool
+) -> tuple[list[Layer], set[int]]:
+    """Find title and plate of every grid, and the rows that were used."""
+    layers: list[Layer] = []
+    used = {row for block in blocks for row in range(block.top, block.bottom + 1)}
+    plate: str | None = None
+    for block in blocks:
+        lines = _list_lines_above(page, blocks, block)
+        own_plate, title, rows = _read_lines(lines, of_values=of_values)
+        plate = own_plate or plate
+        used |= rows
+        corner = corner_title(page.records, block)
+        if corner and of_values and _PLATE.fullmatch(corner) and not own_plate:
+            plate, corner = corner, None
+        for number in range(block.n_layers):
+            label = block.labels[number] if block.labels else None
+            best = label if block.n_layers > 1 else (corner or title or label)
+            named = best or _name_of_page(page)
+            layers.append(Layer(block, number, named or ("value" if of_values else None), plate))
+    return layers, used
+
+
+def _name_of_page(page: Page) -> str | None:
+    """Name of a sheet that is the name of a column of plate maps."""
+    known = {name for names in NAMES.values() for name in names}
+    return page.name if normal(page.name) in known or "conc" in normal(page.name) else None
+
+
+def _list_lines_above(
+    page: Page, blocks: Sequence[Block], block: Block
+) -> list[tuple[int, list[str]]]:
+    """List the filled lines between a grid and the one above it, the nearest first."""
+    right = block.right
+    neighbors = [b for b in blocks if b is not block and b.top <= block.top <= b.bottom]
+    starts = sorted(b.left for b in neighbors if b.left > block.left)
+    until = starts[0] if starts else max(right + 1, *map(len, page.records))
+    lines = []
+    for row in range(block.top - 1, -1, -1):
+        if any(
+            b.top <= row <= b.bottom and b.left < until and b.right >= block.left for b in blocks
+        ):
+            break
+        distinct = dict.fromkeys(c for c in page.records[row][block.left : until] if c)
+        if distinct:
+            lines.append((row, list(distinct)))
+    return lines
+
+
+def _read_lines(
+    lines: Sequence[tuple[int, list[str]]], *, of_values: bool
+) -> tuple[str | None, str | None, set[int]]:
+    """Find plate and title in the lines above a grid."""
+    plate: str | None = None
+    stated: str | None = None
+    nearest: str | None = None
+    used: set[int] = set()
+    for row, cells in lines:
+        key, value = _split_key(cells)
+        if key in NAMES["plate"] and value:
+            if plate is None:
+                plate = value
+                used.add(row)
+        elif key in _TITLE_KEYS and value:
+            if stated is None:
+                stated = value
+                used.add(row)
+        elif len(cells) == 1 and of_values and _PLATE.fullmatch(cells[0]):
+            if plate is None:
+                plate = cells[0]
+                used.add(row)
+        elif len(cells) == 1 and nearest is None and not key and not is_number(cells[0]):
+            nearest = cells[0]
+            used.add(row)
+    return plate, stated or nearest, used
+
+
+def _split_key(cells: Sequence[str]) -> tuple[str | None, str | None]:
+    """Split ``Plate: P1``, in one cell or two, into a folded name and its value."""
+    if len(cells) == 1 and ":" in cells[0]:
+        key, _, value = cells[0].partition(":")
+        return normal(key), value.strip() or None
+    if len(cells) == 2:
+        return normal(cells[0].rstrip(":= ")), cells[1]
+    return None, None
+
+
+def _check_titles(layers: Sequence[Layer], file: str, *, of_values: bool) -> list[Fault]:
+    """Refuse grids that cannot be told apart, or that do not say what they hold."""
+    faults: list[Fault] = []
+    remedy = "a line above each grid with what it holds, or 'Plate: NAME' where they are plates"
+    seen: dict[tuple[str | None, str], Layer] = {}
+    plates = {layer.plate for layer in layers}
+    for layer in layers:
+        row = layer.block.top + 1
+        if layer.title is None:
+            expected = "compound, concentration_um, clone, pert_type … above the grid"
+            faults.append(Fault(file, "the grid has no title", row, expected=expected))
+            continue
+        title = layer.title
+        first = seen.setdefault((layer.plate, normal(title)), layer)
+        if first is not layer:
+            place = first.block.say_place()
+            untitled = of_values and title == "value"
+            message = (
+                f"the grid at {place} {'has no title either' if untitled else 'is called so too'}"
+            )
+            faults.append(Fault(file, message, row, None, None if untitled else title, remedy))
+    if None in plates and len(plates) > 1:
+        first_row = next(layer.block.top + 1 for layer in layers if layer.plate is None)
+        message = "the grid names no plate, and others do"
+        faults.append(Fault(file, message, first_row, expected="'Plate: NAME' above it"))
+    return faults
+
+
+def _make_table(page: Page, layers: Sequence[Layer], notes: tuple[str, ...]) -> GridTable:
+    titles: dict[str, str] = {}
+    for layer in layers:
+        titles.setdefault(normal(layer.title or ""), layer.title or "")
+    cells: dict[tuple[str, Well], dict[str, tuple[str, int]]] = {}
+    for layer in layers:
+        title = titles[normal(layer.title or "")]
+        for well, place, cell in layer.block.list_cells(page.records, layer.number):
+            if cell:
+                cells.setdefault((layer.plate or "", well), {})[title] = (cell, place + 1)
+    with_plate = any(plate for plate, _ in cells)
+    header = (*(["plate"] if with_plate else []), "well", *titles.values())
+    rows = []
+    places: dict[tuple[int, str], int] = {}
+    for number, ((plate, well), of) in enumerate(cells.items(), start=1):
+        texts = [of[title][0] if title in of else "" for title in titles.values()]
+        rows.append((number, (*([plate] if with_plate else []), well.name, *texts)))
+        places |= {(number, title): of[title][1] for title in of}
+        places |= {(number, key): min(row for _, row in of.values()) for key in ("plate", "well")}
+    return GridTable(header, tuple(rows), places, notes)

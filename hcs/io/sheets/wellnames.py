@@ -1,0 +1,34 @@
+"""Reads the names that tables give to wells: one cell or two, in any usual spelling."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from hcs.domain.wells import PlateFormat, Well, row_index
+from hcs.errors import InputError
+
+_COLUMN_THEN_ROW: Final = re.compile(r"0*([1-9][0-9]?)\s*([A-Za-z]{1,2})")
+
+
+def parse_well(text: str) -> Well | None:
+    """Read a well as plate maps write it: ``A1``, ``a01``, ``A - 1``, or column first, ``01A``.
+
+    None when it is no well of a plate of up to 1,536 wells.
+    """
+    match = _COLUMN_THEN_ROW.fullmatch(text.strip())
+    try:
+        well = Well(row_index(match[2]), int(match[1]) - 1) if match else Well.parse(text)
+    except InputError:
+        return None
+    return well if PlateFormat.WELLS_1536.holds(well) else None
+
+
+def parse_row_and_column(text: str) -> Well | None:
+    """Read a row (letters, or a number from 1) and a column, parted by a space."""
+    row, _, column = text.partition(" ")
+    if row.isascii() and row.isdigit() and column.isascii() and column.isdigit():
+        well = Well(int(row) - 1, int(column) - 1)
+        inside = min(well.row, well.column) >= 0 and PlateFormat.WELLS_1536.holds(well)
+        return well if inside else None
+    return parse_well(f"{row}{column}")
