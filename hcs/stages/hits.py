@@ -19,7 +19,7 @@ from hcs.io.files.paths import as_path
 from hcs.io.files.together import replace_together
 from hcs.io.runs.fingerprints import fingerprint_file
 from hcs.io.sheets import values as io_values
-from hcs.io.sheets.cells import Dialect
+from hcs.io.sheets.reading.cells import Dialect
 from hcs.screen import aggregate
 from hcs.screen import hits as screen_hits
 from hcs.screen.curves.dose import fit_doses

@@ -27,7 +27,7 @@ from hcs.io.plates import overview, plate, plate_tables
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.fingerprints import file_stamp, fingerprint
 from hcs.io.sheets import platemap
-from hcs.io.sheets.cells import Dialect
+from hcs.io.sheets.reading.cells import Dialect
 from hcs.stages.frame import Frame, MadeFrom, open_frame
 from hcs.stages.work import (
     ingest_channels,

@@ -10,9 +10,9 @@ from typing import Final
 from hcs.domain.plate import PlateMap
 from hcs.errors import Fault, FaultsError
 from hcs.io.files.paths import AnyPath
-from hcs.io.sheets.cells import Sheet, read_sheet
-from hcs.io.sheets.framing import Records
 from hcs.io.sheets.platemap_columns import NAMES, normal
+from hcs.io.sheets.reading.cells import Sheet, read_sheet
+from hcs.io.sheets.reading.framing import Records
 
 _MAP_NAMES: Final = (*NAMES["plate_map"], "layout", "layout_name", "map", "map_name")
 

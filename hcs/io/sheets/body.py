@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 from hcs.domain.wells import Well
-from hcs.io.sheets.cells import Sheet
-from hcs.io.sheets.framing import is_footer, is_summary, is_unit_row
-from hcs.io.sheets.numbers import MISSING
 from hcs.io.sheets.platemap_columns import Columns
+from hcs.io.sheets.reading.cells import Sheet
+from hcs.io.sheets.reading.framing import is_footer, is_summary, is_unit_row
+from hcs.io.sheets.reading.numbers import MISSING
 from hcs.io.sheets.wellnames import parse_row_and_column, parse_well
 
 

@@ -13,7 +13,7 @@ from hcs.domain import columns as col
 from hcs.domain.plate import PertType
 from hcs.errors import Fault, FaultsError, InputError, NotFoundError, UnknownNameError
 from hcs.io.files.paths import AnyPath, as_path
-from hcs.io.sheets.cells import Sheet, read_sheet
+from hcs.io.sheets.reading.cells import Sheet, read_sheet
 from hcs.io.sheets.wellnames import parse_well
 
 VALUE: Final = "value"

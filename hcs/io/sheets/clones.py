@@ -9,10 +9,10 @@ from hcs.domain.blinding import CloneEntry
 from hcs.domain.plate import PertType
 from hcs.errors import Fault, FaultsError
 from hcs.io.files.paths import AnyPath
-from hcs.io.sheets.cells import read_sheet
-from hcs.io.sheets.framing import Records
-from hcs.io.sheets.numbers import MISSING
 from hcs.io.sheets.platemap_columns import NAMES, assign, normal
+from hcs.io.sheets.reading.cells import read_sheet
+from hcs.io.sheets.reading.framing import Records
+from hcs.io.sheets.reading.numbers import MISSING
 from hcs.io.sheets.rows import RowReader
 
 _N_WELLS: Final = frozenset({"wells", "n_wells", "replicates", "n_replicates"})

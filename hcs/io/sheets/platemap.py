@@ -16,9 +16,9 @@ from hcs.errors import Fault, FaultsError
 from hcs.io.files.paths import AnyPath
 from hcs.io.sheets.barcodes import on_plates, read_barcodes
 from hcs.io.sheets.body import keep_wells, read_well
-from hcs.io.sheets.cells import Dialect, Sheet, read_sheet
-from hcs.io.sheets.numbers import MISSING, is_number
 from hcs.io.sheets.platemap_columns import Columns, assign
+from hcs.io.sheets.reading.cells import Dialect, Sheet, read_sheet
+from hcs.io.sheets.reading.numbers import MISSING, is_number
 from hcs.io.sheets.rows import RowReader
 from hcs.io.sheets.wellnames import parse_row_and_column, parse_well
 

@@ -9,9 +9,9 @@ import pandas as pd
 
 from hcs.domain import columns as col
 from hcs.errors import Fault, FaultsError
-from hcs.io.sheets.numbers import MISSING
 from hcs.io.sheets.platemap import read_pert_type
 from hcs.io.sheets.platemap_columns import UM_PER_UNIT, assign
+from hcs.io.sheets.reading.numbers import MISSING
 
 _COLUMN_OF: Final = {
     "clone": col.CLONE,

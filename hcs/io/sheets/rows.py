@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hcs.errors import Fault
-from hcs.io.sheets.cells import Sheet
-from hcs.io.sheets.numbers import MISSING, NUMBER, Numbers, is_error
 from hcs.io.sheets.platemap_columns import NOT_MOLAR_UNITS, UM_PER_UNIT, Columns
-from hcs.io.sheets.typed import Dated, Stored
+from hcs.io.sheets.reading.cells import Sheet
+from hcs.io.sheets.reading.numbers import MISSING, NUMBER, Numbers, is_error
+from hcs.io.sheets.reading.typed import Dated, Stored
 
 _NUMBER_UNIT: Final = re.compile(rf"(?P<number>{NUMBER.pattern})\s*(?P<unit>[^\s\d.,].*)?")
 

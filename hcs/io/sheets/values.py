@@ -16,12 +16,12 @@ from hcs.io.files import parquet
 from hcs.io.files.paths import AnyPath, as_path
 from hcs.io.sheets import cellhts, platemap
 from hcs.io.sheets.body import read_well
-from hcs.io.sheets.cells import Dialect, Sheet, read_sheet
-from hcs.io.sheets.framing import Records, is_map_header
-from hcs.io.sheets.numbers import MISSING, Numbers, read_numbers
 from hcs.io.sheets.platemap_columns import Columns, normal
 from hcs.io.sheets.profiles import name_columns
-from hcs.io.sheets.typed import Stored
+from hcs.io.sheets.reading.cells import Dialect, Sheet, read_sheet
+from hcs.io.sheets.reading.framing import Records, is_map_header
+from hcs.io.sheets.reading.numbers import MISSING, Numbers, read_numbers
+from hcs.io.sheets.reading.typed import Stored
 from hcs.io.sheets.wellnames import parse_well
 
 _FLAG_NAMES: Final = ("flags", "flag")

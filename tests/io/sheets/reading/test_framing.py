@@ -7,8 +7,8 @@ import pytest
 
 from hcs.domain import columns as col
 from hcs.errors import FaultsError, InputError
-from hcs.io.sheets.cells import Dialect
 from hcs.io.sheets.platemap import read_platemap, to_frame
+from hcs.io.sheets.reading.cells import Dialect
 
 
 def read(tmp_path, text, name="m.csv", encoding="utf-8", **how):

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from hcs.io.sheets.numbers import MISSING, is_beyond, is_number
 from hcs.io.sheets.platemap_columns import NAMES, NOT_MOLAR_UNITS, UM_PER_UNIT, normal
+from hcs.io.sheets.reading.numbers import MISSING, is_beyond, is_number
 from hcs.io.sheets.wellnames import parse_row_and_column, parse_well
 
 Records = Sequence[Sequence[str]]

@@ -9,8 +9,8 @@ import openpyxl
 import pytest
 
 from hcs.errors import FaultsError, InputError, UnknownNameError
-from hcs.io.sheets.cells import Dialect
 from hcs.io.sheets.platemap import read_platemap
+from hcs.io.sheets.reading.cells import Dialect
 
 HEADER = ["well", "compound", "concentration_um"]
 

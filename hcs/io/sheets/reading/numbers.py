@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from hcs.io.sheets.typed import Stored
+from hcs.io.sheets.reading.typed import Stored
 
 MISSING: Final = frozenset({"", "na", "n/a", "nan", "null", "<na>", "-", "--", "–", "—"})
 """What people write where there is no value, in folded letter case."""
@@ -167,7 +167,7 @@ def read_numbers(
     Parameters
     ----------
     cells
-        As they stand; those of :class:`~hcs.io.sheets.typed.Stored` were numbers already.
+        As they stand; those of :class:`~hcs.io.sheets.reading.typed.Stored` were numbers already.
     stated
         Decimal sign that the user says: a point or a comma.
     hint

@@ -11,13 +11,19 @@ from xml.etree import ElementTree as ET
 
 from hcs.errors import Fault, FaultsError, InputError, NotFoundError, UnknownNameError
 from hcs.io.files.paths import AnyPath, as_path
-from hcs.io.sheets.framing import IsHeader, Records, count_columns, find_header, is_map_header
-from hcs.io.sheets.grids import find_blocks
-from hcs.io.sheets.layers import read_layers
-from hcs.io.sheets.numbers import SIGN_OF, Numbers, find_decimal, read_numbers
-from hcs.io.sheets.text import read_text
-from hcs.io.sheets.typed import Dated, Stored
-from hcs.io.sheets.workbook import Page, read_workbook
+from hcs.io.sheets.reading.framing import (
+    IsHeader,
+    Records,
+    count_columns,
+    find_header,
+    is_map_header,
+)
+from hcs.io.sheets.reading.grids import find_blocks
+from hcs.io.sheets.reading.layers import read_layers
+from hcs.io.sheets.reading.numbers import SIGN_OF, Numbers, find_decimal, read_numbers
+from hcs.io.sheets.reading.text import read_text
+from hcs.io.sheets.reading.typed import Dated, Stored
+from hcs.io.sheets.reading.workbook import Page, read_workbook
 
 if TYPE_CHECKING:
     from upath import UPath

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from hcs.errors import Fault, InputError
-from hcs.io.sheets.typed import Dated, Stored
+from hcs.io.sheets.reading.typed import Dated, Stored
 
 if TYPE_CHECKING:
     from openpyxl.cell.cell import Cell

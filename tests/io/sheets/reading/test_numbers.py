@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hcs.io.sheets.numbers import find_decimal, is_beyond, is_error, read_numbers
-from hcs.io.sheets.typed import Stored
+from hcs.io.sheets.reading.numbers import find_decimal, is_beyond, is_error, read_numbers
+from hcs.io.sheets.reading.typed import Stored
 
 DIALECTS = [
     pytest.param(["0.5", "1.000", "10.000"], [0.5, 1, 10], id="point-proven"),

@@ -9,10 +9,10 @@ from typing import Final
 
 from hcs.domain.wells import Well
 from hcs.errors import Fault
-from hcs.io.sheets.grids import Block, corner_title
-from hcs.io.sheets.numbers import is_number
 from hcs.io.sheets.platemap_columns import NAMES, normal
-from hcs.io.sheets.workbook import Page
+from hcs.io.sheets.reading.grids import Block, corner_title
+from hcs.io.sheets.reading.numbers import is_number
+from hcs.io.sheets.reading.workbook import Page
 
 _TITLE_KEYS: Final = frozenset(
     {"title", "label", "layer", "name", "measurement", "read", "channel", "value", "values",

@@ -9,7 +9,7 @@ from typing import Final
 
 from hcs.domain.wells import PlateFormat, Well, row_index, row_name
 from hcs.errors import Fault, InputError
-from hcs.io.sheets.framing import is_summary
+from hcs.io.sheets.reading.framing import is_summary
 
 _MIN_COLUMNS: Final = 3
 _MIN_ROWS: Final = 2

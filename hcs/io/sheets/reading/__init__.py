@@ -1,0 +1,1 @@
+"""What a file of cells says: sheets, headers, grids, numbers, before anything has a meaning."""
