@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from ome_zarr_models.v05.plate import Plate
 from ome_zarr_models.v05.well_types import WellMeta
 
 from hcs.domain.display import Window, describe_channels
-from hcs.domain.plate import Channel
+from hcs.domain.plate import Channel, PlaneNumbers
 from hcs.domain.wells import PlateFormat, Well
 
 VERSION: Final = "0.5"
@@ -74,9 +75,37 @@ class Spacing:
     z_um: float | None = None
     t_s: float | None = None
 
+    @classmethod
+    def of(cls, pixel_um: float | None, numbers: PlaneNumbers) -> Spacing:
+        """Return the spacing of a plate: uneven planes and times have none."""
+        t_min = even_step(numbers.t_min)
+        return cls(pixel_um, even_step(numbers.z_um), None if t_min is None else t_min * 60)
+
     def along(self, axis: str) -> float | None:
         """Distance along an axis; None where it is not known, or has none."""
         return {"y": self.pixel_um, "x": self.pixel_um, "z": self.z_um, "t": self.t_s}.get(axis)
+
+
+_EVEN: Final = 0.1
+"""Share of a step by which distances may differ and still be one step: clocks and stages jitter."""
+
+
+def even_step(places: Sequence[float]) -> float | None:
+    """Distance between neighbors of growing places; None when it is not one and the same.
+
+    Examples
+    --------
+    >>> even_step((0.0, 10.0, 20.1))
+    10.05
+    >>> even_step((0.0, 10.0, 30.0)) is None
+    True
+    """
+    if len(places) < 2:
+        return None
+    step = (places[-1] - places[0]) / (len(places) - 1)
+    steps = [later - earlier for earlier, later in itertools.pairwise(places)]
+    even = step > 0 and all(abs(each - step) <= _EVEN * step for each in steps)
+    return float(f"{step:.9g}") if even else None
 
 
 def axis_names(n_times: int, n_planes: int) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -12,6 +13,7 @@ import tifffile
 
 from hcs.domain.columns import Reason
 from hcs.errors import ImageReadError
+from hcs.io.images.steps import NOTHING_STATED, UM_PER_UNIT, Steps, read_imagej, read_ome
 
 _PLAUSIBLE_PIXEL_UM: Final = (0.03, 3.4)
 """A pixel in the specimen plane, in µm.
@@ -21,20 +23,6 @@ sensor instead (3.45 µm and more; Harmony writes 6.45 µm where its index file 
 printer's dots per inch.
 """
 
-_UM_PER_UNIT: Final = {
-    "": 1.0,
-    "µm": 1.0,
-    "μm": 1.0,
-    "um": 1.0,
-    "micron": 1.0,
-    "microns": 1.0,
-    "micrometer": 1.0,
-    r"\u00b5m": 1.0,
-    "nm": 1e-3,
-    "mm": 1e3,
-    "cm": 1e4,
-    "m": 1e6,
-}
 _UM_PER_CM: Final = 1e4
 _CENTIMETER: Final = 3
 _GRAY_PHOTOMETRICS: Final = (1, 32844)
@@ -70,6 +58,8 @@ class PlaneInfo:
         does not say it.
     channel_names
         Names of the channels as OME or ImageJ metadata have them; may be empty.
+    steps
+        What OME or ImageJ metadata say of distances between planes and times.
     """
 
     shape: tuple[int, int]
@@ -78,6 +68,7 @@ class PlaneInfo:
     pixel_size_um: float | None = None
     positions: tuple[PagePosition, ...] = (PagePosition(),)
     channel_names: tuple[str, ...] = field(default=())
+    steps: Steps = NOTHING_STATED
 
 
 def find_page(tif: tifffile.TiffFile, page: int, name: str) -> tifffile.TiffPage:
@@ -145,6 +136,7 @@ def planes_of(tif: tifffile.TiffFile, shape: tuple[int, int], dtype: np.dtype[An
         n_pages=n_pages,
         pixel_size_um=_pixel_size_um(tif),
         positions=positions,
+        steps=_read_steps(tif),
         channel_names=names if len(set(names) - {""}) == len(names) == n_channels else (),
     )
 
@@ -181,6 +173,18 @@ def _pixel_size_um(tif: tifffile.TiffFile) -> float | None:
     return None
 
 
+def _read_steps(tif: tifffile.TiffFile) -> Steps:
+    if tif.is_imagej:
+        return read_imagej(tif.imagej_metadata or {})
+    root = _ome_root(tif.ome_metadata or "") if tif.is_ome else None
+    pixels = None if root is None else root.find(".//{*}Pixels")
+    try:
+        return NOTHING_STATED if pixels is None else read_ome(pixels)
+    except ValueError:  # an index that is no number
+        return NOTHING_STATED
+
+
+@functools.lru_cache(maxsize=8)  # one header asks three times
 def _ome_root(xml: str) -> ET.Element | None:
     try:
         return ET.fromstring(xml)  # expat bounds entity expansion
@@ -212,13 +216,13 @@ def _ome_size(tif: tifffile.TiffFile) -> tuple[float, float] | None:
 def length_um(text: str | None, unit: str | None) -> float | None:
     """Length of OME-XML in µm, its default unit; None when it is absent or no length."""
     value = _number(text)
-    factor = _UM_PER_UNIT.get(unit or "µm")
+    factor = UM_PER_UNIT.get(unit or "µm")
     return None if value is None or factor is None or value <= 0 else round(value * factor, 9)
 
 
 def position_um(text: str | None, unit: str | None) -> float | None:
     """Position of OME-XML in µm; None when absent or in the default unit, a frame of no length."""
-    factor = _UM_PER_UNIT.get(unit or "?")
+    factor = UM_PER_UNIT.get(unit or "?")
     try:
         return None if factor is None else round(float(text or "") * factor, 6)
     except ValueError:
@@ -229,7 +233,7 @@ def _metaseries_size(tif: tifffile.TiffFile) -> tuple[float, float] | None:
     if not tif.is_metaseries:
         return None
     plane = (tif.metaseries_metadata or {}).get("PlaneInfo", {})
-    factor = _UM_PER_UNIT.get(str(plane.get("spatial-calibration-units", "?")).lower())
+    factor = UM_PER_UNIT.get(str(plane.get("spatial-calibration-units", "?")).lower())
     x, y = (_number(plane.get(f"spatial-calibration-{axis}")) for axis in "xy")
     if plane.get("spatial-calibration-state") is not True:
         return None
@@ -242,7 +246,7 @@ def _imagej_size(tif: tifffile.TiffFile) -> tuple[float, float] | None:
     if not tif.is_imagej:
         return None
     unit = str((tif.imagej_metadata or {}).get("unit", "?")).lower()
-    factor = _UM_PER_UNIT.get(unit) if unit else None
+    factor = UM_PER_UNIT.get(unit) if unit else None
     pair = _resolution(tif)
     return None if factor is None or pair is None else (factor / pair[0], factor / pair[1])
 

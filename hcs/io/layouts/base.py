@@ -18,6 +18,7 @@ from hcs.domain.columns import Reason
 from hcs.domain.plate import Channel, FieldPosition, FlatField
 from hcs.domain.wells import PlateFormat, Well, row_index
 from hcs.errors import InputError
+from hcs.io.images.steps import NOTHING_STATED, Steps
 
 CONTAINERS: Final = {
     ".czi": "Zeiss CZI",
@@ -99,6 +100,8 @@ class Sidecar:
         Relative path of the metadata file.
     plate_name, plate_format, pixel_size_um
         What the vendor states of the whole plate, else None.
+    steps
+        What the vendor states of distances between planes and between times.
     channels
         Channels in the microscope's order.
     channel_names
@@ -123,6 +126,7 @@ class Sidecar:
     plate_name: str | None = None
     plate_format: PlateFormat | None = None
     pixel_size_um: float | None = None
+    steps: Steps = NOTHING_STATED
     channels: tuple[Channel, ...] = ()
     channel_names: Mapping[str, str] = field(default_factory=dict)
     listed: tuple[tuple[str, NameFields], ...] = ()

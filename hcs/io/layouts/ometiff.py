@@ -13,6 +13,7 @@ from hcs.domain.plate import Channel, FieldPosition
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import ImageReadError
 from hcs.io.images import tiff
+from hcs.io.images.steps import Steps, agree, read_ome
 from hcs.io.images.tiff_header import length_um, position_um
 from hcs.io.layouts.base import (
     Listing,
@@ -60,6 +61,7 @@ class _Found:
         self.plate_name: str | None = None
         self.plate_format: PlateFormat | None = None
         self.sizes_um: set[float] = set()
+        self.steps: list[Steps] = []
         self.channels: dict[str, Channel] = {}
         self.listed: list[tuple[str, NameFields]] = []
         self.files: set[str] = set()
@@ -75,6 +77,7 @@ class _Found:
             plate_name=self.plate_name,
             plate_format=self.plate_format,
             pixel_size_um=min(self.sizes_um) if len(self.sizes_um) == 1 else None,
+            steps=agree(self.steps),
             channels=tuple(self.channels.values()),
             listed=tuple(self.listed),
             positions=tuple(self.positions),
@@ -107,6 +110,7 @@ class _Found:
         if pixels is None:
             return
         names = self._read_channels(pixels)
+        self.steps.append(read_ome(pixels))
         for axis in "XY":
             text, unit = (pixels.get(f"PhysicalSize{axis}{end}") for end in ("", "Unit"))
             if (size_um := length_um(text, unit)) is not None:

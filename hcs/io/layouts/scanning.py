@@ -10,14 +10,15 @@ from typing import Any, Final
 
 from hcs.domain import columns as col
 from hcs.domain.columns import Reason
-from hcs.domain.plate import SourcePlate
+from hcs.domain.plate import PlaneNumbers, SourcePlate
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import Fault, FaultsError, ImageReadError, InputError
 from hcs.io.images import tiff
+from hcs.io.images.steps import NOTHING_STATED, agree, place_planes
 from hcs.io.layouts.base import Listing, NameFields, Sidecar, VendorLayout, problem
 from hcs.io.layouts.derived import without_derived, without_previews
 from hcs.io.layouts.parts import separate_parts
-from hcs.io.layouts.planes import PageAxis, Source, assemble, without_projections
+from hcs.io.layouts.planes import Assembled, PageAxis, Source, assemble, without_projections
 
 _EXCERPT: Final = 8
 """Names shown when none is recognized: enough to see the pattern, few enough to read."""
@@ -139,7 +140,7 @@ def build(
         channels=made.channels,
         planes=made.planes,
         missing=made.missing,
-        numbers=made.numbers,
+        numbers=_place_planes(made, sidecar, listing),
         unmatched=tuple(unmatched),
         pixel_size_um=pixel_size_um,
         positions=tuple({(item.well, item.site): item for item in sidecar.positions}.values()),
@@ -305,6 +306,23 @@ def _plate_format(draft: _Draft, asked: PlateFormat | None, sidecar: Sidecar) ->
         ]
         raise FaultsError("wells outside the plate", faults)
     return plate_format
+
+
+def _place_planes(made: Assembled, sidecar: Sidecar, listing: Listing) -> PlaneNumbers:
+    """Places of planes and times as the vendor's metadata, else as the images' headers state."""
+    n_planes = 1 + max((plane.z_index for plane in made.planes), default=0)
+    n_times = 1 + max((plane.t_index for plane in made.planes), default=0)
+    steps = sidecar.steps
+    if (n_planes, n_times) != (1, 1) and steps == NOTHING_STATED:
+        paths = list(dict.fromkeys(plane.path for plane in made.planes))
+        found = []
+        for path in paths[:: max(1, len(paths) // _PROBES)]:
+            try:
+                found.append(tiff.probe(listing.root / path).steps)
+            except ImageReadError:
+                continue  # the stage that reads pixels reports it
+        steps = agree(found)
+    return place_planes(made.numbers, steps, n_planes, n_times)
 
 
 def _pixel_size_um(

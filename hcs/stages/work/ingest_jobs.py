@@ -45,7 +45,8 @@ def well_jobs(
     channels, size = plate.channels, (n_times, n_planes)
     patterns = _Patterns(plate)
     numbers = _name_planes(plate.numbers, n_planes, n_times)
-    common = plain((FORMAT, expected, channels, size, plate.name, projection))
+    places = (numbers.z_um, numbers.t_min)
+    common = plain((FORMAT, expected, channels, size, plate.name, projection, places))
     jobs = []
     for well, sites in sorted(grouped.items()):
         fields = tuple(

@@ -122,7 +122,7 @@ def _put(
         axes,
         levels,
         job.channels,
-        spacing=ngff.Spacing(job.pixel_size_um),
+        spacing=ngff.Spacing.of(job.pixel_size_um, job.numbers),
         windows=job.windows,
     )
     if not read.is_whole:
