@@ -113,7 +113,13 @@ def write_models(n_heads: int, image_px: int) -> Path:
     base = Backbone(weights="random")
     found = resolve_weights(base)
     manifest = {
-        "images": {"channel": None, "image_px": image_px, "median_level": 63.0},
+        "images": {
+            "channel": None,
+            "plane": None,
+            "time": None,
+            "image_px": image_px,
+            "median_level": 63.0,
+        },
         "backbone": base,
         "weights": found.description,
         "weights_fingerprint": found.fingerprint,

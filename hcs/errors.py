@@ -14,6 +14,10 @@ class InputError(HcsError, ValueError):
     """A value, file or option that was given cannot be used."""
 
 
+class ChoiceError(InputError):
+    """There are several planes or time points and it was not said which, or not one that is."""
+
+
 class NotFoundError(HcsError, FileNotFoundError):
     """A file, store or folder that was asked for does not exist."""
 

@@ -33,6 +33,30 @@ Decimal = Annotated[
         help="Decimal sign of the tables, where a column could be read either way.",
     ),
 ]
+Plane = Annotated[
+    str | None,
+    typer.Option(
+        "--plane",
+        help="Of a z-stack: max, mean, focus (the sharpest), z:INDEX from 0, or z:HEIGHTum; needed "
+        "when the plate has several planes.",
+    ),
+]
+_TIMES = "first, last, an INDEX from 0, or MINUTESmin"
+_NEEDED = "needed when there are several time points."
+OneTime = Annotated[
+    str | None, typer.Option("--time", help=f"Of a time-lapse: {_TIMES}; {_NEEDED}")
+]
+Time = Annotated[
+    str | None, typer.Option("--time", help=f"Of a time-lapse: all, {_TIMES}; {_NEEDED}")
+]
+TrainedPlane = Annotated[
+    str | None,
+    typer.Option("--plane", help="Of a z-stack, as for hcs stack; by default that of training."),
+]
+TrainedTime = Annotated[
+    str | None,
+    typer.Option("--time", help=f"Of a time-lapse: all, {_TIMES}; by default that of training."),
+]
 _WRITTEN = (".parquet", ".csv", ".html", ".json", ".png")
 
 

@@ -23,6 +23,15 @@ CONCENTRATION_UM: Final = "Metadata_concentration_um"
 IMAGE_KEY: Final = (PLATE, WELL, SITE)
 """Columns that identify one image."""
 
+TIME: Final = "Metadata_Time"
+"""Time point, from 0; there where a plate has several, and then part of what identifies a row."""
+
+TIME_MIN: Final = "Metadata_Time_min"
+"""Minutes of the time point, where the plate states them."""
+
+FOCUS_PLANE: Final = "Image_BestFocusPlane_"
+"""With a channel's name: index of the z-plane in focus, where that was chosen."""
+
 WELL_KEY: Final = (PLATE, WELL)
 """Columns that identify one well."""
 

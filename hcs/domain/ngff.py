@@ -286,10 +286,13 @@ def _check_image(
 
 
 def label_attributes(
-    name: str, levels: Sequence[Level], pixel_size_um: float | None
+    name: str,
+    levels: Sequence[Level],
+    pixel_size_um: float | None,
+    axes: Sequence[str] = ("y", "x"),
 ) -> dict[str, Any]:
-    """Attributes of a label image group (axes y, x), pointing at its image."""
-    multiscale = multiscales(name, ("y", "x"), levels, Spacing(pixel_size_um), "nearest")
+    """Attributes of a label image group, pointing at its image."""
+    multiscale = multiscales(name, axes, levels, Spacing(pixel_size_um), "nearest")
     ome = {
         "version": VERSION,
         "multiscales": [multiscale],

@@ -26,7 +26,7 @@ HISTORY: Final = "history.parquet"
 TRIALS: Final = "trials.parquet"
 PREDICTIONS: Final = "predictions.parquet"
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Version of the folder; raised when older ones can no longer be read."""
 
 _FORMAT_KEY: Final = "format"

@@ -35,7 +35,7 @@ VALID: Final = "valid"
 ROW: Final = "store_row"
 """Row of an image in the array of its plate."""
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Version of the store; raised when older ones can no longer be read."""
 
 HEADER: Final = "hcs"

@@ -29,7 +29,9 @@ FloatArray = NDArray[np.float64]
 TRUSTED_TYPES: Final = ("sklearn.tree._tree.Tree",)
 """What a saved forest holds beyond the types that skops trusts by itself."""
 
-_NOT_BIOLOGY = re.compile(r"^Image_(Quality_|.*_(Index|Number|Path|FileName|Location_.*)$)")
+_NOT_BIOLOGY = re.compile(
+    r"^Image_(Quality_|BestFocusPlane_|.*_(Index|Number|Path|FileName|Location_.*)$)"
+)
 """Image_ columns that say how the image was taken or where it is, not what the cells look like."""
 
 

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from hcs.domain import columns as col
+from hcs.domain.config.planes import PlaneChoice, TimeChoice
 from hcs.errors import InputError
 from hcs.io.files.atomic import write_bytes
 from hcs.io.files.paths import AnyPath, as_path
 from hcs.io.plates.reader import PlateReader
 from hcs.ops.overlay import draw_overlay
+from hcs.planes import Chosen, choose_in, read_chosen
 
 _CAPTION_PX: Final = 22
 _GAP_PX: Final = 6
@@ -41,6 +43,8 @@ def write_gallery(
     out: AnyPath,
     *,
     channel: str | None = None,
+    plane: PlaneChoice | None = None,
+    time: TimeChoice | None = None,
     n_fields: int = 12,
     tile_px: int = 512,
     seed: int = 0,
@@ -55,6 +59,9 @@ def write_gallery(
         ``.png`` or ``.html``.
     channel
         Channel to show; may be left out where a plate has one.
+    plane, time
+        What of z-stacks and time-lapses is shown; may be left out where there is one of them. Of
+        several time points every field shows one, drawn at random.
     n_fields
         How many fields, drawn at random over all plates.
     tile_px
@@ -71,7 +78,8 @@ def write_gallery(
     Raises
     ------
     InputError
-        When ``out`` has another ending, or the plates hold no fields.
+        When ``out`` has another ending, the plates hold no fields, or it was not said what of a
+        z-stack or a time-lapse is meant.
     """
     target = as_path(out)
     if target.suffix not in {".png", ".html"}:
@@ -79,13 +87,14 @@ def write_gallery(
         raise InputError(msg)
     rng = np.random.default_rng(seed)
     readers = [PlateReader(path) for path in plates]
+    looks = [choose_in(reader, plane, time) for reader in readers]
     fields = pd.concat([_fields(reader, k) for k, reader in enumerate(readers)], ignore_index=True)
     if fields.empty:
         msg = f"{', '.join(plates)}: no fields to show"
         raise InputError(msg)
     chosen = np.sort(rng.choice(len(fields), min(n_fields, len(fields)), replace=False))
     tiles = [
-        _tile(readers[int(row["reader"])], row, channel, tile_px, rng)
+        _tile(readers[int(row["reader"])], row, channel, looks[int(row["reader"])], tile_px, rng)
         for _, row in fields.iloc[chosen].iterrows()
     ]
     data = _write_png(tiles) if target.suffix == ".png" else _write_html(tiles).encode()
@@ -101,13 +110,15 @@ def _tile(
     reader: PlateReader,
     row: pd.Series,
     channel: str | None,
+    look: Chosen,
     tile_px: int,
     rng: np.random.Generator,
 ) -> Tile:
     path = str(row[col.FIELD_PATH])
-    image = reader.read_plane(path, reader.channel_index(channel))
+    shown = look.times[0] if len(look.times) == 1 else int(rng.choice(look.times))
+    image = read_chosen(reader, path, reader.channel_index(channel), look.plane, shown)
     labels = {
-        name: reader.read_label(path, name)
+        name: reader.read_label(path, name, t_index=shown)
         for name in ("soma", "neurites", "nuclei")
         if name in reader.label_names(path)
     }
@@ -123,6 +134,7 @@ def _tile(
     )
     parts = [str(row[name]) for name in (col.PLATE, col.WELL)]
     parts.append(f"field {row[col.SITE]}")
+    parts += [f"time {shown}"] if look.is_timed else []
     parts += [str(row[name]) for name in (col.CLONE, col.DIAGNOSIS) if _is_known(row.get(name))]
     if "soma" in labels:
         parts.append(f"{int(soma.max(initial=0))} cells in the field")

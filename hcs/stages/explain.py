@@ -20,8 +20,8 @@ from hcs.io.files.paths import as_path
 from hcs.io.imageset import name_group
 from hcs.learn.network import saliency
 from hcs.stages.frame import Frame, open_frame
-from hcs.stages.work.images import list_images, normalize_each
-from hcs.stages.work.models import build_model
+from hcs.stages.work.images import normalize_each
+from hcs.stages.work.models import build_model, list_as_trained
 from hcs.stages.work.study import read_splits
 
 STAGE: Final = "explain"
@@ -47,10 +47,10 @@ def run(config: ExplainConfig) -> StageResult:
 
 
 def _run(config: ExplainConfig, frame: Frame) -> StageResult:
-    model, manifest = build_model(config.models, config.split, config.weights)
+    treated = io_heads.read_manifest(config.models)["images"]
+    images = list_as_trained((config.plate,), treated, STAGE, plane=config.plane, time=config.time)
+    model, _ = build_model(config.models, config.split, config.weights)
     splits = read_splits(as_path(config.models) / io_heads.SPLITS)
-    treated = manifest["images"]
-    images = list_images((config.plate,), treated["channel"], STAGE)
     well = Well.parse(config.well).name
     chosen = [job for job in images.jobs() if job.well == well]
     if not chosen:
@@ -73,7 +73,8 @@ def _run(config: ExplainConfig, frame: Frame) -> StageResult:
         cams = saliency.grad_cam(model, pictures, config.layer, positive)
         guided = saliency.guided_grad_cam(model, pictures, config.layer, positive)
         for (job, picture), *maps in zip(read, cams, guided, strict=True):
-            name = f"{name_group(job.plate)}_{job.well}_{job.site}_{config.layer}.png"
+            at = f"_t{job.time}" if images.chosen[job.plate].is_timed else ""
+            name = f"{name_group(job.plate)}_{job.well}_{job.site}{at}_{config.layer}.png"
             imsave(out / name, side_by_side(picture, *maps), check_contrast=False)
     frame.n_run = 1
     return frame.result(_summary(config, splits, len(read)))

@@ -9,80 +9,49 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from upath import UPath
 
 from hcs.compute import budget
-from hcs.compute.units import Past, Unit
-from hcs.compute.work import AGAIN
+from hcs.compute.units import Unit
 from hcs.domain import columns as col
 from hcs.domain.config.stages import FeaturesConfig
-from hcs.domain.results import Problem, StageResult
-from hcs.errors import ImageReadError, InputError
-from hcs.io.files import parquet
+from hcs.domain.results import StageResult
+from hcs.errors import InputError
 from hcs.io.files.paths import AnyPath, as_path, sidecar
 from hcs.io.files.together import replace_together
-from hcs.io.files.written import note_write
 from hcs.io.plates import plate, plate_tables
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.ledger import Ledger
-from hcs.ops import morphology
+from hcs.planes import Chosen, choose
 from hcs.stages.frame import Frame, MadeFrom, open_frame, require_parquet
-from hcs.stages.work.images import MAY_PASS
 from hcs.stages.work.measuring import PlatePlan, plan_plate
+from hcs.stages.work.measuring_wells import CELLS, IMAGES, STAGE, FieldTask, WellTask, measure_well
 from hcs.stages.work.plates import count_plane_pixels, open_plates
 from hcs.stages.work.tables import Known, Piece, hash_rows, join_pieces
 
 if TYPE_CHECKING:
     from distributed import Client
 
-STAGE: Final = "features"
-
 _FORMAT: Final = 4
 
 _UNITS: Final = ("um", "px")
-_IMAGES, _CELLS = ".images.parquet", ".cells.parquet"
-
 _COPIES: Final = 40
 """Peak memory in copies of one acquired 16-bit field; the kernels' promise."""
 
 
-@dataclass(frozen=True, slots=True)
-class FieldTask:
-    """One field to measure."""
-
-    site: int
-    field_path: str
-
-
-@dataclass(frozen=True, slots=True)
-class WellTask:
-    """One well to measure; the unit of work."""
-
-    out: str
-    unit_id: str
-    plate_path: str
-    plate: str
-    well: str
-    fields: tuple[FieldTask, ...]
-    plan: PlatePlan
-    pixel_size_um: float | None
-    write_labels: bool
-    strict: bool
-
-
 def run(config: FeaturesConfig, client: Client | None = None) -> StageResult:
-    """Measure every field of every plate into ``config.out``.
+    """Measure every field of every plate into ``config.out``, at every chosen time point.
 
-    Writes ``<out>`` (one row an image), ``<stem>_cells.parquet`` (one row a cell), label images
-    ``soma`` and ``neurites`` into the plates, and the plate's rows as its table ``features``; the
-    plates are left alone without labels.
+    Writes ``<out>`` (one row an image and time point), ``<stem>_cells.parquet`` (one row a cell),
+    label images ``soma`` and ``neurites`` into the plates, and the plate's rows as its table
+    ``features``; the plates are left alone without labels.
 
     Raises
     ------
     NotFoundError, InputError, UnknownNameError
-        When a plate, or the channel in it, does not exist, two plates have one name, or some have a
-        pixel size and others do not.
+        When a plate, or the channel in it, does not exist, two plates have one name, some have a
+        pixel size and others do not, or one has several planes or time points and it was not said
+        which are meant.
     LockedError
         When another run writes the table or into one of the plates.
     """
@@ -103,13 +72,15 @@ def locate_cells(out: AnyPath) -> UPath:
 def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
     readers = open_plates(config.plates)
     _check_pixel_sizes(readers)
+    chosen = choose(readers, config.plane, config.time)
+    is_timed = any(item.is_timed for item in chosen.values())
     needed = budget.WORKER_FLOOR_BYTES + _COPIES * 2 * count_plane_pixels(readers)
     remedy = "give workers more memory or fewer threads"
     budget.check_budget(STAGE, needed, frame.client, remedy)
-    plans = {reader.name: plan_plate(config, reader) for reader in readers}
-    by_plate = {r.name: _list_units(frame, config, r, plans[r.name]) for r in readers}
+    plans = {reader.name: plan_plate(config, reader, chosen[reader.name]) for reader in readers}
+    by_plate = {r.name: _list_units(frame, config, r, plans[r.name], is_timed) for r in readers}
     units = [unit for found in by_plate.values() for unit in found]
-    results = frame.do(_measure_well, units)
+    results = frame.do(measure_well, units)
     if not any(result["n_images"] for result in results):
         msg = f"no image of {', '.join(config.plates)} could be measured"
         raise InputError(msg)
@@ -129,6 +100,7 @@ def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
             "images": sum(result["n_images"] for result in results),
             "cells": sum(result["n_cells"] for result in results),
             "features": _count_features(config.out),
+            **_describe_choice(config, chosen, results),
             **_describe_scales(measured_with),
         }
     )
@@ -137,6 +109,21 @@ def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
 def _count_features(out: str) -> int:
     with as_path(out).open("rb") as stream:
         return sum(name.startswith("Image_") for name in pq.read_schema(stream).names)
+
+
+def _describe_choice(
+    config: FeaturesConfig, chosen: Mapping[str, Chosen], results: Sequence[Mapping[str, Any]]
+) -> dict[str, str | int]:
+    """Say which planes and times were measured, where there was a choice."""
+    shown: dict[str, str | int] = {}
+    if config.plane is not None:
+        shown["plane"] = str(config.plane)
+    for name, found in chosen.items():
+        if found.is_timed:
+            shown[f"time points of {name}"] = len(found.times)
+    if absent := sum(result["n_not_acquired"] for result in results):
+        shown["fields at times at which they were not acquired"] = absent
+    return shown
 
 
 def _describe_scales(measured_with: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -166,10 +153,15 @@ def _check_pixel_sizes(readers: Sequence[PlateReader]) -> None:
 
 
 def _list_units(
-    frame: Frame, config: FeaturesConfig, reader: PlateReader, plan: PlatePlan
+    frame: Frame,
+    config: FeaturesConfig,
+    reader: PlateReader,
+    plan: PlatePlan,
+    is_timed: bool,
 ) -> list[Unit[WellTask]]:
     """One unit a well; its items are the fields, by their path."""
-    common = MadeFrom(_FORMAT, (frame.settings, plan, reader.pixel_size_um)).fingerprint
+    settings = (frame.settings, plan, reader.pixel_size_um, is_timed)
+    common = MadeFrom(_FORMAT, settings).fingerprint
     units = []
     for well, images in reader.images.groupby(col.WELL, sort=True):
         fields = tuple(
@@ -186,6 +178,7 @@ def _list_units(
             fields=fields,
             plan=plan,
             pixel_size_um=reader.pixel_size_um,
+            is_timed=is_timed,
             write_labels=config.write_labels,
             strict=config.strict,
         )
@@ -224,8 +217,8 @@ class _Joined:
         # The table in a plate belongs to the labels there: without these the plate is left alone.
         add = tables.add if self.config.write_labels else (lambda _: None)
         with replace_together(out) as place:
-            join_pieces(self._pieces(_CELLS, known), str(place(locate_cells(out))), made)
-            join_pieces(self._pieces(_IMAGES, known), str(place(out)), made, add)
+            join_pieces(self._pieces(CELLS, known), str(place(locate_cells(out))), made)
+            join_pieces(self._pieces(IMAGES, known), str(place(out)), made, add)
             tables.write()
 
     def _pieces(self, suffix: str, known: Mapping[str, Known]) -> list[Piece]:
@@ -259,96 +252,3 @@ class _PlateTables:
             plate_tables.write_plate_table(self._paths[self._plate], STAGE, table)
             plate.write_provenance(self._paths[self._plate], STAGE, self._made)
         self._rows = []
-
-
-def _measure_well(task: WellTask, past: Past) -> Mapping[str, Any]:
-    """Measure the fields of one well; runs on a worker. Fields that are still true are kept."""
-    reader = PlateReader(task.plate_path)
-    ledger = Ledger.of(task.out)
-    kept = {item.site for item in task.fields if item.field_path in past.items}
-    images = [_read_part(ledger, task, _IMAGES, kept)]
-    cells = [_read_part(ledger, task, _CELLS, kept)]
-    problems = [item for item in past.result.get("problems", ()) if item["site"] in kept]
-    again: list[str] = []
-    for path, n_bytes in past.files.items():
-        if any(f"/{name}/labels/" in path for name in past.items):
-            note_write(path, n_bytes)
-    for field in task.fields:
-        if field.site in kept:
-            continue
-        found = _measure_field(reader, field, task)
-        if isinstance(found, Problem):
-            problems.append(found.model_dump(mode="json"))
-            again += [field.field_path] if found.reason in MAY_PASS else []
-            continue
-        images.append(found[0])
-        cells.append(found[1])
-    image_rows, cell_rows = _stack_rows(images), _stack_rows(cells)
-    parquet.write_table(ledger.part(task.unit_id, _IMAGES), image_rows)
-    parquet.write_table(ledger.part(task.unit_id, _CELLS), cell_rows)
-    counts = {"n_images": len(image_rows), "n_cells": len(cell_rows)}
-    return {**counts, "problems": problems, AGAIN: again}
-
-
-def _measure_field(
-    reader: PlateReader, field: FieldTask, task: WellTask
-) -> tuple[pd.DataFrame, pd.DataFrame] | Problem:
-    """Measure one field: its row, those of its cells, and its labels; or say why it cannot be."""
-    key = {col.PLATE: task.plate, col.WELL: task.well, col.SITE: field.site}
-    try:
-        found = _measure(reader, field, task)
-    except ImageReadError as error:
-        if task.strict:
-            raise
-        return Problem.from_error(
-            error,
-            stage=STAGE,
-            file=field.field_path,
-            plate=task.plate,
-            well=task.well,
-            site=field.site,
-        )
-    if task.write_labels:
-        labels = {"soma": found.soma, "neurites": found.neurites}
-        if found.nuclei is not None:
-            labels["nuclei"] = found.nuclei
-        for name, label in labels.items():
-            plate.write_label(task.plate_path, field.field_path, name, label, task.pixel_size_um)
-    cells = pd.DataFrame({**key, **found.cells}, index=range(int(found.soma.max())))
-    return pd.DataFrame([{**key, **found.features}]), cells
-
-
-def _read_part(ledger: Ledger, task: WellTask, suffix: str, sites: set[int]) -> pd.DataFrame:
-    """Read the rows of some fields that an earlier run measured."""
-    if not sites:
-        return pd.DataFrame()
-    rows = parquet.read_table(ledger.part(task.unit_id, suffix))
-    return rows[rows[col.SITE].isin(sites)] if len(rows) else rows
-
-
-def _stack_rows(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Put rows of fields below one another, in the order of sites."""
-    filled = [frame for frame in frames if len(frame)]
-    if not filled:
-        return pd.DataFrame(columns=list(col.IMAGE_KEY))
-    return pd.concat(filled).sort_values(col.SITE, kind="stable", ignore_index=True)
-
-
-def _measure(reader: PlateReader, field: FieldTask, task: WellTask) -> morphology.FieldMorphology:
-    """Read the planes of one field and measure them."""
-    plan = task.plan
-    picture = reader.read_plane(field.field_path, plan.channel)
-
-    def even(channel: int) -> NDArray[Any]:
-        plane = reader.read_plane(field.field_path, channel)
-        flat = plan.flat(channel, plane.shape)
-        return plane if flat is None else plane / flat
-
-    return morphology.measure_field(
-        picture,
-        pixel_size_um=task.pixel_size_um,
-        settings=plan.settings,
-        nuclei=None if plan.nuclei is None else even(plan.nuclei),
-        markers={name: even(channel) for name, channel in plan.markers.items()},
-        flat=plan.flat(plan.channel, picture.shape),
-    )

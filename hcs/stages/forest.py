@@ -14,6 +14,7 @@ import pyarrow as pa
 from hcs.compute.units import Unit
 from hcs.domain import columns as col
 from hcs.domain.columns import Role
+from hcs.domain.config.planes import OneTime
 from hcs.domain.config.stages import ForestConfig
 from hcs.domain.results import StageResult
 from hcs.domain.splits import Splits
@@ -29,6 +30,7 @@ from hcs.learn.scores.predictions import prediction_rows, roles_of
 from hcs.stages.frame import Frame, MadeFrom, open_frame
 from hcs.stages.work.study import find_study_images, fingerprint_splits, read_splits
 from hcs.stages.work.tables import hash_rows
+from hcs.stages.work.times import image_key, keep_time
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 STAGE: Final = "forest"
 MODEL: Final = "forest"
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 
 _LABEL: Final = "class"
 _ALPHA: Final = 0.05
@@ -82,15 +84,17 @@ def name_forest(split: int) -> str:
     return f"split-{split:04d}{_FOREST}"
 
 
-def read_study(features: str, splits: Splits) -> pd.DataFrame:
-    """Read the rows of a features table whose group takes part in the study.
+def read_study(features: str, splits: Splits, time: OneTime | None = None) -> pd.DataFrame:
+    """Read the rows of a features table whose group takes part in the study, at one time point.
 
     Raises
     ------
     NotFoundError, InputError
-        When there is no such table, or it does not fit the splits.
+        When there is no such table, it does not fit the splits, or it holds several time points and
+        none was chosen.
     """
     images = parquet.read_table(features, columns=col.IMAGE_KEY, what="features")
+    images = keep_time(images, time, features)
     images = images.sort_values(list(col.IMAGE_KEY), ignore_index=True, kind="stable")
     chosen = find_study_images(images, splits, features)
     return images.iloc[chosen].reset_index(drop=True)
@@ -99,9 +103,9 @@ def read_study(features: str, splits: Splits) -> pd.DataFrame:
 def _run(config: ForestConfig, frame: Frame) -> StageResult:
     splits = read_splits(config.splits)
     mark = fingerprint_splits(splits)
-    study = read_study(config.features, splits)
+    study = read_study(config.features, splits, config.time)
     columns = forest.select_features(study, config.feature_set)
-    values = study[[*col.IMAGE_KEY, *columns]]
+    values = study[[*image_key(study), *columns]]
     hashes = pd.util.hash_pandas_object(values, index=False).to_numpy()
     common = MadeFrom(_FORMAT, frame.settings, values=(splits.classes, columns)).fingerprint
     units = [
@@ -244,7 +248,7 @@ def _train_split(job: SplitJob) -> Mapping[str, Any]:
     """Train the forest of one split and score all images of the study; runs on a worker."""
     config = job.config
     splits = read_splits(config.splits, job.splits_mark)
-    study = read_study(config.features, splits)
+    study = read_study(config.features, splits, config.time)
     features = study[list(job.columns)].astype(np.float64)
     labels = study[splits.group_by].astype(str).map(splits.label_of()).to_numpy()
     roles = roles_of(study, splits, job.split)

@@ -27,12 +27,13 @@ from hcs.screen.curves.growth import fit_growths
 from hcs.screen.quality import batch_quality
 from hcs.screen.replicates import call_compounds
 from hcs.stages.frame import Frame, MadeFrom, open_frame, require_parquet
+from hcs.stages.work.times import image_key, keep_time
 from hcs.words import hits as words
 from hcs.words.english import list_some
 
 STAGE: Final = "hits"
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 _AT_ZERO: Final = col.CELLS_AT_ZERO.removeprefix("Metadata_")
 
@@ -65,7 +66,8 @@ def run(config: HitsConfig) -> StageResult:
     Raises
     ------
     NotFoundError, InputError, FaultsError
-        When the input is absent, lacks columns, or has none that is meant.
+        When the input is absent, lacks columns, has none that is meant, or holds several time
+        points and none was chosen.
     """
     require_parquet(config.out)
     with open_frame(STAGE, config, out=config.out, reads=_list_inputs(config)) as frame:
@@ -163,7 +165,7 @@ def _read_wells(config: HitsConfig) -> tuple[pd.DataFrame, list[Problem], dict[s
         dialect=Dialect(source.sheet, source.decimal),
         map_dialect=Dialect(source.platemap_sheet, source.decimal),
     )
-    images, problems = _flag_images(found.table, config)
+    images, problems = _flag_images(keep_time(found.table, config.time, source.path), config)
     columns = [aggregate.well_values(images, name, config) for name in found.columns]
     problems += [*_name_without_number(found, source), *_name_unmapped(found, source)]
     notes = {"how it was read": "; ".join(found.notes)} if found.notes else {}
@@ -208,8 +210,10 @@ def _well_scores(source: ScoresOfImages, config: HitsConfig) -> tuple[pd.DataFra
     wells = []
     problems: list[Problem] = []
     for images in _iterate_plates(source.path, needed):
+        images = keep_time(images, config.time, source.path)  # noqa: PLW2901
         if measured is not None:
-            images = images.merge(measured, on=list(col.IMAGE_KEY), how="left")  # noqa: PLW2901
+            keys = image_key(images, measured)
+            images = images.merge(measured, on=keys, how="left", validate="m:1")  # noqa: PLW2901
         images, named = _flag_images(images, config)  # noqa: PLW2901
         problems += named
         wells.append(aggregate.well_scores(images, config))
@@ -229,7 +233,11 @@ def _read_measurements(source: ScoresOfImages, config: HitsConfig) -> pd.DataFra
             raise InputError(msg)
         return None
     wanted = list(dict.fromkeys([*col.IMAGE_KEY, col.N_CELLS, *config.image_limits]))
-    return parquet.read_table(source.features, columns=wanted, what="features", no_others=True)
+    timed = [col.TIME, col.TIME_MIN]
+    found = parquet.read_table(
+        source.features, columns=wanted, what="features", no_others=True, optional=timed
+    )
+    return keep_time(found, config.time, source.features).drop(columns=timed[1:], errors="ignore")
 
 
 def _flag_images(images: pd.DataFrame, config: HitsConfig) -> tuple[pd.DataFrame, list[Problem]]:

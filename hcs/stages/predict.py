@@ -25,8 +25,8 @@ from hcs.io.runs.ledger import Ledger
 from hcs.learn.scores.predictions import prediction_rows, rows_of_all_heads
 from hcs.stages.frame import Frame, MadeFrom, open_frame, require_parquet
 from hcs.stages.work import scoring
-from hcs.stages.work.images import Images, list_images, refuse_nothing
-from hcs.stages.work.models import choose_backbone
+from hcs.stages.work.images import Images, refuse_nothing
+from hcs.stages.work.models import choose_backbone, list_as_trained
 from hcs.stages.work.study import fingerprint_splits, read_splits
 from hcs.stages.work.tables import hash_rows
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 STAGE: Final = "predict"
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 _IMAGES_TOGETHER: Final = 64
 """Wells that have about so many images are scored together, so that few batches are not full."""
@@ -44,8 +44,9 @@ _IMAGES_TOGETHER: Final = 64
 def run(config: PredictConfig, client: Client | None = None) -> StageResult:
     """Score every image of ``config.plates`` with the heads of all splits.
 
-    Images are treated as those of training were: channel, median level and size come with the
-    models. Metadata and roles are joined at the end, so that a corrected plate map costs seconds.
+    Images are treated as those of training were: channel, plane, time point, median level and size
+    come with the models; of several time points each is scored for itself. Metadata and roles are
+    joined at the end, so that a corrected plate map costs seconds.
 
     Raises
     ------
@@ -91,7 +92,14 @@ def _score_images(config: PredictConfig, frame: Frame) -> StageResult:
     manifest = io_heads.read_manifest(config.models)
     splits = read_splits(as_path(config.models) / io_heads.SPLITS)
     treated = manifest["images"]
-    images = list_images(config.plates, config.channel or treated["channel"], STAGE)
+    images = list_as_trained(
+        config.plates,
+        treated,
+        STAGE,
+        channel=config.channel,
+        plane=config.plane,
+        time=config.time,
+    )
     frame.problems += images.problems
     refuse_nothing(images, config.plates, config.out)
     recipe = scoring.Recipe(
@@ -138,7 +146,7 @@ def _score_images(config: PredictConfig, frame: Frame) -> StageResult:
 
 
 def _list_wells(recipe: scoring.Recipe, images: Images, common: str) -> list[Unit[scoring.WellJob]]:
-    """One unit a well; its items are the images, by the path of their field."""
+    """One unit a well; its items are the images, by the path of their field and their time."""
     jobs = images.jobs()
     pixels = images.frame[col.FINGERPRINT].tolist()
     wells: dict[tuple[str, str], list[int]] = {}
@@ -147,7 +155,7 @@ def _list_wells(recipe: scoring.Recipe, images: Images, common: str) -> list[Uni
     units = []
     for (plate, well), places in sorted(wells.items()):
         items = {
-            jobs[place].field_path: MadeFrom(
+            jobs[place].key: MadeFrom(
                 _FORMAT, common, pixels=(jobs[place].channel, jobs[place].site, pixels[place])
             ).fingerprint
             for place in places
@@ -197,7 +205,8 @@ def _hash_plates(features: str, columns: Sequence[str]) -> dict[str, str]:
         if absent := [name for name in columns if name not in rows]:
             msg = f"the forests were trained on the features {absent}, which {features} lacks"
             raise StaleError(msg)
-        chosen = rows[[*col.IMAGE_KEY, *columns]]
+        keys = [*col.IMAGE_KEY, *([col.TIME] if col.TIME in rows else [])]
+        chosen = rows[[*keys, *columns]]
         for plate, part in chosen.groupby(col.PLATE, sort=False):
             found.setdefault(str(plate), []).append(hash_rows(part))
     return {plate: MadeFrom(_FORMAT, values=marks).fingerprint for plate, marks in found.items()}
@@ -234,15 +243,22 @@ class _Plate:
     def rows(self, ledger: Ledger, splits: Splits, model: str) -> pd.DataFrame:
         """Scores of all images by all models, metadata and roles beside them."""
         parts = [io_heads.read_part(ledger.part(unit.id, scoring.PART)) for unit in self.units]
+        known = self.read_about()
+        named = {"wells": col.WELL, "sites": col.SITE, "times": col.TIME}
         keys = pd.DataFrame(
             {
-                col.WELL: np.concatenate([part["wells"] for part in parts]),
-                col.SITE: np.concatenate([part["sites"] for part in parts]),
+                column: np.concatenate([part[name] for part in parts])
+                for name, column in named.items()
+                if column in known
             }
         )
-        about = keys.merge(self.read_about(), on=[col.WELL, col.SITE], how="left", validate="1:1")
+        about = keys.merge(known, on=list(keys.columns), how="left", validate="1:1")
         scores = np.concatenate([part["probabilities"] for part in parts], axis=1)
-        first = [name for name in (*col.IMAGE_KEY, *col.WELL_METADATA) if name in about]
+        first = [
+            name
+            for name in (*col.IMAGE_KEY, col.TIME, col.TIME_MIN, *col.WELL_METADATA)
+            if name in about
+        ]
         about = about[first + [name for name in about.columns if name not in first]]
         return rows_of_all_heads(about, scores, splits, model)
 

@@ -69,7 +69,7 @@ def _run(config: ProbeConfig, run: Frame) -> StageResult:
     opened = bank.open_bank(config.bank)
     frame = study_frame(config, opened, splits)
     config = config.model_copy(update={"epochs": probe_work.epochs(config, frame, splits)})
-    intensity = intensity_table(config, splits)
+    intensity = intensity_table(config, splits, frame)
     _check_budget(config, opened, run.client)
     if intensity.columns:
         parquet.write_table(

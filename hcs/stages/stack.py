@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 STAGE: Final = "stack"
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 _COPIES: Final = 8
 """Peak memory in copies of one acquired plane while it is rescaled and resized in floats."""
@@ -75,7 +75,7 @@ def run(config: StackConfig, client: Client | None = None) -> StageResult:
 
 
 def _run(config: StackConfig, frame: Frame) -> StageResult:
-    images = list_images(config.plates, config.channel, STAGE)
+    images = list_images(config.plates, config.channel, STAGE, config.plane, config.time)
     frame.problems += images.problems
     refuse_nothing(images, config.plates, config.out)
     _check_budget(config, frame.client)
@@ -83,7 +83,7 @@ def _run(config: StackConfig, frame: Frame) -> StageResult:
     placed = imagewriting.place_images(config.out, images.frame)
     imagewriting.prepare(config.out, layout, placed, frame.settings)
     marks = _fingerprint_images(frame, images)
-    found = Images(placed, [])
+    found = Images(placed, [], images.chosen)
     units = _list_units(config, layout, found, marks)
     results = frame.do(_write_shard, units, in_place=True)
     valid = np.ones(len(placed), dtype=bool)

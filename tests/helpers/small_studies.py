@@ -82,7 +82,7 @@ def write_inputs(folder: Path, *, with_network: bool = True) -> None:
     run_stage("forest", folder, folder)
     shutil.rmtree(folder / "forest.hcs")
     if with_network:
-        _write_models(folder / "network")
+        write_models(folder / "network")
     (folder / "done").touch()
 
 
@@ -117,7 +117,7 @@ def _write_vectors(folder: Path) -> None:
     parquet.write_table(folder / "cohort.parquet", frame)
 
 
-def _write_models(folder: Path) -> None:
+def write_models(folder: Path) -> None:
     """Write untrained heads on the frozen network."""
     folder.mkdir()
     made = planted(clones=4, n_splits=4, counts=(2, 1, 1))
@@ -128,7 +128,13 @@ def _write_models(folder: Path) -> None:
     (folder / io_heads.SPLITS).write_text(made.splits.to_json())
     base = Backbone(weights="random")
     manifest = {
-        "images": {"channel": None, "image_px": PX, "median_level": 63.0},
+        "images": {
+            "channel": None,
+            "plane": None,
+            "time": None,
+            "image_px": PX,
+            "median_level": 63.0,
+        },
         "backbone": base,
         "weights": "random",
         "weights_fingerprint": resolve_weights(base).fingerprint,

@@ -53,7 +53,13 @@ def write_models(folder: Path) -> Path:
     write_bytes(folder / io_heads.SPLITS, splits.to_json().encode())
     base = Backbone(weights="random")
     manifest = {
-        "images": {"channel": None, "image_px": 32, "median_level": 63.0},
+        "images": {
+            "channel": None,
+            "plane": None,
+            "time": None,
+            "image_px": 32,
+            "median_level": 63.0,
+        },
         "backbone": base,
         "weights": "random",
         "weights_fingerprint": resolve_weights(base).fingerprint,

@@ -14,6 +14,8 @@ def explain(
     plate: Annotated[str, typer.Argument(metavar="PLATE", help="OME-Zarr plate.")],
     well: Annotated[str, typer.Option(help="Well, for example A01.")],
     out: Annotated[str, typer.Option("--out", help="Folder to write.")] = "explain",
+    plane: options.TrainedPlane = None,
+    time: options.TrainedTime = None,
     layer: Annotated[str, typer.Option(help="Layer of the network to look at.")] = "block3_conv3",
     split: Annotated[int, typer.Option(min=0, help="Split whose head explains.")] = 0,
     weights: options.OwnWeights = None,
@@ -29,17 +31,18 @@ def explain(
         from hcs.domain.config.stages import ExplainConfig
         from hcs.stages import explain as stages_explain
 
-        return stages_explain.run(
-            ExplainConfig(
-                models=models,
-                plate=plate,
-                well=well,
-                out=out,
-                layer=layer,
-                split=split,
-                weights=weights,
-            )
-        )
+        settings = {
+            "models": models,
+            "plate": plate,
+            "well": well,
+            "out": out,
+            "plane": plane,
+            "time": time,
+            "layer": layer,
+            "split": split,
+            "weights": weights,
+        }
+        return stages_explain.run(ExplainConfig.model_validate(settings))
 
     run_stage(stage, cluster=None, as_json=as_json)
 

@@ -22,6 +22,7 @@ def forest(
             help="Which to train on: classic (count, soma area, neurite length) or full.",
         ),
     ] = "classic",
+    time: options.OneTime = None,
     n_trees: Annotated[int, typer.Option(min=1, help="Trees.")] = 500,
     seed: options.Seed = 0,
     cluster: options.Cluster = "local",
@@ -42,6 +43,7 @@ def forest(
             "splits": splits_path,
             "out": out,
             "feature_set": feature_set,
+            "time": time,
             "n_trees": n_trees,
             "seed": seed,
         }

@@ -13,6 +13,8 @@ def stack(
     plates: options.Plates,
     out: Annotated[str, typer.Option("--out", help="Stack to write.")] = "stack.zarr",
     channel: options.Channel = None,
+    plane: options.Plane = None,
+    time: options.OneTime = None,
     image_px: Annotated[int, typer.Option(min=32, help="Side of the resized images.")] = 256,
     median_level: Annotated[float, typer.Option(help="Value that the median becomes.")] = 63.0,
     strict: options.Strict = False,
@@ -29,15 +31,17 @@ def stack(
         from hcs.domain.config.stages import StackConfig
         from hcs.stages import stack as stages_stack
 
-        config = StackConfig(
-            plates=tuple(plates),
-            out=out,
-            channel=channel,
-            image_px=image_px,
-            median_level=median_level,
-            strict=strict,
-        )
-        return stages_stack.run(config, client)
+        settings = {
+            "plates": tuple(plates),
+            "out": out,
+            "channel": channel,
+            "plane": plane,
+            "time": time,
+            "image_px": image_px,
+            "median_level": median_level,
+            "strict": strict,
+        }
+        return stages_stack.run(StackConfig.model_validate(settings), client)
 
     run_stage(stage, cluster=cluster, as_json=as_json)
 

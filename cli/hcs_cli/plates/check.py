@@ -43,6 +43,8 @@ def info(
     channel: Annotated[
         str | None, typer.Option(help="Channel of the overview, where there are several.")
     ] = None,
+    plane: options.Plane = None,
+    time: options.OneTime = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Show what a plate holds; with --overview, draw it.
@@ -58,9 +60,11 @@ def info(
 
         found = describe(plate)
         if overview is not None:
+            from hcs.domain.config.planes import read_plane_choice, read_time_choice
             from hcs.report.charts.plate_picture import draw_plate
 
-            found |= draw_plate(plate, overview, channel)
+            look = read_plane_choice(plane), read_time_choice(time)
+            found |= draw_plate(plate, overview, channel, *look)
         if as_json:
             typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
             return

@@ -13,6 +13,8 @@ def features(
     plates: options.Plates,
     out: Annotated[str, typer.Option("--out", help="Table to write.")] = "features.parquet",
     channel: options.Channel = None,
+    plane: options.Plane = None,
+    time: options.Time = None,
     feature_set: Annotated[
         str,
         typer.Option(
@@ -66,6 +68,8 @@ def features(
                 "plates": tuple(plates),
                 "out": out,
                 "channel": channel,
+                "plane": plane,
+                "time": time,
                 "write_labels": labels,
                 "strict": strict,
                 "morphology": {

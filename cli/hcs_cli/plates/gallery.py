@@ -13,6 +13,8 @@ def gallery(
     plates: options.Plates,
     out: Annotated[str, typer.Option("--out", help="A .png or .html file.")] = "gallery.png",
     channel: options.Channel = None,
+    plane: options.Plane = None,
+    time: options.Time = None,
     n_fields: Annotated[int, typer.Option("--fields", "-n", min=1, help="How many fields.")] = 12,
     tile_px: Annotated[
         int, typer.Option("--tile-px", min=32, help="Edge of a field; larger ones are cut out.")
@@ -29,10 +31,18 @@ def gallery(
     from hcs_cli.running import errors_as_exit_codes
 
     with errors_as_exit_codes():
+        from hcs.domain.config.planes import read_plane_choice, read_time_choice
         from hcs.report.gallery import write_gallery
 
         shown = write_gallery(
-            plates, out, channel=channel, n_fields=n_fields, tile_px=tile_px, seed=seed
+            plates,
+            out,
+            channel=channel,
+            plane=read_plane_choice(plane),
+            time=read_time_choice(time),
+            n_fields=n_fields,
+            tile_px=tile_px,
+            seed=seed,
         )
         if as_json:
             typer.echo(json.dumps({"out": out, "fields": shown}, ensure_ascii=False))

@@ -71,6 +71,7 @@ def hits(
             rich_help_panel=_INPUT,
         ),
     ] = None,
+    time: options.OneTime = None,
     aggregate: Annotated[
         str | None,
         typer.Option(
@@ -247,6 +248,7 @@ def hits(
     from hcs_cli.running import run_stage
 
     given: dict[str, Any] = {
+        "time": time,
         "aggregation": aggregate,
         "scale": scale,
         "spatial": correct,

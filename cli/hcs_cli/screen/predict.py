@@ -28,6 +28,8 @@ def predict(
     ],
     out: Annotated[str, typer.Option("--out", help="Table to write.")] = "predictions.parquet",
     channel: options.Channel = None,
+    plane: options.TrainedPlane = None,
+    time: options.TrainedTime = None,
     weights: options.OwnWeights = None,
     batch_images: Annotated[
         int, typer.Option(min=1, help="Images at a time through the network.")
@@ -53,15 +55,17 @@ def predict(
         if len(plates) == 1 and plates[0].endswith(".parquet"):
             scored = ScoreConfig(models=models, features=plates[0], out=out)
             return stages_predict.run_forests(scored, client)
-        config = PredictConfig(
-            models=models,
-            plates=tuple(plates),
-            out=out,
-            channel=channel,
-            weights=weights,
-            batch_images=batch_images,
-            strict=strict,
-        )
-        return stages_predict.run(config, client)
+        settings = {
+            "models": models,
+            "plates": tuple(plates),
+            "out": out,
+            "channel": channel,
+            "plane": plane,
+            "time": time,
+            "weights": weights,
+            "batch_images": batch_images,
+            "strict": strict,
+        }
+        return stages_predict.run(PredictConfig.model_validate(settings), client)
 
     run_stage(stage, cluster=cluster, as_json=as_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeInt
+from pydantic import BeforeValidator, Field, NonNegativeInt, TypeAdapter
 
 from hcs.domain.plate import Frozen
 
@@ -181,3 +181,13 @@ OneTime = Annotated[
 
 TimeChoice = Annotated[_Time, BeforeValidator(parse_time, json_schema_input_type=str | int | _Time)]
 """One time point, or ``all`` of them, each for itself."""
+
+
+def read_plane_choice(text: str | None) -> PlaneChoice | None:
+    """Turn the short form of a plane into a choice; nothing stays nothing."""
+    return None if text is None else TypeAdapter[PlaneChoice](PlaneChoice).validate_python(text)
+
+
+def read_time_choice(text: str | None) -> TimeChoice | None:
+    """Turn the short form of a time point into a choice; nothing stays nothing."""
+    return None if text is None else TypeAdapter[TimeChoice](TimeChoice).validate_python(text)

@@ -59,6 +59,7 @@ from hcs.domain.config.options import (
     StackOptions,
     TrainOptions,
 )
+from hcs.domain.config.planes import OneTime, PlaneChoice, TimeChoice
 from hcs.domain.config.screening import HitsOptions
 from hcs.domain.config.simulating import SIMULATE_PRESETS, SimulateConfig
 from hcs.domain.plate import Frozen, Name
@@ -91,11 +92,16 @@ class IngestConfig(IngestOptions):
 
 
 class FeaturesConfig(Frozen):
-    """From plates to ``features.parquet`` and label images."""
+    """From plates to ``features.parquet`` and label images.
+
+    ``plane`` and ``time`` must be said where a plate has several planes or time points.
+    """
 
     plates: tuple[str, ...] = Field(min_length=1)
     out: str
     channel: str | None = None
+    plane: PlaneChoice | None = None
+    time: TimeChoice | None = None
     morphology: MorphologyConfig = MorphologyConfig()
     write_labels: bool = True
     strict: bool = False
@@ -116,11 +122,16 @@ class SplitsConfig(SplitsOptions):
 
 
 class StackConfig(StackOptions):
-    """From plates to ``stack.zarr``."""
+    """From plates to ``stack.zarr``.
+
+    ``plane`` and ``time`` must be said where a plate has several planes or time points.
+    """
 
     plates: tuple[str, ...] = Field(min_length=1)
     out: str
     channel: str | None = None
+    plane: PlaneChoice | None = None
+    time: OneTime | None = None
     images_per_shard: PositiveInt = 32
     strict: bool = False
 
@@ -147,11 +158,15 @@ class TrainConfig(TrainOptions):
 
 
 class ForestConfig(ForestOptions):
-    """From features to forests, on the same splits as the network."""
+    """From features to forests, on the same splits as the network.
+
+    ``time`` must be said where the features are of several time points.
+    """
 
     features: str
     splits: str
     out: str
+    time: OneTime | None = None
     seed: Seed = 0
 
 
@@ -190,12 +205,15 @@ class PredictConfig(Frozen):
     """All heads of a study score every image of new plates.
 
     ``channel`` is the one that shows what the heads were trained on, where it has another name.
+    ``plane`` and ``time`` are those of training where nothing else is said.
     """
 
     models: str
     plates: tuple[str, ...] = Field(min_length=1)
     out: str
     channel: str | None = None
+    plane: PlaneChoice | None = None
+    time: TimeChoice | None = None
     weights: str | None = None
     batch_images: PositiveInt = 16
     strict: bool = False
@@ -243,6 +261,7 @@ class HitsConfig(HitsOptions):
 
     source: Annotated[ScoresOfImages | ValuesTable, Field(discriminator="kind")]
     out: str
+    time: OneTime | None = None
 
 
 class ScoreConfig(Frozen):
@@ -254,12 +273,17 @@ class ScoreConfig(Frozen):
 
 
 class ExplainConfig(Frozen):
-    """Grad-CAM and guided Grad-CAM of one well (Selvaraju 2017, doi 10.1109/ICCV.2017.74)."""
+    """Grad-CAM and guided Grad-CAM of one well (Selvaraju 2017, doi 10.1109/ICCV.2017.74).
+
+    ``plane`` and ``time`` are those of training where nothing else is said.
+    """
 
     models: str
     plate: str
     well: str
     out: str
+    plane: PlaneChoice | None = None
+    time: TimeChoice | None = None
     layer: str = "block3_conv3"
     split: Annotated[int, Field(ge=0)] = 0
     weights: str | None = None

@@ -18,6 +18,7 @@ from hcs.domain.config.options import (
     StackOptions,
     TrainOptions,
 )
+from hcs.domain.config.planes import OneTime, PlaneChoice
 from hcs.domain.config.screening import HitsOptions
 from hcs.domain.plate import Frozen, Name
 
@@ -33,7 +34,9 @@ class StudyConfig(Frozen):
     """``study.yaml``: everything that ``hcs run`` does, in order.
 
     Paths are relative to the study file. Outputs go to ``out``. ``preset`` names the defaults of
-    :mod:`hcs.domain.config.presets`; ``probes`` left out are not run.
+    :mod:`hcs.domain.config.presets`; ``probes`` left out are not run. ``plane`` says what of a
+    z-stack is looked at; of a time-lapse every time point is measured, and ``time`` says which one
+    classifiers and hits are made from.
     """
 
     name: Name
@@ -41,6 +44,8 @@ class StudyConfig(Frozen):
     out: str = "study"
     plates: tuple[StudyPlate, ...] = Field(min_length=1)
     channel: str | None = None
+    plane: PlaneChoice | None = None
+    time: OneTime | None = None
     seed: Seed = 0
     morphology: MorphologyConfig = MorphologyConfig()
     splits: SplitsOptions = SplitsOptions()

@@ -202,6 +202,7 @@ def read_table(
     what: str = "table",
     only: Mapping[str, str] | None = None,
     no_others: bool = False,
+    optional: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Read a parquet table.
 
@@ -215,6 +216,8 @@ def read_table(
         What the table is, for the error message.
     no_others
         Whether other columns are left unread; else all are read.
+    optional
+        Columns that are read as well where they are there.
     only
         Values that columns must have: other rows are not read.
 
@@ -236,7 +239,8 @@ def read_table(
                 names = pq.read_schema(stream).names
                 _require_columns(names, columns, what, file)
                 stream.seek(0)
-            chosen = list(columns) if no_others else None
+            more = [name for name in optional if no_others and name in names]
+            chosen = [*columns, *more] if no_others else None
             table = pq.read_table(stream, columns=chosen, filters=filters)
             frame = _to_pandas(table)
     except pa.ArrowInvalid as error:

@@ -161,20 +161,34 @@ def write_label(
 
     A label is a name, not a quantity: the levels of its pyramid pick pixels, they never average.
     """
+    prepare_labels(out, field_path)
+    levels = ngff.pyramid(label.shape, label.dtype.itemsize)
+    pictures = [(level, pick_pixels(label, level)) for level in levels]
+    attributes = ngff.label_attributes(name, levels, pixel_size_um)
+    write_image(out, f"{field_path}/labels/{name}", attributes, pictures, ("y", "x"))
+    list_label(out, field_path, name)
+
+
+def prepare_labels(out: AnyPath, field_path: str) -> None:
+    """Make a field ready for labels: what killed runs left half-written is removed.
+
+    Raises
+    ------
+    InputError
+        When labels cannot be written into the plate.
+    """
     if plate_tables.is_version_04(out):
         msg = (
             f"{out} is OME-Zarr 0.4, into which hcs writes no labels: go on without them, or "
             f"convert the plate with: hcs ingest {out} NEW.zarr"
         )
         raise InputError(msg)
-    parent = f"{field_path}/labels"
-    levels = ngff.pyramid(label.shape, label.dtype.itemsize)
-    pictures = [(level, _pick_pixels(label, level)) for level in levels]
-    path = f"{parent}/{name}"
-    storage.sweep_folder(str(as_path(out) / parent))
-    attributes = ngff.label_attributes(name, levels, pixel_size_um)
-    write_image(out, path, attributes, pictures, ("y", "x"))
-    document = as_path(out) / parent / shards.DOCUMENT
+    storage.sweep_folder(str(as_path(out) / field_path / "labels"))
+
+
+def list_label(out: AnyPath, field_path: str, name: str) -> None:
+    """Name a label in the list of those of its field."""
+    document = as_path(out) / field_path / "labels" / shards.DOCUMENT
     listed: list[str] = []
     if document.exists():
         listed = list(json.loads(document.read_text())["attributes"]["ome"]["labels"])
@@ -183,7 +197,7 @@ def write_label(
         write_bytes(document, shards.group_document(described))
 
 
-def _pick_pixels(label: NDArray[Any], level: ngff.Level) -> NDArray[Any]:
+def pick_pixels(label: NDArray[Any], level: ngff.Level) -> NDArray[Any]:
     """Pick the pixel nearest to the middle of every block; the last one where a block is cut."""
     rows, columns = (
         np.minimum(np.arange(count) * level.factor + level.picked, length - 1)

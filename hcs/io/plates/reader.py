@@ -21,7 +21,7 @@ from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import ImageReadError, InputError, NotFoundError, StaleError, UnknownNameError
 from hcs.io.files import objects
 from hcs.io.files.paths import as_path
-from hcs.io.plates import plate_tables
+from hcs.io.plates import labels, plate_tables
 from hcs.io.plates.foreign import ForeignPlate, Image, list_in_place, refuse_uneven
 from hcs.io.plates.padding import Padding
 from hcs.io.plates.plate import FLAT_FIELDS, open_store
@@ -360,12 +360,14 @@ class PlateReader:
         ome: Any = attributes.get("ome", attributes)
         return tuple(ome.get("labels", ()))
 
-    def read_label(self, field_path: str, name: str, level: int = 0) -> NDArray[Any]:
-        """Read a label image, ``(Y, X)``."""
+    def read_label(
+        self, field_path: str, name: str, level: int = 0, *, t_index: int = 0
+    ) -> NDArray[Any]:
+        """Read a label image, ``(Y, X)``; of a time point where it has several."""
         array = self._root[f"{field_path}/labels/{name}/{level}"]
         if not isinstance(array, zarr.Array):
             raise UnknownNameError("label", name, field_path, self.label_names(field_path))
-        return np.asarray(array[...])
+        return np.asarray(array[labels.place_in_time(array.shape, t_index)])
 
 
 def _has_content(file: UPath) -> bool:

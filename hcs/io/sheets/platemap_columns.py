@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from hcs.domain import columns as col
 from hcs.errors import Fault
 
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -257,7 +258,7 @@ def _extras(used: set[int], folded: Sequence[str], names: _Header) -> dict[str, 
         name = re.sub(r"^(Image_)?Metadata_", "", written, flags=re.IGNORECASE)
         if not name:
             names.add_fault(f"column {position + 1} has no name", None)
-        elif folded[position] in _RESERVED:
+        elif folded[position] in _RESERVED or f"Metadata_{name}" in {col.TIME, col.TIME_MIN}:
             message = "the column is of images, a plate map describes wells"
             names.add_fault(message, written, "another name")
         elif name in extra:

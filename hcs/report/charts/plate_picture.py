@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from hcs.domain import columns as col
+from hcs.domain.config.planes import PlaneChoice, TimeChoice
 from hcs.domain.wells import Well
 from hcs.errors import ImageReadError, InputError
 from hcs.io.files.atomic import write_bytes
 from hcs.io.plates.overview import WELL_PX, read_overview
 from hcs.io.plates.reader import PlateReader
 from hcs.ops.mosaic import lay_out, place_fields, shrink
+from hcs.planes import Chosen, choose_in, read_chosen
 
 _PICTURE_PX: Final = 2400
 """Longer edge of the picture, about."""
@@ -36,7 +39,13 @@ _SAMPLED_WELLS: Final = 48
 """Wells whose gray levels set the contrast, which is one for the whole plate."""
 
 
-def draw_plate(plate: str, out: str, channel: str | None = None) -> dict[str, str | int]:
+def draw_plate(
+    plate: str,
+    out: str,
+    channel: str | None = None,
+    plane: PlaneChoice | None = None,
+    time: TimeChoice | None = None,
+) -> dict[str, str | int]:
     """Draw one channel of a plate and write it as PNG.
 
     Wells stand in their rows and columns, the fields of a well in rows of their own in the order of
@@ -51,6 +60,8 @@ def draw_plate(plate: str, out: str, channel: str | None = None) -> dict[str, st
         PNG file to write.
     channel
         Name of the channel; may be left out where there is only one.
+    plane, time
+        What of z-stacks and of a time-lapse is drawn; may be left out where there is only one.
 
     Returns
     -------
@@ -60,16 +71,18 @@ def draw_plate(plate: str, out: str, channel: str | None = None) -> dict[str, st
     Raises
     ------
     NotFoundError, InputError, UnknownNameError
-        When there is no such plate or channel.
+        When there is no such plate or channel, or it was not said what of a z-stack or a time-lapse
+        is meant.
     """
     reader = PlateReader(plate)
     index = reader.channel_index(channel)
+    look = choose_in(reader, plane, time)
     images = reader.images.sort_values([col.WELL, col.SITE])
     fields = {
         Well.parse(str(name)): [str(path) for path in rows[col.FIELD_PATH]]
         for name, rows in images.groupby(col.WELL)
     }
-    pictures, n_unread = _read_wells(reader, fields, index)
+    pictures, n_unread = _read_wells(reader, fields, index, look)
     counts = {well: len(paths) for well, paths in fields.items()}
     canvas = _draw_wells(reader, pictures, counts)
     sink = io.BytesIO()
@@ -78,20 +91,23 @@ def draw_plate(plate: str, out: str, channel: str | None = None) -> dict[str, st
     return {
         "overview": out,
         "channel": reader.channels[index],
+        **({"plane drawn": str(look.plane)} if reader.n_z > 1 else {}),
+        **({"time drawn": look.times[0]} if look.is_timed else {}),
         "fields drawn": len(images) - n_unread,
         **({"fields that cannot be read": n_unread} if n_unread else {}),
     }
 
 
 def _read_wells(
-    reader: PlateReader, fields: Mapping[Well, Sequence[str]], channel: int
+    reader: PlateReader, fields: Mapping[Well, Sequence[str]], channel: int, look: Chosen
 ) -> tuple[dict[Well, NDArray[Any]], int]:
     """Wells in small, and the number of fields that cannot be read.
 
-    From the plate's overview; of wells that it lacks, and of plates that have none, from the
-    smallest level of every field.
+    From the plate's overview; of wells that it lacks, of plates that have none, and of z-stacks and
+    time-lapses, from the smallest level of every field.
     """
-    stored = read_overview(reader.path, channel)
+    one = reader.n_z == reader.n_t == 1
+    stored = read_overview(reader.path, channel) if one else None
     pictures: dict[Well, NDArray[Any]] = {}
     if stored is not None:
         pictures = {well: stored[well.row, well.column] for well in fields if _is_in(stored, well)}
@@ -99,7 +115,8 @@ def _read_wells(
     missing = [well for well in fields if well not in pictures]
     with ThreadPoolExecutor(_READERS) as pool:
         for well in missing:
-            found = list(pool.map(lambda path: _read_field(reader, path, channel), fields[well]))
+            read = partial(_read_field, reader, channel, look)
+            found = list(pool.map(read, fields[well]))
             n_unread += sum(picture is None for picture in found)
             dark = np.zeros((1, 1), np.float32)
             known = [dark if picture is None else picture for picture in found]
@@ -112,9 +129,10 @@ def _is_in(stored: NDArray[Any], well: Well) -> bool:
     return inside and bool(stored[well.row, well.column].any())
 
 
-def _read_field(reader: PlateReader, path: str, channel: int) -> NDArray[Any] | None:
+def _read_field(reader: PlateReader, channel: int, look: Chosen, path: str) -> NDArray[Any] | None:
     try:
-        return reader.read_plane(path, channel, reader.n_levels - 1)
+        level = reader.n_levels - 1
+        return read_chosen(reader, path, channel, look.plane, look.times[0], level=level)
     except (ImageReadError, InputError):
         return None
 

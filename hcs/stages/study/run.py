@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from hcs.compute import progress
 from hcs.domain.config import presets, studies
 from hcs.domain.config import stages as cfg
+from hcs.domain.config.planes import AllTimes
 from hcs.domain.results import StageResult
 from hcs.errors import Fault, FaultsError, InputError, NotFoundError, UnknownNameError
 from hcs.io import layouts
@@ -208,6 +209,8 @@ def run_stages(study: studies.StudyConfig, client: Client | None = None) -> Iter
                 plates=everything,
                 out=str(out / FEATURES),
                 channel=study.channel,
+                plane=study.plane,
+                time=None if study.time is None else AllTimes(),
                 morphology=study.morphology,
             ),
             client,
@@ -257,6 +260,8 @@ def _run_classifiers(
                 plates=cohort,
                 out=str(out / STACK),
                 channel=study.channel,
+                plane=study.plane,
+                time=study.time,
                 **study.stack.model_dump(),
             ),
             client,
@@ -272,6 +277,7 @@ def _run_classifiers(
         features=str(out / FEATURES),
         splits=splits_file,
         out=str(out / FOREST),
+        time=study.time,
         seed=seed,
         **dict(study.forest),
     )
@@ -321,6 +327,7 @@ def _run_screen(
     called = cfg.HitsConfig(
         source=cfg.ScoresOfImages(path=str(out / PREDICTIONS), features=str(out / FEATURES)),
         out=str(out / HITS),
+        time=study.time,
         **dict(study.hits),
     )
     yield _say_done(hits.run(called))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hcs.domain import columns as col
+from hcs.domain.config.planes import PlaneChoice, TimeChoice
 from hcs.domain.results import Problem
 from hcs.errors import ImageReadError, InputError
 from hcs.io.files import parquet
@@ -19,6 +20,7 @@ from hcs.io.files.paths import as_path
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.fingerprints import file_stamp
 from hcs.ops import intensity
+from hcs.planes import Chosen, choose, read_chosen
 from hcs.stages.work.plates import open_plates
 
 MAY_PASS: Final = frozenset({col.Reason.UNREADABLE, col.Reason.MISSING_FILE})
@@ -34,7 +36,7 @@ PATH: Final = "plate_path"
 
 @dataclass(frozen=True, slots=True)
 class ImageJob:
-    """One image: where it stands, and which channel of it is wanted."""
+    """One image: where it stands, and which channel, plane and time point of it are wanted."""
 
     plate_path: str
     plate: str
@@ -42,6 +44,13 @@ class ImageJob:
     site: int
     field_path: str
     channel: int
+    plane: PlaneChoice | None = None
+    time: int = 0
+
+    @property
+    def key(self) -> str:
+        """What tells the image from the others of its plate."""
+        return f"{self.field_path}@{self.time}" if self.time else self.field_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +60,40 @@ class Images:
     Attributes
     ----------
     frame
-        One row an image with its metadata, in the order of plate, well and site.
+        One row an image with its metadata, in the order of plate, well, site and time.
     problems
         Images left out.
+    chosen
+        Plane and time points, by the name of the plate.
     """
 
     frame: pd.DataFrame
     problems: list[Problem]
+    chosen: Mapping[str, Chosen] = field(default_factory=dict)
 
     def jobs(self, places: list[int] | slice = slice(None)) -> list[ImageJob]:
         """Return some rows of the frame as jobs."""
         columns = [PATH, *col.IMAGE_KEY, col.FIELD_PATH, CHANNEL]
+        columns += [col.TIME] if col.TIME in self.frame else []
         rows = self.frame[columns].iloc[places]
         return [
-            ImageJob(path, plate, well, int(site), field, int(channel))
-            for path, plate, well, site, field, channel in rows.itertuples(index=False, name=None)
+            ImageJob(
+                path,
+                plate,
+                well,
+                int(site),
+                path_in,
+                int(channel),
+                self._plane(plate),
+                *map(int, time),
+            )
+            for path, plate, well, site, path_in, channel, *time in rows.itertuples(
+                index=False, name=None
+            )
         ]
+
+    def _plane(self, plate: str) -> PlaneChoice | None:
+        return self.chosen[plate].plane if plate in self.chosen else None
 
     @property
     def described(self) -> pd.DataFrame:
@@ -79,7 +106,13 @@ def name_image(plate: object, well: object, site: object) -> str:
     return f"{plate}/{well}/{site}"
 
 
-def list_images(plates: Sequence[str], channel: str | None, stage: str) -> Images:
+def list_images(
+    plates: Sequence[str],
+    channel: str | None,
+    stage: str,
+    plane: PlaneChoice | None = None,
+    time: TimeChoice | None = None,
+) -> Images:
     """List the images of plates that can be normalized, and those that cannot.
 
     Parameters
@@ -90,30 +123,52 @@ def list_images(plates: Sequence[str], channel: str | None, stage: str) -> Image
         Channel name; None takes the only one.
     stage
         Named in the problems.
+    plane, time
+        What of a z-stack and of a time-lapse is meant.
 
     Raises
     ------
     InputError
-        When two plates have one name, or no image is left; the problems are written before.
+        When two plates have one name, or one has several planes or time points and nothing was
+        said, or has not those that were.
     """
     frames: list[pd.DataFrame] = []
     problems: list[Problem] = []
-    for reader in open_plates(plates):
+    readers = open_plates(plates)
+    chosen = choose(readers, plane, time)
+    is_timed = any(item.is_timed for item in chosen.values())
+    for reader in readers:
         index = reader.channel_index(channel)
         name = reader.channels[index]
         listed = reader.images
-        reasons = _find_unusable(listed, name)
+        # What ingest measured is over all planes and times, so it says nothing of one of several.
+        one = reader.n_z == 1 and reader.n_t == 1
+        reasons = _find_unusable(listed, name) if one else {}
         for position, reason in reasons.items():
             problems.append(_describe(listed.iloc[position], reason, name, stage))
         kept = listed.drop(index=listed.index[sorted(reasons)])
         named = [name for name in kept.columns if name.startswith("Metadata_")]
         kept = kept[[*named, col.FIELD_PATH, col.FINGERPRINT]]
-        kept = kept.copy()
+        kept = repeat_over_times(kept, chosen[reader.name]) if is_timed else kept.copy()
         kept[PATH], kept[CHANNEL] = reader.path, index
         frames.append(kept)
     frame = pd.concat(frames, ignore_index=True)
-    frame = frame.sort_values(list(col.IMAGE_KEY), ignore_index=True, kind="stable")
-    return Images(frame, problems)
+    order = [*col.IMAGE_KEY, *([col.TIME] if is_timed else [])]
+    frame = frame.sort_values(order, ignore_index=True, kind="stable")
+    return Images(frame, problems, chosen)
+
+
+def repeat_over_times(images: pd.DataFrame, chosen: Chosen) -> pd.DataFrame:
+    """One row an image and chosen time point, the time beside the other keys."""
+    parts = []
+    for time in chosen.times:
+        part = images.assign(**{col.TIME: np.int64(time)})
+        if (minutes := chosen.minutes_of(time)) is not None:
+            part[col.TIME_MIN] = minutes
+        parts.append(part)
+    found = pd.concat(parts, ignore_index=True)
+    keys = [name for name in (*col.IMAGE_KEY, col.TIME, col.TIME_MIN) if name in found]
+    return found[[*keys, *(name for name in found.columns if name not in keys)]]
 
 
 def refuse_nothing(images: Images, plates: Sequence[str], out: str) -> None:
@@ -185,7 +240,7 @@ def normalize(job: ImageJob, image_px: int, median_level: float) -> NDArray[np.u
         When it cannot be read or normalized.
     """
     reader = _open_plate(job.plate_path, _stamp(job.plate_path))
-    plane = reader.read_plane(job.field_path, job.channel)
+    plane = read_chosen(reader, job.field_path, job.channel, job.plane, job.time)
     scaled = intensity.rescale_to_median(plane, median_level=median_level)
     return intensity.resize_plane(scaled, (image_px, image_px)).astype(np.uint8, copy=False)
 
@@ -206,11 +261,12 @@ def normalize_each(
         except ImageReadError as error:
             if strict:
                 raise
-            yield Problem.from_error(
+            problem = Problem.from_error(
                 error,
                 stage=stage,
-                file=job.field_path,
+                file=job.key,
                 plate=job.plate,
                 well=job.well,
                 site=job.site,
             )
+            yield problem

@@ -22,6 +22,7 @@ from hcs.ops.filters import FloatPlane
 from hcs.ops.light.flatfield import profile_image
 from hcs.ops.light.illumination import Illumination, estimate_illumination, judge_illumination
 from hcs.ops.scales import with_estimates
+from hcs.planes import Chosen, read_chosen
 
 _SCALE_FIELDS: Final = 4
 """Fields from which sizes are estimated, spread over the plate."""
@@ -46,6 +47,8 @@ class PlatePlan:
         With all sizes filled in.
     light
         Illumination of each channel that is used, by its index.
+    chosen
+        Plane and time points that are measured.
     """
 
     channel: int
@@ -53,6 +56,7 @@ class PlatePlan:
     markers: dict[str, int]
     settings: MorphologyConfig
     light: dict[int, Illumination]
+    chosen: Chosen
 
     def flat(self, channel: int, shape: tuple[int, ...]) -> FloatPlane | None:
         """Return what planes of a channel are divided by, or None."""
@@ -79,7 +83,7 @@ class PlatePlan:
         }
 
 
-def plan_plate(config: FeaturesConfig, reader: PlateReader) -> PlatePlan:
+def plan_plate(config: FeaturesConfig, reader: PlateReader, chosen: Chosen) -> PlatePlan:
     """Find out how to measure a plate; what an earlier run found for the same pixels is read back.
 
     Raises
@@ -97,7 +101,7 @@ def plan_plate(config: FeaturesConfig, reader: PlateReader) -> PlatePlan:
     markers = {marker.name: reader.channel_index(marker.channel) for marker in settings.markers}
     mark = fingerprint(
         settings,
-        (channel, nuclei, markers),
+        (channel, nuclei, markers, chosen),
         (reader.pixel_size_um, reader.flat_fields),
         reader.images[col.FINGERPRINT].tolist(),
     )
@@ -105,7 +109,7 @@ def plan_plate(config: FeaturesConfig, reader: PlateReader) -> PlatePlan:
     kept = json.loads(file.read_text()) if file.exists() else {}
     if kept.get("fingerprint") != mark:
         unread: set[str] = set()
-        planes = functools.partial(_iterate_planes, reader, unread)
+        planes = functools.partial(_iterate_planes, reader, chosen, unread)
         kept = {
             "fingerprint": mark,
             **_find_plan(settings, reader, (channel, nuclei, markers), planes),
@@ -114,7 +118,7 @@ def plan_plate(config: FeaturesConfig, reader: PlateReader) -> PlatePlan:
             write_json(file, kept)
     light = {int(index): Illumination(**item) for index, item in kept["light"].items()}
     filled = MorphologyConfig.model_validate(kept["settings"])
-    return PlatePlan(channel, nuclei, markers, filled, light)
+    return PlatePlan(channel, nuclei, markers, filled, light, chosen)
 
 
 def _find_plan(
@@ -148,14 +152,18 @@ def _estimate_light(
 
 
 def _iterate_planes(
-    reader: PlateReader, unread: set[str], channel: int, count: int
+    reader: PlateReader, chosen: Chosen, unread: set[str], channel: int, count: int
 ) -> Iterator[NDArray[Any]]:
-    """Fields spread evenly over the plate; ``unread`` grows by those that cannot be read."""
+    """Fields spread evenly over plate and time; ``unread`` grows by those that cannot be read."""
     paths = reader.images[col.FIELD_PATH].tolist()
-    chosen = sorted({round((k + 0.5) * len(paths) / count - 0.5) for k in range(count)})
-    for index in chosen:
+    spread = sorted({round((k + 0.5) * len(paths) / count - 0.5) for k in range(count)})
+    for turn, index in enumerate(spread):
         path = str(paths[min(max(index, 0), len(paths) - 1)])
+        there = reader.acquired(path, channel)
+        times = [time for time in chosen.times if there[time].any()] or chosen.times
+        time = times[turn * len(times) // len(spread)]
         try:
-            yield reader.read_plane(path, channel)
-        except ImageReadError:  # the field's own row in the problems says so
-            unread.add(path)
+            yield read_chosen(reader, path, channel, chosen.plane, time)
+        except ImageReadError as error:  # the field's own row in the problems says so
+            if error.reason != col.Reason.NOT_ACQUIRED:
+                unread.add(path)

@@ -16,6 +16,7 @@ from hcs.domain.splits import Splits
 from hcs.domain.wells import Well
 from hcs.io import imageset
 from hcs.io.files import parquet
+from hcs.io.plates.reader import PlateReader
 from hcs.io.runs import fingerprints
 from hcs.learn.probes.heads import F32, Cohort, mean_or_none, score_images
 from hcs.learn.probes.intensity_baseline import intensity_columns
@@ -24,6 +25,7 @@ from hcs.learn.scores.metrics import owner
 from hcs.learn.scores.scored import read_models
 from hcs.stages.work.plates import open_plates
 from hcs.stages.work.study import find_study_images
+from hcs.stages.work.times import keep_time
 
 VARIABLES: Final = ("row", "column", col.PLATE, col.BATCH)
 """What the features are asked to tell, beside the class."""
@@ -84,8 +86,18 @@ def layout_of(cohort: Cohort, frame: pd.DataFrame, splits: Splits, variable: str
     return Layout(np.asarray(wells, dtype=int), cohort.owner[cohort.group], level)
 
 
-def intensity_table(config: ProbeConfig, splits: Splits) -> IntensityTable:
+def intensity_table(config: ProbeConfig, splits: Splits, frame: pd.DataFrame) -> IntensityTable:
     """Join what the plates' image tables and the features say about raw intensity.
+
+    What ingest measured of a plate with several planes or time points is of all of them, not of
+    those that the network saw, and is left out; of the features, the network's time point counts.
+
+    Parameters
+    ----------
+    config, splits
+        Of the probe.
+    frame
+        Images that the network saw.
 
     Raises
     ------
@@ -95,10 +107,10 @@ def intensity_table(config: ProbeConfig, splits: Splits) -> IntensityTable:
     frames = []
     if config.plates:
         readers = open_plates(config.plates)
-        frames.append(pd.concat([reader.images for reader in readers], ignore_index=True))
+        frames.append(pd.concat([_say_of_images(reader) for reader in readers], ignore_index=True))
     if config.features is not None:
         found = parquet.read_table(config.features, columns=col.IMAGE_KEY, what="features")
-        frames.append(found)
+        frames.append(_keep_seen(found, frame, config.features))
     if not frames:
         return IntensityTable(pd.DataFrame(), (), "")
     images = _join_tables(frames)
@@ -107,6 +119,22 @@ def intensity_table(config: ProbeConfig, splits: Splits) -> IntensityTable:
     columns = intensity_columns(images)
     values = pd.util.hash_pandas_object(images[[*col.IMAGE_KEY, *columns]], index=False)
     return IntensityTable(images, columns, fingerprints.fingerprint(values.tolist()))
+
+
+def _say_of_images(reader: PlateReader) -> pd.DataFrame:
+    """Read a plate's table of images, less what is of several planes or time points at once."""
+    images = reader.images
+    if reader.n_z == reader.n_t == 1:
+        return images
+    mixed = [name for name in images if str(name).startswith("Image_Intensity_")]
+    return images.drop(columns=mixed)
+
+
+def _keep_seen(features: pd.DataFrame, frame: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Keep the rows of the time point that the network saw of each image."""
+    if col.TIME not in features or col.TIME not in frame:
+        return keep_time(features, None, where)
+    return features.merge(frame[[*col.IMAGE_KEY, col.TIME]], on=[*col.IMAGE_KEY, col.TIME])
 
 
 def _join_tables(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

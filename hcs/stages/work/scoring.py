@@ -32,7 +32,8 @@ from hcs.stages.work.study import read_splits
 STAGE: Final = "predict"
 
 PART: Final = ".scores.npz"
-"""Of a unit: ``wells`` and ``sites`` ``(N,)``, and ``probabilities (models, N, classes)``."""
+"""Of a unit: ``wells``, ``sites`` and ``times`` ``(N,)``, and ``probabilities (models, N,
+classes)``."""
 
 
 _ROWS: Final = 64
@@ -82,9 +83,7 @@ def score_wells(tasks: Sequence[tuple[WellJob, Past]]) -> Iterator[Mapping[str, 
     Images that are still true are kept. A thread reads the next batch while the network computes.
     """
     recipe = tasks[0][0].recipe
-    wanted = [
-        [image for image in job.images if image.field_path not in past.items] for job, past in tasks
-    ]
+    wanted = [[image for image in job.images if image.key not in past.items] for job, past in tasks]
     found: list[NDArray[np.uint8] | Problem] = []
     vectors: list[NDArray[np.float16]] = []
     if any(wanted):
@@ -142,33 +141,37 @@ def _score_well(
     made: Iterator[F32],
     heads: HeadWeights,
 ) -> Mapping[str, Any]:
-    """Write the scores of one well: those that are kept, then the new ones, by site."""
+    """Write the scores of one well: those that are kept, then the new ones, by site and time."""
     ledger = Ledger.of(job.recipe.out)
-    kept = {image.site for image in job.images if image.field_path in past.items}
-    problems = [item for item in past.result.get("problems", ()) if item["site"] in kept]
+    kept = [image for image in job.images if image.key in past.items]
+    keys = {image.key for image in kept}
+    problems = [item for item in past.result.get("problems", ()) if item["file"] in keys]
     again: list[str] = []
-    sites: list[int] = []
+    places: list[tuple[int, int]] = []
     rows: list[F32] = []
     for image, outcome in outcomes:
         if isinstance(outcome, Problem):
             problems.append(outcome.model_dump(mode="json"))
-            again += [image.field_path] if outcome.reason in MAY_PASS else []
+            again += [image.key] if outcome.reason in MAY_PASS else []
         else:
-            sites.append(image.site)
+            places.append((image.site, image.time))
             rows.append(next(made))
     nothing = np.empty((len(heads), 0, heads.n_classes), np.float32)
     scores = [np.stack(rows, axis=1) if rows else nothing]
     if kept:
         before = io_heads.read_part(ledger.part(job.unit_id, PART))
-        old = np.isin(before["sites"], sorted(kept))
-        sites = [*before["sites"][old].tolist(), *sites]
+        wanted = {(image.site, image.time) for image in kept}
+        stored = list(zip(before["sites"].tolist(), before["times"].tolist(), strict=True))
+        old = [number for number, place in enumerate(stored) if place in wanted]
+        places = [*(stored[number] for number in old), *places]
         scores.insert(0, before["probabilities"][:, old])
-    order = np.argsort(sites, kind="stable")
-    probabilities = np.concatenate(scores, axis=1)[:, order]
+    order = sorted(range(len(places)), key=places.__getitem__)
+    where = np.array([places[number] for number in order], dtype=np.int64).reshape(-1, 2)
     part = {
-        "wells": np.array([job.well] * len(sites), dtype=np.str_),
-        "sites": np.array(sites, dtype=np.int64)[order],
-        "probabilities": probabilities,
+        "wells": np.array([job.well] * len(places), dtype=np.str_),
+        "sites": where[:, 0],
+        "times": where[:, 1],
+        "probabilities": np.concatenate(scores, axis=1)[:, order],
     }
     io_heads.write_part(ledger.part(job.unit_id, PART), part)
     return {"problems": problems, AGAIN: again}
@@ -202,6 +205,7 @@ def score_plate(job: TableJob) -> Mapping[str, Any]:
     part = {
         "wells": rows[col.WELL].to_numpy(dtype=np.str_),
         "sites": rows[col.SITE].to_numpy(dtype=np.int64),
+        "times": rows.get(col.TIME, pd.Series(0, index=rows.index)).to_numpy(dtype=np.int64),
         "probabilities": np.stack(scores),
     }
     io_heads.write_part(Ledger.of(job.out).part(job.plate, PART), part)

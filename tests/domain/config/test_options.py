@@ -54,7 +54,8 @@ def facts(field):
 
 
 def test_every_section_is_known_here():
-    own = {"name", "preset", "out", "plates", "channel", "seed", "truth", "cluster"}
+    own = {"name", "preset", "out", "plates", "channel", "plane", "time"}
+    own |= {"seed", "truth", "cluster"}
     assert set(StudyConfig.model_fields) - own == set(SECTIONS)
 
 

@@ -1,0 +1,106 @@
+"""Label images of one field: one for all time points, encoded as they come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from hcs.domain import ngff
+from hcs.io.files.atomic import replace_folder
+from hcs.io.files.paths import AnyPath, as_text
+from hcs.io.plates import plate, shards
+
+
+@dataclass
+class _Series:
+    """One label over time: its levels, and the encoded planes so far."""
+
+    levels: tuple[ngff.Level, ...]
+    dtype: str
+    times: list[int] = field(default_factory=list)
+    objects: dict[str, list[bytes]] = field(default_factory=dict)
+
+
+@dataclass
+class LabelImages:
+    """Labels of one field that are found time point by time point.
+
+    Of a plate with one time point a label has the axes y and x. Else it has those of the field less
+    the channel, z having one plane, since what was measured is one plane or a projection; of times
+    that were not measured nothing is written, and the label says which were. Planes are encoded at
+    once: those of a long time-lapse would not fit in memory.
+
+    Attributes
+    ----------
+    n_z, n_t
+        Planes and time points of the field.
+    """
+
+    n_z: int
+    n_t: int
+    _planes: dict[str, NDArray[Any]] = field(default_factory=dict)
+    _series: dict[str, _Series] = field(default_factory=dict)
+
+    def add(self, name: str, label: NDArray[Any], time: int) -> None:
+        """Take the label ``(Y, X)`` of one time point."""
+        if self.n_t == 1:
+            self._planes[name] = label
+            return
+        levels = ngff.pyramid(label.shape, label.dtype.itemsize)
+        if name not in self._series:
+            over_time = tuple(self._over_time(level) for level in levels)
+            self._series[name] = _Series(over_time, label.dtype.name)
+        series = self._series[name]
+        series.times.append(time)
+        ahead = (1,) * len(self._leading)
+        for index, (flat, level) in enumerate(zip(levels, series.levels, strict=True)):
+            pixels = plate.pick_pixels(label, flat).reshape(*ahead, *flat.shape)
+            place = (time, *(0,) * (len(level.shape) - 1))
+            key = "/".join(map(str, ("c", *place)))
+            series.objects[f"{index}/{key}"] = shards.encode_shard(
+                pixels, level.shards, level.chunks
+            )
+
+    def write(self, out: AnyPath, field_path: str, pixel_size_um: float | None) -> None:
+        """Write all labels into a plate, in place of those of the same names."""
+        for name, label in self._planes.items():
+            plate.write_label(out, field_path, name, label, pixel_size_um)
+        for name, series in self._series.items():
+            plate.prepare_labels(out, field_path)
+            axes = ("t", *(("z",) if self.n_z > 1 else ()), "y", "x")
+            attributes = ngff.label_attributes(name, series.levels, pixel_size_um, axes)
+            attributes["hcs"] = {"times": series.times}
+            documents = {
+                f"{index}/{shards.DOCUMENT}": [shards.array_document(level, series.dtype, axes)]
+                for index, level in enumerate(series.levels)
+            }
+            documents[shards.DOCUMENT] = [shards.group_document(attributes)]
+            replace_folder(f"{as_text(out)}/{field_path}/labels/{name}", series.objects | documents)
+            plate.list_label(out, field_path, name)
+
+    @property
+    def _leading(self) -> tuple[int, ...]:
+        return (self.n_t, 1) if self.n_z > 1 else (self.n_t,)
+
+    def _over_time(self, level: ngff.Level) -> ngff.Level:
+        """One shard a time point."""
+        ones = (1,) * len(self._leading)
+        whole = tuple(
+            -(-length // edge) * edge
+            for length, edge in zip(level.shape, level.chunks, strict=True)
+        )
+        return ngff.Level(
+            level.factor,
+            (*self._leading, *level.shape),
+            (*ones, *level.chunks),
+            (*ones, *whole),
+        )
+
+
+def place_in_time(shape: tuple[int, ...], time: int) -> tuple[Any, ...]:
+    """Index of the plane of one time point in a label of that shape."""
+    if len(shape) == 2:
+        return (slice(None), slice(None))
+    return (time, *(0,) * (len(shape) - 3), slice(None), slice(None))

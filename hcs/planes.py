@@ -1,0 +1,239 @@
+"""Planes of a plate as they were chosen: what was said against what there is, and their pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hcs.domain import columns as col
+from hcs.domain.config import planes as cfg
+from hcs.errors import ChoiceError, ImageReadError
+from hcs.io.plates.reader import PlateReader
+from hcs.ops.projection import project
+
+_SHOWN: Final = 12
+_SAME: Final = 1e-3
+"""µm or minutes between two values that are one."""
+
+Said = cfg.PlaneChoice | None
+SaidTime = cfg.TimeChoice | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What of a plate is looked at.
+
+    Attributes
+    ----------
+    plane
+        Choice within a z-stack; None where there is one plane only. A height has become an index.
+    times
+        Time points, ascending.
+    is_timed
+        Whether the plate has several time points, so that a row must say which it is of.
+    minutes
+        Minutes of each of ``times``, where the plate states them.
+    """
+
+    plane: Said = None
+    times: tuple[int, ...] = (0,)
+    is_timed: bool = False
+    minutes: tuple[float, ...] | None = None
+
+    def minutes_of(self, time: int) -> float | None:
+        """Minutes of one of the time points, where the plate states them."""
+        return None if self.minutes is None else self.minutes[self.times.index(time)]
+
+
+def choose(readers: Sequence[PlateReader], plane: Said, time: SaidTime) -> dict[str, Chosen]:
+    """Hold what was said against what plates have, by their name.
+
+    Raises
+    ------
+    ChoiceError
+        When a plate has several planes or time points and nothing was said, or has not the one that
+        was; the message says what there is. All plates at once.
+    """
+    found: dict[str, Chosen] = {}
+    faults: list[str] = []
+    for reader in readers:
+        try:
+            found[reader.name] = choose_in(reader, plane, time)
+        except ChoiceError as error:
+            faults.append(str(error))
+    if faults:
+        raise ChoiceError("; ".join(dict.fromkeys(faults)))
+    return found
+
+
+def choose_in(reader: PlateReader, plane: Said, time: SaidTime) -> Chosen:
+    """Hold what was said against what one plate has.
+
+    Raises
+    ------
+    ChoiceError
+        As :func:`choose`.
+    """
+    doubts = (_doubt_plane(reader, plane), _doubt_time(reader, time))
+    if any(doubts):
+        raise ChoiceError("; ".join(doubt for doubt in doubts if doubt))
+    n_times = reader.n_t
+    times = _resolve_times(reader, time)
+    stated = reader.times_min
+    return Chosen(
+        plane=_resolve_plane(reader, plane),
+        times=times,
+        is_timed=n_times > 1,
+        minutes=None if stated is None else tuple(float(stated[index]) for index in times),
+    )
+
+
+def _list_values(count: int, values: Sequence[float] | None, unit: str) -> str:
+    """Say which there are: their values where the plate states them, else their numbers."""
+    last = count - 1
+    if values is None:
+        return f"0 to {last}"
+    words = [f"{value:g}" for value in values]
+    if count > _SHOWN:
+        words = [*words[: _SHOWN - 2], "…", words[-1]]
+    return f"0 to {last}: {', '.join(words)} {unit}"
+
+
+def _describe_planes(reader: PlateReader) -> str:
+    if reader.n_z == 1:
+        return f"plate {reader.name} has one z-plane"
+    values = _list_values(reader.n_z, reader.z_positions_um, "µm")
+    return f"plate {reader.name} has {reader.n_z} z-planes ({values})"
+
+
+def _describe_times(reader: PlateReader) -> str:
+    if reader.n_t == 1:
+        return f"plate {reader.name} has one time point"
+    values = _list_values(reader.n_t, reader.times_min, "min")
+    return f"plate {reader.name} has {reader.n_t} time points ({values})"
+
+
+def _doubt_plane(reader: PlateReader, said: Said) -> str | None:
+    if said is None and reader.n_z > 1:
+        how = f"choose one with --plane (plane: in a study file), {cfg.PLANE_WORDS}"
+        return f"{_describe_planes(reader)}: {how}"
+    absent = isinstance(said, cfg.PlaneIndex) and said.index >= reader.n_z
+    if isinstance(said, cfg.PlaneHeight):
+        if reader.z_positions_um is None:
+            return f"{_describe_planes(reader)} of unknown height: {said} cannot be found"
+        absent = _find(reader.z_positions_um, said.height_um) is None
+    return f"{_describe_planes(reader)}: there is no {said}" if absent else None
+
+
+def _doubt_time(reader: PlateReader, said: SaidTime) -> str | None:
+    if said is None and reader.n_t > 1:
+        return (
+            f"{_describe_times(reader)}: choose with --time (time: in a study file), "
+            f"{cfg.TIME_WORDS}"
+        )
+    absent = isinstance(said, cfg.TimeIndex) and said.index >= reader.n_t
+    if isinstance(said, cfg.TimeMinutes):
+        if reader.times_min is None:
+            return f"{_describe_times(reader)} at unknown minutes: {said} cannot be found"
+        absent = _find(reader.times_min, said.minutes) is None
+    return f"{_describe_times(reader)}: there is no time {said}" if absent else None
+
+
+def _find(values: Sequence[float] | None, value: float) -> int | None:
+    """Index of a value, or None."""
+    if values is None:
+        return None
+    near = np.flatnonzero(np.isclose(values, value, rtol=0, atol=_SAME))
+    return int(near[0]) if near.size else None
+
+
+def _resolve_plane(reader: PlateReader, said: Said) -> Said:
+    if isinstance(said, cfg.PlaneHeight):
+        index = _find(reader.z_positions_um, said.height_um)
+        return None if index is None else cfg.PlaneIndex(index=index)
+    return said
+
+
+def _resolve_times(reader: PlateReader, said: SaidTime) -> tuple[int, ...]:
+    n_times = reader.n_t
+    if isinstance(said, cfg.AllTimes):
+        return tuple(range(n_times))
+    if isinstance(said, cfg.LastTime):
+        return (n_times - 1,)
+    if isinstance(said, cfg.TimeIndex):
+        return (said.index,)
+    if isinstance(said, cfg.TimeMinutes):
+        index = _find(reader.times_min, said.minutes)
+        return () if index is None else (index,)
+    return (0,)
+
+
+def read_chosen(
+    reader: PlateReader,
+    field_path: str,
+    channel: int,
+    choice: Said = None,
+    t_index: int = 0,
+    *,
+    level: int = 0,
+) -> NDArray[Any]:
+    """Read one channel of a field at one time point, ``(Y, X)``, the plane as it was chosen.
+
+    Parameters
+    ----------
+    reader, field_path, channel
+        Where.
+    choice
+        Projections are over the planes of that channel that were acquired; None is the only plane.
+    t_index
+        Time point.
+    level
+        Of the pyramid.
+
+    Raises
+    ------
+    ImageReadError
+        When the pixels cannot be read, or nothing of it was acquired.
+    """
+    return read_with_index(reader, field_path, channel, choice, t_index, level=level)[0]
+
+
+def read_with_index(
+    reader: PlateReader,
+    field_path: str,
+    channel: int,
+    choice: Said = None,
+    t_index: int = 0,
+    *,
+    level: int = 0,
+) -> tuple[NDArray[Any], int | None]:
+    """As :func:`read_chosen`; also the index of the plane that was found in focus, else None."""
+    if choice is None or isinstance(choice, cfg.PlaneIndex):
+        index = 0 if choice is None else choice.index
+        plane = reader.read_plane(field_path, channel, level, z_index=index, t_index=t_index)
+        return plane, None
+    if isinstance(choice, cfg.PlaneHeight):
+        msg = f"{choice} is to be resolved first"
+        raise TypeError(msg)
+    acquired = np.flatnonzero(reader.acquired(field_path, channel)[t_index])
+    if not acquired.size:
+        name = reader.channels[channel]
+        msg = f"{reader.path}/{field_path}: channel {name} was not acquired at time {t_index}"
+        raise ImageReadError(msg, col.Reason.NOT_ACQUIRED)
+
+    def planes(at: int) -> Iterator[NDArray[Any]]:
+        for index in acquired.tolist():
+            yield reader.read_plane(field_path, channel, at, z_index=index, t_index=t_index)
+
+    if choice.kind == "focus" and level > 0:
+        # What is sharp is decided on the pixels as acquired.
+        _, place = project(planes(0), "focus")
+        index = int(acquired[place or 0])
+        found = reader.read_plane(field_path, channel, level, z_index=index, t_index=t_index)
+        return found, index
+    found, place = project(planes(level), choice.kind)
+    return found, None if place is None else int(acquired[place])

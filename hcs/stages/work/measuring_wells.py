@@ -1,0 +1,199 @@
+"""What a worker does of measuring: the fields of a well at every time, their rows and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+from numpy.typing import NDArray
+
+from hcs.compute.units import Past
+from hcs.compute.work import AGAIN
+from hcs.domain import columns as col
+from hcs.domain.results import Problem
+from hcs.errors import ImageReadError
+from hcs.io.files import parquet
+from hcs.io.files.written import note_write
+from hcs.io.plates.labels import LabelImages
+from hcs.io.plates.reader import PlateReader
+from hcs.io.runs.ledger import Ledger
+from hcs.ops import morphology
+from hcs.planes import read_with_index
+from hcs.stages.work.images import MAY_PASS
+from hcs.stages.work.measuring import PlatePlan
+
+STAGE: Final = "features"
+
+IMAGES, CELLS = ".images.parquet", ".cells.parquet"
+"""Parts of a unit: one row an image and time point, one row a cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldTask:
+    """One field to measure."""
+
+    site: int
+    field_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class WellTask:
+    """One well to measure; the unit of work."""
+
+    out: str
+    unit_id: str
+    plate_path: str
+    plate: str
+    well: str
+    fields: tuple[FieldTask, ...]
+    plan: PlatePlan
+    pixel_size_um: float | None
+    is_timed: bool
+    write_labels: bool
+    strict: bool
+
+
+def measure_well(task: WellTask, past: Past) -> Mapping[str, Any]:
+    """Measure the fields of one well; runs on a worker. Fields that are still true are kept."""
+    reader = PlateReader(task.plate_path)
+    ledger = Ledger.of(task.out)
+    kept = {item.site for item in task.fields if item.field_path in past.items}
+    images = [_read_part(ledger, task, IMAGES, kept)]
+    cells = [_read_part(ledger, task, CELLS, kept)]
+    problems = [item for item in past.result.get("problems", ()) if item["site"] in kept]
+    again: set[str] = set()
+    n_absent = 0
+    for path, n_bytes in past.files.items():
+        if any(f"/{name}/labels/" in path for name in past.items):
+            note_write(path, n_bytes)
+    for field in task.fields:
+        if field.site in kept:
+            continue
+        found = _measure_field(reader, field, task)
+        n_absent += len(task.plan.chosen.times) - len(found)
+        for item in found:
+            if isinstance(item, Problem):
+                problems.append(item.model_dump(mode="json"))
+                again |= {field.field_path} if item.reason in MAY_PASS else set()
+            else:
+                images.append(item[0])
+                cells.append(item[1])
+    image_rows, cell_rows = _stack_rows(images), _stack_rows(cells)
+    parquet.write_table(ledger.part(task.unit_id, IMAGES), image_rows)
+    parquet.write_table(ledger.part(task.unit_id, CELLS), cell_rows)
+    counts = {"n_images": len(image_rows), "n_cells": len(cell_rows), "n_not_acquired": n_absent}
+    return {**counts, "problems": problems, AGAIN: sorted(again)}
+
+
+_Rows = tuple[pd.DataFrame, pd.DataFrame]
+
+
+def _measure_field(reader: PlateReader, field: FieldTask, task: WellTask) -> list[_Rows | Problem]:
+    """Measure one field at every time: its row, those of its cells; or say why it cannot be.
+
+    Its labels are written when all times are through. Where several times are measured, those at
+    which the field was not acquired are passed over.
+    """
+    chosen = task.plan.chosen
+    labels = LabelImages(reader.n_z, reader.n_t)
+    found: list[_Rows | Problem] = []
+    for time in chosen.times:
+        if len(chosen.times) > 1 and not _is_acquired(reader, field, task, time):
+            continue
+        try:
+            measured, planes = _measure(reader, field, task, time)
+        except ImageReadError as error:
+            if task.strict:
+                raise
+            found.append(_describe_problem(error, field, task, time))
+            continue
+        labels.add("soma", measured.soma, time)
+        labels.add("neurites", measured.neurites, time)
+        if measured.nuclei is not None:
+            labels.add("nuclei", measured.nuclei, time)
+        key = _name_row(field, task, time)
+        cells = pd.DataFrame({**key, **measured.cells}, index=range(int(measured.soma.max())))
+        found.append((pd.DataFrame([{**key, **planes, **measured.features}]), cells))
+    if task.write_labels:
+        labels.write(task.plate_path, field.field_path, task.pixel_size_um)
+    return found
+
+
+def _is_acquired(reader: PlateReader, field: FieldTask, task: WellTask, time: int) -> bool:
+    return bool(reader.acquired(field.field_path, task.plan.channel)[time].any())
+
+
+def _name_row(field: FieldTask, task: WellTask, time: int) -> dict[str, Any]:
+    """Say which image and time point a row is of."""
+    key: dict[str, Any] = {col.PLATE: task.plate, col.WELL: task.well, col.SITE: field.site}
+    if task.is_timed:
+        key[col.TIME] = time
+        if (minutes := task.plan.chosen.minutes_of(time)) is not None:
+            key[col.TIME_MIN] = minutes
+    return key
+
+
+def _describe_problem(
+    error: ImageReadError, field: FieldTask, task: WellTask, time: int
+) -> Problem:
+    problem = Problem.from_error(
+        error,
+        stage=STAGE,
+        file=field.field_path,
+        plate=task.plate,
+        well=task.well,
+        site=field.site,
+    )
+    if not task.is_timed:
+        return problem
+    return problem.model_copy(update={"message": f"time {time}: {problem.message}"})
+
+
+def _read_part(ledger: Ledger, task: WellTask, suffix: str, sites: set[int]) -> pd.DataFrame:
+    """Read the rows of some fields that an earlier run measured."""
+    if not sites:
+        return pd.DataFrame()
+    rows = parquet.read_table(ledger.part(task.unit_id, suffix))
+    return rows[rows[col.SITE].isin(sites)] if len(rows) else rows
+
+
+def _stack_rows(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put rows of fields below one another, in the order of sites and times."""
+    filled = [frame for frame in frames if len(frame)]
+    if not filled:
+        return pd.DataFrame(columns=list(col.IMAGE_KEY))
+    rows = pd.concat(filled)
+    keys = [name for name in (col.SITE, col.TIME) if name in rows]
+    return rows.sort_values(keys, kind="stable", ignore_index=True)
+
+
+def _measure(
+    reader: PlateReader, field: FieldTask, task: WellTask, time: int
+) -> tuple[morphology.FieldMorphology, dict[str, int]]:
+    """Read the planes of one field at one time and measure them; also which were in focus."""
+    plan = task.plan
+    in_focus: dict[str, int] = {}
+
+    def read(channel: int) -> NDArray[Any]:
+        plane, index = read_with_index(reader, field.field_path, channel, plan.chosen.plane, time)
+        if index is not None:
+            in_focus[f"{col.FOCUS_PLANE}{reader.channels[channel]}"] = index
+        return plane
+
+    def even(channel: int) -> NDArray[Any]:
+        plane = read(channel)
+        flat = plan.flat(channel, plane.shape)
+        return plane if flat is None else plane / flat
+
+    picture = read(plan.channel)
+    measured = morphology.measure_field(
+        picture,
+        pixel_size_um=task.pixel_size_um,
+        settings=plan.settings,
+        nuclei=None if plan.nuclei is None else even(plan.nuclei),
+        markers={name: even(channel) for name, channel in plan.markers.items()},
+        flat=plan.flat(plan.channel, picture.shape),
+    )
+    return measured, in_focus
