@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
@@ -60,6 +60,46 @@ class Steps:
 
 
 NOTHING_STATED: Final = Steps()
+
+
+@dataclass(slots=True)
+class Places:
+    """Collects where and when single planes were taken, as a vendor's index lists them."""
+
+    _heights: dict[Hashable, dict[int, float]] = field(default_factory=dict)
+    _times: dict[Hashable, dict[int, float]] = field(default_factory=dict)
+
+    def note(
+        self, stack: Hashable, z: int, t: int, *, z_um: float | None, t_s: float | None
+    ) -> None:
+        """Note one plane.
+
+        Parameters
+        ----------
+        stack
+            Field and channel that it belongs to.
+        z, t
+            Its numbers.
+        z_um, t_s
+            Height in µm and time in seconds from anywhere; None where they are not stated.
+        """
+        if z_um is not None:
+            self._heights.setdefault((stack, t), {})[z] = z_um
+        if t_s is not None:
+            self._times.setdefault((stack, z), {})[t] = t_s
+
+    def steps(self) -> Steps:
+        """Return that in which the fields of the plate agree."""
+        heights = [_in_order(places) for places in self._heights.values()]
+        times = [_in_order(places) for places in self._times.values()]
+        return agree(
+            [Steps(heights_um=each) for each in heights] + [Steps(times_s=each) for each in times]
+        )
+
+
+def _in_order(places: Mapping[int, float]) -> tuple[float, ...]:
+    values = [places[number] for number in sorted(places)]
+    return _from_first(values) if len(values) > 1 else ()
 
 
 def read_ome(pixels: ET.Element) -> Steps:
@@ -147,7 +187,9 @@ def agree(found: Iterable[Steps]) -> Steps:
 
     def middle(of: Callable[[Steps], tuple[float, ...]]) -> tuple[float, ...]:
         stated = [of(image) for image in images if of(image)]
-        if len({len(places) for places in stated}) != 1:
+        longest = max(map(len, stated), default=0)  # a channel may have fewer planes
+        stated = [places for places in stated if len(places) == longest]
+        if not stated:
             return ()
         places = [statistics.median(column) for column in zip(*stated, strict=True)]
         nearest = min(b - a for a, b in itertools.pairwise(places))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from hcs.domain.columns import Reason
 from hcs.domain.plate import Channel, FieldPosition
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import InputError
+from hcs.io.images.steps import Places
 from hcs.io.layouts.base import (
     Listing,
     NameFields,
@@ -95,6 +97,7 @@ class _Found:
     listed: list[tuple[str, NameFields]] = field(default_factory=list)
     positions: dict[tuple[Well, int | None], FieldPosition] = field(default_factory=dict)
     problems: list[dict[str, Any]] = field(default_factory=list)
+    places: Places = field(default_factory=Places)
 
     def sidecar(self, source: str) -> Sidecar:
         """All of it as a sidecar."""
@@ -103,6 +106,7 @@ class _Found:
             plate_name=self.plate_name,
             plate_format=self.plate_format,
             pixel_size_um=min(self.sizes_um) if len(self.sizes_um) == 1 else None,
+            steps=self.places.steps(),
             channels=tuple(self.channels[number] for number in sorted(self.channels, key=int)),
             channel_names={number: channel.name for number, channel in self.channels.items()},
             listed=tuple(self.listed),
@@ -155,9 +159,26 @@ def _read_record(values: dict[str, str], element: ET.Element, found: _Found, pat
         order=number,
     )
     found.listed.append((relative, fields))
+    height = _read_height_um(values) if z > 0 else None
+    stack = (fields.well, fields.site, number)
+    found.places.note(stack, z, fields.t or 0, z_um=height, t_s=_read_time_s(values))
     place = stage_position(fields.well, fields.site, values.get("X"), values.get("Y"))
     if place is not None:
         found.positions.setdefault((fields.well, fields.site), place)
+
+
+def _read_height_um(values: dict[str, str]) -> float | None:
+    try:
+        return float(values.get("Z", ""))
+    except ValueError:
+        return None
+
+
+def _read_time_s(values: dict[str, str]) -> float | None:
+    try:
+        return dt.datetime.fromisoformat(values.get("Time", "")).timestamp()
+    except ValueError:
+        return None
 
 
 def _read_plate(values: dict[str, str], _: ET.Element, found: _Found, __: str) -> None:

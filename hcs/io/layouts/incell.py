@@ -12,6 +12,7 @@ from hcs.domain.columns import Reason
 from hcs.domain.plate import Channel
 from hcs.domain.wells import Well
 from hcs.errors import InputError
+from hcs.io.images.steps import Steps
 from hcs.io.layouts.base import (
     Listing,
     NameFields,
@@ -107,7 +108,7 @@ def read_xdce(stream: IO[bytes], name: str) -> Sidecar:
         None when the camera binned: the file does not say whether the size takes that in.
     """
     found: dict[str, Any] = {"channels": {}, "listed": [], "problems": [], "notes": []}
-    found |= {"positions": {}, "excluded": set()}
+    found |= {"positions": {}, "excluded": set(), "z_steps": set()}
     try:
         for element in _elements(stream):
             if reader := _READERS.get(element.tag):
@@ -121,11 +122,13 @@ def read_xdce(stream: IO[bytes], name: str) -> Sidecar:
         binning = found["binning"]
         found["notes"].append(f"no pixel size: the .xdce tells it for a camera binned {binning}")
         pixel_size_um = None
+    steps = found["z_steps"]
     return Sidecar(
         source=name,
         plate_name=found.get("plate_name"),
         plate_format=found.get("plate_format"),
         pixel_size_um=pixel_size_um,
+        steps=Steps(z_um=min(steps) if len(steps) == 1 and min(steps) > 0 else None),
         channels=tuple(found["channels"][index] for index in sorted(found["channels"])),
         listed=tuple(found["listed"]),
         positions=tuple(found["positions"].values()),
@@ -167,6 +170,8 @@ def _read_plate(element: ET.Element, found: dict[str, Any], _: str) -> None:
 def _read_wavelength(element: ET.Element, found: dict[str, Any], _: str) -> None:
     filters = [element.find(f"{side}Filter") for side in ("Excitation", "Emission")]
     nanometers = [None if f is None else float(f.get("wavelength", "0")) or None for f in filters]
+    if int(element.get("z_slice", "1")) > 1:
+        found["z_steps"].add(float(element.get("z_step", "0")))
     found["channels"][int(element.get("index", "0"))] = Channel(
         name=_channel_name(element) or "0", excitation_nm=nanometers[0], emission_nm=nanometers[1]
     )

@@ -15,6 +15,7 @@ from hcs.domain.plate import Channel, FlatField
 from hcs.domain.wells import Well
 from hcs.errors import InputError
 from hcs.io.files.paths import is_local
+from hcs.io.images.steps import Places
 from hcs.io.layouts.base import (
     Listing,
     NameFields,
@@ -114,7 +115,7 @@ def read_index(stream: IO[bytes], name: str) -> Sidecar:
         problem and nothing else.
     """
     found: dict[str, Any] = {"channels": {}, "listed": [], "problems": [], "sizes": {}}
-    found |= {"positions": {}, "profiles": {}, "notes": []}
+    found |= {"positions": {}, "profiles": {}, "notes": [], "places": Places()}
     try:
         for tag, element in _elements(stream):
             if tag == "Plate":
@@ -136,6 +137,7 @@ def read_index(stream: IO[bytes], name: str) -> Sidecar:
         plate_name=found.get("plate_name"),
         plate_format=found.get("plate_format"),
         pixel_size_um=_choose_pixel_size_um(found, names),
+        steps=found["places"].steps(),
         channels=tuple(channels[number] for number in sorted(channels, key=int)),
         channel_names=names,
         listed=tuple(found["listed"]),
@@ -209,13 +211,16 @@ def _read_image(element: ET.Element, found: dict[str, Any], index: str) -> None:
     )
     found["listed"].append((path, fields))
     _read_pixel_sizes(str(number), element, found)
-    x, y = (_position_um(element, axis) for axis in "XY")
+    x, y, height = (_position_um(element, axis) for axis in "XYZ")
+    stack = (fields.well, fields.site, number)
+    time_s = float(texts.get("MeasurementTimeOffset") or 0)
+    found["places"].note(stack, fields.z or 0, fields.t or 0, z_um=height, t_s=time_s)
     if (place := stage_position(fields.well, fields.site, x, y)) is not None:
         found["positions"].setdefault((fields.well, fields.site), place)
 
 
 def _position_um(element: ET.Element, axis: str) -> float | None:
-    """Position of the field from the well's center, whose unit the element names (meters)."""
+    """Position of a plane from the well's center or the autofocus; the element names the unit."""
     for child in element:
         if strip_namespace(child.tag) == f"Position{axis}" and child.text:
             factor = _UM_PER.get(child.get("Unit", "m"))
