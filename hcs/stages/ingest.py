@@ -26,7 +26,7 @@ from hcs.io.images.sources import OME_ZARR
 from hcs.io.plates import overview, plate, plate_tables
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.fingerprints import file_stamp, fingerprint
-from hcs.io.sheets import platemap
+from hcs.io.sheets import platemap, platenames
 from hcs.io.sheets.reading.cells import Dialect
 from hcs.stages.frame import Frame, MadeFrom, open_frame
 from hcs.stages.work import (
@@ -146,7 +146,7 @@ def _make_plan(config: IngestConfig) -> _Plan:
         dialect = Dialect(config.sheet, config.decimal)
         mapped = platemap.read_platemap(config.platemap, config.barcodes, dialect)
     scanned = _scan_source(config)
-    wells_map = mapped.of_plate(scanned.plate.name) if mapped else PlateMap(rows=())
+    wells_map = platenames.select_plate(mapped, scanned.plate.name) if mapped else PlateMap(rows=())
     source = _choose_format(config, scanned.plate, wells_map)
     in_place = as_path(config.source) == as_path(config.out)
     if in_place:

@@ -244,6 +244,45 @@ def test_growth_rate_metrics_where_counts_at_time_zero_exist(tmp_path):
     assert doses.loc["K5", "gr_status"] == "flat"
 
 
+def test_a_reader_that_overflows_names_the_well_and_ends_with_3(tmp_path):
+    table = reader_table().drop(columns=["Other"])
+    texts = [f"{value:.2f}".replace(".", ",") for value in table["Signal"]]
+    texts[30] = "OVRFLW"
+    table.assign(Signal=texts).to_csv(tmp_path / "reader.csv", sep=";", index=False, decimal=",")
+    code, result = call("--values", tmp_path / "reader.csv", "--out", tmp_path / "hits.parquet")
+    assert code == 3
+    (problem,) = result["problems"]
+    assert (problem["well"], problem["reason"]) == (WELLS[30], "not-finite")
+    assert "row 32, column 'Signal' says 'OVRFLW'" in problem["message"]
+    hits = pd.read_parquet(tmp_path / "hits.parquet").set_index(col.WELL)
+    assert np.isnan(hits.loc[WELLS[30], col.SCORE])
+    assert not hits.loc[WELLS[30], col.USABLE]
+    assert hits.loc[WELLS[31], col.SCORE] == float(texts[31].replace(",", "."))
+    assert hits[col.USABLE].sum() == 95
+
+
+def test_sheets_of_a_workbook_can_be_named_for_values_and_plate_map(tmp_path):
+    full = reader_table()
+    with pd.ExcelWriter(tmp_path / "book.xlsx") as book:
+        full[["Well", "Signal"]].to_excel(book, sheet_name="day 1", index=False)
+        full[["Well", "Signal"]].assign(Signal=full["Other"]).to_excel(
+            book, sheet_name="day 2", index=False
+        )
+        full.drop(columns=["Plate", "Signal", "Other"]).to_excel(
+            book, sheet_name="map", index=False
+        )
+    given = ["--values", tmp_path / "book.xlsx", "--out", tmp_path / "hits.parquet"]
+    given += ["--platemap", tmp_path / "book.xlsx"]
+    code, done = call(*given)
+    assert code == 1
+    assert "'day 1', 'day 2'" in done.stderr
+    code, _ = call(*given, "--sheet", "day 1", "--platemap-sheet", "map")
+    assert code == 0
+    hits = pd.read_parquet(tmp_path / "hits.parquet")
+    assert hits[col.SCORE].to_numpy() == pytest.approx(full["Signal"].to_numpy(), rel=1e-12)
+    assert set(hits.loc[hits[col.HIT], col.COMPOUND]) == {"K0"}
+
+
 # ── limits and settings ─────────────────────────────────────────────────────────────────────────
 
 

@@ -55,8 +55,8 @@ def keep_wells(sheet: Sheet, columns: Columns) -> tuple[Sheet, dict[int, str]]:
             }
             notes.append(f"row {number} holds units: {', '.join(units.values())}")
         elif index > known[-1] and _sums_up(cells, columns):
-            first = next(cell for cell in cells if cell)
-            notes.append(f"row {number} ({first!r}) sums up those above and is left out")
+            said = " ".join(cell for cell in cells if cell)
+            notes.append(f"row {number} ({said[:40]!r}) sums up those above and is left out")
         elif index > known[-1] and is_footer(cells, after_gap=after_gap):
             first = next(cell for cell in cells if cell)
             notes.append(f"row {number} below the table is passed over: {first[:60]!r}")

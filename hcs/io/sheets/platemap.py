@@ -70,7 +70,8 @@ def read_platemap(
     sheet = read_sheet(path, dialect=dialect, grids="columns")
     columns, faults = assign_columns(sheet)
     columns = _group_by_map(columns, sheet, faults, barcodes)
-    mapped = read_wells(sheet, columns, faults)
+    sheet, units = keep_wells(sheet, columns)
+    mapped = read_wells(sheet, columns, faults, units=units)
     return mapped if barcodes is None else on_plates(mapped, read_barcodes(barcodes))
 
 
@@ -92,6 +93,7 @@ def read_wells(
     columns: Columns,
     faults: list[Fault],
     values: Mapping[str, Sequence[float | None]] | None = None,
+    units: Mapping[int, str] | None = None,
 ) -> PlateMap:
     """Read the rows of a sheet as wells.
 
@@ -100,25 +102,23 @@ def read_wells(
     sheet, columns, faults
         The table, what its columns mean, and what is wrong with it so far.
     values
-        Columns that are read already, by their own name: a value for every row of `sheet`.
+        Columns that are read already, by their own name: a value for every row.
+    units
+        Units that a row below the header states, by position of the column.
 
     Raises
     ------
     FaultsError
         With every fault at once.
     """
-    body, units = keep_wells(sheet, columns)
-    reader = _Reader(body, columns, faults, units)
-    index_of = {number: index for index, (number, _) in enumerate(sheet.rows)}
-    kept = [index_of[number] for number, _ in body.rows]
-    known = {name: [of[index] for index in kept] for name, of in (values or {}).items()}
-    rows = reader.rows(known) if "well" in columns.of or "column" in columns.of else []
+    reader = _Reader(sheet, columns, faults, units or {})
+    rows = reader.rows(values or {}) if "well" in columns.of or "column" in columns.of else []
     if not sheet.rows:
         faults.append(Fault(sheet.file, "there are no wells below the header"))
     if faults:
         ordered = sorted(faults, key=lambda fault: fault.row or 0)
         raise FaultsError(f"plate map {sheet.file}", ordered)
-    return PlateMap(rows=tuple(rows), source=sheet.file, notes=(*body.notes, *reader.notes))
+    return PlateMap(rows=tuple(rows), source=sheet.file, notes=(*sheet.notes, *reader.notes))
 
 
 def _group_by_map(

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 
 from hcs.domain import columns as col
-from hcs.domain.plate import PertType
+from hcs.domain.plate import PertType, PlateMap
 from hcs.errors import Fault, FaultsError, InputError, UnknownNameError
 from hcs.io.files import parquet
 from hcs.io.files.paths import AnyPath, as_path
 from hcs.io.sheets import cellhts, platemap
-from hcs.io.sheets.body import read_well
+from hcs.io.sheets.body import keep_wells, read_well
 from hcs.io.sheets.platemap_columns import Columns, normal
+from hcs.io.sheets.platenames import select_plate
 from hcs.io.sheets.profiles import name_columns
 from hcs.io.sheets.reading.cells import Dialect, Sheet, read_sheet
 from hcs.io.sheets.reading.framing import Records, is_map_header
@@ -137,9 +138,10 @@ def _read_table(
     if cellhts.is_plate_list(sheet):
         return Values(cellhts.read_screen(path), (), notes=sheet.notes)
     columns, faults = platemap.assign_columns(sheet)
+    sheet, units = keep_wells(sheet, columns)
     numbers = _read_value_columns(sheet, columns, wanted, numeric, faults)
     values = {name: of.values for name, of in numbers.items()}
-    mapped = platemap.read_wells(sheet, columns, faults, values)
+    mapped = platemap.read_wells(sheet, columns, faults, values, units)
     table = platemap.to_frame(mapped)
     for name in values:
         table[f"Metadata_{name}"] = table[f"Metadata_{name}"].astype("float64")
@@ -167,32 +169,16 @@ def _read_value_columns(
         likely = [name for name in columns.extra if _is_likely_value(sheet, columns.extra[name])]
         names += likely if len(likely) == 1 and likely[0] not in names else []
     found = {}
-    rows = [index for index, (_, cells) in enumerate(sheet.rows) if _has_well(cells, columns)]
     for name in names:
         position = columns.extra[name]
-        cells = [sheet.rows[index][1][position] for index in rows]
-        numbers = sheet.read_numbers(cells)
-        for item in numbers.unread:
-            number, column = sheet.rows[rows[item.place]][0], sheet.header[position]
+        cells = sheet.list_column(position)
+        found[name] = sheet.read_numbers(cells)
+        for item in found[name].unread:
+            number, column = sheet.rows[item.place][0], sheet.header[position]
             place = sheet.find_row(number, column)
             cell = str(cells[item.place])
             faults.append(Fault(sheet.file, item.message, place, column, cell, item.expected))
-        found[name] = _spread(numbers, rows, len(sheet.rows))
     return found
-
-
-def _has_well(cells: tuple[str, ...], columns: Columns) -> bool:
-    return read_well(cells, columns) is not None
-
-
-def _spread(numbers: Numbers, rows: Sequence[int], n_rows: int) -> Numbers:
-    """Numbers of some rows as those of all rows."""
-    values: list[float | None] = [None] * n_rows
-    for index, value in zip(rows, numbers.values, strict=True):
-        values[index] = value
-    return Numbers(
-        tuple(values), numbers.unread, tuple(rows[i] for i in numbers.beyond), numbers.n_numbers
-    )
 
 
 def _is_likely_value(sheet: Sheet, position: int) -> bool:
@@ -267,19 +253,19 @@ def _read_parquet(
                 absent.append(NoNumber(*place, name, int(index) + 1, texts[index]))
     if faults:
         raise FaultsError(f"values {path}", faults)
-    return Values(table, (), without_number=tuple(absent))
+    empty = {name: int(table[name].isna().sum()) for name in wanted if name in table}
+    notes = [f"column {name!r} has no value in {n} rows" for name, n in empty.items() if n]
+    return Values(table, (), without_number=tuple(absent), notes=tuple(notes))
 
 
 def _list_texts(column: pd.Series) -> list[str]:
     """Cells as text; nothing where there is none."""
-    return [
-        Stored(str(value), float(value))
-        if isinstance(value, int | float) and not isinstance(value, bool)
-        else str(value)
-        if not pd.isna(value)
-        else ""
-        for value in column.astype(object)
-    ]
+    texts = []
+    for value in column.astype(object):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        text = "" if pd.isna(value) else str(value)
+        texts.append(Stored(text, float(value)) if text and is_number else text)
+    return texts
 
 
 def _restore_own_names(table: pd.DataFrame) -> pd.DataFrame:
@@ -326,11 +312,10 @@ def _apply_plate_map(found: Values, plate_map: AnyPath, dialect: Dialect | None)
     if wrong := [name for name, well in names.items() if well is None]:
         msg = f"no well: {wrong[:20]}; expected names such as A1 or A01"
         raise InputError(msg)
+    plates = [str(name) for name in table[col.PLATE].unique()]
+    maps = {name: select_plate(mapped, name, plates) for name in plates}
     described = pd.concat(
-        [
-            platemap.to_frame(mapped.of_plate(str(name))).assign(**{col.PLATE: name})
-            for name in table[col.PLATE].unique()
-        ],
+        [platemap.to_frame(of).assign(**{col.PLATE: name}) for name, of in maps.items()],
         ignore_index=True,
     )
     table = table.assign(
@@ -345,5 +330,9 @@ def _apply_plate_map(found: Values, plate_map: AnyPath, dialect: Dialect | None)
     joined.loc[lone, col.PERT_TYPE] = PertType.EMPTY.value
     keys = joined.loc[lone, list(col.WELL_KEY)].drop_duplicates()
     unmapped = tuple((str(plate), str(well)) for plate, well in keys.itertuples(index=False))
-    notes = (*found.notes, *(f"plate map: {note}" for note in mapped.notes))
+    notes = (*found.notes, *_say_maps(maps.values()))
     return Values(joined, found.columns, unmapped, found.without_number, notes)
+
+
+def _say_maps(maps: Iterable[PlateMap]) -> list[str]:
+    return list(dict.fromkeys(f"plate map: {note}" for of in maps for note in of.notes))

@@ -10,6 +10,7 @@ from typing import Final
 from hcs.domain.wells import PlateFormat, Well, row_index, row_name
 from hcs.errors import Fault, InputError
 from hcs.io.sheets.reading.framing import is_summary
+from hcs.io.sheets.reading.numbers import is_number
 
 _MIN_COLUMNS: Final = 3
 _MIN_ROWS: Final = 2
@@ -146,8 +147,10 @@ def _read_frame(records: Sequence[Sequence[str]], row: int, column: int) -> Bloc
     if second is None:  # several lines a row
         later = (_read_row_label(_cell(records, row + step, column)) for step in range(3, 12))
         second = next((label for label in later if label is not None), None)
-    if len(numbers) < _MIN_COLUMNS or first is None or second is None:
+    if len(numbers) < _MIN_COLUMNS or first is None or second is None or second <= first:
         return None
+    if is_number(_cell(records, row, column)):
+        return None  # of a frame whose columns are out of order
     inside = numbers[-1] <= PlateFormat.WELLS_1536.n_columns
     return Block(row, column, numbers) if inside else None
 
@@ -198,15 +201,13 @@ def _read_labels(records: Sequence[Sequence[str]], block: Block, file: str) -> l
     """Read what stands right of the lines: what was measured, or the next frame."""
     edge = block.right + 1
     head = _cell(records, block.top, edge)
-    texts = [_cell(records, place, edge) for place, _ in block.rows]
-    if not any(texts):
-        extra = head if head and _COLUMN_LABEL.fullmatch(head) else None
-        if extra is None:
-            return []
+    if _COLUMN_LABEL.fullmatch(head):
         expected = str(block.columns[-1] + 1)
         message = "the columns of this grid are out of order"
-        return [Fault(file, message, block.top + 1, None, extra, expected)]
-    if _read_frame(records, block.top, edge) is not None or is_summary([head]):
+        return [Fault(file, message, block.top + 1, None, head, expected)]
+    texts = [_cell(records, place, edge) for place, _ in block.rows]
+    is_next = _read_frame(records, block.top, edge) is not None
+    if not any(texts) or is_next or is_summary([head]):
         return []
     layers = [texts[layer :: block.n_layers] for layer in range(block.n_layers)]
     if not head and all(len(set(of)) == 1 for of in layers):

@@ -42,7 +42,7 @@ SEMICOLONS = "well;compound;concentration_um\nA1;K;0,5\nA2;L, M;2\n"
                      id="titles"),
         pytest.param(PLAIN.replace("_um\n", "\n,,[µM]\n"), "utf-8", "row 2 holds units: µM",
                      id="units"),
-        pytest.param(PLAIN + "Mean,,1.25\n,SD,1.06\n", "utf-8", "row 4 ('Mean') sums up",
+        pytest.param(PLAIN + "Mean,,1.25\n,SD,1.06\n", "utf-8", "row 4 ('Mean 1.25') sums up",
                      id="totals"),
         pytest.param(PLAIN + "\nExported by Kim\n", "utf-8", "passed over: 'Exported by Kim'",
                      id="remark"),
