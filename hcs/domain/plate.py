@@ -42,6 +42,9 @@ class Plane(Frozen):
         0-based plane and time point; 0 where the source has none.
     page
         Page within a multi-page file.
+    file_pages
+        How many pages of the file are planes of the plate. Of a file that stands for one plane,
+        whoever reads it must see that it holds no more.
     plate
         Plate name when the file name carries one.
     """
@@ -53,6 +56,7 @@ class Plane(Frozen):
     z_index: int = Field(default=0, ge=0)
     t_index: int = Field(default=0, ge=0)
     page: int = Field(default=0, ge=0)
+    file_pages: int = Field(default=1, ge=1)
     plate: str | None = None
 
     @property

@@ -123,6 +123,7 @@ def _scan_source(config: IngestConfig) -> layouts.ScanResult:
         plate_format=PlateFormat.of_size(config.plate_wells) if config.plate_wells else None,
         pixel_size_um=config.pixel_size_um,
         acquisition=config.acquisition,
+        page_axis=config.pages,
     )
 
 

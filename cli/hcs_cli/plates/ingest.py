@@ -9,10 +9,10 @@ import typer
 from hcs_cli import options
 
 
-def layout_section(text: str, well: str | None, pages: str | None) -> dict[str, str]:
+def layout_section(text: str, well: str | None) -> dict[str, str]:
     """Turn ``auto``, a vendor or ``regex:PATTERN`` into a configuration section."""
     kind, _, pattern = text.partition(":")
-    given = {"kind": kind, "pattern": pattern, "well": well, "pages": pages}
+    given = {"kind": kind, "pattern": pattern, "well": well}
     return {name: value for name, value in given.items() if value}
 
 
@@ -71,7 +71,7 @@ def ingest(
     pages: Annotated[
         str | None,
         typer.Option(
-            help="With regex: what the pages of a file are, where it does not say: channel, z or t."
+            help="What the pages of a file are, where its header does not say it: channel, z or t."
         ),
     ] = None,
     project_z: Annotated[
@@ -105,7 +105,7 @@ def ingest(
     settings: dict[str, Any] = {
         "source": source,
         "out": out,
-        "layout": layout_section(layout, well, pages),
+        "layout": layout_section(layout, well),
         "platemap": platemap,
         "sheet": sheet,
         "decimal": decimal,
@@ -114,6 +114,7 @@ def ingest(
         "plate_wells": plate_wells,
         "pixel_size_um": pixel_size_um,
         "acquisition": acquisition,
+        "pages": pages,
         "projection": project_z,
         "verify": verify,
         "strict": strict,

@@ -9,6 +9,9 @@ from pydantic import Field, field_validator, model_validator
 
 from hcs.domain.plate import Frozen, Name
 
+PageAxis = Literal["channel", "z", "t"]
+"""What the pages of a file of several may be."""
+
 
 class AutoLayout(Frozen):
     """Recognise the vendor from the file names; refuse when two fit."""
@@ -75,14 +78,12 @@ class RegexLayout(Frozen):
 
     Groups: ``well`` or ``row`` + ``column``; optional ``site``, ``channel``, ``z``, ``t``,
     ``plate``. For example ``(?P<column>\d\d)(?P<row>[A-H])_(?P<channel>\w+)\.tif``. The pattern
-    must match the whole relative path, or the whole name without folders. ``pages`` says what the
-    pages of a file are when the file does not; ``well`` is the well of all files when their names
-    do not tell it.
+    must match the whole relative path, or the whole name without folders. ``well`` is the well of
+    all files when their names do not tell it.
     """
 
     kind: Literal["regex"] = "regex"
     pattern: Name
-    pages: Literal["channel", "z", "t"] | None = None
     well: Annotated[str, Field(pattern=r"^[A-Za-z]{1,2}[0-9]{1,2}$")] | None = None
 
     @field_validator("pattern")

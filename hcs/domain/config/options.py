@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from hcs.domain import columns as col
-from hcs.domain.config.layouts import AutoLayout, Layout
+from hcs.domain.config.layouts import AutoLayout, Layout, PageAxis
 from hcs.domain.config.measuring import FeatureSet
 from hcs.domain.config.network import Augmentation, Backbone, FixedOptimizer, Head, Optimizer
 from hcs.domain.plate import Frozen
@@ -21,6 +21,7 @@ class IngestOptions(Frozen):
     ``projection`` makes one plane of a z-stack; ``focus`` is the sharpest of each channel.
     ``acquisition`` is the one of an OME-Zarr plate that is read; without it several become channels
     of the same fields.
+    ``pages`` says what the pages of a file are where its header does not.
     """
 
     source: str
@@ -31,6 +32,7 @@ class IngestOptions(Frozen):
     decimal: Literal["point", "comma"] | None = None
     plate_wells: Literal[6, 12, 24, 48, 96, 384, 1536] | None = None
     pixel_size_um: PositiveFloat | None = None
+    pages: PageAxis | None = None
     projection: Literal["keep", "max", "mean", "focus"] = "keep"
     acquisition: int | None = Field(default=None, ge=0)
 

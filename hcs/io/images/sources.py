@@ -39,8 +39,13 @@ class Source(Protocol):
     def header(self, plane: Plane) -> Header:
         """Shape ``(Y, X)``, pixel type and pixel size; raises ``ImageReadError``."""
 
-    def read(self, plane: Plane, shape: tuple[int, int], dtype: str) -> npt.NDArray[Any]:
-        """Pixels ``(Y, X)``, which must have this shape and type; raises ``ImageReadError``."""
+    def read(
+        self, plane: Plane, shape: tuple[int, int], dtype: str, remarks: list[str] | None = None
+    ) -> npt.NDArray[Any]:
+        """Pixels ``(Y, X)``, which must have this shape and type; raises ``ImageReadError``.
+
+        ``remarks`` grows by what of the plane's file is not read.
+        """
 
     def stamp(self, plane: Plane) -> str:
         """Fingerprint that changes when the pixels may have changed."""
@@ -67,9 +72,17 @@ class ImageFiles:
         info = tiff.probe(self._file(plane))
         return Header(info.shape, str(info.dtype), info.pixel_size_um)
 
-    def read(self, plane: Plane, shape: tuple[int, int], dtype: str) -> npt.NDArray[Any]:
+    def read(
+        self, plane: Plane, shape: tuple[int, int], dtype: str, remarks: list[str] | None = None
+    ) -> npt.NDArray[Any]:
         """Read one page of a file."""
-        return tiff.read_plane(self._file(plane), plane.page, expected=(shape, np.dtype(dtype)))
+        unread: list[int] | None = [] if plane.file_pages == 1 else None
+        pixels = tiff.read_plane(
+            self._file(plane), plane.page, expected=(shape, np.dtype(dtype)), unread=unread
+        )
+        if unread and remarks is not None:
+            remarks.append(f"{plane.path}: {unread[0]} more pages, of another size, are not read")
+        return pixels
 
     def stamp(self, plane: Plane) -> str:
         """Size and time of change of the file."""
@@ -94,7 +107,13 @@ class ZarrFields:
             raise ImageReadError(str(error), Reason.UNREADABLE) from error
         return Header(image.frame, image.dtype, image.metadata.pixel_size_um)
 
-    def read(self, plane: Plane, shape: tuple[int, int], dtype: str) -> npt.NDArray[Any]:
+    def read(
+        self,
+        plane: Plane,
+        shape: tuple[int, int],
+        dtype: str,
+        remarks: list[str] | None = None,  # noqa: ARG002  (a field holds nothing else)
+    ) -> npt.NDArray[Any]:
         """Read one plane of the field; its page is the channel's index in the field's image."""
         found = self.header(plane)
         name = f"{self.reader.path}/{plane.path}"

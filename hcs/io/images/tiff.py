@@ -23,7 +23,13 @@ import tifffile
 from hcs.domain.columns import Reason
 from hcs.errors import ImageReadError
 from hcs.io.files.paths import AnyPath, as_path, local_path
-from hcs.io.images.tiff_header import PlaneInfo, describe_page, find_page, planes_of
+from hcs.io.images.tiff_header import (
+    PlaneInfo,
+    count_planes,
+    describe_page,
+    find_page,
+    planes_of,
+)
 
 Image = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
 Shape = tuple[int, int]
@@ -78,6 +84,7 @@ def read_plane(
     *,
     expected: tuple[Shape, npt.DTypeLike] | None = None,
     max_pixels: int = MAX_PIXELS,
+    unread: list[int] | None = None,
 ) -> Image:
     """Read one plane exactly as acquired.
 
@@ -86,11 +93,14 @@ def read_plane(
     path
         TIFF or PNG file, told apart by content; local, or any address that fsspec knows.
     page
-        0-based page of a TIFF; a PNG has one.
+        0-based page of a TIFF, as its header's ``pages`` have it; a PNG has one.
     expected
         Shape ``(Y, X)`` and pixel type that the plane must have.
     max_pixels
         Planes that claim to be larger are refused before any memory is taken for them.
+    unread
+        Given for a file that stands for one plane: one that holds more is refused. Pages of
+        another size cannot be meant; their number is added to the list.
 
     Returns
     -------
@@ -102,7 +112,8 @@ def read_plane(
     ImageReadError
         With a reason of :class:`hcs.domain.columns.Reason`: ``unreadable`` (absent, no image,
         damaged, too large), ``truncated`` (bytes are missing), ``wrong-type`` (color, 32-bit
-        integers, lossy compression …) or ``wrong-shape``. An empty file is truncated.
+        integers, lossy compression …), ``wrong-shape``, or ``unread-pages`` (there are more). An
+        empty file is truncated.
     """
     name = str(path)
     with _as_read_errors(name), _open_file(path) as stream:
@@ -114,7 +125,27 @@ def read_plane(
             return _read_png(name, stream, page, expected, max_pixels)
         stream.seek(0)
         with tifffile.TiffFile(stream, name=name, _multifile=False) as tif:
-            return _read_page(name, find_page(tif, page, name), size_bytes, expected, max_pixels)
+            if unread is not None:
+                _refuse_more(name, tif, unread)
+            first = find_page(tif, 0 if len(tif.pages) == 1 else page, name)
+            _check(name, *describe_page(first, name), expected, max_pixels)
+            if page > 0 and len(tif.pages) == 1:
+                return _read_behind(name, tif, page, stream, size_bytes)
+            return _read_page(name, first, size_bytes)
+
+
+def _refuse_more(name: str, tif: tifffile.TiffFile, unread: list[int]) -> None:
+    """Refuse a file that holds more than the one plane which it stands for."""
+    count, n_others = count_planes(tif)
+    if count > 1:
+        msg = (
+            f"{name}: {count} pages in a file that was taken for one plane, as others of its "
+            "channel are; say what they are with --pages z, --pages t or --pages channel, which "
+            "has the headers of all files read"
+        )
+        raise ImageReadError(msg, Reason.UNREAD_PAGES)
+    if n_others:
+        unread.append(n_others)
 
 
 def probe(path: AnyPath) -> PlaneInfo:
@@ -198,16 +229,32 @@ def _open_file(path: AnyPath) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _read_page(
-    name: str,
-    page: tifffile.TiffPage,
-    size_bytes: int,
-    expected: tuple[Shape, npt.DTypeLike] | None,
-    max_pixels: int,
+def _read_behind(
+    name: str, tif: tifffile.TiffFile, number: int, stream: BinaryIO, size_bytes: int
 ) -> Image:
-    """Decode a page after its header was found usable."""
+    """Read a plane that lies behind the first, of a file with one directory for all."""
+    page = tif.pages.first
+    count, _ = count_planes(tif)
+    if number >= count:
+        msg = f"{name}: plane {number} was asked for; the file has {count}"
+        raise ImageReadError(msg, Reason.WRONG_SHAPE)
     shape, dtype = describe_page(page, name)
-    _check(name, shape, dtype, expected, max_pixels)
+    if not page.is_contiguous:
+        msg = f"{name}: {count} planes in one directory, and they do not lie behind one another"
+        raise ImageReadError(msg, Reason.UNREADABLE)
+    n_bytes = math.prod(shape) * dtype.itemsize
+    start = page.dataoffsets[0] + number * n_bytes
+    if start + n_bytes > size_bytes:
+        msg = f"{name}: {size_bytes} bytes, expected at least {start + n_bytes}"
+        raise ImageReadError(msg, Reason.TRUNCATED)
+    stream.seek(start)
+    stored = dtype.newbyteorder(tif.byteorder)
+    return _to_native(np.frombuffer(stream.read(n_bytes), stored).reshape(shape))
+
+
+def _read_page(name: str, page: tifffile.TiffPage, size_bytes: int) -> Image:
+    """Decode a page whose header was found usable."""
+    shape, dtype = describe_page(page, name)
     if page.compression not in _LOSSLESS_CODECS:
         codec = tifffile.COMPRESSION(page.compression).name
         msg = f"{name}: compression {codec}, expected none, LZW, Deflate, PackBits or Zstandard"

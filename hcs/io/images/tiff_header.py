@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from xml.etree import ElementTree as ET
@@ -49,13 +51,18 @@ class PlaneInfo:
         ``(Y, X)`` of the first page.
     dtype
         Pixel type of the first page.
-    n_pages
-        Number of full-size pages.
+    n_planes
+        Number of planes that the file holds in its first series: those of its header, which may
+        be more than it has directories.
+    n_others
+        Number of further pages that are no thumbnails: of another size, or of a second image.
+    pages
+        What to ask of :func:`hcs.io.images.tiff.read_plane` for each plane.
     pixel_size_um
         Edge of a pixel in µm, or None where the file states none that can be trusted.
     positions
-        What each page is, as ImageJ or OME metadata say; empty when a file of several pages
-        does not say it.
+        What each plane is, as the metadata of ImageJ, OME and others say; empty when a file of
+        several does not say it.
     channel_names
         Names of the channels as OME or ImageJ metadata have them; may be empty.
     steps
@@ -64,7 +71,9 @@ class PlaneInfo:
 
     shape: tuple[int, int]
     dtype: np.dtype[Any]
-    n_pages: int = 1
+    n_planes: int = 1
+    n_others: int = 0
+    pages: tuple[int, ...] = (0,)
     pixel_size_um: float | None = None
     positions: tuple[PagePosition, ...] = (PagePosition(),)
     channel_names: tuple[str, ...] = field(default=())
@@ -119,10 +128,30 @@ def _is_lookup_table(page: tifffile.TiffPage) -> bool:
     return table is not None and bool((np.diff(table.astype(np.int64), axis=1) >= 0).all())
 
 
+def count_planes(tif: tifffile.TiffFile) -> tuple[int, int]:
+    """Count the planes of an open file, and its other pages that are no thumbnails.
+
+    Quick for a file of one.
+    """
+    if _has_one_plane(tif):
+        return 1, 0
+    pages, _, n_others = _find_planes(tif)
+    return len(pages), n_others
+
+
+def _has_one_plane(tif: tifffile.TiffFile) -> bool:
+    """Whether a file has one directory, and that one no planes behind one another."""
+    if len(tif.pages) > 1:
+        return False
+    page = tif.pages.first
+    return not (page.is_imagej or page.is_shaped or page.is_stk)
+
+
 def planes_of(tif: tifffile.TiffFile, shape: tuple[int, int], dtype: np.dtype[Any]) -> PlaneInfo:
-    """Describe all pages of an open file whose first page has this shape and type."""
-    n_pages = len(tif.pages)
-    positions = _positions(tif, n_pages)
+    """Describe all planes of an open file whose first page has this shape and type."""
+    pages, positions, n_others = (
+        ((0,), (PagePosition(),), 0) if _has_one_plane(tif) else _find_planes(tif)
+    )
     names: tuple[str, ...] = ()
     if tif.is_ome:
         names = _ome_channel_names(tif.ome_metadata or "")
@@ -133,7 +162,9 @@ def planes_of(tif: tifffile.TiffFile, shape: tuple[int, int], dtype: np.dtype[An
     return PlaneInfo(
         shape=shape,
         dtype=dtype,
-        n_pages=n_pages,
+        n_planes=len(pages),
+        n_others=n_others,
+        pages=pages,
         pixel_size_um=_pixel_size_um(tif),
         positions=positions,
         steps=_read_steps(tif),
@@ -141,21 +172,67 @@ def planes_of(tif: tifffile.TiffFile, shape: tuple[int, int], dtype: np.dtype[An
     )
 
 
-def _positions(tif: tifffile.TiffFile, n_pages: int) -> tuple[PagePosition, ...]:
-    """Position of every page, the last axis running fastest; empty when the file is silent."""
-    if n_pages == 1:
-        return (PagePosition(),)
-    if not (tif.is_imagej or tif.is_ome):
-        return ()
-    axes = [axis for axis in tif.series[0].axes if axis not in "YXS"]
-    lengths = tif.series[0].shape[: len(axes)]
-    if not set(axes) <= set("CZT") or int(np.prod(lengths)) != n_pages:
-        return ()
-    positions = []
+def _find_planes(
+    tif: tifffile.TiffFile,
+) -> tuple[tuple[int, ...], tuple[PagePosition, ...], int]:
+    """Pages of the first series, what each is, and the number of other pages.
+
+    The series counts, not the directories: ImageJ beyond 4 GB, MetaMorph's STK and tifffile's
+    truncated files have one directory for all of their planes. A page is then the plane's number.
+    Positions are empty where the file does not say what its pages are.
+    """
+    series = tif.series
+    if not series:
+        return tuple(range(len(tif.pages))), (), 0
+    first, *others = series
+    # tifffile takes pages of half the size for a pyramid, also those of a binned second channel.
+    apart = [each for each in (*first.levels[1:], *others) if not _is_thumbnail(each.keyframe)]
+    n_others = sum(len(each) for each in apart)
+    axes = first.axes.rstrip("S")
+    lengths = first.shape[: len(axes) - 2]
+    count = int(np.prod(lengths)) if axes.endswith("YX") else len(first)
+    positions = tuple(_name_positions(axes[:-2], lengths)) if axes.endswith("YX") else ()
+    _refuse_lost(tif, count)
+    if len(tif.pages) == 1 or first.kind in {"imagej", "nih"}:
+        n_directories = len(tif.pages)
+        if 1 < n_directories != count:  # neither a page a plane, nor all planes in one
+            return tuple(range(n_directories)), (), 0
+        return tuple(range(count)), _unless_single(positions, count), n_others
+    there = [(at, page.index) for at, page in enumerate(first.pages) if page is not None]
+    pages = tuple(page for _, page in there)
+    if len(first.pages) != len(positions):
+        return pages, _unless_single((), len(pages)), n_others
+    return pages, tuple(positions[at] for at, _ in there), n_others
+
+
+def _is_thumbnail(page: tifffile.TiffPage) -> bool:
+    """Whether a page says that it is a smaller copy of another."""
+    return bool(page.is_reduced or page.is_subifd)
+
+
+def _refuse_lost(tif: tifffile.TiffFile, count: int) -> None:
+    """Refuse an ImageJ stack of which bytes are missing: tifffile makes one plane of it."""
+    if not tif.is_imagej:
+        return
+    stated = tif.imagej_metadata or {}
+    n_stated = math.prod(int(stated.get(axis, 1)) for axis in ("frames", "slices", "channels"))
+    n_stated = max(n_stated, int(stated.get("images", 1)))
+    if n_stated > max(count, len(tif.pages)):
+        msg = f"{tif.filename}: its header says {n_stated} planes, and there are bytes for {count}"
+        raise ImageReadError(msg, Reason.TRUNCATED)
+
+
+def _unless_single(positions: tuple[PagePosition, ...], count: int) -> tuple[PagePosition, ...]:
+    return (PagePosition(),) if count == 1 else positions
+
+
+def _name_positions(axes: str, lengths: Sequence[int]) -> Iterator[PagePosition]:
+    """Position of every plane, the last axis running fastest; none when an axis has no name."""
+    if any(axis not in "CZT" and length > 1 for axis, length in zip(axes, lengths, strict=True)):
+        return
     for index in np.ndindex(*lengths):
         at = dict(zip(axes, index, strict=True))
-        positions.append(PagePosition(at.get("C", 0), at.get("Z", 0), at.get("T", 0)))
-    return tuple(positions)
+        yield PagePosition(at.get("C", 0), at.get("Z", 0), at.get("T", 0))
 
 
 def _pixel_size_um(tif: tifffile.TiffFile) -> float | None:

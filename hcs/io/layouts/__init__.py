@@ -6,12 +6,12 @@ a vendor. Its ``kind`` is the name in configurations and in the option ``--layou
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import importlib
 import pkgutil
 import re
 
+from hcs.domain.config.layouts import PageAxis
 from hcs.domain.config.stages import AutoLayout, Layout, OmeZarrLayout, RegexLayout
 from hcs.domain.plate import SourcePlate
 from hcs.domain.wells import PlateFormat, Well
@@ -50,6 +50,7 @@ def scan(
     plate_format: PlateFormat | None = None,
     pixel_size_um: float | None = None,
     acquisition: int | None = None,
+    page_axis: PageAxis | None = None,
 ) -> ScanResult:
     """Find the plate in a source folder; pixels are not read.
 
@@ -64,6 +65,8 @@ def scan(
         plates in one folder ``plate_name`` chooses one.
     acquisition
         Of an OME-Zarr plate, the one acquisition to read.
+    page_axis
+        What the pages of files are, where their headers do not say it.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def scan(
     InputError
         When no layout fits, or two do.
     """
-    stated = Stated(plate_name, plate_format, pixel_size_um, acquisition=acquisition)
+    stated = Stated(plate_name, plate_format, pixel_size_um, page_axis, acquisition=acquisition)
     if isinstance(layout, OmeZarrLayout):
         return scan_plate(source, stated, "layout omezarr, as asked")
     if isinstance(layout, AutoLayout) and is_plate(source):
@@ -93,7 +96,6 @@ def scan(
     if isinstance(layout, RegexLayout):
         well = None if layout.well is None else Well.parse(layout.well)
         groups = NamedGroups(re.compile(layout.pattern), well)
-        stated = dataclasses.replace(stated, page_axis=layout.pages)
         why = f"layout regex: names as {layout.pattern}"
         return build(listing, groups, None, stated, why)
     if isinstance(layout, AutoLayout):

@@ -47,6 +47,9 @@ IMAGE_SUFFIXES: Final = frozenset(
 IMAGE_ENDING: Final = r"\.(?:tiff?|png|jpe?g)"
 """End of a name that a vendor's program, or an export from it, gives to a plane."""
 
+NO_CHANNEL: Final = "0"
+"""Channel of files whose names tell none."""
+
 _MAX_NUMBER: Final = 10**9
 
 

@@ -36,7 +36,7 @@ def separate_parts(named: dict[Source, NameFields]) -> list[str]:
         for level in range(max(len(f.parts) for f in same)):
             if len({f.parts[level : level + 1] for f in same}) > 1:
                 needed.add((same[0].channel, level))
-    told = set()
+    told: set[str] = set()
     for source, f in named.items():
         parts = tuple(p for level, p in enumerate(f.parts) if (f.channel, level) in needed)
         told.update(parts)

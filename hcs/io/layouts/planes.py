@@ -5,51 +5,48 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from upath import UPath
 
 from hcs.domain.columns import Reason
+from hcs.domain.config.layouts import PageAxis
 from hcs.domain.plate import Channel, Plane, PlaneNumbers
-from hcs.errors import ImageReadError
-from hcs.io.images import tiff
-from hcs.io.images.tiff_header import PagePosition, PlaneInfo
-from hcs.io.layouts.base import NameFields, Sidecar, problem
+from hcs.io.layouts.base import NO_CHANNEL, NameFields, Sidecar, problem
+from hcs.io.layouts.pages import Headers, expand_pages, sample_headers
 
-PageAxis = Literal["channel", "z", "t"]
 Source = tuple[str, int]
 """Relative path and page."""
 
 FIRST_SITE: Final = 1
 """Field number where a name has none: microscopes that take one field leave its number out."""
 
-_NO_CHANNEL: Final = "0"
-_HEADERS_AT_ONCE: Final = 8
-"""Threads that read headers; reading one is all waiting."""
-
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
     """What all names of a plate make together.
 
-    ``missing`` are planes that the sidecar lists and whose files are not there.
+    ``missing`` are planes that the sidecar lists and whose files are not there; ``headers`` are
+    those that were read.
     """
 
     channels: tuple[Channel, ...]
     planes: tuple[Plane, ...]
     missing: tuple[Plane, ...]
     numbers: PlaneNumbers
+    headers: Headers
 
 
 def assemble(
     named: Mapping[Source, NameFields],
     sidecar: Sidecar,
-    root: UPath | None,
+    root: UPath,
     page_axis: PageAxis | None,
     problems: list[dict[str, Any]],
+    *,
+    multipage: bool,
 ) -> Assembled:
     """Make planes and channels of all recognized files.
 
@@ -60,11 +57,13 @@ def assemble(
     sidecar
         The vendor's metadata.
     root
-        The source folder when headers must be read for multi-page files, else None.
+        The source folder.
     page_axis
         What pages are where a file does not say it.
     problems
         Grows by a row for every duplicate and every file with pages of unknown meaning.
+    multipage
+        Whether the headers of all files are to be read.
 
     Returns
     -------
@@ -95,8 +94,8 @@ def assemble(
         for path, f in sidecar.listed
         if (path, f.page) not in named and _is_ranked(f.z, rank_z) and _is_ranked(f.t, rank_t)
     ]
-    if root is not None:
-        planes = _expand_pages(root, planes, page_axis, problems)
+    headers = sample_headers(root, planes)
+    planes = expand_pages(root, planes, page_axis, problems, sampled=headers, every=multipage)
     planes = _without_duplicates(planes, problems)
     known = {channel.name: channel for channel in sidecar.channels}
     order = {name: index for index, name in enumerate(known)}
@@ -111,6 +110,7 @@ def assemble(
         planes=tuple(planes),
         missing=tuple(plane for plane in absent if plane.channel in place),
         numbers=PlaneNumbers(z=tuple(z), t=tuple(t)),
+        headers=headers,
     )
 
 
@@ -172,7 +172,7 @@ def _base_label(fields: NameFields, sidecar: Sidecar) -> str:
     if written is None and fields.order is not None:
         written = str(fields.order)
     if written is None:
-        name = sidecar.channels[0].name if len(sidecar.channels) == 1 else _NO_CHANNEL
+        name = sidecar.channels[0].name if len(sidecar.channels) == 1 else NO_CHANNEL
     else:
         name = sidecar.channel_names.get(written, written)
     return " ".join((name, *fields.parts))
@@ -192,62 +192,3 @@ def _without_duplicates(planes: Iterable[Plane], problems: list[dict[str, Any]])
             fields = NameFields(plane.well, plane.site)
             problems.append(problem(Reason.DUPLICATE, plane.path, message, fields=fields))
     return list(kept.values())
-
-
-def _expand_pages(
-    root: UPath,
-    planes: Sequence[Plane],
-    page_axis: PageAxis | None,
-    problems: list[dict[str, Any]],
-) -> list[Plane]:
-    """Make one plane of every page of every file, by what the headers say the pages are."""
-
-    def header(plane: Plane) -> PlaneInfo | None:
-        try:
-            return tiff.probe(root / plane.path)
-        except ImageReadError:
-            return None  # the stage that reads pixels reports it with its reason
-
-    with ThreadPoolExecutor(_HEADERS_AT_ONCE) as pool:
-        headers = list(pool.map(header, planes))
-    expanded = []
-    for plane, info in zip(planes, headers, strict=True):
-        if info is None or info.n_pages == 1:
-            expanded.append(plane)
-            continue
-        positions = info.positions or _along(page_axis, info.n_pages)
-        if not positions:
-            message = (
-                f"{plane.path} has {info.n_pages} pages and does not say what they are; "
-                "say that pages are channel, z or t"
-            )
-            fields = NameFields(plane.well, plane.site)
-            problems.append(problem(Reason.WRONG_SHAPE, plane.path, message, fields=fields))
-            continue
-        expanded += _pages_of(plane, positions, info.channel_names)
-    return expanded
-
-
-def _along(page_axis: PageAxis | None, n_pages: int) -> tuple[PagePosition, ...]:
-    if page_axis is None:
-        return ()
-    key = "channel" if page_axis == "channel" else f"{page_axis}_index"
-    return tuple(PagePosition(**{key: page}) for page in range(n_pages))
-
-
-def _pages_of(plane: Plane, positions: Sequence[PagePosition], names: Sequence[str]) -> list[Plane]:
-    """One plane a page; an axis that the file does not have keeps what the name says."""
-    many = {
-        axis: any(getattr(position, axis) > 0 for position in positions)
-        for axis in ("channel", "z_index", "t_index")
-    }
-    pages = []
-    for page, position in enumerate(positions):
-        update: dict[str, Any] = {"page": page}
-        if many["channel"]:
-            label = names[position.channel] if names else str(position.channel)
-            named = plane.channel != _NO_CHANNEL
-            update["channel"] = f"{plane.channel} {label}" if named else label
-        update |= {axis: getattr(position, axis) for axis in ("z_index", "t_index") if many[axis]}
-        pages.append(plane.model_copy(update=update))
-    return pages

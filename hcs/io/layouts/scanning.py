@@ -10,21 +10,19 @@ from typing import Any, Final
 
 from hcs.domain import columns as col
 from hcs.domain.columns import Reason
+from hcs.domain.config.layouts import PageAxis
 from hcs.domain.plate import PlaneNumbers, SourcePlate
 from hcs.domain.wells import PlateFormat, Well
-from hcs.errors import Fault, FaultsError, ImageReadError, InputError
-from hcs.io.images import tiff
+from hcs.errors import Fault, FaultsError, InputError
 from hcs.io.images.steps import NOTHING_STATED, agree, place_planes
 from hcs.io.layouts.base import Listing, NameFields, Sidecar, VendorLayout, problem
 from hcs.io.layouts.derived import without_derived, without_previews
+from hcs.io.layouts.pages import Headers, find_pixel_size
 from hcs.io.layouts.parts import separate_parts
-from hcs.io.layouts.planes import Assembled, PageAxis, Source, assemble, without_projections
+from hcs.io.layouts.planes import Assembled, Source, assemble, without_projections
 
 _EXCERPT: Final = 8
 """Names shown when none is recognized: enough to see the pattern, few enough to read."""
-
-_PROBES: Final = 5
-"""Files looked into for a pixel size: the first may be damaged."""
 
 
 Names = Mapping[str, NameFields]
@@ -128,9 +126,12 @@ def build(
     name = _plate_name(draft, stated.plate_name, sidecar, listing)
     plate_format = _plate_format(draft, stated.plate_format, sidecar)
     _leave_out_what_repeats(draft, sidecar)
-    root = listing.root if layout.multipage else None
-    made = assemble(named, sidecar, root, stated.page_axis, draft.problems)
-    pixel_size_um = _pixel_size_um(draft, stated.pixel_size_um, sidecar, listing)
+    made = assemble(
+        named, sidecar, listing.root, stated.page_axis, draft.problems, multipage=layout.multipage
+    )
+    if not made.planes:
+        raise InputError(_explain_no_planes(listing, draft.problems))
+    pixel_size_um = _pixel_size_um(draft, stated.pixel_size_um, sidecar, made.headers)
     for row in draft.problems:
         row[col.PLATE] = name
     plate = SourcePlate(
@@ -140,7 +141,7 @@ def build(
         channels=made.channels,
         planes=made.planes,
         missing=made.missing,
-        numbers=_place_planes(made, sidecar, listing),
+        numbers=_place_planes(made, sidecar),
         unmatched=tuple(unmatched),
         pixel_size_um=pixel_size_um,
         positions=tuple({(item.well, item.site): item for item in sidecar.positions}.values()),
@@ -169,6 +170,13 @@ def _leave_out_what_repeats(draft: _Draft, sidecar: Sidecar) -> None:
         draft.notes.append(f"{n_projections} projections beside their own stacks are left out")
     if parts := separate_parts(draft.named):
         draft.notes.append(f"channels are told apart by {', '.join(parts)}")
+
+
+def _explain_no_planes(listing: Listing, problems: list[dict[str, Any]]) -> str:
+    """Say why nothing is left of files that the layout knows."""
+    shown = "".join(f"\n  {row['message']}" for row in problems[:_EXCERPT])
+    more = f"\n  … and {len(problems) - _EXCERPT} more" if len(problems) > _EXCERPT else ""
+    return f"no image of {listing.root} can be read:{shown}{more}"
 
 
 def explain_no_layout(listing: Listing, layout: VendorLayout | None) -> str:
@@ -308,25 +316,18 @@ def _plate_format(draft: _Draft, asked: PlateFormat | None, sidecar: Sidecar) ->
     return plate_format
 
 
-def _place_planes(made: Assembled, sidecar: Sidecar, listing: Listing) -> PlaneNumbers:
+def _place_planes(made: Assembled, sidecar: Sidecar) -> PlaneNumbers:
     """Places of planes and times as the vendor's metadata, else as the images' headers state."""
     n_planes = 1 + max((plane.z_index for plane in made.planes), default=0)
     n_times = 1 + max((plane.t_index for plane in made.planes), default=0)
     steps = sidecar.steps
     if (n_planes, n_times) != (1, 1) and steps == NOTHING_STATED:
-        paths = list(dict.fromkeys(plane.path for plane in made.planes))
-        found = []
-        for path in paths[:: max(1, len(paths) // _PROBES)]:
-            try:
-                found.append(tiff.probe(listing.root / path).steps)
-            except ImageReadError:
-                continue  # the stage that reads pixels reports it
-        steps = agree(found)
+        steps = agree([info.steps for info in made.headers.values() if info is not None])
     return place_planes(made.numbers, steps, n_planes, n_times)
 
 
 def _pixel_size_um(
-    draft: _Draft, asked: float | None, sidecar: Sidecar, listing: Listing
+    draft: _Draft, asked: float | None, sidecar: Sidecar, headers: Headers
 ) -> float | None:
     """Pixel size as stated, else as the vendor's metadata, else as the images' headers have it."""
     if asked is not None:
@@ -334,14 +335,9 @@ def _pixel_size_um(
     if sidecar.pixel_size_um is not None:
         draft.notes.append(f"pixel size {sidecar.pixel_size_um} µm from {sidecar.source}")
         return sidecar.pixel_size_um
-    for path, _ in list(draft.named)[:_PROBES]:
-        try:
-            size = tiff.probe(listing.root / path).pixel_size_um
-        except ImageReadError:
-            continue  # the stage that reads pixels reports it
-        if size is None:
-            break
-        draft.notes.append(f"pixel size {size} µm from the header of {path}")
-        return size
-    draft.notes.append("no pixel size is known")
-    return None
+    found = find_pixel_size(headers)
+    if found is None:
+        draft.notes.append("no pixel size is known")
+        return None
+    draft.notes.append(f"pixel size {found[0]} µm from the header of {found[1]}")
+    return found[0]

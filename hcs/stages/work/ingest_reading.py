@@ -182,11 +182,12 @@ def _read_planes(
     whole = len(field.planes) == state.size
     allocate = np.empty if whole else np.zeros
     stack = None if state.size == 1 else allocate((*state.shape, *job.shape), np.dtype(job.dtype))
+    remarks: list[str] = []
     for item in field.planes:
         place = (item.t_index, order[item.channel], item.z_index)
         own = job.own_pixels[place[1]]
         try:
-            picture = intensity.finite(source.read(item, own.shape, own.dtype))
+            picture = intensity.finite(source.read(item, own.shape, own.dtype, remarks))
         except ImageReadError as error:
             if job.strict:
                 raise
@@ -202,6 +203,9 @@ def _read_planes(
             stack = picture[None, None, None]  # no copy of the one plane there is
         else:
             stack[place] = picture
+    faults += [
+        make_problem(job, field, field.path, col.Reason.UNREAD_PAGES, text) for text in remarks
+    ]
     return np.zeros((1, 1, 1, *job.shape), np.dtype(job.dtype)) if stack is None else stack
 
 

@@ -77,7 +77,7 @@ def test_pages_of_a_stack(tmp_path):
 def test_a_stack_that_does_not_say_what_its_pages_are(tmp_path):
     path = write(tmp_path / "stack.tif", np.stack([IMAGE, IMAGE]))
     info = tiff.probe(path)
-    assert (info.n_pages, info.positions) == (2, ())
+    assert (info.n_planes, info.positions) == (2, ())
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])

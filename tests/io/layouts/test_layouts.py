@@ -270,8 +270,8 @@ def test_pages_that_do_not_say_what_they_are(tmp_path):
     write(tmp_path / "01A.tif", 3)
     write(tmp_path / "01B.tif")
     result = layouts.scan(tmp_path, RegexLayout(pattern=COLUMN_ROW))
-    assert reasons(result) == {"01A.tif": "wrong-shape"}
-    asked = layouts.scan(tmp_path, RegexLayout(pattern=COLUMN_ROW, pages="z"))
+    assert reasons(result) == {"01A.tif": "unread-pages"}
+    asked = layouts.scan(tmp_path, RegexLayout(pattern=COLUMN_ROW), page_axis="z")
     assert not asked.problems
     assert [p.z_index for p in asked.plate.planes] == [0, 1, 2, 0]
 
