@@ -45,7 +45,7 @@ WELLS = PlateFormat.WELLS_384.wells()
 LIMIT_S, LIMIT_GIB = 20.0, 4.0
 CHOICES = {
     "robust z (default)": HitsOptions(),
-    "b-score": HitsOptions(normalization=BScore()),
+    "b-score": HitsOptions(normalization=BScore(), reference="samples"),
     "median filter, SSMD": HitsOptions(spatial=MedianFilter(), call=SsmdCall()),
     "loess, empirical p": HitsOptions(spatial=Loess(), call=EmpiricalCall()),
 }
@@ -154,7 +154,7 @@ def rightness(
 
 def replicates(n_screens: int) -> dict[str, Any]:
     """Three plates a compound, effect too small for single wells, replicates by Stouffer."""
-    options = HitsOptions(replicates="stouffer", normalization=BScore())
+    options = HitsOptions(replicates="stouffer", normalization=BScore(), reference="samples")
     wells, compounds, false = [], [], []
     for seed in range(n_screens):
         table = simulated_screen(seed, 9, rescue=0.0)
@@ -235,7 +235,7 @@ def right(options: argparse.Namespace) -> None:
         for rescue in (1.0, 0.6)
         for name, choice in {
             "robust z (default)": HitsOptions(),
-            "b-score": HitsOptions(normalization=BScore()),
+            "b-score": HitsOptions(normalization=BScore(), reference="samples"),
             "loess": HitsOptions(spatial=Loess()),
         }.items()
     ]

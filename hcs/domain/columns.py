@@ -75,6 +75,9 @@ CELLS_AT_ZERO: Final = "Metadata_cells_at_zero"
 GR: Final = "gr"
 """Growth-rate inhibition of a well: 1 grows as the negative controls, 0 stands still, < 0 dies."""
 
+N_NULL: Final = "n_null"
+"""Negative controls that a well's empirical p rests on."""
+
 # ── wells, hits and plate quality ───────────────────────────────────────────────────────────────
 
 CLASSIFIERS: Final = ("cnn", "forest")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -27,6 +27,8 @@ class TooFew:
     wells: Wells
     n_usable: int
     n_needed: int
+    n_unseen: int = 0
+    """Further wells of the kind, in rows or columns whose effect the correction cannot see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +68,76 @@ class TooCoarse:
 
 
 @dataclass(frozen=True, slots=True)
+class UnclearDirection:
+    """Positive and negative controls of a model cannot be told apart.
+
+    Attributes
+    ----------
+    p
+        Of their difference.
+    taken
+        Direction that was taken instead: −1, or 0 for both.
+    """
+
+    reason: ClassVar[Reason] = Reason.NO_CONTROLS
+    p: float
+    taken: float
+
+
+@dataclass(frozen=True, slots=True)
+class OppositeControls:
+    """The controls of a plate clearly lie the other way than those of all plates."""
+
+    reason: ClassVar[Reason] = Reason.FAILED_QUALITY
+    p: float
+    direction: float
+
+
+@dataclass(frozen=True, slots=True)
+class PositionEffect:
+    """The treated wells of a plate follow their place, also after the correction.
+
+    Attributes
+    ----------
+    along
+        ``row``, ``column`` or ``edge``.
+    p, share
+        Of the strongest of the three: p, and the share of the variance that it explains.
+    n_hits
+        Hits of the plate.
+    is_corrected
+        Whether a correction was applied.
+    """
+
+    reason: ClassVar[Reason] = Reason.FAILED_QUALITY
+    along: str
+    p: float
+    share: float
+    n_hits: int
+    is_corrected: bool
+
+
+Cause = (
+    TooFew
+    | NoSpread
+    | BrokenLimits
+    | TooCoarse
+    | UnclearDirection
+    | OppositeControls
+    | PositionEffect
+)
+
+
+@dataclass(frozen=True, slots=True)
 class PlateFault:
     """What is wrong with a plate; ``plate`` is None for a fault of all plates of a model."""
 
     model: str
     plate: str | None
-    cause: TooFew | NoSpread | BrokenLimits | TooCoarse
+    cause: Cause
 
     @classmethod
-    def of(cls, row: pd.Series, cause: TooFew | NoSpread | BrokenLimits) -> PlateFault:
+    def of(cls, row: pd.Series, cause: Cause) -> PlateFault:
         """Build from a row of ``Screen.plates``."""
         return cls(str(row[col.MODEL]), str(row[col.PLATE]), cause)
 
@@ -103,6 +166,13 @@ class ControlStats:
     poscon: GroupStats
     reference: GroupStats
     is_reference: Flags
+
+    def without_spread(self, flat: Flags) -> ControlStats:
+        """Return the same with the spreads of some groups' references as 0, `flat` ``(G,)``.
+
+        Once a median is subtracted, values that only rounding told apart look like any others.
+        """
+        return replace(self, reference=self.reference.without_spread(flat))
 
 
 def control_stats(screen: Screen, options: HitsOptions, over: str) -> ControlStats:
@@ -142,8 +212,19 @@ def usable_stats(screen: Screen, members: Flags, at_least: int, over: str = "pla
     return groups.summarize(screen.value[wanted], codes[wanted], n_groups).at_least(at_least)
 
 
-def find_control_faults(screen: Screen, options: HitsOptions) -> list[PlateFault]:
+def find_control_faults(
+    screen: Screen, options: HitsOptions, unseen: Flags | None = None
+) -> list[PlateFault]:
     """Name every plate whose controls cannot carry its statistics.
+
+    Parameters
+    ----------
+    screen
+        The wells, corrected.
+    options
+        ``min_controls``, ``reference``, ``score_over``.
+    unseen
+        Wells that are not usable because the correction cannot see their place, shape ``(N,)``.
 
     Returns
     -------
@@ -157,16 +238,27 @@ def find_control_faults(screen: Screen, options: HitsOptions) -> list[PlateFault
     stats = control_stats(screen, options, options.score_over)
     n_needed = options.min_controls
     faults: list[PlateFault] = []
+    hidden = np.zeros(screen.usable.shape, bool) if unseen is None else unseen
+    n_unseen, n_unseen_poscon = (
+        np.bincount(stats.group[hidden & members], minlength=stats.n_groups)
+        for members in (screen.is_negcon, screen.is_poscon)
+    )
     what: Wells = "samples" if options.reference == "samples" else "negcon"
     for plate, group in enumerate(_group_of_plate(screen, stats)):
         row = screen.plates.iloc[plate]
         n_reference, n_poscon = int(stats.reference.count[group]), int(stats.poscon.count[group])
         if n_reference < n_needed:
-            faults.append(PlateFault.of(row, TooFew(what, n_reference, n_needed)))
+            faults.append(
+                PlateFault.of(row, TooFew(what, n_reference, n_needed, int(n_unseen[group])))
+            )
         elif not stats.reference.mad[group] > 0:
             faults.append(PlateFault.of(row, NoSpread(what, n_reference)))
         if has_poscon and n_poscon < n_needed:
-            faults.append(PlateFault.of(row, TooFew("poscon", n_poscon, n_needed)))
+            faults.append(
+                PlateFault.of(
+                    row, TooFew("poscon", n_poscon, n_needed, int(n_unseen_poscon[group]))
+                )
+            )
     return faults
 
 

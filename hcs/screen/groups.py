@@ -6,12 +6,20 @@ thousands of plates with a few controls each, so the groups are sorted once inst
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hcs.domain.constants import MAD_TO_SD
+
+RESOLUTION: Final = 1e-6
+"""Least spread that counts, as a share of the largest value of a group.
+
+Values of single precision are known to 6e-8 of themselves: what differs by less than a millionth
+is one number that was rounded in several ways, and a z score against it would be of any size.
+"""
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
@@ -29,7 +37,8 @@ class GroupStats:
     mean, sd
         Mean and standard deviation (n − 1); ``sd`` is NaN for fewer than two values.
     median, mad
-        Median, and median absolute deviation times 1.4826.
+        Median, and median absolute deviation times 1.4826. Both spreads are 0 where the values
+        differ by no more than they are known (:data:`RESOLUTION`).
     """
 
     count: NDArray[np.int64]
@@ -45,6 +54,11 @@ class GroupStats:
             np.where(enough, part, np.nan) for part in (self.mean, self.sd, self.median, self.mad)
         )
         return GroupStats(self.count, mean, sd, median, mad)
+
+    def without_spread(self, flat: Flags) -> GroupStats:
+        """Return the same statistics with the spreads of some groups as 0, `flat` ``(G,)``."""
+        sd, mad = (np.where(flat, 0.0, part) for part in (self.sd, self.mad))
+        return replace(self, sd=sd, mad=mad)
 
 
 def divide(numerator: Floats, denominator: Floats | float) -> Floats:
@@ -89,10 +103,25 @@ def group_median(values: Floats, groups: Codes, n_groups: int) -> Floats:
     return _segment_median(ordered, starts, counts)
 
 
-def group_mad(values: Floats, groups: Codes, n_groups: int) -> Floats:
-    """Median absolute deviation from the group's median, times 1.4826; NaN for empty groups."""
+def group_mad(
+    values: Floats, groups: Codes, n_groups: int, measured: Floats | None = None
+) -> Floats:
+    """Median absolute deviation from the group's median, times 1.4826; NaN for empty groups.
+
+    It is 0 where it is no more than the values are known; `measured` are the values as they were
+    before something was subtracted from them, which says how well they are known.
+    """
     center = group_median(values, groups, n_groups)
-    return MAD_TO_SD * group_median(np.abs(values - _of(center, groups)), groups, n_groups)
+    mad = MAD_TO_SD * group_median(np.abs(values - _of(center, groups)), groups, n_groups)
+    return _drop_rounding(mad, values if measured is None else measured, groups)
+
+
+def _drop_rounding(spread: Floats, values: Floats, groups: Codes) -> Floats:
+    """Set spreads ``(G,)`` to 0 that are no more than the rounding of the values."""
+    largest = np.zeros(spread.shape)
+    kept = _is_known(values, groups)
+    np.maximum.at(largest, groups[kept], np.abs(values[kept]))
+    return np.where(spread <= RESOLUTION * largest, 0.0, spread)
 
 
 def count_distinct(outer: Codes, inner: Codes, n_outer: int) -> Codes:
@@ -125,7 +154,7 @@ def group_sd(values: Floats, groups: Codes, n_groups: int) -> Floats:
     """Return the standard deviation (n − 1) of each group; NaN below two values, 0 if all equal."""
     # Centred on the median first: equal values then leave residuals of exactly zero.
     centered = values - _of(group_median(values, groups, n_groups), groups)
-    return _sd_of_centered(centered, groups, n_groups)
+    return _drop_rounding(_sd_of_centered(centered, groups, n_groups), values, groups)
 
 
 def group_count(values: Floats, groups: Codes, n_groups: int) -> NDArray[np.int64]:
@@ -162,9 +191,11 @@ def summarize(values: Floats, groups: Codes, n_groups: int) -> GroupStats:
     return GroupStats(
         count=counts,
         mean=median + group_mean(centered, groups, n_groups),
-        sd=_sd_of_centered(centered, groups, n_groups),
+        sd=_drop_rounding(_sd_of_centered(centered, groups, n_groups), values, groups),
         median=median,
-        mad=MAD_TO_SD * group_median(np.abs(centered), groups, n_groups),
+        mad=_drop_rounding(
+            MAD_TO_SD * group_median(np.abs(centered), groups, n_groups), values, groups
+        ),
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from hcs.domain import columns as col
-from hcs.domain.config.screening import EmpiricalCall, HitsOptions
+from hcs.domain.config.screening import EmpiricalCall, HitsOptions, NoCorrection
 from hcs.screen import effects
 from hcs.screen.calling import is_evident
 from hcs.screen.controls import (
@@ -20,9 +20,11 @@ from hcs.screen.controls import (
     usable_stats,
 )
 from hcs.screen.curves.growth import growth_rate_inhibition
+from hcs.screen.direction import find_direction
 from hcs.screen.groups import Flags, Floats, divide
 from hcs.screen.normalize import normalize, z_score
 from hcs.screen.plates import Screen, read_wells
+from hcs.screen.positions import find_position_effects
 from hcs.screen.quality import apply_limits, compound_codes, plate_quality, replicate_correlation
 from hcs.screen.rescue import rescue_interval, rescue_score
 from hcs.screen.significance import adjust, empirical_p, leave_one_out_z, orient, prediction_p
@@ -40,6 +42,7 @@ class _Statistics:
     q_value: Floats
     p_empirical: Floats
     q_empirical: Floats
+    n_null: Floats
     cell_fraction: Floats
     toxic: Flags
     tested: Flags
@@ -63,7 +66,7 @@ def call_hits(
     hits
         The rows and columns of `wells` and ``corrected``, ``normalized``, ``robust_z``,
         ``ssmd``, ``ssmd_class``, ``p_value``, ``q_value``, ``p_empirical``, ``q_empirical``,
-        ``rescue``, ``rescue_low``, ``rescue_high``, ``cell_fraction``, ``toxic``,
+        ``n_null``, ``rescue``, ``rescue_low``, ``rescue_high``, ``cell_fraction``, ``toxic``,
         ``hit_direction``, ``hit`` and ``plate_passed``; ``gr`` where cells at time zero
         are known. Statistics that cannot be had are null. Only usable treated wells can be hits.
         An empty table gives an empty table.
@@ -79,23 +82,32 @@ def call_hits(
     """
     options = options or HitsOptions()
     raw = read_wells(wells)
-    corrected_value, level = correct(raw, correction_of(options))
-    corrected = raw.with_value(corrected_value)
+    how = correction_of(options)
+    corrected_value, level, seen = correct(raw, how)
+    shown = raw.with_value(corrected_value)
+    # A control that keeps its value beside corrected samples would make hits of a gradient.
+    corrected = replace(shown, usable=shown.usable & seen)
     scaled = corrected.with_value(normalize(corrected, level, options))
-    controls = control_stats(scaled, options, options.score_over)
-    found = _statistics(scaled, controls, options)
+    measured = control_stats(corrected, options, options.score_over).reference
+    controls = control_stats(scaled, options, options.score_over).without_spread(measured.mad == 0)
+    # Both kinds of controls are alike in what a correction cannot see: they still show the way.
+    placed = replace(scaled, usable=shown.usable & np.isfinite(scaled.value))
+    direction, unclear = find_direction(placed, options)
+    found = _statistics(scaled, controls, direction, options)
 
     hits = _lay_out(wells, corrected, scaled, controls, found)
     hits[col.HIT] = is_evident(hits, options) & ~found.toxic
     if col.CELLS_AT_ZERO in wells:
         hits[col.GR] = _growth(raw, wells, options)
 
-    quality = plate_quality(raw, corrected, options)
+    quality = plate_quality(raw, shown, options)
     quality["replicate_correlation"] = replicate_correlation(scaled, compound_codes(wells))
     quality["n_hits"] = np.bincount(raw.plate[hits[col.HIT]], minlength=raw.n_plates)
     quality, failed = apply_limits(quality, options.limits)
     hits[col.PLATE_PASSED] = quality["passed"].to_numpy(bool)[raw.plate]
-    faults = find_control_faults(corrected, options) + _find_coarse_models(scaled, found, options)
+    faults = find_control_faults(corrected, options, shown.usable & ~seen) + unclear
+    faults += _find_coarse_models(scaled, found, options)
+    faults += find_position_effects(quality, is_corrected=not isinstance(how, NoCorrection))
     return hits, quality, faults + failed
 
 
@@ -113,6 +125,7 @@ def _lay_out(
     hits[col.SSMD_CLASS] = effects.ssmd_class(found.ssmd)
     hits[col.P_VALUE], hits[col.Q_VALUE] = found.p_value, found.q_value
     hits[col.P_EMPIRICAL], hits[col.Q_EMPIRICAL] = found.p_empirical, found.q_empirical
+    hits[col.N_NULL] = found.n_null
     placed = (scaled.value, controls.negcon, controls.poscon, controls.group)
     hits[col.RESCUE] = rescue_score(*placed)
     hits[col.RESCUE_LOW], hits[col.RESCUE_HIGH] = rescue_interval(*placed)
@@ -129,12 +142,13 @@ def _growth(screen: Screen, wells: pd.DataFrame, options: HitsOptions) -> Floats
     return growth_rate_inhibition(screen.cells, controls.median[screen.plate], at_zero)
 
 
-def _statistics(screen: Screen, controls: ControlStats, options: HitsOptions) -> _Statistics:
+def _statistics(
+    screen: Screen, controls: ControlStats, direction: Floats, options: HitsOptions
+) -> _Statistics:
     group, reference = controls.group, controls.reference
-    direction = _direction(screen, controls, options)
     robust_z = z_score(screen.value, reference.median[group], reference.mad[group])
     p_value = prediction_p(screen.value, reference, group, direction)
-    p_empirical = _empirical(screen, controls, robust_z, direction)
+    p_empirical, n_null = _empirical(screen, controls, robust_z, direction)
     cell_fraction = _cell_fraction(screen, options)
     toxic = cell_fraction < options.min_cell_fraction
     # Toxic wells are never called: among the tests, their small p would buy others a place.
@@ -149,35 +163,31 @@ def _statistics(screen: Screen, controls: ControlStats, options: HitsOptions) ->
         q_value=adjust(p_value, screen.model, tested),
         p_empirical=p_empirical,
         q_empirical=adjust(p_empirical, screen.model, tested),
+        n_null=n_null,
         cell_fraction=cell_fraction,
         toxic=toxic,
         tested=tested,
     )
 
 
-def _direction(screen: Screen, controls: ControlStats, options: HitsOptions) -> Floats:
-    """Which way a hit lies, +1, −1 or 0 (both), for every well."""
-    stated = {"increase": 1.0, "decrease": -1.0, "both": 0.0}
-    if options.direction != "auto":
-        return np.full(screen.value.shape, stated[options.direction])
-    toward = np.sign(controls.poscon.median - controls.negcon.median)[controls.group]
-    lower = screen.plates[col.MODEL].isin(col.CLASSIFIERS).to_numpy(bool)[screen.plate]
-    return np.where(np.isfinite(toward), toward, np.where(lower, -1.0, 0.0))
-
-
 def _empirical(
     screen: Screen, controls: ControlStats, robust_z: Floats, direction: Floats
-) -> Floats:
-    """Empirical p against the pooled, normalized negative controls of all of a model's plates."""
-    p = np.full(robust_z.shape, np.nan)
+) -> tuple[Floats, Floats]:
+    """Empirical p against the pooled, normalized negative controls of all of a model's plates.
+
+    And how many controls each rests on.
+    """
+    p, n_null = np.full(robust_z.shape, np.nan), np.zeros(robust_z.shape)
     null_rows = np.flatnonzero(controls.is_reference & screen.usable)
     null = leave_one_out_z(screen.value[null_rows], controls.group[null_rows], controls.n_groups)
     null = orient(null, direction[null_rows])
     score = orient(robust_z, direction)
     for model in range(screen.n_models):
         wells = screen.model == model
-        p[wells] = empirical_p(score[wells], null[screen.model[null_rows] == model])
-    return p
+        own = null[screen.model[null_rows] == model]
+        p[wells] = empirical_p(score[wells], own)
+        n_null[wells] = np.isfinite(own).sum()
+    return p, n_null
 
 
 def _cell_fraction(screen: Screen, options: HitsOptions) -> Floats:

@@ -116,5 +116,7 @@ def b_score(polished: Screen, level: Floats) -> Floats:
     """
     residual = polished.value - level
     fitted = polished.usable & polished.is_sample & np.isfinite(residual)
-    mad = groups.group_mad(residual[fitted], polished.plate[fitted], polished.n_plates)
+    mad = groups.group_mad(
+        residual[fitted], polished.plate[fitted], polished.n_plates, polished.value[fitted]
+    )
     return divide(residual, mad[polished.plate])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,9 @@ from hcs.domain.plate import PertType
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import InputError, UnknownNameError
 from hcs.screen.groups import Codes, Flags, Floats
+
+NO_MODEL: Final = "score"
+"""Name of the model where a table of wells has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class Screen:
     row, column
         0-based position on the plate.
     is_negcon, is_poscon, is_sample
-        What the well holds, usable or not. Wells without ``Metadataread_kinds`` are samples;
+        What the well holds, usable or not. Wells without ``Metadata_pert_type`` are samples;
         ``empty`` wells are none of the three.
     usable
         Whether the well is free of flags and its value finite.
@@ -155,7 +159,7 @@ def read_wells(wells: pd.DataFrame) -> Screen:
     ----------
     wells
         One row a model × plate × well: ``Metadata_Plate``, ``Metadata_Well``, ``score``;
-        optionally ``log_odds``, ``model``, ``Metadata_Batch``, ``Metadataread_kinds``,
+        optionally ``log_odds``, ``model``, ``Metadata_Batch``, ``Metadata_pert_type``,
         ``Image_Count_Cells``, ``usable``.
 
     Returns
@@ -259,5 +263,5 @@ def _plate_rows(wells: pd.DataFrame, first: Codes) -> pd.DataFrame:
     columns = [c for c in (col.MODEL, col.PLATE, col.BATCH) if c in wells]
     rows = wells[columns].iloc[first].reset_index(drop=True)
     if col.MODEL not in rows:
-        rows.insert(0, col.MODEL, "score")
+        rows.insert(0, col.MODEL, NO_MODEL)
     return rows

@@ -14,8 +14,9 @@ from hcs.errors import UnknownNameError
 from hcs.screen import effects, groups
 from hcs.screen.calling import is_beyond
 from hcs.screen.groups import Codes, Flags, Floats
+from hcs.screen.plates import NO_MODEL
 from hcs.screen.quality import compound_codes
-from hcs.screen.significance import adjust
+from hcs.screen.significance import adjust, center_empirical_p
 
 Combination = Literal["mean", "median", "min", "max", "stouffer"]
 
@@ -62,7 +63,8 @@ def combine_p(p: Floats, compound: Codes, n_compounds: int) -> Floats:
     -------
     ndarray
         Shape ``(K,)``; NaN where every replicate is missing. Replicates on one plate share its
-        controls and are not quite independent: spread replicates over plates.
+        controls and are not quite independent: spread replicates over plates. Empirical p are
+        centered first, see :func:`hcs.screen.significance.center_empirical_p`.
 
     References
     ----------
@@ -87,7 +89,9 @@ def call_compounds(hits: pd.DataFrame, options: HitsOptions | None = None) -> pd
     -------
     DataFrame
         One row a model × compound × concentration over its usable treated wells:
-        ``n_replicates`` and ``n_plates`` (without toxic wells, which count in ``n_toxic`` alone),
+        ``n_replicates`` and ``n_plates`` (without toxic wells, which count in ``n_toxic`` alone,
+        and without wells of plates on which nothing could be measured: ``n_unmeasured``,
+        ``unmeasured_plates``),
         ``score`` (median), ``robust_z`` (combined as chosen), ``ssmd`` (of the replicates; of the
         well where there is one) and ``ssmd_class``, ``p_value`` and ``q_value`` (Stouffer),
         ``p_empirical`` and ``q_empirical``, ``rescue`` (mean) with ``rescue_low`` and
@@ -104,6 +108,8 @@ def call_compounds(hits: pd.DataFrame, options: HitsOptions | None = None) -> pd
     if col.COMPOUND not in hits:
         raise UnknownNameError("column", col.COMPOUND, "the table of hits", list(hits.columns))
     treated = hits[_is_replicate(hits)].reset_index(drop=True)
+    if col.MODEL not in treated:
+        treated.insert(0, col.MODEL, NO_MODEL)
     model = pd.factorize(treated[col.MODEL])[0].astype(np.intp)
     codes = compound_codes(treated)
     pairs, compound = np.unique(
@@ -117,7 +123,11 @@ def call_compounds(hits: pd.DataFrame, options: HitsOptions | None = None) -> pd
     result = treated[kept].iloc[first].reset_index(drop=True)
     # A dead well lies far from its controls: counted with the others, it would make a hit.
     toxic = treated[col.TOXIC].to_numpy(bool)
-    _add_statistics(result, treated, np.where(toxic, -1, compound), options)
+    # Nor is a well a replicate whose plate has nothing to measure it against.
+    measured = np.isfinite(treated[col.ROBUST_Z].to_numpy(np.float64))
+    _add_statistics(result, treated, np.where(toxic | ~measured, -1, compound), options)
+    result["n_unmeasured"] = np.bincount(compound[~measured & ~toxic], minlength=n_compounds)
+    result["unmeasured_plates"] = _name_plates(treated, compound, ~measured & ~toxic, n_compounds)
     n_wells = np.bincount(compound, minlength=n_compounds)
     result["n_toxic"] = np.bincount(compound[toxic], minlength=n_compounds)
     result[col.CELL_FRACTION] = groups.group_median(
@@ -130,6 +140,16 @@ def call_compounds(hits: pd.DataFrame, options: HitsOptions | None = None) -> pd
         result[q] = adjust(result[p].to_numpy(np.float64), family, tested)
     result[col.HIT] = is_beyond(result, options) & tested
     return result
+
+
+def _name_plates(treated: pd.DataFrame, compound: Codes, chosen: Flags, n: int) -> list[str]:
+    """Names of the plates of the chosen wells of each compound, joined with commas."""
+    names: list[list[str]] = [[] for _ in range(n)]
+    wells = treated.loc[chosen, col.PLATE].astype(str)
+    for code, plate in zip(compound[chosen], wells, strict=True):
+        if plate not in names[code]:
+            names[code].append(plate)
+    return [", ".join(found) for found in names]
 
 
 def _is_replicate(hits: pd.DataFrame) -> Flags:
@@ -161,10 +181,9 @@ def _add_statistics(
     result[col.SSMD] = np.where(z.count >= 2, replicated, single)
     result[col.SSMD_CLASS] = effects.ssmd_class(result[col.SSMD].to_numpy(np.float64))
     direction = np.sign(groups.group_mean(column(col.DIRECTION), compound, n))
-    for name in (col.P_VALUE, col.P_EMPIRICAL):
-        result[name] = _combine_signed(
-            column(name), column(col.ROBUST_Z), column(col.DIRECTION), compound, n
-        )
+    centered = center_empirical_p(column(col.P_EMPIRICAL), column(col.N_NULL))
+    for name, p in ((col.P_VALUE, column(col.P_VALUE)), (col.P_EMPIRICAL, centered)):
+        result[name] = _combine_signed(p, column(col.ROBUST_Z), column(col.DIRECTION), compound, n)
     _add_rescue(result, treated, compound)
     result[col.DIRECTION] = np.nan_to_num(direction).astype(np.int8)
 

@@ -7,7 +7,7 @@ from scipy.stats import false_discovery_control, t
 
 from hcs.domain.constants import MAD_TO_SD
 from hcs.screen import groups
-from hcs.screen.groups import Codes, Flags, Floats, GroupStats, divide, nan_median
+from hcs.screen.groups import RESOLUTION, Codes, Flags, Floats, GroupStats, divide, nan_median
 
 _LEAVE_OUT_UP_TO = 64
 """Beyond so many controls, leaving one out moves median and MAD too little to matter."""
@@ -86,6 +86,7 @@ def leave_one_out_z(value: Floats, group: Codes, n_groups: int) -> Floats:
         rest = value[rows][:, others]
         center = nan_median(rest, axis=2)
         mad = MAD_TO_SD * nan_median(np.abs(rest - center[:, :, None]), axis=2)
+        mad = np.where(mad <= RESOLUTION * np.abs(rest).max(axis=2), 0.0, mad)
         result[rows] = divide(value[rows] - center, mad)
     return result
 
@@ -115,6 +116,20 @@ def empirical_p(score: Floats, null: Floats) -> Floats:
     beyond = null.size - np.searchsorted(null, np.where(finite, score, 0.0), side="left")
     p = (1.0 + beyond) / (1.0 + null.size)
     return np.where(finite & (null.size > 0), p, np.nan)
+
+
+def center_empirical_p(p: Floats, n_null: Floats) -> Floats:
+    """(b + ½) / (n + 1) in place of (b + 1) / (n + 1), for empirical p that are to be combined.
+
+    The p that is tested must never be too small, so it is 1 for the weakest well and 1 / (n + 1)
+    for the strongest: as normal scores −∞ and a modest number. Centered, both ends weigh alike.
+
+    Parameters
+    ----------
+    p, n_null
+        P values, and how many null scores each rests on, shape ``(N,)``.
+    """
+    return p - divide(np.full(p.shape, 0.5), n_null + 1.0)
 
 
 def adjust(p: Floats, family: Codes, tested: Flags) -> Floats:

@@ -19,7 +19,7 @@ from hcs.domain.config.screening import (
     NoCorrection,
     SpatialCorrection,
 )
-from hcs.screen.groups import Codes, Floats, nan_median
+from hcs.screen.groups import Codes, Flags, Floats, nan_median
 from hcs.screen.plates import Screen
 from hcs.screen.smooth import local_median, loess_surface
 
@@ -109,7 +109,7 @@ def correction_of(options: HitsOptions) -> SpatialCorrection:
     return options.spatial
 
 
-def correct(screen: Screen, how: SpatialCorrection) -> tuple[Floats, Floats]:
+def correct(screen: Screen, how: SpatialCorrection) -> tuple[Floats, Floats, Flags]:
     """Subtract position effects from all plates.
 
     Parameters
@@ -127,17 +127,22 @@ def correct(screen: Screen, how: SpatialCorrection) -> tuple[Floats, Floats]:
     level
         The plate's level around which they lie (overall effect or median), shape ``(N,)``; NaN
         on plates without usable samples, whose values stay as they are.
+    seen
+        Whether the effect of each well's place is known, shape ``(N,)``. What stayed as it was
+        beside corrected wells must not be compared with them.
     """
     corrected = screen.value.copy()
     level = np.full(screen.value.shape, np.nan)
+    seen = np.ones(screen.value.shape)
     fitted = screen.usable & screen.is_sample
     for stack in screen.stacks():
         plates = stack.gather(screen.value)
         fit = np.where(stack.gather_flags(fitted), plates, np.nan)
         effect, plate_level = _effects(fit, how)
         stack.scatter(plates - np.nan_to_num(effect, nan=0.0), corrected)
+        stack.scatter(np.isfinite(effect).astype(np.float64), seen)
         stack.scatter(np.broadcast_to(plate_level[:, None, None], plates.shape), level)
-    return corrected, level
+    return corrected, level, seen > 0
 
 
 def _effects(fit: Floats, how: SpatialCorrection) -> tuple[Floats, Floats]:
@@ -148,9 +153,8 @@ def _effects(fit: Floats, how: SpatialCorrection) -> tuple[Floats, Floats]:
             return np.zeros_like(fit), level
         case MedianPolish():
             polish = median_polish(fit, how.tolerance, how.max_iterations)
-            rows = np.nan_to_num(polish.row, nan=0.0)[:, :, None]
-            columns = np.nan_to_num(polish.column, nan=0.0)[:, None, :]
-            return rows + columns, np.where(np.isfinite(level), polish.overall, np.nan)
+            effect = polish.row[:, :, None] + polish.column[:, None, :]
+            return effect, np.where(np.isfinite(level), polish.overall, np.nan)
         case MedianFilter():
             surface = local_median(fit, how.window_rows, how.window_columns)
         case Loess():

@@ -33,7 +33,7 @@ from hcs.words.english import list_some
 
 STAGE: Final = "hits"
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 
 _AT_ZERO: Final = col.CELLS_AT_ZERO.removeprefix("Metadata_")
 
@@ -294,13 +294,19 @@ def _summarize(screened: Screened) -> dict[str, str | int | float]:
     hits, plates = screened.hits, screened.others[PLATES]
     shown: dict[str, str | int | float] = {
         "plates": int(hits[col.PLATE].nunique()),
-        "wells": len(hits),
-        "flagged wells": int((~hits[col.USABLE]).sum()),
-        "hits": int(hits[col.HIT].sum()),
+        "wells": len(hits[list(col.WELL_KEY)].drop_duplicates()),
+        "flagged wells": len(hits.loc[~hits[col.USABLE], list(col.WELL_KEY)].drop_duplicates()),
+        **words.describe_controls(hits),
+        "hits lie": words.describe_direction(hits),
+        "hits": words.count_hits(hits),
     }
+    if not hits[col.HIT].any():
+        shown["strongest wells"] = words.name_strongest(hits)
     values = plates["z_prime"].dropna()
     if len(values):
         shown["Z'"] = list_some([f"{value:.2f}" for value in values])
+    if position := words.describe_positions(plates):
+        shown["position effects"] = position
     if not plates["passed"].all():
         failed = plates.loc[~plates["passed"], col.PLATE]
         shown["plates beyond a limit"] = f"{len(failed)}: {list_some(list(failed))}"

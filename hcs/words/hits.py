@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from hcs.domain import columns as col
 from hcs.domain.config.screening import HitsOptions, RobustZCall, SsmdCall
+from hcs.domain.plate import PertType
 from hcs.domain.results import Problem
 from hcs.screen.calling import is_evident
-from hcs.screen.controls import BrokenLimits, NoSpread, PlateFault, TooFew
+from hcs.screen.controls import (
+    BrokenLimits,
+    NoSpread,
+    OppositeControls,
+    PlateFault,
+    PositionEffect,
+    TooCoarse,
+    TooFew,
+    UnclearDirection,
+)
+from hcs.screen.plates import read_kinds
+from hcs.screen.significance import orient
 
 _WELLS = {
     "samples": "samples",
@@ -40,7 +53,8 @@ def add_reasons(
     options = options or HitsOptions()
     words = np.full(len(hits), "", dtype=object)
     shown = np.flatnonzero(is_evident(hits, options))
-    doubted = _broken_limits(hits, quality)
+    doubted = _spread_over_wells(hits, quality, "failed_limits")
+    placed = _spread_over_wells(hits, quality, "position_effect")
     rows = hits.iloc[shown].to_dict(orient="records")
     for well, row in zip(shown, rows, strict=True):
         words[well] = _state_evidence(row, options)
@@ -51,17 +65,19 @@ def add_reasons(
             )
         elif doubted[well]:
             words[well] += f"; doubtful, its plate failed: {doubted[well]}"
+        if placed[well] and not row[col.TOXIC]:
+            words[well] += f"; doubtful, values of its plate follow the {placed[well]}"
     explained = hits.copy()
     explained.insert(list(explained.columns).index(col.HIT) + 1, col.REASONS, words)
     return explained
 
 
-def _broken_limits(hits: pd.DataFrame, quality: pd.DataFrame) -> list[str]:
-    """Limits that each well's plate breaks; empty where it breaks none."""
+def _spread_over_wells(hits: pd.DataFrame, quality: pd.DataFrame, column: str) -> list[str]:
+    """Give every well what a column says of its plate."""
     keys = [key for key in (col.MODEL, col.PLATE) if key in hits]
-    broken = quality.set_index(keys)["failed_limits"].to_dict()
+    said = quality.set_index(keys)[column].to_dict()
     names = hits[keys].itertuples(index=False, name=None)
-    return [broken[name if len(keys) > 1 else name[0]] for name in names]
+    return [said[name if len(keys) > 1 else name[0]] for name in names]
 
 
 def _state_evidence(row: dict[object, float], options: HitsOptions) -> str:
@@ -80,18 +96,85 @@ def _state_evidence(row: dict[object, float], options: HitsOptions) -> str:
 
 
 def add_compound_reasons(compounds: pd.DataFrame) -> pd.DataFrame:
-    """Add to every compound of :func:`hcs.screen.replicates.call_compounds` why it is a hit."""
-    reasons = [
-        (
-            f"{row[col.N_REPLICATES]} replicates on {row['n_plates']} plates: robust z "
-            f"{row[col.ROBUST_Z]:+.1f}, SSMD {row[col.SSMD]:+.2f} ({row[col.SSMD_CLASS]}), "
-            f"adjusted p {row[col.Q_VALUE]:.2g}"
-            if row[col.HIT]
-            else ""
-        )
-        for row in compounds.to_dict(orient="records")
-    ]
+    """Add to every compound of :func:`hcs.screen.replicates.call_compounds` why it is a hit.
+
+    And which of its replicates do not count because nothing could be measured on their plates.
+    """
+    reasons = []
+    for row in compounds.to_dict(orient="records"):
+        parts = []
+        if row[col.HIT]:
+            parts.append(
+                f"{_count(row[col.N_REPLICATES], 'replicate')} on "
+                f"{_count(row['n_plates'], 'plate')}: robust z {row[col.ROBUST_Z]:+.1f}, SSMD "
+                f"{row[col.SSMD]:+.2f} ({row[col.SSMD_CLASS]}), adjusted p {row[col.Q_VALUE]:.2g}"
+            )
+        if row["n_unmeasured"]:
+            parts.append(
+                f"{_count(row['n_unmeasured'], 'replicate')} not measured, nothing to compare with "
+                f"on {row['unmeasured_plates']}"
+            )
+        reasons.append("; ".join(parts))
     return compounds.assign(**{col.REASONS: np.array(reasons, dtype=object)})
+
+
+_SHOWN_WELLS: Final = 3
+
+
+def describe_controls(hits: pd.DataFrame) -> dict[str, str | int]:
+    """Say how many wells of each kind there are, and how many say nothing of their kind."""
+    wells = hits.drop_duplicates([col.PLATE, col.WELL])
+    kinds = pd.Series(read_kinds(wells)).value_counts()
+    counted = [f"{kinds[kind.value]} {kind.value}" for kind in PertType if kind.value in kinds]
+    said: dict[str, str | int] = {"kinds of wells": ", ".join(counted)}
+    if col.PERT_TYPE in wells and (blank := int(wells[col.PERT_TYPE].isna().sum())):
+        said["wells without pert_type"] = f"{blank}, taken for treated wells (trt)"
+    return said
+
+
+def describe_direction(hits: pd.DataFrame) -> str:
+    """Say which way hits were looked for, model by model where that differs."""
+    way = {1: "above", -1: "below", 0: "both ways"}
+    found = hits.groupby(col.MODEL)[col.DIRECTION].first() if col.MODEL in hits else None
+    if found is None or found.nunique() <= 1:
+        values = hits[col.DIRECTION]
+        return way[int(values.iloc[0])] if len(values) else "nowhere"
+    return ", ".join(f"{way[int(value)]} for {name}" for name, value in found.items())
+
+
+def count_hits(hits: pd.DataFrame) -> str | int:
+    """Count the hits; where there are several models, those of each."""
+    total = int(hits[col.HIT].sum())
+    if col.MODEL not in hits or hits[col.MODEL].nunique() <= 1:
+        return total
+    each = hits.groupby(col.MODEL)[col.HIT].sum()
+    return ", ".join(f"{int(number)} of {name}" for name, number in each.items())
+
+
+def name_strongest(hits: pd.DataFrame) -> str:
+    """Name the treated wells that come nearest to a hit, by their robust z."""
+    known = hits[hits[col.USABLE] & hits[col.ROBUST_Z].notna()]
+    known = known[read_kinds(known) == PertType.TREATMENT.value]
+    toward = orient(
+        known[col.ROBUST_Z].to_numpy(np.float64), known[col.DIRECTION].to_numpy(np.float64)
+    )
+    first = known.iloc[np.argsort(-toward, kind="stable")[:_SHOWN_WELLS]]
+    named = [
+        f"{row[col.PLATE]} {row[col.WELL]} (robust z {row[col.ROBUST_Z]:+.1f})"
+        for row in first.to_dict(orient="records")
+    ]
+    return ", ".join(named) or "none: no well could be measured against a reference"
+
+
+def describe_positions(quality: pd.DataFrame) -> str:
+    """Count the plates whose treated wells follow their place; empty where none do."""
+    along = quality["position_effect"]
+    counts = along[along != ""].value_counts()
+    return ", ".join(f"{name} on {number} of {len(quality)}" for name, number in counts.items())
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def say_faults(faults: Sequence[PlateFault], stage: str) -> tuple[Problem, ...]:
@@ -109,19 +192,64 @@ def say_faults(faults: Sequence[PlateFault], stage: str) -> tuple[Problem, ...]:
     )
 
 
-def _say_cause(fault: PlateFault) -> str:
-    cause = fault.cause
-    if isinstance(cause, TooFew):
-        count = f"{cause.n_usable} usable {_WELLS[cause.wells]}, {cause.n_needed} needed"
-        if cause.wells == "poscon":
-            return f"{count}: no Z', no rescue"
-        way_out = " (reference: samples would measure against the treated wells instead)"
-        return f"{count}: no z, no p, no hits{way_out if cause.wells == 'negcon' else ''}"
-    if isinstance(cause, NoSpread):
-        return f"the MAD of {cause.n_usable} {_WELLS[cause.wells]} is 0: robust z is undefined"
-    if isinstance(cause, BrokenLimits):
-        return cause.broken
+def _say_position(cause: PositionEffect) -> str:
+    follow = "lie apart at the edge" if cause.along == "edge" else f"follow the {cause.along}"
+    still = " also after the correction" if cause.is_corrected else ""
+    advice = "another --correct" if cause.is_corrected else "--correct loess"
+    called = f"its {_count(cause.n_hits, 'hit')}" if cause.n_hits else "a hit there"
     return (
-        f"with {cause.n_controls} negative controls no empirical p is below {cause.least_p:.3g}; "
-        f"adjusted over {cause.n_tests} wells none reaches {cause.fdr:g}: call by robust z instead"
+        f"treated wells {follow}{still} ({cause.share:.0%} of the variance, p {cause.p:.2g}): "
+        f"{called} may be no more than its place. Compare with {advice}, unless doses were laid "
+        "out so"
     )
+
+
+def _say_cause(fault: PlateFault) -> str:
+    match fault.cause:
+        case TooFew() as cause:
+            text = _say_too_few(cause)
+        case NoSpread() as cause:
+            text = (
+                f"the MAD of {cause.n_usable} {_WELLS[cause.wells]} is 0 (or no more than "
+                "rounding): robust z is undefined"
+            )
+        case BrokenLimits() as cause:
+            text = cause.broken
+        case UnclearDirection() as cause:
+            taken = "below" if cause.taken < 0 else "both ways"
+            text = (
+                f"positive and negative controls cannot be told apart (p {cause.p:.2g}), so hits "
+                f"are looked for {taken}; state --direction increase or decrease where it is known"
+            )
+        case OppositeControls() as cause:
+            way = "below" if cause.direction > 0 else "above"
+            text = (
+                f"its positive controls lie {way} the negative ones (p {cause.p:.2g}), the other "
+                "way than on all plates together: are they swapped in the plate map?"
+            )
+        case PositionEffect() as cause:
+            text = _say_position(cause)
+        case TooCoarse() as cause:
+            text = (
+                f"with {cause.n_controls} negative controls no empirical p is below "
+                f"{cause.least_p:.3g}; adjusted over {cause.n_tests} wells none reaches "
+                f"{cause.fdr:g}: call by robust z instead"
+            )
+    return text
+
+
+def _say_too_few(cause: TooFew) -> str:
+    count = f"{cause.n_usable} usable {_WELLS[cause.wells]}, {cause.n_needed} needed"
+    if cause.wells == "poscon" and not cause.n_unseen:
+        return f"{count}: no Z', no rescue"
+    missing = "no rescue" if cause.wells == "poscon" else "no z, no p, no hits"
+    way_out = ""
+    if cause.n_unseen:
+        way_out = (
+            f" ({cause.n_unseen} more stand in rows or columns without treated wells, whose "
+            "position effect this correction cannot see: --correct loess can, and --reference "
+            "samples needs no controls)"
+        )
+    elif cause.wells == "negcon":
+        way_out = " (reference: samples would measure against the treated wells instead)"
+    return f"{count}: {missing}{way_out}"

@@ -97,7 +97,8 @@ def test_the_strongest_knockdowns_are_hits(scored):
     assert {"H09", "L24"} <= set(called.loc["FT01-G01"].index)
     assert (called[col.PERT_TYPE] == "trt").all()
     assert 10 < len(called) < 150
-    assert problems == []
+    # Its columns explain 19 to 32 % of the variance on five of the plates, rows 17.5 % on one.
+    assert [fault.cause.along for fault in problems] == ["column", "row", *["column"] * 4]
 
 
 def test_against_its_single_control_a_plate_has_no_statistics(raw):

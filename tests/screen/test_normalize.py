@@ -33,7 +33,7 @@ def wells(values=VALUES, kinds=KINDS, plate="P1"):
 def normalized(table, **options):
     options = HitsOptions(**options)
     screen = read_wells(table)
-    corrected, level = correct(screen, correction_of(options))
+    corrected, level, _ = correct(screen, correction_of(options))
     return normalize(screen.with_value(corrected), level, options)
 
 

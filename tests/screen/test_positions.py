@@ -19,7 +19,7 @@ LABELS = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, 2])
 @given(st.lists(st.integers(0, 6).map(float) | st.just(float("nan")), min_size=10, max_size=10))
 def test_equal_to_scipy_with_ties_and_missing_values(values):
     plate = np.array(values)
-    found = kruskal_wallis(np.stack([plate, plate[::-1]]), LABELS)[0]
+    found = kruskal_wallis(np.stack([plate, plate[::-1]]), LABELS)[0][0]
     samples = [plate[(g == LABELS) & np.isfinite(plate)] for g in range(3)]
     samples = [sample for sample in samples if sample.size]
     if len(samples) < 2 or np.unique(np.concatenate(samples)).size < 2:
@@ -32,7 +32,7 @@ def test_a_known_example():
     # Kruskal & Wallis 1952, table 1.1 (three machines): H = 5.656, p by χ² with 2 df.
     values = np.array([340.0, 345, 330, 342, 338, 339, 333, 344, 347, 343, 349, 355])
     machine = np.array([0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2])
-    assert kruskal_wallis(values[None], machine)[0] == pytest.approx(
+    assert kruskal_wallis(values[None], machine)[0][0] == pytest.approx(
         stats.chi2.sf(5.656, 2), abs=2e-4
     )
 
@@ -54,7 +54,7 @@ def test_planted_effects(effect):
     for name, p in found.items():
         if name == effect:
             assert p[0] < 1e-6
-        elif effect is None:
+        elif effect is None and name.endswith("_p"):
             assert p[0] > 0.01
 
 

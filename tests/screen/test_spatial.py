@@ -129,7 +129,7 @@ def test_a_planted_gradient_goes_and_a_hit_stays(how):
     noise = rng.normal(0, 0.1, (16, 24))
     values = 5 + noise + 0.1 * rows + 0.02 * columns
     values[7, 11] += 3
-    corrected, level = correct(screen_of(values), how)
+    corrected, level, _ = correct(screen_of(values), how)
     plate = corrected.reshape(16, 24)
     assert level == pytest.approx(np.median(values), abs=0.2)
     ordinary = np.delete(corrected, 7 * 24 + 11)
@@ -145,7 +145,7 @@ def test_controls_in_a_column_keep_their_distance(how):
     values = rng.normal(1, 0.05, (16, 24))
     kinds = np.full((16, 24), "trt", dtype=object)
     kinds[:, 0], values[:, 0] = "poscon", rng.normal(0.2, 0.05, 16)
-    corrected, _ = correct(screen_of(values, kinds), how)
+    corrected, _, _ = correct(screen_of(values, kinds), how)
     assert corrected.reshape(16, 24)[:, 0].mean() == pytest.approx(0.2, abs=0.06)
 
 
@@ -159,7 +159,7 @@ def test_controls_in_a_column_keep_their_distance(how):
     ],
 )
 def test_degenerate_plates_stay_as_they_are(how, values):
-    corrected, _ = correct(screen_of(values, plate_format=PlateFormat.WELLS_96), how)
+    corrected, _, _ = correct(screen_of(values, plate_format=PlateFormat.WELLS_96), how)
     assert np.allclose(corrected, np.ravel(values), equal_nan=True)
 
 
