@@ -24,11 +24,11 @@ from hcs.screen.direction import find_direction
 from hcs.screen.groups import Flags, Floats, divide
 from hcs.screen.normalize import normalize, z_score
 from hcs.screen.plates import Screen, read_wells
-from hcs.screen.positions import find_position_effects
+from hcs.screen.position.correction import correct, correction_of
+from hcs.screen.position.testing import find_position_effects
 from hcs.screen.quality import apply_limits, compound_codes, plate_quality, replicate_correlation
 from hcs.screen.rescue import rescue_interval, rescue_score
 from hcs.screen.significance import adjust, empirical_p, leave_one_out_z, orient, prediction_p
-from hcs.screen.spatial import correct, correction_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def normalize(screen: Screen, level: Floats, options: HitsOptions) -> Floats:
     screen
         Wells with corrected values.
     level
-        Level of each well's plate, from :func:`hcs.screen.spatial.correct`, shape ``(N,)``.
+        Level of each well's plate, from :func:`hcs.screen.position.correction.correct`, shape ``(N,)``.
     options
         ``normalization``, ``normalize_over``, ``reference``, ``min_controls``.
 
@@ -100,7 +100,7 @@ def b_score(polished: Screen, level: Floats) -> Floats:
     Parameters
     ----------
     polished
-        Wells after :func:`hcs.screen.spatial.correct` with a median polish.
+        Wells after :func:`hcs.screen.position.correction.correct` with a median polish.
     level
         Overall effect of each well's plate, shape ``(N,)``.
 

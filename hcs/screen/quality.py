@@ -11,7 +11,7 @@ from hcs.screen import effects, groups
 from hcs.screen.controls import BrokenLimits, PlateFault, usable_stats
 from hcs.screen.groups import Floats
 from hcs.screen.plates import Screen, read_wells
-from hcs.screen.positions import position_tests
+from hcs.screen.position.testing import position_tests
 
 
 def plate_quality(screen: Screen, corrected: Screen, options: HitsOptions) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from hcs.domain.config.screening import (
 )
 from hcs.screen.normalize import normalize
 from hcs.screen.plates import read_wells
-from hcs.screen.spatial import correct, correction_of
+from hcs.screen.position.correction import correct, correction_of
 
 VALUES = [8.0, 10.0, 12.0, 38.0, 40.0, 42.0, 20.0, 25.0, 30.0, 35.0]
 KINDS = ["negcon"] * 3 + ["poscon"] * 3 + ["trt"] * 4

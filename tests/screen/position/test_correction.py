@@ -18,7 +18,7 @@ from hcs.domain.config.screening import (
 )
 from hcs.domain.wells import PlateFormat
 from hcs.screen.plates import read_wells
-from hcs.screen.spatial import correct, correction_of, median_polish
+from hcs.screen.position.correction import correct, correction_of, median_polish
 
 # Deaths from sport parachuting: Tukey, ABC of EDA, p. 224; the example of R's ?medpolish, which
 # prints "1: 19", "Final: 19", overall 8 and these effects and residuals.

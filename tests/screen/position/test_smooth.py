@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hcs.screen.smooth import local_median, loess_surface
+from hcs.screen.position.smooth import local_median, loess_surface
 
 
 @pytest.mark.parametrize("window", [(3, 3), (5, 5), (3, 7), (4, 4)])

@@ -21,7 +21,7 @@ from hcs.domain.config.screening import (
 )
 from hcs.screen.groups import Codes, Flags, Floats, nan_median
 from hcs.screen.plates import Screen
-from hcs.screen.smooth import local_median, loess_surface
+from hcs.screen.position.smooth import local_median, loess_surface
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from scipy import stats
 from hcs.domain import columns as col
 from hcs.domain.wells import PlateFormat
 from hcs.screen.plates import read_wells
-from hcs.screen.positions import kruskal_wallis, position_tests
+from hcs.screen.position.testing import kruskal_wallis, position_tests
 
 LABELS = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, 2])
 

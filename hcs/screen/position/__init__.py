@@ -1,0 +1,1 @@
+"""What the place on a plate does to values: tests of it, and its correction."""
