@@ -61,7 +61,8 @@ def normalize(screen: Screen, level: Floats, options: HitsOptions) -> Floats:
     screen
         Wells with corrected values.
     level
-        Level of each well's plate, from :func:`hcs.screen.position.correction.correct`, shape ``(N,)``.
+        Level of each well's plate, from :func:`~hcs.screen.position.correction.correct`,
+        shape ``(N,)``.
     options
         ``normalization``, ``normalize_over``, ``reference``, ``min_controls``.
 
