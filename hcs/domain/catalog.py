@@ -54,8 +54,8 @@ def as_markdown() -> str:
         " `Image_NAME_PositiveCount` and `Image_NAME_MeanIntensity`:\na cell is positive when the"
         " mean of its soma in that channel exceeds the threshold of its rule.\n\n"
         "With `--plane focus`, `Image_BestFocusPlane_CHANNEL` is the z-plane that was sharpest. Of"
-        " a time-lapse,\n`Metadata_Time` counts time points from 0, and `Metadata_Time_min` is their"
-        " time in minutes where it is known.\n\n"
+        " a time-lapse,\n`Metadata_Time` counts time points from 0, and `Metadata_Time_min` is"
+        " their time in minutes where it is known.\n\n"
         "| feature | unit | set | what it is | not defined without | reference |\n"
         "|---|---|---|---|---|---|\n"
     )
