@@ -40,7 +40,7 @@ def class_features(study: Study) -> Section:
     if isinstance(study.cohort, pd.DataFrame):
         features = features[features[col.PLATE].isin(study.cohort[col.PLATE])]
     found = {column: group_means(features, column, study) for column in columns}
-    return Section("features", title, tuple(_blocks(found, study)))
+    return Section("features", title, tuple(_blocks(features, found, study)))
 
 
 def choose_columns(features: pd.DataFrame) -> list[str]:
@@ -62,7 +62,7 @@ def group_means(features: pd.DataFrame, column: str, study: Study) -> ByClass:
     return {name: means.xs(name, level=0) for name in study.classes if name in present}
 
 
-def _blocks(found: Mapping[str, ByClass], study: Study) -> Iterator[Block]:
+def _blocks(features: pd.DataFrame, found: Mapping[str, ByClass], study: Study) -> Iterator[Block]:
     colors = style.class_colors(study.classes, study.positive)
     group = wording.noun(study.group_by)
     charts = []
@@ -73,6 +73,11 @@ def _blocks(found: Mapping[str, ByClass], study: Study) -> Iterator[Block]:
     yield Charts(
         tuple(charts), f"One dot a {group}: the mean of its images. Bars are the means of classes."
     )
+    if col.TIME in features and isinstance(study.features_over_time, pd.DataFrame):
+        shown = ", ".join(str(time) for time in sorted(features[col.TIME].unique()))
+        yield Paragraph(
+            f"Of the time-lapse, time point {shown} is compared here (time: {study.time})."
+        )
     yield _table(found, study)
     yield from measured.what_differs(study)
     yield from measured.how_measured(study)

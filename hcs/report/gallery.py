@@ -21,7 +21,7 @@ from hcs.io.files.atomic import write_bytes
 from hcs.io.files.paths import AnyPath, as_path
 from hcs.io.plates.reader import PlateReader
 from hcs.ops.overlay import draw_overlay
-from hcs.planes import Chosen, choose_in, read_chosen
+from hcs.planes.reading import Chosen, choose_in, read_chosen
 
 _CAPTION_PX: Final = 22
 _GAP_PX: Final = 6

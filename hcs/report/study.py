@@ -13,12 +13,13 @@ from pydantic import JsonValue, TypeAdapter
 from upath import UPath
 
 from hcs.domain import columns as col
+from hcs.domain.config.planes import LastTime, OneTime
 from hcs.domain.config.studies import StudyConfig
 from hcs.domain.evaluation import Evaluation
 from hcs.domain.plate import Frozen
 from hcs.domain.probing import Probes
 from hcs.domain.splits import Splits
-from hcs.errors import HcsError, InputError, NotFoundError
+from hcs.errors import ChoiceError, HcsError, InputError, NotFoundError
 from hcs.io.bank import open_bank
 from hcs.io.files import parquet
 from hcs.io.files.atomic import read_json
@@ -26,6 +27,7 @@ from hcs.io.files.paths import SIDECAR_SUFFIX, AnyPath, as_path
 from hcs.io.imageset import ImageSet
 from hcs.io.plates.reader import PlateReader
 from hcs.io.stack import open_stack
+from hcs.planes.times import keep_time
 
 log = logging.getLogger(__name__)
 
@@ -180,9 +182,26 @@ class Study:
         return kept
 
     @cached_property
-    def features(self) -> pd.DataFrame | Absent:
-        """One row an image with what was measured on it."""
+    def features_over_time(self) -> pd.DataFrame | Absent:
+        """One row an image and time point with what was measured on it."""
         return self._piece("features.parquet", "hcs features", parquet.read_table)
+
+    @property
+    def time(self) -> OneTime:
+        """Time point of a time-lapse that classifiers saw, by the study file; else the last."""
+        said = self.config.time if isinstance(self.config, StudyConfig) else None
+        return said or LastTime()
+
+    @cached_property
+    def features(self) -> pd.DataFrame | Absent:
+        """One row an image with what was measured on it, at one time point."""
+        try:
+            found = self.features_over_time
+            if isinstance(found, Absent):
+                return found
+            return keep_time(found, self.time, "features.parquet")
+        except ChoiceError as error:
+            return Absent("features.parquet", str(error))
 
     @cached_property
     def splits(self) -> Splits | Absent:

@@ -22,7 +22,7 @@ from hcs.io.files.together import replace_together
 from hcs.io.plates import plate, plate_tables
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.ledger import Ledger
-from hcs.planes import Chosen, choose
+from hcs.planes.reading import Chosen, choose
 from hcs.stages.frame import Frame, MadeFrom, open_frame, require_parquet
 from hcs.stages.work.measuring import PlatePlan, plan_plate
 from hcs.stages.work.measuring_wells import CELLS, IMAGES, STAGE, FieldTask, WellTask, measure_well

@@ -27,10 +27,10 @@ from hcs.io.runs.ledger import Ledger
 from hcs.learn import forest
 from hcs.learn.scores import group_tests
 from hcs.learn.scores.predictions import prediction_rows, roles_of
+from hcs.planes.times import image_key, keep_time
 from hcs.stages.frame import Frame, MadeFrom, open_frame
 from hcs.stages.work.study import find_study_images, fingerprint_splits, read_splits
 from hcs.stages.work.tables import hash_rows
-from hcs.stages.work.times import image_key, keep_time
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -20,6 +20,7 @@ from hcs.io.files.together import replace_together
 from hcs.io.runs.fingerprints import fingerprint_file
 from hcs.io.sheets import values as io_values
 from hcs.io.sheets.reading.cells import Dialect
+from hcs.planes.times import image_key, keep_time
 from hcs.screen import aggregate
 from hcs.screen import hits as screen_hits
 from hcs.screen.curves.dose import fit_doses
@@ -27,7 +28,6 @@ from hcs.screen.curves.growth import fit_growths
 from hcs.screen.quality import batch_quality
 from hcs.screen.replicates import call_compounds
 from hcs.stages.frame import Frame, MadeFrom, open_frame, require_parquet
-from hcs.stages.work.times import image_key, keep_time
 from hcs.words import hits as words
 from hcs.words.english import list_some
 

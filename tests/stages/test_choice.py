@@ -28,7 +28,7 @@ from hcs.io.plates.reader import PlateReader
 from hcs.io.plates.validate import faults_of
 from hcs.learn.splits.drawing import Group, make_splits
 from hcs.ops import intensity
-from hcs.planes import choose_in, read_chosen
+from hcs.planes.reading import choose_in, read_chosen
 from hcs.stages import features, forest, hits, predict, stack
 from hcs_cli.app import app
 

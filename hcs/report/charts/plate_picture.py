@@ -20,7 +20,7 @@ from hcs.io.files.atomic import write_bytes
 from hcs.io.plates.overview import WELL_PX, read_overview
 from hcs.io.plates.reader import PlateReader
 from hcs.ops.mosaic import lay_out, place_fields, shrink
-from hcs.planes import Chosen, choose_in, read_chosen
+from hcs.planes.reading import Chosen, choose_in, read_chosen
 
 _PICTURE_PX: Final = 2400
 """Longer edge of the picture, about."""

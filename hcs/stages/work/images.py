@@ -20,7 +20,7 @@ from hcs.io.files.paths import as_path
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.fingerprints import file_stamp
 from hcs.ops import intensity
-from hcs.planes import Chosen, choose, read_chosen
+from hcs.planes.reading import Chosen, choose, read_chosen
 from hcs.stages.work.plates import open_plates
 
 MAY_PASS: Final = frozenset({col.Reason.UNREADABLE, col.Reason.MISSING_FILE})

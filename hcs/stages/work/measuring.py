@@ -22,7 +22,7 @@ from hcs.ops.filters import FloatPlane
 from hcs.ops.light.flatfield import profile_image
 from hcs.ops.light.illumination import Illumination, estimate_illumination, judge_illumination
 from hcs.ops.scales import with_estimates
-from hcs.planes import Chosen, read_chosen
+from hcs.planes.reading import Chosen, read_chosen
 
 _SCALE_FIELDS: Final = 4
 """Fields from which sizes are estimated, spread over the plate."""

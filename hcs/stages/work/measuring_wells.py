@@ -20,7 +20,7 @@ from hcs.io.plates.labels import LabelImages
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.ledger import Ledger
 from hcs.ops import morphology
-from hcs.planes import read_with_index
+from hcs.planes.reading import read_with_index
 from hcs.stages.work.images import MAY_PASS
 from hcs.stages.work.measuring import PlatePlan
 

@@ -23,9 +23,9 @@ from hcs.learn.probes.intensity_baseline import intensity_columns
 from hcs.learn.probes.leaks import Layout
 from hcs.learn.scores.metrics import owner
 from hcs.learn.scores.scored import read_models
+from hcs.planes.times import keep_time
 from hcs.stages.work.plates import open_plates
 from hcs.stages.work.study import find_study_images
-from hcs.stages.work.times import keep_time
 
 VARIABLES: Final = ("row", "column", col.PLATE, col.BATCH)
 """What the features are asked to tell, beside the class."""
