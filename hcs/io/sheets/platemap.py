@@ -81,7 +81,17 @@ def assign_columns(sheet: Sheet) -> tuple[Columns, list[Fault]]:
     def are_equal(first: int, second: int) -> bool:
         return all(_fold(cells[first]) == _fold(cells[second]) for _, cells in sheet.rows)
 
-    return assign(sheet.file, sheet.header, row=sheet.header_row, are_equal=are_equal)
+    def holds_wells(position: int) -> bool:
+        cells = [cell for cell in sheet.list_column(position) if cell]
+        return sum(parse_well(cell) is not None for cell in cells) * 2 > len(cells)
+
+    return assign(
+        sheet.file,
+        sheet.header,
+        row=sheet.header_row,
+        are_equal=are_equal,
+        holds_wells=holds_wells,
+    )
 
 
 def _fold(cell: str) -> Well | str:

@@ -124,6 +124,7 @@ def assign(
     *,
     row: int = 1,
     are_equal: Callable[[int, int], bool] | None = None,
+    holds_wells: Callable[[int], bool] | None = None,
 ) -> tuple[Columns, list[Fault]]:
     """Say what each column means.
 
@@ -139,6 +140,9 @@ def assign(
         Whether two columns hold the same in every row: then they may have the same meaning (a
         profile has ``Metadata_Well`` and ``Metadata_well_position``), and the second one stays
         under its own name.
+    holds_wells
+        Whether a column holds wells: where only one of those called so does, it is the one (a
+        reader's ``Well ID`` says what stands in its ``Well``).
 
     Returns
     -------
@@ -152,9 +156,12 @@ def assign(
     folded = [normal(name) for name in header]
     found: dict[str, int] = {}
     meaning_of = {name: meaning for meaning, names in NAMES.items() for name in names}
+    called = [i for i, name in enumerate(folded) if meaning_of.get(name) == "well"]
+    true = [i for i in called if holds_wells and holds_wells(i)]
+    passed = {*called} - {*true} if len(true) == 1 else set()
     for position, name in enumerate(folded):
         meaning = meaning_of.get(name)
-        if meaning is not None:
+        if meaning is not None and position not in passed:
             names.claim(found, meaning, position)
     for meaning, fallbacks in FALLBACKS.items():
         for name in fallbacks:
@@ -164,7 +171,9 @@ def assign(
     if "well" not in found and not {"row", "column"} <= found.keys():
         existing = ", ".join(repr(name) for name in header)
         message = f"no column for the well; there are {existing}"
-        expected = "a column 'well', or 'row' and 'column'"
+        expected = (
+            "a column 'well', or 'row' and 'column', or grids in a frame of A, B … and 1, 2 …"
+        )
         faults.append(Fault(file, message, row, expected=expected))
     numbered, numbered_units = _find_numbered(found, folded, names)
     used = {*found.values(), *(place for of in numbered.values() for place in of.values())}

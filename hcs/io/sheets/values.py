@@ -167,7 +167,9 @@ def _read_value_columns(
     names += [name for name in numeric if name in columns.extra and name not in names]
     if not wanted:
         likely = [name for name in columns.extra if _is_likely_value(sheet, columns.extra[name])]
-        names += likely if len(likely) == 1 and likely[0] not in names else []
+        if len(likely) > 1:
+            raise InputError(_ask_which(sheet.file, likely))
+        names += [name for name in likely if name not in names]
     found = {}
     for name in names:
         position = columns.extra[name]
@@ -294,9 +296,12 @@ def _only_value(table: pd.DataFrame, path: AnyPath) -> tuple[str, ...]:
     found = _list_numeric(table)
     if len(found) == 1:
         return (found[0],)
+    raise InputError(_ask_which(path, found))
+
+
+def _ask_which(path: AnyPath, found: Sequence[str]) -> str:
     listed = ", ".join(repr(name) for name in found[:40]) or "none"
-    msg = f"which column of {path} holds the values? Name it with --column; numeric are: {listed}"
-    raise InputError(msg)
+    return f"which column of {path} holds the values? Name it with --column; numeric are: {listed}"
 
 
 def _require(table: pd.DataFrame, name: str, path: AnyPath) -> None:

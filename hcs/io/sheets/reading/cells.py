@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
     from upath import UPath
 
 _TEXT_SUFFIXES: Final = frozenset({".csv", ".tsv", ".txt", ".tab"})
-_QUOTES: Final = "\"'“”‘’"
 _SUFFIXES: Final = ".csv, .tsv, .xlsx, .parquet or .xml"
+_BARE: Final = "\"'“”‘’ \t\u00a0"
+_AS_TEXT: Final = re.compile(r'^="(.*)"$')
+"""What programs write so that a spreadsheet leaves text as it is: ``="00012"``."""
 
 Grids = Literal["columns", "values"]
 """What grids of wells are: columns of a plate map, or values of an instrument."""
@@ -216,9 +219,13 @@ def _frame(
     blocks, faults = find_blocks(page.records, file) if grids is not None else ([], [])
     blocks = [block for block in blocks if start is None or block.top < start]
     if not blocks:
-        if start is None:
-            start = next(i for i, record in enumerate(page.records) if any(record))
-        return _read_list(page, file, start, decimal)
+        first = next(i for i, record in enumerate(page.records) if any(record))
+        widest = max(map(len, page.records))
+        if start is None and grids is not None and len(page.records[first]) < widest:
+            expected = "a header with a column 'well', or grids framed by A, B … and 1, 2 …"
+            fault = Fault(file, "no table of wells is found", first + 1, expected=expected)
+            raise FaultsError(what, [fault])
+        return _read_list(page, file, first if start is None else start, decimal)
     if start is not None:
         message = f"there is a grid of wells too (row {blocks[0].top + 1}): which one is meant?"
         faults = [Fault(file, message, start + 1, expected="a table or grids, not both")]
@@ -314,10 +321,11 @@ def _assay_layout_records(data: bytes, name: str) -> list[list[str]]:
 
 def _clean_cells(record: Iterable[str]) -> list[str]:
     """Cells without the spaces and quotes that some exports leave around them."""
-    return [
-        cell if isinstance(cell, Stored | Dated) else cell.strip().strip(_QUOTES).strip()
-        for cell in record
-    ]
+    return [cell if isinstance(cell, Stored | Dated) else _clean_text(cell) for cell in record]
+
+
+def _clean_text(cell: str) -> str:
+    return _AS_TEXT.sub(r"\1", cell.strip()).strip(_BARE)
 
 
 def _pad_record(record: Sequence[str], length: int) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Final
 from hcs.domain.wells import PlateFormat, Well, row_index, row_name
 from hcs.errors import Fault, InputError
 from hcs.io.sheets.reading.framing import is_summary
-from hcs.io.sheets.reading.numbers import is_number
+from hcs.io.sheets.reading.numbers import MISSING, is_number
 
 _MIN_COLUMNS: Final = 3
 _MIN_ROWS: Final = 2
@@ -89,6 +89,14 @@ class Block:
                 found.append((Well(row, column - 1), place, cell))
         return found
 
+    def is_empty(self, records: Sequence[Sequence[str]]) -> bool:
+        """Whether no well holds anything."""
+        return all(
+            cell.casefold() in MISSING
+            for layer in range(self.n_layers)
+            for _, _, cell in self.list_cells(records, layer)
+        )
+
 
 def find_blocks(records: Sequence[Sequence[str]], file: str) -> tuple[list[Block], list[Fault]]:
     """Find all grids of a sheet.
@@ -162,32 +170,41 @@ def _read_rows(records: Sequence[Sequence[str]], block: Block, file: str) -> lis
     counts: list[int] = []
     for place in range(block.top + 1, len(records)):
         label = _cell(records, place, block.left)
-        cells = [_cell(records, place, block.left + 1 + i) for i in range(len(block.columns))]
         row = _read_row_label(label)
-        if row == expected:
-            counts.append(1)
-            block.rows.append((place, row))
-            expected += 1
-        elif not label and any(cells) and counts:
-            counts[-1] += 1
-            block.rows.append((place, expected - 1))
-        elif row is not None and any(cells):
-            message = "the rows of this grid are out of order"
-            faults.append(Fault(file, message, place + 1, None, label, row_name(expected)))
-            block.rows.append((place, row))
-            expected = row + 1
-            counts.append(1)
-        elif any(cells) and not _starts_anew(records, place, block) and not is_summary([label]):
+        if row != expected and _is_end(records, place, block):
+            break
+        if row is None and (label or not counts):
             message = "a line of this grid has no row"
             faults.append(Fault(file, message, place + 1, None, label, row_name(expected)))
-        else:
-            break
+            continue
+        if row is None:
+            counts[-1] += 1
+            block.rows.append((place, expected - 1))
+            continue
+        if row != expected:
+            message = "the rows of this grid are out of order"
+            faults.append(Fault(file, message, place + 1, None, label, row_name(expected)))
+        block.rows.append((place, row))
+        expected = row + 1
+        counts.append(1)
     block.n_layers = max(counts, default=1)
     if len(set(counts)) > 1:
         message = f"rows of the grid at {block.say_place()} have different numbers of lines"
         faults.append(Fault(file, message, block.top + 1))
         block.n_layers = 1
     return faults
+
+
+def _is_end(records: Sequence[Sequence[str]], place: int, block: Block) -> bool:
+    """Whether a line is below the last one of a block."""
+    label = _cell(records, place, block.left)
+    cells = [_cell(records, place, block.left + 1 + i) for i in range(len(block.columns))]
+    if not any(cells):
+        return True
+    if not label:
+        return cells == [str(number) for number in block.columns]  # the frame's lower edge
+    is_row = _read_row_label(label) is not None
+    return not is_row and (is_summary([label]) or _starts_anew(records, place, block))
 
 
 def _starts_anew(records: Sequence[Sequence[str]], place: int, block: Block) -> bool:
@@ -207,7 +224,8 @@ def _read_labels(records: Sequence[Sequence[str]], block: Block, file: str) -> l
         return [Fault(file, message, block.top + 1, None, head, expected)]
     texts = [_cell(records, place, edge) for place, _ in block.rows]
     is_next = _read_frame(records, block.top, edge) is not None
-    if not any(texts) or is_next or is_summary([head]):
+    is_edge = [_read_row_label(text) for text in texts] == [row for _, row in block.rows]
+    if not any(texts) or is_next or is_edge or is_summary([head]):
         return []
     layers = [texts[layer :: block.n_layers] for layer in range(block.n_layers)]
     if not head and all(len(set(of)) == 1 for of in layers):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +12,24 @@ from hcs.domain.wells import Well
 from hcs.errors import Fault
 from hcs.io.sheets.platemap_columns import NAMES, normal
 from hcs.io.sheets.reading.grids import Block, corner_title
-from hcs.io.sheets.reading.numbers import is_number
+from hcs.io.sheets.reading.numbers import MISSING, is_number
 from hcs.io.sheets.reading.workbook import Page
 
 _TITLE_KEYS: Final = frozenset(
     {"title", "label", "layer", "name", "measurement", "read", "channel", "value", "values",
      "feature", "wavelength", "data", "result", "results", "column"}
 )  # fmt: skip
+_PLATE_KEYS: Final = frozenset({*NAMES["plate"], "plate_number", "plate_no"})
+_RESULT: Final = re.compile(r"(calculated|raw|blank|average|norm|corrected|result)", re.IGNORECASE)
 _PLATE: Final = re.compile(r"(?:plate|barcode)[\s_#]*\w[\w.-]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Plate:
+    """Name of a plate; whether it only counts the plates of a file."""
+
+    name: str | None
+    is_number: bool = False
 
 
 @dataclass(frozen=True)
@@ -28,7 +39,7 @@ class Layer:
     block: Block
     number: int
     title: str | None
-    plate: str | None
+    plate: _Plate
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,7 @@ def read_layers(
 
 
 def _say(layer: Layer) -> str:
-    of_plate = f" of plate {layer.plate}" if layer.plate else ""
+    of_plate = f" of plate {layer.plate.name}" if layer.plate.name else ""
     extent = f", wells {layer.block.say_extent()}" if layer.block.say_extent() else ""
     return f"grid at {layer.block.say_place()} is {layer.title!r}{of_plate}{extent}"
 
@@ -101,21 +112,32 @@ def _find_layers(
     """Find title and plate of every grid, and the rows that were used."""
     layers: list[Layer] = []
     used = {row for block in blocks for row in range(block.top, block.bottom + 1)}
-    plate: str | None = None
+    plate = _Plate(None)
     for block in blocks:
         lines = _list_lines_above(page, blocks, block)
-        own_plate, title, rows = _read_lines(lines, of_values=of_values)
-        plate = own_plate or plate
-        used |= rows
+        own, title, rows = _read_lines(lines, of_values=of_values)
         corner = corner_title(page.records, block)
-        if corner and of_values and _PLATE.fullmatch(corner) and not own_plate:
-            plate, corner = corner, None
+        if corner and of_values and _PLATE.fullmatch(corner) and own.name is None:
+            own, corner = _Plate(corner), None
+        plate = own if own.name else plate
+        if block.is_empty(page.records):
+            continue
+        used |= rows
         for number in range(block.n_layers):
-            label = block.labels[number] if block.labels else None
-            best = label if block.n_layers > 1 else (corner or title or label)
-            named = best or _name_of_page(page)
-            layers.append(Layer(block, number, named or ("value" if of_values else None), plate))
+            best = _choose_title(block, number, corner, title) or _name_of_page(page)
+            layers.append(Layer(block, number, best or ("value" if of_values else None), plate))
+    if len({layer.plate.name for layer in layers}) == 1 and plate.is_number:
+        layers = [dataclasses.replace(layer, plate=_Plate(None)) for layer in layers]
     return layers, used
+
+
+def _choose_title(block: Block, number: int, corner: str | None, title: str | None) -> str | None:
+    """Choose among what stands in the corner, above, and right of a line of a grid."""
+    label = block.labels[number] if block.labels else None
+    if block.n_layers == 1:
+        return corner or title or label
+    is_well = normal(label or "") in NAMES["well"]
+    return f"{title or 'Layout'} {label}" if is_well else label
 
 
 def _name_of_page(page: Page) -> str | None:
@@ -138,38 +160,63 @@ def _list_lines_above(
             b.top <= row <= b.bottom and b.left < until and b.right >= block.left for b in blocks
         ):
             break
-        distinct = dict.fromkeys(c for c in page.records[row][block.left : until] if c)
-        if distinct:
-            lines.append((row, list(distinct)))
+        cells = page.records[row][block.left : until]
+        if any(cells):
+            lines.append((row, cells))
     return lines
 
 
 def _read_lines(
     lines: Sequence[tuple[int, list[str]]], *, of_values: bool
-) -> tuple[str | None, str | None, set[int]]:
-    """Find plate and title in the lines above a grid."""
-    plate: str | None = None
+) -> tuple[_Plate, str | None, set[int]]:
+    """Find plate and title in the lines above a grid, the nearest first."""
+    plate = _Plate(None)
     stated: str | None = None
     nearest: str | None = None
     used: set[int] = set()
-    for row, cells in lines:
+    below: list[str] = []
+    for row, record in lines:
+        cells = list(dict.fromkeys(cell for cell in record if cell))  # a merged title stands once
         key, value = _split_key(cells)
-        if key in NAMES["plate"] and value:
-            if plate is None:
-                plate = value
-                used.add(row)
+        named = _read_plate(cells, key, value, of_values=of_values)
+        named = named if named.name else _read_plate_table(record, below)
+        if named.name is not None:
+            used.add(row)
+            if plate.name is None or (plate.is_number and not named.is_number):
+                plate = named
         elif key in _TITLE_KEYS and value:
             if stated is None:
                 stated = value
                 used.add(row)
-        elif len(cells) == 1 and of_values and _PLATE.fullmatch(cells[0]):
-            if plate is None:
-                plate = cells[0]
-                used.add(row)
-        elif len(cells) == 1 and nearest is None and not key and not is_number(cells[0]):
+        elif nearest is None and len(cells) == 1 and _is_title(cells[0], key):
             nearest = cells[0]
             used.add(row)
-    return plate, stated or nearest, used
+        below = record
+    return plate, nearest or stated, used
+
+
+def _read_plate(cells: list[str], key: str | None, value: str | None, *, of_values: bool) -> _Plate:
+    """Read the plate that a line names: ``Plate: P1``."""
+    if key in _PLATE_KEYS and value:
+        return _Plate(value, is_number=key == "plate_number" or value.isdigit())
+    if len(cells) == 1 and of_values and _PLATE.fullmatch(cells[0]):
+        return _Plate(cells[0])
+    return _Plate(None)
+
+
+def _read_plate_table(record: list[str], below: list[str]) -> _Plate:
+    """Read the plate from a line of names above a line of values."""
+    folded = [normal(cell) for cell in record]
+    if sum(map(bool, record)) > 2:
+        for name in ("barcode", "plate_barcode", "plate_name", "plate_id", "plate"):
+            place = folded.index(name) if name in folded else len(below)
+            if place < len(below) and below[place].casefold() not in MISSING:
+                return _Plate(below[place], is_number=below[place].isdigit())
+    return _Plate(None)
+
+
+def _is_title(cell: str, key: str | None) -> bool:
+    return not is_number(cell) and (not key or _RESULT.match(cell) is not None)
 
 
 def _split_key(cells: Sequence[str]) -> tuple[str | None, str | None]:
@@ -187,7 +234,7 @@ def _check_titles(layers: Sequence[Layer], file: str, *, of_values: bool) -> lis
     faults: list[Fault] = []
     remedy = "a line above each grid with what it holds, or 'Plate: NAME' where they are plates"
     seen: dict[tuple[str | None, str], Layer] = {}
-    plates = {layer.plate for layer in layers}
+    plates = {layer.plate.name for layer in layers}
     for layer in layers:
         row = layer.block.top + 1
         if layer.title is None:
@@ -195,7 +242,7 @@ def _check_titles(layers: Sequence[Layer], file: str, *, of_values: bool) -> lis
             faults.append(Fault(file, "the grid has no title", row, expected=expected))
             continue
         title = layer.title
-        first = seen.setdefault((layer.plate, normal(title)), layer)
+        first = seen.setdefault((layer.plate.name, normal(title)), layer)
         if first is not layer:
             place = first.block.say_place()
             untitled = of_values and title == "value"
@@ -204,7 +251,7 @@ def _check_titles(layers: Sequence[Layer], file: str, *, of_values: bool) -> lis
             )
             faults.append(Fault(file, message, row, None, None if untitled else title, remedy))
     if None in plates and len(plates) > 1:
-        first_row = next(layer.block.top + 1 for layer in layers if layer.plate is None)
+        first_row = next(layer.block.top + 1 for layer in layers if layer.plate.name is None)
         message = "the grid names no plate, and others do"
         faults.append(Fault(file, message, first_row, expected="'Plate: NAME' above it"))
     return faults
@@ -219,7 +266,7 @@ def _make_table(page: Page, layers: Sequence[Layer], notes: tuple[str, ...]) -> 
         title = titles[normal(layer.title or "")]
         for well, place, cell in layer.block.list_cells(page.records, layer.number):
             if cell:
-                cells.setdefault((layer.plate or "", well), {})[title] = (cell, place + 1)
+                cells.setdefault((layer.plate.name or "", well), {})[title] = (cell, place + 1)
     with_plate = any(plate for plate, _ in cells)
     header = (*(["plate"] if with_plate else []), "well", *titles.values())
     rows = []
