@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -153,15 +153,23 @@ def errors_as_exit_codes() -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        lines = [f"{error.error_count()} settings cannot be used:"]
-        for item in error.errors():
-            place = ".".join(str(part) for part in item["loc"]) or "settings"
-            lines.append(f"  {place}: {item['msg']} (found {item['input']!r})")
+        count = error.error_count()
+        lines = ["a setting cannot be used:" if count == 1 else f"{count} settings cannot be used:"]
+        lines += [f"  {_say(item)}" for item in error.errors()]
         fail("\n".join(lines), USAGE)
     except HcsError as error:
         fail(str(error), FAILED)
     except KeyboardInterrupt:
         fail("interrupted; finished units are kept, run the same command to go on", FAILED)
+
+
+def _say(item: Mapping[str, Any]) -> str:
+    """Say one fault of a configuration: where it is, what is wrong, and what stands there."""
+    from hcs.words.settings import explain_setting
+
+    place = ".".join(str(part) for part in item["loc"]) or "settings"
+    text, value = explain_setting(item)
+    return f"{place}: {text}" + ("" if value is None else f" (found {value!r})")
 
 
 def fail(message: str, code: int) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated
 
@@ -76,6 +77,17 @@ class Channel(Frozen):
     excitation_nm: float | None = Field(default=None, gt=0)
     emission_nm: float | None = Field(default=None, gt=0)
     binning: int = Field(default=1, ge=1)
+
+
+def quote_names(channels: Iterable[Channel]) -> str:
+    """Names of channels in quotes: a channel may be called 1, which reads as a count.
+
+    Examples
+    --------
+    >>> quote_names([Channel(name="1"), Channel(name="DAPI")])
+    '"1", "DAPI"'
+    """
+    return ", ".join(f'"{channel.name}"' for channel in channels)
 
 
 class FlatField(Frozen):

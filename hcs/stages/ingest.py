@@ -15,7 +15,7 @@ from hcs.compute.units import Unit
 from hcs.domain import columns as col
 from hcs.domain import ngff
 from hcs.domain.config.stages import IngestConfig
-from hcs.domain.plate import PlateMap, SourcePlate
+from hcs.domain.plate import PlateMap, SourcePlate, quote_names
 from hcs.domain.results import Problem, StageResult
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import Fault, FaultsError, InputError
@@ -108,7 +108,7 @@ def preview(config: IngestConfig) -> StageResult:
             "files matched": len({item.path for item in source.planes}),
             "wells": len(wells),
             "fields a well": " or ".join(map(str, sorted(fields))),
-            "channels": ", ".join(channel.name for channel in source.channels),
+            "channels": quote_names(source.channels),
             **{f"plane {number}": text for number, text in enumerate(shown[:_PREVIEWED], start=1)},
         },
         problems=tuple(Problem.from_row(row) for row in scanned.problems),
@@ -187,7 +187,7 @@ def _run(config: IngestConfig, frame: Frame) -> StageResult:
             "format": f"{plan.source.plate_format.n_wells} wells",
             "wells": len(kept_wells),
             "fields": len(rows),
-            "channels": ", ".join(channel.name for channel in plan.source.channels),
+            "channels": quote_names(plan.source.channels),
             **_describe_pixels(plan.expected),
             **_describe_windows(plan.source, shown, renewed),
             **ingest_planes.describe_planes(plan.source, plan.jobs[0]),

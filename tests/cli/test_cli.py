@@ -141,6 +141,26 @@ def test_settings_that_cannot_be_used_are_2_and_all_listed(folder, tmp_path):
     assert "plate_wells" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(
+            ("--layout", "operata"), "layout: there is no 'operata'; choose one of auto, incell",
+            id="unknown",
+        ),
+        pytest.param(("--layout", "regex"), "layout.regex.pattern: Field required", id="bare"),
+        pytest.param(("--layout", "regex:(?P<x"), "not a regular expression", id="no-pattern"),
+        pytest.param(("--layout", r"regex:(?P<a>\d)"), "unknown groups ['a']", id="other-group"),
+        pytest.param(("--layout", r"regex:\d"), "needs a group 'well'", id="no-well"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_layout_is_said_without_what_validates_it(folder, arguments, told):
+    result = call("ingest", str(folder), "out.zarr", "--cluster", "inline", *arguments)
+    assert result.exit_code == 2
+    assert told in " ".join(result.stderr.split())
+    assert not any(word in result.stderr for word in ("{", "Input tag", "Value error", "kind"))
+
+
 def test_a_study_file_with_faults_lists_all_of_them(tmp_path):
     study = tmp_path / "study.yaml"
     study.write_text("name: s\nplates: []\nembed: {views: -1}\ncolour: red\n")

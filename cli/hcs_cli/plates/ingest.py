@@ -25,9 +25,9 @@ def ingest(
         str,
         typer.Option(
             help=r"How the files are named: auto, a vendor (incell, operetta, imagexpress, "
-            r"cellvoyager, cellomics, scanr, "
-            r"cytation, ometiff, omezarr), or regex:PATTERN with the groups well or row + column, "
-            r"and site, channel, z, t, plate where there are any.",
+            r"cellvoyager, cellomics, scanr, cytation, embl, incucyte, ometiff, omezarr), or "
+            r"regex:PATTERN with the groups well, row + column, or well_number (which needs "
+            r"--plate-wells), and site, channel, z, t, plate where there are any.",
         ),
     ] = "auto",
     platemap: Annotated[

@@ -61,6 +61,18 @@ class CytationLayout(Frozen):
     kind: Literal["cytation"] = "cytation"
 
 
+class EmblLayout(Frozen):
+    """EMBL screening names such as ``P1--A1--A1--W0001--P001--T00001--Z001--C01.tif``."""
+
+    kind: Literal["embl"] = "embl"
+
+
+class IncucyteLayout(Frozen):
+    """Incucyte exports such as ``VID123_Phase_A1_1_2023y07m20d_14h48m.tif``."""
+
+    kind: Literal["incucyte"] = "incucyte"
+
+
 class OmeTiffLayout(Frozen):
     """OME-TIFF files and companion sets whose OME-XML describes a plate."""
 
@@ -76,10 +88,11 @@ class OmeZarrLayout(Frozen):
 class RegexLayout(Frozen):
     r"""Any naming as a regular expression with named groups, matched on the relative path.
 
-    Groups: ``well`` or ``row`` + ``column``; optional ``site``, ``channel``, ``z``, ``t``,
-    ``plate``. For example ``(?P<column>\d\d)(?P<row>[A-H])_(?P<channel>\w+)\.tif``. The pattern
-    must match the whole relative path, or the whole name without folders. ``well`` is the well of
-    all files when their names do not tell it.
+    Groups: ``well`` or ``row`` + ``column``, or ``well_number``, which counts from 1 row by row
+    and needs the size of the plate; optional ``site``, ``channel``, ``z``, ``t``, ``plate``. For
+    example ``(?P<column>\d\d)(?P<row>[A-H])_(?P<channel>\w+)\.tif``. The pattern must match the
+    whole relative path, or the whole name without folders. ``well`` is the well of all files when
+    their names do not tell it.
     """
 
     kind: Literal["regex"] = "regex"
@@ -94,7 +107,7 @@ class RegexLayout(Frozen):
         except re.error as error:
             msg = f"not a regular expression: {error}"
             raise ValueError(msg) from error
-        known = {"well", "row", "column", "site", "channel", "z", "t", "plate"}
+        known = {"well", "well_number", "row", "column", "site", "channel", "z", "t", "plate"}
         if unknown := groups - known:
             msg = f"unknown groups {sorted(unknown)}; known are {sorted(known)}"
             raise ValueError(msg)
@@ -103,9 +116,9 @@ class RegexLayout(Frozen):
     @model_validator(mode="after")
     def _has_one_well(self) -> Self:
         groups = set(re.compile(self.pattern).groupindex)
-        named = "well" in groups or {"row", "column"} <= groups
+        named = groups & {"well", "well_number"} or {"row", "column"} <= groups
         if not named and self.well is None:
-            msg = "the pattern needs a group 'well', or the groups 'row' and 'column'"
+            msg = "the pattern needs a group 'well' or 'well_number', or 'row' and 'column'"
             raise ValueError(msg)
         if named and self.well is not None:
             msg = "the pattern tells the well, so 'well' cannot be given as well"
@@ -122,6 +135,8 @@ Layout = Annotated[
     | CellomicsLayout
     | ScanRLayout
     | CytationLayout
+    | EmblLayout
+    | IncucyteLayout
     | OmeTiffLayout
     | OmeZarrLayout
     | RegexLayout,

@@ -18,7 +18,7 @@ from hcs.errors import ImageReadError
 from hcs.io.images.steps import NOTHING_STATED, UM_PER_UNIT, Steps, read_imagej, read_ome
 
 _PLAUSIBLE_PIXEL_UM: Final = (0.03, 3.4)
-"""A pixel in the specimen plane, in µm.
+"""A pixel in the specimen plane, in µm, that a bare resolution tag may state.
 
 From 100× on a small sensor to 2× on a usual one. Above it a resolution tag states the pitch of the
 sensor instead (3.45 µm and more; Harmony writes 6.45 µm where its index file says 1.196 µm) or a
@@ -238,16 +238,22 @@ def _name_positions(axes: str, lengths: Sequence[int]) -> Iterator[PagePosition]
 def _pixel_size_um(tif: tifffile.TiffFile) -> float | None:
     """Pixel size from metadata that name a length unit; None when absent, unequal or implausible.
 
-    OME-XML, MetaMorph's calibration and ImageJ's unit are statements of the acquisition software.
+    OME-XML, MetaMorph's calibration and ImageJ's unit are statements of the acquisition software
+    and believed whatever they say: a 1× objective or a binned camera has pixels of 10 µm.
     A bare resolution tag is believed in centimeters only, and only in the plausible range.
     """
-    for pair in (_ome_size(tif), _metaseries_size(tif), _imagej_size(tif), _tag_size(tif)):
+    for pair in (_ome_size(tif), _metaseries_size(tif), _imagej_size(tif)):
         if pair is not None:
-            x, y = pair
-            low, high = _PLAUSIBLE_PIXEL_UM
-            square = abs(x - y) <= 0.01 * max(x, y)
-            return round(x, 9) if square and low <= x <= high else None
-    return None
+            return _square(*pair)
+    size_um = _square(*(_tag_size(tif) or (0.0, 1.0)))
+    low, high = _PLAUSIBLE_PIXEL_UM
+    return size_um if size_um is not None and low <= size_um <= high else None
+
+
+def _square(x: float, y: float) -> float | None:
+    """Edge of a pixel that is square, None of any other."""
+    square = abs(x - y) <= 0.01 * max(x, y)
+    return round(x, 9) if square and x > 0 and math.isfinite(x) else None
 
 
 def _read_steps(tif: tifffile.TiffFile) -> Steps:

@@ -13,7 +13,7 @@ import re
 
 from hcs.domain.config.layouts import PageAxis
 from hcs.domain.config.stages import AutoLayout, Layout, OmeZarrLayout, RegexLayout
-from hcs.domain.plate import SourcePlate
+from hcs.domain.plate import SourcePlate, quote_names
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import InputError, UnknownNameError
 from hcs.io.files.paths import AnyPath
@@ -64,7 +64,7 @@ def scan(
         What is known of the plate; it wins over what names, metadata and headers say. Of several
         plates in one folder ``plate_name`` chooses one.
     acquisition
-        Of an OME-Zarr plate, the one acquisition to read.
+        Of a plate whose metadata tell several acquisitions (OME-Zarr, OME-TIFF), the one to read.
     page_axis
         What the pages of files are, where their headers do not say it.
 
@@ -88,14 +88,12 @@ def scan(
         return scan_plate(source, stated, "layout omezarr, as asked")
     if isinstance(layout, AutoLayout) and is_plate(source):
         return scan_plate(source, stated, "layout omezarr: the source is an OME-Zarr plate")
-    if acquisition is not None:
-        msg = f"{source} is no OME-Zarr plate: an acquisition can be chosen only of such a plate"
-        raise InputError(msg)
     refuse_other_groups(source)
     listing = list_source(source)
     if isinstance(layout, RegexLayout):
         well = None if layout.well is None else Well.parse(layout.well)
-        groups = NamedGroups(re.compile(layout.pattern), well)
+        groups = NamedGroups(re.compile(layout.pattern), well, plate_format)
+        groups.explain(listing)
         why = f"layout regex: names as {layout.pattern}"
         return build(listing, groups, None, stated, why)
     if isinstance(layout, AutoLayout):
@@ -165,12 +163,11 @@ def describe(result: ScanResult, *, max_files: int = 10) -> str:
     plate: SourcePlate = result.plate
     fields = {(plane.well, plane.site) for plane in plate.planes}
     wells = {plane.well for plane in plate.planes}
-    channels = ", ".join(channel.name for channel in plate.channels)
     lines = [
         result.why,
         f"plate {plate.name}: {plate.plate_format.n_wells} wells",
         f"{len(wells)} wells with images, {len(fields)} fields, {len(plate.planes)} planes",
-        f"channels: {channels}",
+        f"{len(plate.channels)} channels: {quote_names(plate.channels)}",
         f"matched ({len(plate.planes)} planes):",
     ]
     lines += [

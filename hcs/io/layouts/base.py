@@ -79,6 +79,8 @@ class NameFields:
     parts
         Parts of the acquisition beyond channel and time, such as ``"timeline 2"``: they name the
         channel only where two planes would be one without them.
+    acquisition
+        Number of the run in which it was taken, where metadata tell several.
     """
 
     well: Well
@@ -91,6 +93,7 @@ class NameFields:
     page: int = 0
     derived: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
+    acquisition: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,8 @@ class Sidecar:
         Rows of the problems table.
     is_anchor
         Whether what is listed is right where a file name says otherwise.
+    run_pixels_um
+        Pixel size of every acquisition, where metadata tell several.
     """
 
     source: str
@@ -139,6 +144,12 @@ class Sidecar:
     notes: tuple[str, ...] = ()
     problems: tuple[dict[str, Any], ...] = ()
     is_anchor: bool = False
+    run_pixels_um: Mapping[int, float] = field(default_factory=dict)
+
+    def name_of(self, fields: NameFields) -> str | None:
+        """Name of a plane's channel without its parts; Yokogawa has several numbers of one name."""
+        written = fields.channel
+        return None if written is None else self.channel_names.get(written, written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +200,10 @@ class VendorLayout(Protocol):
     def multipage(self) -> bool:
         """Whether one file may hold several planes, so that its header must be read."""
 
+    @property
+    def t_is_minutes(self) -> bool:
+        """Whether the number of a time point is its time in minutes."""
+
     def parse(self, path: str) -> NameFields | None:
         """Read one relative path; None when this microscope does not write such names."""
 
@@ -217,6 +232,7 @@ class NamePatterns:
     patterns: tuple[re.Pattern[str], ...]
     ignored: re.Pattern[str] | None = None
     multipage: bool = False
+    t_is_minutes: bool = False
     numbered: re.Pattern[str] | None = None
     plate_format: PlateFormat | None = None
 

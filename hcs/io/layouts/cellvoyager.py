@@ -1,7 +1,16 @@
-"""Yokogawa CellVoyager and CQ1: names and the measurement files ``.mlf``, ``.mrf``, ``.mes``."""
+"""Yokogawa CellVoyager, CQ1 and CQ3000: names and the files ``.mlf``, ``.mrf``, ``.mes``.
+
+Observed in a CV8000 run: records with ``TimelineIndex`` and ``ActionIndex``, and names that repeat
+both as ``L01A01``. From converters that read such plates: a projection has ``ZImageProcessing``
+(Maximum, Minimum, Sum) and channel numbers of its own, under the same name in the ``.mes``; CQ1
+writes ``Z000`` into a folder ``Projection``; records say .tif where the files are .png; wells of
+1536 are named by their place on a plate of 96 and within it, ``A01.a1``. Inferred: rows and columns
+in the records of such a plate count all 32 × 48.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import re
 from collections.abc import Iterator
@@ -11,10 +20,11 @@ from xml.etree import ElementTree as ET
 
 from hcs.domain.columns import Reason
 from hcs.domain.plate import Channel, FieldPosition
-from hcs.domain.wells import PlateFormat, Well
+from hcs.domain.wells import PlateFormat, Well, row_index
 from hcs.errors import InputError
 from hcs.io.images.steps import Places
 from hcs.io.layouts.base import (
+    IMAGE_ENDING,
     Listing,
     NameFields,
     NamePatterns,
@@ -28,18 +38,23 @@ from hcs.io.layouts.base import (
     strip_namespace,
     well_at,
 )
+from hcs.io.layouts.pixels import choose_pixel_size_um
 
 _CELLVOYAGER: Final = re.compile(
-    r"(?:(?P<plate>.+)_)?(?P<well>[A-Z]{1,2}\d{2})_T(?P<t>\d{4})F(?P<site>\d{3,4})"
-    r"L\d{2}A\d{2}Z(?P<z>\d{2,3})C(?P<channel>\d{2})\.(?:tiff?|png)",
+    r"(?:(?P<plate>.+)_)?(?P<well>[A-Z]{1,2}\d{2})(?:\.(?P<inner>[a-d][1-4]))?"
+    r"_T(?P<t>\d{4})F(?P<site>\d{3,4})L(?P<timeline>\d{2})A(?P<action>\d{2})"
+    rf"Z(?P<z>\d{{2,3}})C(?P<channel>\d{{2}}){IMAGE_ENDING}",
     re.IGNORECASE,
 )
 # CQ1 numbers wells row by row; which well that is depends on the plate, so a sidecar must tell.
 _CQ1: Final = re.compile(
     r"W(?P<number>\d{4})F(?P<site>\d{4})T(?P<t>\d{4})Z(?P<z>\d{3})C(?P<channel>\d{1,2})"
-    r"\.(?:tiff?|png)",
+    rf"{IMAGE_ENDING}",
     re.IGNORECASE,
 )
+_PROJECTION: Final = re.compile(r"(^|/)projection/", re.IGNORECASE)
+_INNER: Final = 4
+"""Wells of a 1536 plate in a row, and in a column, of a well's place on a plate of 96."""
 _CORRECTION: Final = re.compile(r"(^|/)(DC_|SC_)[^/]*\.tiff?$")
 _MEASUREMENT: Final = (".mrf", ".mlf", ".mes", ".wpi", ".wpp")
 _FILTER: Final = re.compile(r"BP(\d+)/\d+")
@@ -53,7 +68,7 @@ class _CellVoyager(NamePatterns):
         """Read one relative path; None when a CellVoyager does not write such names."""
         match = _CELLVOYAGER.fullmatch(file_name(path))
         if match is not None:
-            return _read_numbers(match.groupdict())
+            return _read_numbers(match.groupdict(), path)
         return None if self.plate_format is None else _cq1_name(path, self.plate_format)
 
     def sidecar(self, listing: Listing) -> Sidecar | None:
@@ -79,11 +94,30 @@ LAYOUT: Final = _CellVoyager(
 )
 
 
-def _read_numbers(groups: dict[str, str | None]) -> NameFields | None:
-    """Fields of a name; plane 0 is a projection."""
+def _read_numbers(groups: dict[str, str | None], path: str) -> NameFields | None:
+    """Fields of a name; plane 0, and what lies in a folder of projections, is a projection."""
     number = str(int(groups["channel"] or 0))
-    z = groups["z"] if int(groups["z"] or 0) > 0 else None
-    return fields_from({**groups, "channel": number, "order": number, "z": z})
+    is_plane = int(groups["z"] or 0) > 0 and not _PROJECTION.search(path)
+    inner = groups.pop("inner", None)
+    parts = _parts(groups.pop("timeline", None), groups.pop("action", None))
+    named = {**groups, "channel": number, "order": number, "z": groups["z"] if is_plane else None}
+    fields = fields_from(named)
+    if fields is None:
+        return None
+    well = fields.well if inner is None else _inner_well(fields.well, inner)
+    return dataclasses.replace(fields, well=well, parts=parts)
+
+
+def _parts(timeline: str | None, action: str | None) -> tuple[str, ...]:
+    """Name what else tells a record apart: a well may be in several timelines and actions."""
+    told = (("timeline", timeline), ("action", action))
+    return tuple(f"{what} {int(number)}" for what, number in told if number)
+
+
+def _inner_well(outer: Well, inner: str) -> Well:
+    """Well of a 1536 plate: ``a1`` to ``d4`` within its place on a plate of 96."""
+    row, column = row_index(inner[0]), int(inner[1]) - 1
+    return Well(outer.row * _INNER + row, outer.column * _INNER + column)
 
 
 @dataclass
@@ -92,7 +126,7 @@ class _Found:
 
     plate_name: str | None = None
     plate_format: PlateFormat | None = None
-    sizes_um: set[float] = field(default_factory=set)
+    sizes_um: dict[str, set[float]] = field(default_factory=dict)
     channels: dict[str, Channel] = field(default_factory=dict)
     listed: list[tuple[str, NameFields]] = field(default_factory=list)
     positions: dict[tuple[Well, int | None], FieldPosition] = field(default_factory=dict)
@@ -101,16 +135,26 @@ class _Found:
 
     def sidecar(self, source: str) -> Sidecar:
         """All of it as a sidecar."""
+        names = {number: channel.name for number, channel in self.channels.items()}
+        used = {fields.channel for _, fields in self.listed}
+        pixel_size_um, note = choose_pixel_size_um(
+            {
+                names.get(number, number): sizes
+                for number, sizes in self.sizes_um.items()
+                if not used or number in used
+            }
+        )
         return Sidecar(
             source=source,
             plate_name=self.plate_name,
             plate_format=self.plate_format,
-            pixel_size_um=min(self.sizes_um) if len(self.sizes_um) == 1 else None,
+            pixel_size_um=pixel_size_um,
             steps=self.places.steps(),
             channels=tuple(self.channels[number] for number in sorted(self.channels, key=int)),
-            channel_names={number: channel.name for number, channel in self.channels.items()},
+            channel_names=names,
             listed=tuple(self.listed),
             positions=tuple(self.positions.values()),
+            notes=(note,) if note else (),
             problems=tuple(self.problems),
         )
 
@@ -150,13 +194,17 @@ def _read_record(values: dict[str, str], element: ET.Element, found: _Found, pat
         found.problems.append(problem(Reason.OUTSIDE_SOURCE, file, message))
         return
     number, z = int(values["Ch"]), int(values["ZIndex"])
+    made_by = values.get("ZImageProcessing")
+    is_plane = z > 0 and not made_by and not _PROJECTION.search(relative)
     fields = NameFields(
         well_at(values["Row"], values["Column"]),
         site=int(values["FieldIndex"]),
         channel=str(number),
-        z=z if z > 0 else None,
+        z=z if is_plane else None,
         t=int(values["TimePoint"]),
         order=number,
+        derived=(made_by,) if made_by else (),
+        parts=_parts(values.get("TimelineIndex"), values.get("ActionIndex")),
     )
     found.listed.append((relative, fields))
     height = _read_height_um(values) if z > 0 else None
@@ -194,7 +242,7 @@ def _read_plate_name(values: dict[str, str], _: ET.Element, found: _Found, __: s
 def _read_camera(values: dict[str, str], _: ET.Element, found: _Found, __: str) -> None:
     for edge in ("Horizontal", "Vertical"):
         if (size_um := float(values.get(f"{edge}PixelDimension", "0"))) > 0:
-            found.sizes_um.add(size_um)
+            found.sizes_um.setdefault(str(int(values["Ch"])), set()).add(size_um)
 
 
 def _read_channel(values: dict[str, str], element: ET.Element, found: _Found, _: str) -> None:
@@ -225,7 +273,8 @@ def _cq1_name(path: str, plate_format: PlateFormat) -> NameFields | None:
         return None
     groups = match.groupdict()
     row, column = divmod(int(groups.pop("number") or 0) - 1, plate_format.n_columns)
-    return _read_numbers({**groups, "well": Well(row, column).name}) if row >= 0 else None
+    well = Well(row, column).name
+    return _read_numbers({**groups, "well": well}, path) if row >= 0 else None
 
 
 _READERS: Final = {

@@ -72,7 +72,7 @@ def without_derived(
     """
     by_channel: defaultdict[str | None, list[Source]] = defaultdict(list)
     for source, f in named.items():
-        by_channel[_channel_name(f, sidecar)].append(source)
+        by_channel[sidecar.name_of(f)].append(source)
     some_as_taken = any(not f.derived for f in named.values())
     left_out = []
     for sources in by_channel.values():
@@ -90,15 +90,6 @@ def without_derived(
         if steps > 0:
             _name_kinds(named, kept, several=len(kinds) > 1)
     return sorted(left_out)
-
-
-def _channel_name(fields: NameFields, sidecar: Sidecar) -> str | None:
-    """Name of the channel, by which a derived image and its planes belong together.
-
-    Yokogawa numbers the channels of projections anew; their names are those of the stacks.
-    """
-    written = fields.channel
-    return None if written is None else sidecar.channel_names.get(written, written)
 
 
 def _is_mosaic(kind: tuple[str, ...]) -> bool:

@@ -14,6 +14,7 @@ from hcs.domain.wells import Well
 from hcs.errors import InputError
 from hcs.io.images.steps import Steps
 from hcs.io.layouts.base import (
+    IMAGE_ENDING,
     Listing,
     NameFields,
     NamePatterns,
@@ -35,7 +36,7 @@ _BRACKETS: Final = re.compile(
     r"(?: ?wv (?P<channel>.+?)(?: wix (?P<order>\d+))?)?"
     r"(?: ?z (?P<z>\d+))?"
     r"(?: ?time (?P<t>\d+)(?: - \d+ ?ms)?)?"
-    r" ?\)\.tiff?",
+    rf" ?\){IMAGE_ENDING}",
     re.IGNORECASE,
 )
 
@@ -44,7 +45,8 @@ _UNDERSCORES: Final = re.compile(
     r"(?:(?P<plate>.+)_)?"
     r"(?P<row>[A-Z]{1,2})_(?P<column>\d{1,3})_f(?P<site>\d+)"
     r"(?:_c(?P<order>\d+))?(?:_x(?P<excitation>[^_]+))?(?:_m(?P<emission>[^_]+))?"
-    r"(?:_z(?P<z>\d+))?(?:_t(?P<t>\d+))?\.tiff?",
+    r"(?:_z(?P<z>\d+))?(?:_t(?P<t>\d+))?"
+    rf"{IMAGE_ENDING}",
     re.IGNORECASE,
 )
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, product
 from typing import Any, Final
@@ -59,8 +62,8 @@ class _Found:
     def __init__(self) -> None:
         self.source: str | None = None
         self.plate_name: str | None = None
-        self.plate_format: PlateFormat | None = None
-        self.sizes_um: set[float] = set()
+        self.plate_formats: set[PlateFormat | None] = set()
+        self.sizes_um: defaultdict[int | None, set[float]] = defaultdict(set)
         self.steps: list[Steps] = []
         self.channels: dict[str, Channel] = {}
         self.listed: list[tuple[str, NameFields]] = []
@@ -72,11 +75,17 @@ class _Found:
         """All of it; None when no file has a Plate element."""
         if self.source is None:
             return None
+        sizes_um = set().union(*self.sizes_um.values())
         return Sidecar(
             source=self.source,
             plate_name=self.plate_name,
-            plate_format=self.plate_format,
-            pixel_size_um=min(self.sizes_um) if len(self.sizes_um) == 1 else None,
+            plate_format=next(iter(self.plate_formats)) if len(self.plate_formats) == 1 else None,
+            pixel_size_um=min(sizes_um) if len(sizes_um) == 1 else None,
+            run_pixels_um={
+                run: min(sizes)
+                for run, sizes in self.sizes_um.items()
+                if run is not None and len(sizes) == 1
+            },
             steps=agree(self.steps),
             channels=tuple(self.channels.values()),
             listed=tuple(self.listed),
@@ -88,24 +97,36 @@ class _Found:
         """Read the OME-XML of one file; one without a Plate element is passed over."""
         try:
             root = ET.fromstring(xml) if xml else None
-            plate = None if root is None else root.find("{*}Plate")
-            if root is None or plate is None:
+            plates = [] if root is None else root.findall("{*}Plate")
+            if root is None or not plates:
                 return
             images = {image.get("ID"): image for image in root.findall("{*}Image")}
             self.source = self.source or path
-            self.plate_name = self.plate_name or plate.get("Name") or None
-            stated = plate_format_of(plate.get("Rows"), plate.get("Columns"))
-            self.plate_format = self.plate_format or stated
-            for well, site, image_id, place in _samples(plate):
-                if place is not None:
-                    self.positions.append(place)
-                if (image := images.get(image_id)) is not None:
-                    self._read_image(image, well, site, path)
+            for plate in plates:
+                self._read_plate(plate, images, path, several=len(plates) > 1)
         except (ET.ParseError, ValueError, LookupError) as error:
             message = f"{path}: its OME-XML is not used, it cannot be read: {error}"
             self.problems.append(problem(Reason.UNREADABLE, path, message))
 
-    def _read_image(self, image: ET.Element, well: Well, site: int, path: str) -> None:
+    def _read_plate(
+        self,
+        plate: ET.Element,
+        images: Mapping[str | None, ET.Element],
+        path: str,
+        *,
+        several: bool,
+    ) -> None:
+        name = plate.get("Name") or (plate.get("ID") if several else None)
+        self.plate_name = self.plate_name or name
+        self.plate_formats.add(plate_format_of(plate.get("Rows"), plate.get("Columns")))
+        for sample in _samples(plate):
+            if sample.place is not None:
+                self.positions.append(sample.place)
+            if (image := images.get(sample.image_id)) is not None:
+                of = dataclasses.replace(sample.fields, plate=name)
+                self._read_image(image, of, path)
+
+    def _read_image(self, image: ET.Element, of: NameFields, path: str) -> None:
         pixels = image.find("{*}Pixels")
         if pixels is None:
             return
@@ -114,9 +135,9 @@ class _Found:
         for axis in "XY":
             text, unit = (pixels.get(f"PhysicalSize{axis}{end}") for end in ("", "Unit"))
             if (size_um := length_um(text, unit)) is not None:
-                self.sizes_um.add(size_um)
+                self.sizes_um[of.acquisition].add(size_um)
         for file, page, (c, z, t) in _pages(pixels, path):
-            fields = NameFields(well, site, names[c], z, t, page=page)
+            fields = dataclasses.replace(of, channel=names[c], z=z, t=t, page=page)
             relative = beside(path, file)
             if relative is None:
                 message = f"{path} names {file!r}, which lies outside the source folder"
@@ -144,20 +165,49 @@ class _Found:
         return names
 
 
-def _samples(
-    plate: ET.Element,
-) -> Iterator[tuple[Well, int, str | None, FieldPosition | None]]:
-    """Well, field number from 1 in the order of the XML, image and place of every well sample."""
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """A field of a plate: what is known of its planes, its image and where the stage stood."""
+
+    fields: NameFields
+    image_id: str | None
+    place: FieldPosition | None
+
+
+def _runs(plate: ET.Element) -> dict[str | None, tuple[int, str]]:
+    """Find number and name of every well sample's acquisition; empty where there is but one."""
+    runs = {}
+    for index, element in enumerate(plate.findall("{*}PlateAcquisition")):
+        digits = re.search(r"\d+$", element.get("ID", ""))
+        number = int(digits[0]) if digits else index
+        name = f"acquisition {element.get('Name') or number}"
+        for reference in element.findall("{*}WellSampleRef"):
+            runs[reference.get("ID")] = (number, name)
+    return runs if len(set(runs.values())) > 1 else {}
+
+
+def _samples(plate: ET.Element) -> Iterator[_Sample]:
+    """Yield every well sample; fields are numbered from 1, in the order of the XML.
+
+    A plate that was taken several times has its samples listed by acquisition, each of which
+    begins with field 1 anew.
+    """
+    runs = _runs(plate)
     for element in plate.findall("{*}Well"):
         well = Well(int(element.get("Row", "")), int(element.get("Column", "")))
-        for site, sample in enumerate(element.findall("{*}WellSample"), start=1):
-            reference = sample.find("{*}ImageRef")
+        counts: Counter[int | None] = Counter()
+        for sample in element.findall("{*}WellSample"):
+            run, name = runs.get(sample.get("ID"), (None, ""))
+            counts[run] += 1
+            parts = (name,) if name else ()
+            fields = NameFields(well, counts[run], parts=parts, acquisition=run)
             x, y = (
                 position_um(sample.get(f"Position{axis}"), sample.get(f"Position{axis}Unit"))
                 for axis in "XY"
             )
-            place = stage_position(well, site, x, y)
-            yield well, site, None if reference is None else reference.get("ID"), place
+            reference = sample.find("{*}ImageRef")
+            image_id = None if reference is None else reference.get("ID")
+            yield _Sample(fields, image_id, stage_position(well, fields.site, x, y))
 
 
 def _pages(pixels: ET.Element, path: str) -> Iterator[tuple[str, int, tuple[int, int, int]]]:

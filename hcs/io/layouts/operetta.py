@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any, Final
 from xml.etree import ElementTree as ET
@@ -17,6 +17,7 @@ from hcs.errors import InputError
 from hcs.io.files.paths import is_local
 from hcs.io.images.steps import Places
 from hcs.io.layouts.base import (
+    IMAGE_ENDING,
     Listing,
     NameFields,
     NamePatterns,
@@ -30,11 +31,13 @@ from hcs.io.layouts.base import (
     strip_namespace,
     well_at,
 )
+from hcs.io.layouts.pixels import choose_pixel_size_um
 
 # r03c03f01p01-ch1sk1fk1fl1.tiff: row, column, field, plane, channel, slow and fast kinetics, FLIM
 _HARMONY: Final = re.compile(
     r"r(?P<row>\d{2})c(?P<column>\d{2})f(?P<site>\d{2,4})p(?P<z>\d{2,3})"
-    r"-ch(?P<channel>\d{1,2})sk(?P<slow>\d+)fk(?P<fast>\d+)fl(?P<flim>\d+)\.tiff?",
+    r"-ch(?P<channel>\d{1,2})sk(?P<slow>\d+)fk(?P<fast>\d+)fl(?P<flim>\d+)"
+    rf"{IMAGE_ENDING}",
     re.IGNORECASE,
 )
 
@@ -53,9 +56,6 @@ _PROFILE: Final = {
     "origin_px": re.compile(r"Origin: *(\[[^\[\]]*\])"),
     "scale": re.compile(r"Scale: *(\[[^\[\]]*\])"),
 }
-
-_BINNING_TOLERANCE: Final = 0.01
-"""By how much the ratio of two pixel sizes may differ from a whole number."""
 
 _UM_PER: Final = {"m": 1e6, "mm": 1e3, "um": 1.0, "µm": 1.0}
 
@@ -115,7 +115,7 @@ def read_index(stream: IO[bytes], name: str) -> Sidecar:
         problem and nothing else.
     """
     found: dict[str, Any] = {"channels": {}, "listed": [], "problems": [], "sizes": {}}
-    found |= {"positions": {}, "profiles": {}, "notes": [], "places": Places()}
+    found |= {"positions": {}, "profiles": {}, "places": Places()}
     try:
         for tag, element in _elements(stream):
             if tag == "Plate":
@@ -132,11 +132,15 @@ def read_index(stream: IO[bytes], name: str) -> Sidecar:
         return Sidecar(source=name, problems=(problem(Reason.UNREADABLE, name, message),))
     channels = found["channels"]
     names = {number: channel.name for number, channel in channels.items()}
+    used = {fields.channel for _, fields in found["listed"]}
+    pixel_size_um, note = choose_pixel_size_um(
+        {names.get(number, number): s for number, s in found["sizes"].items() if number in used}
+    )
     return Sidecar(
         source=name,
         plate_name=found.get("plate_name"),
         plate_format=found.get("plate_format"),
-        pixel_size_um=_choose_pixel_size_um(found, names),
+        pixel_size_um=pixel_size_um,
         steps=found["places"].steps(),
         channels=tuple(channels[number] for number in sorted(channels, key=int)),
         channel_names=names,
@@ -146,7 +150,7 @@ def read_index(stream: IO[bytes], name: str) -> Sidecar:
             profile.model_copy(update={"channel": names.get(number, number)})
             for number, profile in sorted(found["profiles"].items())
         ),
-        notes=tuple(found["notes"]),
+        notes=(note,) if note else (),
         problems=tuple(found["problems"]),
     )
 
@@ -252,26 +256,6 @@ def _read_pixel_sizes(number: str, element: ET.Element, found: dict[str, Any]) -
             if factor is not None and child.text and float(child.text) > 0:
                 sizes = found["sizes"].setdefault(str(int(number)), set())
                 sizes.add(round(float(child.text) * factor, 9))
-
-
-def _choose_pixel_size_um(found: dict[str, Any], names: Mapping[str, str]) -> float | None:
-    """Edge of a pixel; of channels that were binned differently that of the finest."""
-    used = {fields.channel for _, fields in found["listed"]}
-    by_channel = {number: s for number, s in found["sizes"].items() if number in used}
-    sizes = {size for each in by_channel.values() for size in each}
-    if len(sizes) <= 1:
-        return sizes.pop() if sizes else None
-    told = ", ".join(
-        f"{names.get(number, number)!r} {' and '.join(map(str, sorted(each)))}"
-        for number, each in sorted(by_channel.items())
-    )
-    finest = min(sizes)
-    binned = all(len(each) == 1 for each in by_channel.values()) and all(
-        abs(size / finest - round(size / finest)) < _BINNING_TOLERANCE for size in sizes
-    )
-    chosen = "that of the finest is the plate's" if binned else "the plate gets none"
-    found["notes"].append(f"channels have pixels of different sizes in µm ({told}); {chosen}")
-    return finest if binned else None
 
 
 def _index_above(listing: Listing) -> Sidecar | None:

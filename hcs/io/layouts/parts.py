@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 
-from hcs.io.layouts.base import NameFields
+from hcs.io.layouts.base import NameFields, Sidecar
 from hcs.io.layouts.planes import Source
 
 
-def separate_parts(named: dict[Source, NameFields]) -> list[str]:
+def separate_parts(named: dict[Source, NameFields], sidecar: Sidecar) -> tuple[list[str], Sidecar]:
     """Keep the parts that planes need so that no two are one; forget the others.
 
     A CellVoyager that takes a well in two timelines counts time points and channels anew in each:
@@ -20,26 +20,36 @@ def separate_parts(named: dict[Source, NameFields]) -> list[str]:
     ----------
     named
         Fields of every recognized plane by relative path and page; ``parts`` are changed.
+    sidecar
+        The vendor's metadata, which name the channels: two numbers may have one name.
 
     Returns
     -------
     list of str
         Parts that now name channels, such as ``"timeline 2"``.
+    Sidecar
+        The metadata, with the same parts in what they list.
     """
     if not any(f.parts for f in named.values()):
-        return []
+        return [], sidecar
     needed: set[tuple[str | None, int]] = set()
     groups: defaultdict[NameFields, list[NameFields]] = defaultdict(list)
     for f in named.values():
-        groups[dataclasses.replace(f, parts=(), page=0)].append(f)
-    for same in groups.values():
+        name = sidecar.name_of(f)
+        key = dataclasses.replace(f, parts=(), page=0, order=None, channel=name, acquisition=None)
+        groups[key].append(f)
+    for key, same in groups.items():
         for level in range(max(len(f.parts) for f in same)):
             if len({f.parts[level : level + 1] for f in same}) > 1:
-                needed.add((same[0].channel, level))
-    told: set[str] = set()
+                needed.add((key.channel, level))
+
+    def cut(f: NameFields) -> NameFields:
+        name = sidecar.name_of(f)
+        parts = tuple(p for level, p in enumerate(f.parts) if (name, level) in needed)
+        return f if parts == f.parts else dataclasses.replace(f, parts=parts)
+
     for source, f in named.items():
-        parts = tuple(p for level, p in enumerate(f.parts) if (f.channel, level) in needed)
-        told.update(parts)
-        if parts != f.parts:
-            named[source] = dataclasses.replace(f, parts=parts)
-    return sorted(told)
+        named[source] = cut(f)
+    told = {part for f in named.values() for part in f.parts}
+    listed = tuple((path, cut(f)) for path, f in sidecar.listed)
+    return sorted(told), dataclasses.replace(sidecar, listed=listed)

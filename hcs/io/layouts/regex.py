@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
+from typing import Final
 
 from hcs.domain.wells import PlateFormat, Well
+from hcs.errors import InputError
 from hcs.io.layouts.base import Listing, NameFields, Sidecar, fields_from, file_name
+
+_NUMBERED: Final = re.compile(r"[Ww]?\d+")
+"""What is rather the number of a well than its name."""
+
+
+def _is_well(text: str) -> bool:
+    try:
+        Well.parse(text)
+    except InputError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
 class NamedGroups:
     """Files whose whole relative path, or whole name without folders, matches one expression.
 
-    ``well`` is the well of all files, where names do not tell it.
+    ``well`` is the well of all files, where names do not tell it; a group ``well_number`` counts
+    wells from 1, row by row, on a plate of ``plate_format``.
     """
 
     pattern: re.Pattern[str]
     well: Well | None = None
+    plate_format: PlateFormat | None = None
     kind: str = "regex"
     title: str = "regular expression"
     example: str = ""
     multipage: bool = True
+    t_is_minutes: bool = False
 
     def parse(self, path: str) -> NameFields | None:
         """Read one relative path; None when it does not match, or a group is no well or number."""
@@ -29,15 +46,70 @@ class NamedGroups:
         if match is None:
             return None
         groups = match.groupdict()
-        return fields_from(groups if self.well is None else {**groups, "well": self.well.name})
+        number = groups.pop("well_number", None)
+        if self.well is not None:
+            groups["well"] = self.well.name
+        elif number is not None:
+            well = self._numbered(number)
+            if well is None:
+                return None
+            groups["well"] = well.name
+        return fields_from(groups)
+
+    def _numbered(self, text: str) -> Well | None:
+        if self.plate_format is None or not (text.isascii() and text.isdigit()):
+            return None
+        row, column = divmod(int(text) - 1, self.plate_format.n_columns)
+        return Well(row, column) if row >= 0 else None
+
+    def explain(self, listing: Listing) -> None:
+        """Refuse groups that cannot be what they are called, before a well is read wrongly.
+
+        Raises
+        ------
+        InputError
+            Where ``well`` matches a number such as ``W001`` or ``001``, which would be read as
+            row W or not at all, and where wells are numbered and the plate is not known.
+        """
+        groups = self.pattern.groupindex
+        if "well_number" in groups and self.plate_format is None:
+            msg = (
+                "the pattern numbers its wells (well_number), and which well a number is depends "
+                "on the plate: say how many wells it has with --plate-wells"
+            )
+            raise InputError(msg)
+        if "well" not in groups:
+            return
+        found: dict[str, str] = {}
+        for path in listing.images:
+            match = self.pattern.fullmatch(path) or self.pattern.fullmatch(file_name(path))
+            if match is not None and match["well"] is not None:
+                found.setdefault(match["well"], path)
+        wide = self.plate_format is PlateFormat.WELLS_1536  # which has a row W
+        wells = [text for text in found if _is_well(text)]
+        if not found or (wells and (wide or not all(map(_NUMBERED.fullmatch, found)))):
+            return
+        first = next(iter(found))
+        if _NUMBERED.fullmatch(first):
+            remedy = (
+                "this is the number of a well: capture it alone, as in W(?P<well_number>\\d+), and "
+                "say the plate's size with --plate-wells; wells are counted row by row"
+            )
+        else:
+            remedy = (
+                "a well is a row of one or two letters and a column, such as A1, a01 or A - 1: "
+                "capture nothing else, or row and column in groups of their own"
+            )
+        msg = f"the pattern captures {first!r} as the well of {found[first]!r}: {remedy}"
+        raise InputError(msg)
 
     def ignores(self, path: str) -> bool:  # noqa: ARG002  (nothing is known of these files)
         """No file is known to be something else."""
         return False
 
-    def on_plate(self, plate_format: PlateFormat) -> NamedGroups:  # noqa: ARG002  (names the wells)
-        """Return itself: an expression names its wells."""
-        return self
+    def on_plate(self, plate_format: PlateFormat) -> NamedGroups:
+        """Return the layout for a plate of stated format."""
+        return dataclasses.replace(self, plate_format=plate_format)
 
     def sidecar(self, listing: Listing) -> Sidecar | None:  # noqa: ARG002
         """No metadata file is known."""

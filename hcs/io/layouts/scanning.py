@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from hcs.domain import columns as col
@@ -16,10 +16,15 @@ from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import Fault, FaultsError, InputError
 from hcs.io.images.steps import NOTHING_STATED, agree, place_planes
 from hcs.io.layouts.base import Listing, NameFields, Sidecar, VendorLayout, problem
-from hcs.io.layouts.derived import without_derived, without_previews
+from hcs.io.layouts.merging import (
+    Draft,
+    choose_acquisition,
+    forget_left_out,
+    leave_out_what_repeats,
+    merge_sidecar,
+)
 from hcs.io.layouts.pages import Headers, find_pixel_size
-from hcs.io.layouts.parts import separate_parts
-from hcs.io.layouts.planes import Assembled, Source, assemble, without_projections
+from hcs.io.layouts.planes import Assembled, assemble
 
 _EXCERPT: Final = 8
 """Names shown when none is recognized: enough to see the pattern, few enough to read."""
@@ -61,15 +66,6 @@ class Stated:
     pixel_size_um: float | None = None
     page_axis: PageAxis | None = None
     acquisition: int | None = None
-
-
-@dataclass
-class _Draft:
-    """What is known of a source folder so far."""
-
-    named: dict[Source, NameFields]
-    problems: list[dict[str, Any]]
-    notes: list[str] = field(default_factory=list)
 
 
 def build(
@@ -115,23 +111,27 @@ def build(
         for path in listing.images
         if not layout.ignores(path) and (f := parse(path)) is not None
     }
-    draft = _Draft(named, [], [why])
+    draft = Draft(named, [], [why])
     sidecar = sidecar or Sidecar(source="")
-    _merge(draft, sidecar, listing)
-    known = {path for path, _ in named}
+    merge_sidecar(draft, sidecar, listing, stated.plate_name)
+    known_sources = set(named)
+    sidecar = choose_acquisition(draft, sidecar, stated.acquisition, str(listing.root))
+    known = {path for path, _ in known_sources}
     unmatched = [p for p in listing.images if p not in known and not layout.ignores(p)]
     if not named:
         raise InputError(explain_no_layout(listing, layout))
     _report_left_out(draft, listing, unmatched)
     name = _plate_name(draft, stated.plate_name, sidecar, listing)
     plate_format = _plate_format(draft, stated.plate_format, sidecar)
-    _leave_out_what_repeats(draft, sidecar)
+    sidecar = leave_out_what_repeats(draft, sidecar)
+    sidecar = forget_left_out(sidecar, known_sources - set(named), name)
     made = assemble(
         named, sidecar, listing.root, stated.page_axis, draft.problems, multipage=layout.multipage
     )
     if not made.planes:
         raise InputError(_explain_no_planes(listing, draft.problems))
     pixel_size_um = _pixel_size_um(draft, stated.pixel_size_um, sidecar, made.headers)
+    numbers = _place_planes(made, sidecar)
     for row in draft.problems:
         row[col.PLATE] = name
     plate = SourcePlate(
@@ -141,7 +141,7 @@ def build(
         channels=made.channels,
         planes=made.planes,
         missing=made.missing,
-        numbers=_place_planes(made, sidecar),
+        numbers=_with_minutes(numbers) if layout.t_is_minutes else numbers,
         unmatched=tuple(unmatched),
         pixel_size_um=pixel_size_um,
         positions=tuple({(item.well, item.site): item for item in sidecar.positions}.values()),
@@ -151,25 +151,9 @@ def build(
     return ScanResult(plate, tuple(draft.problems), "; ".join(draft.notes))
 
 
-def _leave_out_what_repeats(draft: _Draft, sidecar: Sidecar) -> None:
-    """Leave out what was made of planes that are read themselves, and say so."""
-    previews = without_previews(draft.named)
-    derived = without_derived(draft.named, sidecar, draft.problems)
-    n_projections = without_projections(draft.named)
-    if previews:
-        draft.notes.append(
-            f"{len(previews)} PNG or JPEG images of planes that are TIFFs as well are left out, "
-            f"such as {previews[0]!r}"
-        )
-    if derived:
-        draft.notes.append(
-            f"{len(derived)} images that the microscope's program made of others are left out, "
-            f"such as {derived[0]!r}"
-        )
-    if n_projections:
-        draft.notes.append(f"{n_projections} projections beside their own stacks are left out")
-    if parts := separate_parts(draft.named):
-        draft.notes.append(f"channels are told apart by {', '.join(parts)}")
+def _with_minutes(numbers: PlaneNumbers) -> PlaneNumbers:
+    """State times from the first one, where their numbers are minutes."""
+    return numbers.model_copy(update={"t_min": tuple(t - numbers.t[0] for t in numbers.t)})
 
 
 def _explain_no_planes(listing: Listing, problems: list[dict[str, Any]]) -> str:
@@ -196,62 +180,7 @@ def explain_no_layout(listing: Listing, layout: VendorLayout | None) -> str:
     )
 
 
-def _merge(draft: _Draft, sidecar: Sidecar, listing: Listing) -> None:
-    """Let metadata identify files that their names do not, and tell of absent ones."""
-    draft.problems += [dict(row) for row in sidecar.problems]
-    draft.notes += sidecar.notes
-    present = {path.casefold(): path for path in listing.images}
-    faults: list[Fault] = []
-    for path, stated in sidecar.listed:
-        found = present.get(path.casefold())
-        if found is None:
-            message = f"{path} is listed in {sidecar.source} and is not there"
-            draft.problems.append(problem(Reason.MISSING_FILE, path, message, fields=stated))
-        elif (found, stated.page) in draft.named:
-            faults += _disagreements(found, draft.named[found, stated.page], stated, sidecar.source)
-            if sidecar.is_anchor:
-                draft.named[found, stated.page] = stated
-        else:
-            draft.named[found, stated.page] = stated
-    if faults and sidecar.is_anchor:
-        _follow_anchor(draft, sidecar, faults, present)
-    elif faults:
-        what = f"file names and {sidecar.source} disagree; remove it, or choose --layout regex"
-        raise FaultsError(what, faults)
-
-
-def _follow_anchor(
-    draft: _Draft, sidecar: Sidecar, faults: list[Fault], present: Mapping[str, str]
-) -> None:
-    """Leave out files that the metadata do not list, since names are wrong here, and say so."""
-    files = {fault.file for fault in faults}
-    first = faults[0]
-    draft.notes.append(
-        f"{len(files)} file names say otherwise than {sidecar.source}, which is followed: "
-        f"{first.file} is {first.expected}"
-    )
-    listed = {present.get(path.casefold()) for path, _ in sidecar.listed}
-    for source in [source for source in draft.named if source[0] not in listed]:
-        message = (
-            f"{source[0]} is not listed in {sidecar.source}, and other names disagree with it; "
-            "it is not read"
-        )
-        row = problem(Reason.UNMATCHED_FILE, source[0], message, fields=draft.named.pop(source))
-        draft.problems.append(row)
-
-
-def _disagreements(
-    path: str, named: NameFields, stated: NameFields, source: str
-) -> Iterator[Fault]:
-    if named.well != stated.well:
-        message = f"the well differs from that in {source}"
-        yield Fault(path, message, value=named.well.name, expected=stated.well.name)
-    if None not in {named.site, stated.site} and named.site != stated.site:
-        message = f"the field number differs from that in {source}"
-        yield Fault(path, message, value=str(named.site), expected=str(stated.site))
-
-
-def _report_left_out(draft: _Draft, listing: Listing, unmatched: list[str]) -> None:
+def _report_left_out(draft: Draft, listing: Listing, unmatched: list[str]) -> None:
     for path in listing.dead:
         message = f"{path} is a link that leads to nothing or in a circle"
         draft.problems.append(problem(Reason.UNREADABLE, path, message))
@@ -268,7 +197,7 @@ def _report_left_out(draft: _Draft, listing: Listing, unmatched: list[str]) -> N
         draft.problems.append(problem(Reason.UNMATCHED_FILE, path, message))
 
 
-def _plate_name(draft: _Draft, asked: str | None, sidecar: Sidecar, listing: Listing) -> str:
+def _plate_name(draft: Draft, asked: str | None, sidecar: Sidecar, listing: Listing) -> str:
     """Choose the plate's name; of several plates in one folder keep the one that was asked for."""
     plates = sorted({f.plate for f in draft.named.values() if f.plate is not None})
     if len(plates) <= 1:
@@ -286,7 +215,7 @@ def _plate_name(draft: _Draft, asked: str | None, sidecar: Sidecar, listing: Lis
     return asked
 
 
-def _plate_format(draft: _Draft, asked: PlateFormat | None, sidecar: Sidecar) -> PlateFormat:
+def _plate_format(draft: Draft, asked: PlateFormat | None, sidecar: Sidecar) -> PlateFormat:
     """Choose the plate format and refuse wells that it does not have."""
     wells: defaultdict[Well, list[str]] = defaultdict(list)
     for (path, _), fields in draft.named.items():
@@ -327,7 +256,7 @@ def _place_planes(made: Assembled, sidecar: Sidecar) -> PlaneNumbers:
 
 
 def _pixel_size_um(
-    draft: _Draft, asked: float | None, sidecar: Sidecar, headers: Headers
+    draft: Draft, asked: float | None, sidecar: Sidecar, headers: Headers
 ) -> float | None:
     """Pixel size as stated, else as the vendor's metadata, else as the images' headers have it."""
     if asked is not None:

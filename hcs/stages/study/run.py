@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 from pydantic import ValidationError
@@ -34,6 +34,7 @@ from hcs.stages import (
     train,
 )
 from hcs.stages.study import planted
+from hcs.words.settings import explain_setting
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -86,15 +87,10 @@ def read_study(path: str) -> studies.StudyConfig:
     return _anchor(study, file.resolve().parent)
 
 
-def _fault(path: str, item: object) -> Fault:
-    details = item if isinstance(item, dict) else {}
-    place = ".".join(str(part) for part in details.get("loc", ()))
-    return Fault(
-        file=path,
-        column=place or None,
-        message=str(details.get("msg", "")),
-        value=repr(details.get("input"))[:80],
-    )
+def _fault(path: str, item: Mapping[str, Any]) -> Fault:
+    place = ".".join(str(part) for part in item.get("loc", ()))
+    message, value = explain_setting(item)
+    return Fault(file=path, column=place or None, message=message, value=value)
 
 
 def _refuse_remote(path: str, study: studies.StudyConfig) -> None:

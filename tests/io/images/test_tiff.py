@@ -330,6 +330,16 @@ def tagged(path, per_unit, unit, **options):
             0.1625,
             id="ome-nm",
         ),
+        pytest.param(
+            lambda p: write(p, ome=True, metadata={"PhysicalSizeX": 10.4, "PhysicalSizeY": 10.4}),
+            10.4,
+            id="ome-of-a-weak-objective",
+        ),
+        pytest.param(
+            lambda p: write(p, imagej=True, resolution=(0.2, 0.2), metadata={"unit": "um"}),
+            5.0,
+            id="imagej-of-a-weak-objective",
+        ),
     ],
 )
 def test_pixel_size_is_read_where_stated_and_never_invented(tmp_path, make, pixel_size_um):

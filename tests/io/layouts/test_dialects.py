@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hcs.domain.config.stages import AutoLayout
+from hcs.domain.wells import PlateFormat, Well, row_name
 from hcs.io import layouts
 from hcs.io.images import tiff
+from hcs.io.layouts.base import NameFields
 
 AUTO = AutoLayout()
 
@@ -196,3 +202,299 @@ def test_previews_beside_their_tiffs_are_left_out(tmp_path):
 def test_cellomics_fields_of_any_width(tmp_path, name):
     _, planes = read(write(tmp_path, name))
     assert planes == {("D03", 0, "0", 0, 0): 0}
+
+
+RECORD = """<b:MeasurementRecord b:Type="IMG" b:Row="{row}" b:Column="{column}" b:TimePoint="{t}"
+b:FieldIndex="1" b:ZIndex="{z}" b:TimelineIndex="{timeline}" b:ActionIndex="{action}"
+b:Ch="{channel}" {more}>{file}</b:MeasurementRecord>"""
+PROTOCOL = """<b:Setting xmlns:b="http://x">{}</b:Setting>"""
+
+
+def records(*rows):
+    """Text of an .mlf: rows are (file, channel, z) with others as in the name of the file."""
+    given = {"row": 1, "column": 1, "t": 1, "timeline": 1, "action": 1, "more": ""}
+    listed = "".join(RECORD.format(**(given | row)) for row in rows)
+    return f'<b:MeasurementData xmlns:b="http://x">{listed}</b:MeasurementData>'
+
+
+def protocol(*targets):
+    channels = "".join(
+        f'<b:Channel b:Ch="{number}" b:Target="{target}"/>'
+        for number, target in enumerate(targets, start=1)
+    )
+    return PROTOCOL.format(channels)
+
+
+def cv_name(well="A01", t=1, timeline=1, action=1, z=1, channel=1, ending="tif"):
+    place = f"T{t:04d}F001L{timeline:02d}A{action:02d}Z{z:02d}C{channel:02d}"
+    return f"AP_{well}_{place}.{ending}"
+
+
+def test_a_well_in_two_timelines_is_no_duplicate(tmp_path):
+    names = [cv_name(t=t, timeline=line) for line in (1, 2) for t in (1, 2)]
+    result, planes = read(write(tmp_path, *names))
+    assert planes == {
+        ("A01", 1, "1 timeline 1", 0, 0): 0, ("A01", 1, "1 timeline 1", 0, 1): 1,
+        ("A01", 1, "1 timeline 2", 0, 0): 2, ("A01", 1, "1 timeline 2", 0, 1): 3,
+    }  # fmt: skip
+    assert "channels are told apart by timeline 1, timeline 2" in result.why
+    assert result.problems == ()
+
+
+def test_wells_that_timelines_share_out_keep_their_channels(tmp_path):
+    names = [
+        cv_name("A01", timeline=1),
+        cv_name("A02", timeline=2),
+        cv_name("A02", timeline=2, z=2),
+    ]
+    _, planes = read(write(tmp_path, *names))
+    assert planes == {
+        ("A01", 1, "1", 0, 0): 0, ("A02", 1, "1", 0, 0): 1, ("A02", 1, "1", 1, 0): 2,
+    }  # fmt: skip
+
+
+def test_one_channel_of_two_actions_is_two(tmp_path):
+    names = [cv_name(action=1), cv_name(action=2), cv_name(action=3, channel=2)]
+    _, planes = read(write(tmp_path, *names))
+    assert planes == {
+        ("A01", 1, "1 action 1", 0, 0): 0, ("A01", 1, "1 action 2", 0, 0): 1,
+        ("A01", 1, "2", 0, 0): 2,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", ["tif", "png"])
+def test_projections_that_a_cq3000_numbers_as_channels_are_no_channels(tmp_path, ending):
+    stack = [cv_name(z=z, ending=ending) for z in (1, 2, 3)]
+    projected = cv_name(channel=2, ending=ending)
+    write(tmp_path, *stack, projected)
+    if ending == "png":  # records say .tif whatever was written
+        for number, name in enumerate([*stack, projected]):
+            data = tiff.imagecodecs.png_encode(np.full((8, 8), number, np.uint16))
+            (tmp_path / name).write_bytes(data)
+    listed = [{"file": cv_name(z=z), "channel": 1, "z": z} for z in (1, 2, 3)]
+    more = 'b:ZImageProcessing="Maximum"'
+    listed.append({"file": cv_name(channel=2), "channel": 2, "z": 1, "more": more})
+    (tmp_path / "MeasurementData.mlf").write_text(records(*listed))
+    (tmp_path / "Protocol.mes").write_text(protocol("DAPI", "DAPI"))
+    result, planes = read(tmp_path)
+    assert planes == {("A01", 1, "DAPI", z, 0): z for z in (0, 1, 2)}
+    assert "1 images that the microscope's program made of others are left out" in result.why
+    assert result.problems == ()
+
+
+def test_projections_without_their_stack_are_channels_by_kind(tmp_path):
+    kinds = ("Maximum", "Minimum", "Maximum")
+    names = [cv_name(channel=n) for n in (1, 2, 3)]
+    write(tmp_path, *names)
+    listed = [
+        {"file": name, "channel": n, "z": 1, "more": f'b:ZImageProcessing="{kind}"'}
+        for n, (name, kind) in enumerate(zip(names, kinds, strict=True), start=1)
+    ]
+    (tmp_path / "MeasurementData.mlf").write_text(records(*listed))
+    (tmp_path / "Protocol.mes").write_text(protocol("DAPI", "DAPI", "GFP"))
+    _, planes = read(tmp_path)
+    assert planes == {
+        ("A01", 1, "DAPI maximum", 0, 0): 0, ("A01", 1, "DAPI minimum", 0, 0): 1,
+        ("A01", 1, "GFP", 0, 0): 2,
+    }  # fmt: skip
+
+
+def test_projections_in_a_folder_of_their_own(tmp_path):
+    stack = [f"Image/W0002F0001T0001Z{z:03d}C1.tif" for z in (1, 2)]
+    write(tmp_path, *stack, "Projection/W0002F0001T0001Z001C1.tif")
+    _, planes = read(tmp_path, plate_format=PlateFormat.WELLS_96)
+    assert planes == {("A02", 1, "1", 0, 0): 0, ("A02", 1, "1", 1, 0): 1}
+
+
+@given(row=st.integers(0, 31), column=st.integers(0, 47))
+def test_wells_of_1536_by_their_place_within_96(row, column):
+    outer = f"{'ABCDEFGH'[row // 4]}{column // 4 + 1:02d}"
+    inner = f"{'abcd'[row % 4]}{column % 4 + 1}"
+    fields = layouts.vendors()["cellvoyager"].parse(cv_name(f"{outer}.{inner}"))
+    assert fields.well == Well(row, column)
+
+
+def test_a_plate_of_1536_agrees_with_its_records(tmp_path):
+    name = cv_name("B02.c4")
+    write(tmp_path, name)
+    (tmp_path / "MeasurementData.mlf").write_text(
+        records({"file": name, "row": 7, "column": 8, "channel": 1, "z": 1})
+    )
+    result, planes = read(tmp_path)
+    assert planes == {("G08", 1, "1", 0, 0): 0}
+    assert result.problems == ()
+
+
+def htd(wells=(), sites=(), waves=("DAPI", "FITC")):
+    """Text of an .HTD of 96 wells: wells as (row, column), sites as rows of truth values."""
+    lines = ['"HTSInfoFile", Version 1.0', '"XWells", 12', '"YWells", 8', '"Sites", TRUE']
+    for row in range(8):
+        flags = ", ".join(str((row, column) in wells).upper() for column in range(12))
+        lines.append(f'"WellsSelection{row + 1}", {flags}')
+    for row, flags in enumerate(sites, start=1):
+        lines.append(f'"SiteSelection{row}", {", ".join(str(flag).upper() for flag in flags)}')
+    lines += [f'"WaveName{n}", "{name}"' for n, name in enumerate(waves, start=1)]
+    return "\r\n".join([*lines, '"EndFile"'])
+
+
+def test_wells_and_sites_that_an_htd_selects_and_that_are_not_there_are_problems(tmp_path):
+    names = [f"P_B0{c}_s{site}_w1.TIF" for c, site in ((2, 1), (2, 2), (3, 1))]
+    write(tmp_path, *names)
+    grid = ((True, False), (True, True))  # three sites of four
+    (tmp_path / "P.HTD").write_text(htd({(1, 1), (1, 2), (4, 5)}, grid))
+    result, planes = read(tmp_path)
+    assert planes == {
+        ("B02", 1, "DAPI", 0, 0): 0, ("B02", 2, "DAPI", 0, 0): 1, ("B03", 1, "DAPI", 0, 0): 2,
+    }  # fmt: skip
+    assert reasons(result) == [
+        ("missing-file", "B02", 3), ("missing-file", "B03", 2), ("missing-file", "B03", 3),
+        ("missing-file", "E06", None),
+    ]  # fmt: skip
+    assert len(result.plate.excluded) == 96 - 3
+
+
+def test_sites_that_count_the_whole_grid_are_not_called_absent(tmp_path):
+    write(tmp_path, "P_B02_s1_w1.TIF", "P_B02_s3_w1.TIF", "P_B02_s4_w1.TIF")
+    (tmp_path / "P.HTD").write_text(htd({(1, 1)}, ((True, False), (True, True))))
+    result, _ = read(tmp_path)
+    assert result.problems == ()
+
+
+def test_wavelengths_beyond_nine_have_their_names(tmp_path):
+    guid = "247376DD-6ADD-442D-AE47-F54A05F3EA94"
+    names = [f"P_A1_s1_w{n}{guid}.tif" for n in range(1, 13)]
+    write(tmp_path, *names)
+    waves = [f"dye {n}" for n in range(1, 13)]
+    (tmp_path / "P.HTD").write_text(htd(waves=waves))
+    result, planes = read(tmp_path)
+    assert planes == {("A01", 1, f"dye {n}", 0, 0): n - 1 for n in range(1, 13)}
+    assert [channel.name for channel in result.plate.channels] == waves
+
+
+def test_steps_of_folders_and_of_names(tmp_path):
+    names = [f"TimePoint_{t}/ZStep_{z}/P_A01_w1.TIF" for t in (1, 2) for z in (0, 1, 2)]
+    _, planes = read(write(tmp_path / "folders", *names))
+    assert planes == {
+        ("A01", 1, "1", 0, 0): 1, ("A01", 1, "1", 1, 0): 2,
+        ("A01", 1, "1", 0, 1): 4, ("A01", 1, "1", 1, 1): 5,
+    }  # fmt: skip
+    _, planes = read(write(tmp_path / "names", *(f"P_A01_s1_z{z}_w1.TIF" for z in (1, 2, 3))))
+    assert planes == {("A01", 1, "1", z, 0): z for z in (0, 1, 2)}
+
+
+COLUMNS = "Row,Column,Field,Wavelength,Timepoint,ZIndex,ImageSubFolderPath,ImageFileName"
+
+
+def jdce(waves, mode="Confocal"):
+    wavelengths = [
+        {
+            "Index": index, "ImagingMode": mode,
+            "EmissionFilter": {"Name": name, "Unit": "nm", "Wavelength": 455},
+            "ExcitationFilter": {"Name": "x", "Unit": "nm", "Wavelength": 385},
+        }
+        for index, name in enumerate(waves)
+    ]  # fmt: skip
+    protocol = {
+        "ObjectiveCalibration": {"Unit": "µm", "PixelWidth": 0.34, "PixelHeight": 0.34},
+        "Plate": {"Name": "Run 7", "Rows": 16, "Columns": 24},
+        "Wavelengths": wavelengths,
+    }
+    stack = {"AutoLeadAcquisitionProtocol": protocol, "ImageMetadataFiles": ["images.csv"]}
+    return json.dumps({"ImageStack": stack})
+
+
+@pytest.mark.parametrize(
+    ("mode", "depths"),
+    [
+        pytest.param("Confocal", (0, 1), id="stack"),
+        pytest.param("Max Intensity Projection", (0,), id="projection"),
+    ],
+)
+def test_a_run_of_hcs_ai_is_what_its_table_lists(tmp_path, mode, depths):
+    keys = [(c, w, z) for c in (3, 10) for w in (0, 1) for z in depths]
+    names = [f"img/{n}/a{n}.tif" for n, _ in enumerate(keys)]
+    write(tmp_path, *names)
+    lines = [f"2,{c},4,{w},0,{z},img\\{n},a{n}.tif" for n, (c, w, z) in enumerate(keys)]
+    (tmp_path / "images.csv").write_text("\r\n".join([COLUMNS, *lines, "2,4,0,0,0,0,img,gone.tif"]))
+    (tmp_path / "run.jdce").write_text("\ufeff" + jdce(("DAPI", "FITC"), mode))
+    result, planes = read(tmp_path)
+    assert planes == {
+        (f"B{c:02d}", 4, ("DAPI", "FITC")[w], z, 0): n for n, (c, w, z) in enumerate(keys)
+    }
+    plate = result.plate
+    assert (plate.name, plate.layout, plate.pixel_size_um) == ("Run 7", "imagexpress", 0.34)
+    assert (plate.plate_format, plate.channels[0].emission_nm) == (PlateFormat.WELLS_384, 455)
+    assert reasons(result) == [("missing-file", "B04", 0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "table"),
+    [
+        pytest.param("{", COLUMNS, id="cut"),
+        pytest.param(jdce(("DAPI",)), "Row,Column", id="no-columns"),
+        pytest.param(jdce(("DAPI",)), None, id="no-table"),
+        pytest.param("[]", COLUMNS, id="no-object"),
+    ],
+)
+def test_a_damaged_jdce_is_one_problem(tmp_path, text, table):
+    write(tmp_path, "P_A01_s1_w1.tif")
+    (tmp_path / "run.jdce").write_text(text)
+    if table is not None:
+        (tmp_path / "images.csv").write_text(f"{table}\n1,1")
+    result, planes = read(tmp_path)
+    assert planes == {("A01", 1, "1", 0, 0): 0}
+    assert [row["reason"] for row in result.problems] == ["unreadable"]
+
+
+@pytest.mark.parametrize(
+    ("name", "well"),
+    [
+        pytest.param("D0004BS7-1uM--A2--A2--W0002--P003--T0001--Z001--C01.tif", "A02", id="twice"),
+        pytest.param("plate--c--B1--W013--P03--T0001--C01.tif", "B01", id="agrees-with-its-number"),
+        pytest.param("plate--c--B12--W0002--P3--C01.tif", "A02", id="compound-B12"),
+        pytest.param("myplate_01--fsk--0.008--W0014--P003--T0001--C01.tif", "B02", id="number"),
+        pytest.param("W001--P03.tif", "A01", id="short"),
+    ],
+)
+def test_wells_of_embl_names(tmp_path, name, well):
+    _, planes = read(write(tmp_path, name), plate_format=PlateFormat.WELLS_96)
+    channel = "1" if "C01" in name else "0"
+    assert planes == {(well, 3, channel, 0, 0): 0}
+
+
+@given(
+    well=st.builds(Well, st.integers(0, 7), st.integers(0, 11)), site=st.integers(1, 99),
+    t=st.integers(0, 999), z=st.integers(0, 99), channel=st.integers(0, 12), named=st.booleans(),
+)  # fmt: skip
+def test_embl_gives_back_the_field(well, site, t, z, channel, named):
+    text = f"{row_name(well.row)}{well.column + 1}"
+    before = f"{text}--{text}" if named else "compound--3uM"
+    number = well.row * 12 + well.column + 1
+    name = f"p--{before}--W{number:04d}--P{site:03d}--T{t:04d}--Z{z:03d}--C{channel:02d}.ome.jpeg"
+    layout = layouts.vendors()["embl"].on_plate(PlateFormat.WELLS_96)
+    expected = NameFields(well, site, str(channel), z, t, channel)
+    assert layout.parse(name) == expected
+
+
+def test_incucyte_scans_are_times_in_minutes(tmp_path):
+    stamps = ("2023y12m31d_23h30m", "2024y01m01d_00h00m", "2024y01m01d_02h30m")
+    names = [f"VID9_{c}_B{n}_2_{stamp}.tif" for c in ("Phase", "Green") for n in (3, 12)
+             for stamp in stamps]  # fmt: skip
+    result, planes = read(write(tmp_path, *names))
+    keys = [
+        (f"B{n:02d}", 2, c, 0, t) for c in ("Phase", "Green") for n in (3, 12) for t in range(3)
+    ]
+    assert planes == {key: number for number, key in enumerate(keys)}
+    assert (result.plate.name, result.plate.layout) == ("VID9", "incucyte")
+    assert result.plate.numbers.t_min == (0, 30, 180)
+
+
+def test_incucyte_folders_of_channels_and_times_since_the_start(tmp_path):
+    names = [f"{c}/A172_A7_1_{stamp}.tif" for c in ("Phase", "Red") for stamp in
+             ("00d00h00m", "01d04h00m")]  # fmt: skip
+    result, planes = read(write(tmp_path, *names))
+    assert planes == {
+        ("A07", 1, "Phase", 0, 0): 0, ("A07", 1, "Phase", 0, 1): 1,
+        ("A07", 1, "Red", 0, 0): 2, ("A07", 1, "Red", 0, 1): 3,
+    }  # fmt: skip
+    assert result.plate.numbers.t_min == (0, 28 * 60)

@@ -11,6 +11,7 @@ from hcs.domain.wells import PlateFormat, Well, row_name
 from hcs.io import layouts
 
 GUID = "247376DD-6ADD-442D-AE47-F54A05F3EA94"
+SCANS = ("Phase", "Green", "NIR")
 WAVES = ("UV - DAPI", "Blue - FITC", "Red - Cy5")
 
 # (row letters, 1-based row, 1-based column, site, 1-based channel) → a name as the vendor writes it
@@ -22,6 +23,8 @@ NAMES = {
     "cellomics": lambda r, n, c, s, w: f"P1_{r}{c:02d}f{s:02d}d{w}.tif",
     "scanr": lambda r, n, c, s, w: f"{r}{c}--W00001--P{s:05d}--Z00000--T00000--{WAVES[w - 1]}.tif",
     "cytation": lambda r, n, c, s, w: f"{r}{c}_01_{w}_{s}_{WAVES[w - 1]}_001.tif",
+    "embl": lambda r, n, c, s, w: f"P1--{r}{c}--{r}{c}--W0001--P{s:03d}--T0001--Z001--C{w:02d}.png",
+    "incucyte": lambda r, n, c, s, w: f"VID7_{SCANS[w - 1]}_{r}{c}_{s}_2024y02m29d_23h59m.tif",
 }
 NO_NAMES = {"ometiff"}
 """The position of an OME-TIFF stands in its header, whatever the file is called."""

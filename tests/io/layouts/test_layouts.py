@@ -408,3 +408,47 @@ def test_any_set_of_fields_comes_back(fields, tmp_path_factory):
 def test_listing_is_sorted(tmp_path):
     found = listing.list_source(touch(tmp_path, "b.tif", "a/z.tif", "c.csv"))
     assert (found.images, found.others) == (("a/z.tif", "b.tif"), ("c.csv",))
+
+
+def numbered(*names):
+    return {f"{name}_s{site}.tif": (name, site) for name in names for site in (1, 2)}
+
+
+def test_a_regular_expression_may_number_its_wells(tmp_path):
+    touch(tmp_path, *numbered("W001", "W014", "W096"))
+    layout = RegexLayout(pattern=r"W(?P<well_number>\d+)_s(?P<site>\d)\.tif")
+    with pytest.raises(InputError, match="--plate-wells"):
+        layouts.scan(tmp_path, layout)
+    plate = layouts.scan(tmp_path, layout, plate_format=PlateFormat.WELLS_96).plate
+    assert [p.well.name for p in plate.planes] == ["A01", "A01", "B02", "B02", "H12", "H12"]
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern", "told"),
+    [
+        pytest.param(
+            ("W001", "W014"), r"(?P<well>W\d+)_s\d\.tif", r"'W001'.*well_number", id="W001"
+        ),
+        pytest.param(("W1", "W2"), r"(?P<well>\w\d)_s\d\.tif", r"'W1'.*well_number", id="W1"),
+        pytest.param(("001", "014"), r"(?P<well>\d{3})_s\d\.tif", r"'001'.*well_number", id="001"),
+        pytest.param(
+            ("dishA1",), r"(?P<well>\w+)_s\d\.tif", r"'dishA1'.*row and column", id="no-well"
+        ),
+    ],
+)
+def test_what_is_captured_as_a_well_and_is_none_is_explained(tmp_path, names, pattern, told):
+    touch(tmp_path, *numbered(*names))
+    with pytest.raises(InputError, match=f"(?s)captures {told}"):
+        layouts.scan(tmp_path, RegexLayout(pattern=pattern))
+
+
+def test_a_row_w_of_1536_is_one(tmp_path):
+    touch(tmp_path, *numbered("W1", "W48"))
+    layout = RegexLayout(pattern=r"(?P<well>W\d+)_s(?P<site>\d)\.tif")
+    plate = layouts.scan(tmp_path, layout, plate_format=PlateFormat.WELLS_1536).plate
+    assert {p.well.name for p in plate.planes} == {"W01", "W48"}
+
+
+def test_a_channel_that_is_called_1_does_not_read_as_a_count(tmp_path):
+    touch(tmp_path, "P_A01_s1_w1.tif")
+    assert '1 channels: "1"' in layouts.describe(layouts.scan(tmp_path, AUTO))

@@ -8,7 +8,7 @@ import tifffile
 
 from hcs.domain.config.stages import AutoLayout
 from hcs.domain.wells import PlateFormat
-from hcs.errors import InputError
+from hcs.errors import InputError, UnknownNameError
 from hcs.io import layouts
 from hcs.io.images import tiff
 
@@ -134,3 +134,75 @@ def test_a_damaged_file_is_a_problem(tmp_path):
     result = layouts.scan(tmp_path, AUTO)
     reasons = [(row["file"], row["reason"]) for row in result.problems]
     assert reasons == [("b.ome.tif", "truncated")]
+
+
+RUN = """<PlateAcquisition ID="PlateAcquisition:{id}"{name}>{references}</PlateAcquisition>"""
+
+
+def run(number, *samples, name=""):
+    references = "".join(f'<WellSampleRef ID="WellSample:{sample}"/>' for sample in samples)
+    return RUN.format(id=number, name=f' Name="{name}"' if name else "", references=references)
+
+
+def two_runs(folder, *, sizes=("325", "325")):
+    """A well of two fields, taken twice; images 0 and 1, then 2 and 3."""
+    runs = run(0, 0, 1, name="live") + run(1, 2, 3)
+    described = plate((0, 1, (0, 1, 2, 3))).replace("</Plate>", f"{runs}</Plate>")
+    images = "".join(
+        image(n, f'<TiffData IFD="0" PlaneCount="6"><UUID FileName="f{n}.ome.tif"/></TiffData>')
+        .replace('"325"', f'"{sizes[n // 2]}"')
+        .replace('"0.325"', f'"{float(sizes[n // 2]) / 1000}"')
+        for n in range(4)
+    )
+    (folder / "p.companion.ome").write_text(OME.format(plate=described, images=images))
+    for n in range(4):
+        write(folder / f"f{n}.ome.tif", "")
+    return folder
+
+
+def test_fields_that_were_taken_twice_are_channels_of_their_run(tmp_path):
+    result = layouts.scan(two_runs(tmp_path), AUTO)
+    first = {(p.site, p.channel): p.path for p in result.plate.planes if p.z_index == 0}
+    assert first == {
+        (1, "DAPI acquisition live"): "f0.ome.tif", (1, "NF-H acquisition live"): "f0.ome.tif",
+        (2, "DAPI acquisition live"): "f1.ome.tif", (2, "NF-H acquisition live"): "f1.ome.tif",
+        (1, "DAPI acquisition 1"): "f2.ome.tif", (1, "NF-H acquisition 1"): "f2.ome.tif",
+        (2, "DAPI acquisition 1"): "f3.ome.tif", (2, "NF-H acquisition 1"): "f3.ome.tif",
+    }  # fmt: skip
+    assert result.plate.missing == ()
+    assert result.problems == ()
+
+
+def test_one_run_can_be_chosen(tmp_path):
+    source = two_runs(tmp_path, sizes=("325", "650"))
+    with pytest.raises(InputError, match=r"0 \(0\.325 µm\), 1 \(0\.65 µm\); choose one with"):
+        layouts.scan(source, AUTO)
+    with pytest.raises(UnknownNameError, match=r"no acquisition 7; .* has 0, 1"):
+        layouts.scan(source, AUTO, acquisition=7)
+    result = layouts.scan(source, AUTO, acquisition=1)
+    assert {(p.site, p.channel, p.path) for p in result.plate.planes} == {
+        (1, "DAPI", "f2.ome.tif"), (1, "NF-H", "f2.ome.tif"),
+        (2, "DAPI", "f3.ome.tif"), (2, "NF-H", "f3.ome.tif"),
+    }  # fmt: skip
+    assert result.plate.pixel_size_um == 0.65
+    assert (result.plate.missing, result.problems) == ((), ())
+
+
+def test_two_plates_of_one_xml_ask_for_a_name(tmp_path):
+    first, second = plate((0, 1, (0,))), plate((1, 2, (1,)), (1, 3, (2,)))
+    second = second.replace("P1", "P2").replace("Plate:0", "Plate:1")
+    images = "".join(
+        image(n, f'<TiffData IFD="0" PlaneCount="6"><UUID FileName="f{n}.ome.tif"/></TiffData>')
+        for n in range(3)
+    )
+    (tmp_path / "p.companion.ome").write_text(OME.format(plate=first + second, images=images))
+    for n in range(2):  # f2 is absent, and no problem of P1
+        write(tmp_path / f"f{n}.ome.tif", "")
+    with pytest.raises(InputError, match=r"plates 'P1', 'P2', and none is named: use --plate-name"):
+        layouts.scan(tmp_path, AUTO)
+    one = layouts.scan(tmp_path, AUTO, plate_name="P1")
+    assert {(p.path, p.well.name) for p in one.plate.planes} == {("f0.ome.tif", "A02")}
+    assert (one.plate.name, one.plate.missing, one.problems) == ("P1", (), ())
+    two = layouts.scan(tmp_path, AUTO, plate_name="P2")
+    assert {(p.path, p.well.name) for p in two.plate.planes} == {("f1.ome.tif", "B03")}
+    assert {row["file"] for row in two.problems} == {"f2.ome.tif"}

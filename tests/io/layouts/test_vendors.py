@@ -51,17 +51,21 @@ def test_operetta(well, site, z, channel, t, fast):
 
 
 @given(
-    well=wells, site=st.none() | st.integers(1, 200), channel=st.none() | st.integers(1, 9),
+    well=wells, site=st.none() | st.integers(1, 200), channel=st.none() | st.integers(1, 20),
     t=st.none() | st.integers(1, 99), z=st.none() | st.integers(1, 99), plate=plates,
-    guid=st.none() | st.uuids(),
+    guid=st.none() | st.uuids(), bare=st.booleans(), padded=st.booleans(), in_name=st.booleans(),
 )  # fmt: skip
-def test_imagexpress(well, site, channel, t, z, plate, guid):
+def test_imagexpress(well, site, channel, t, z, plate, guid, bare, padded, in_name):
     name = "" if plate is None else f"{plate}_"
-    name += well.name
+    short = not padded and (site, channel) != (None, None)
+    name += f"{row_name(well.row)}{well.column + 1}" if short else well.name
     name += "" if site is None else f"_s{site}"
-    name += "" if channel is None else f"_w{channel}{'' if guid is None else str(guid).upper()}"
+    name += "" if z is None or not in_name else f"_z{z}"
+    name += "" if channel is None else f"_w{channel}"
+    if guid is not None:
+        name += str(guid).upper() if bare else f"_[{guid}]"
     folders = "" if t is None else f"TimePoint_{t}/"
-    folders += "" if z is None else f"ZStep_{z}/"
+    folders += "" if z is None or in_name else f"ZStep_{z}/"
     label = None if channel is None else str(channel)
     expected = NameFields(well, site, label, z, t, channel, plate)
     assert parse("imagexpress", f"{folders}{name}.TIF") == expected
@@ -74,14 +78,18 @@ def test_imagexpress(well, site, channel, t, z, plate, guid):
 def test_cellvoyager(well, site, z, channel, t, plate, suffix):
     prefix = "" if plate is None else f"{plate}_"
     name = f"{prefix}{well.name}_T{t:04d}F{site:03d}L01A02Z{z:02d}C{channel:02d}.{suffix}"
-    expected = NameFields(well, site, str(channel), z, t, channel, plate)
+    parts = ("timeline 1", "action 2")
+    expected = NameFields(well, site, str(channel), z, t, channel, plate, parts=parts)
     assert parse("cellvoyager", name) == expected
 
 
-@given(well=small_wells, site=st.integers(0, 99), channel=st.integers(0, 9), plate=plates)
-def test_cellomics(well, site, channel, plate):
+@given(
+    well=small_wells, site=st.integers(0, 99), channel=st.integers(0, 12), plate=plates,
+    width=st.integers(1, 3),
+)  # fmt: skip
+def test_cellomics(well, site, channel, plate, width):
     prefix = "" if plate is None else f"{plate}_"
-    name = f"{prefix}{well.name}f{site:02d}d{channel}.tif"
+    name = f"{prefix}{well.name}f{site:0{width}d}d{channel}.tif"
     expected = NameFields(well, site, str(channel), plate=plate)
     assert parse("cellomics", name) == expected
 
@@ -115,7 +123,8 @@ def test_cytation(well, step, order, site, z, t, channel):
         pytest.param("operetta", "r01c01f01p01-ch1sk2fk2fl1.tiff", id="two-time-axes"),
         pytest.param("operetta", "r01c01f01p01-ch1sk1fk1fl2.tiff", id="lifetime"),
         pytest.param("operetta", "r00c01f01p01-ch1sk1fk1fl1.tiff", id="row-zero"),
-        pytest.param("imagexpress", "P_A01_s1_w12.tif", id="wavelength-of-two-digits"),
+        pytest.param("imagexpress", "P_A1.tif", id="bare-well-without-zero"),
+        pytest.param("imagexpress", "P_A01_s1_s2_w1.tif", id="two-sites"),
         pytest.param("imagexpress", "P_A00_s1_w1.tif", id="column-zero"),
         pytest.param("cellvoyager", "W0029F0001T0001Z000C1.tif", id="well-only-numbered"),
         pytest.param("scanr", "--W00001--P00001--Z00000--T00000--DAPI.tif", id="no-well"),
