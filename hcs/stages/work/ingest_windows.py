@@ -64,14 +64,15 @@ class Sample:
         For every channel those planes that make one picture, several times.
     projection
         How planes become one; None where a stack has one plane only.
-    dtype
-        Of the plate's pixels.
+    shape, dtype
+        Of the plate's planes and pixels.
     """
 
     root: str
     layout: str
     stacks: tuple[tuple[_Stack, ...], ...]
     projection: Projection | None
+    shape: tuple[int, int]
     dtype: str
 
     @property
@@ -85,19 +86,15 @@ class Sample:
         return [stamps, self.projection, self.dtype]
 
 
-def draw_sample(root: str, source: SourcePlate, dtype: str, how: Projection | None) -> Sample:
+def draw_sample(source: SourcePlate, job: WellJob) -> Sample:
     """Draw fields by a hash of their names: the same ones, however many others come and go.
 
     Parameters
     ----------
-    root
-        The source folder.
     source
         The plate as found.
-    dtype
-        Of the plate's pixels.
-    how
-        How stacks are projected; None when they are kept.
+    job
+        Any of its wells, which says how planes are to be read.
     """
     found: dict[str, dict[tuple[Well, int], list[Plane]]] = {
         channel.name: defaultdict(list) for channel in source.channels
@@ -106,9 +103,10 @@ def draw_sample(root: str, source: SourcePlate, dtype: str, how: Projection | No
         found[item.channel][item.well, item.site].append(item)
     ranks = {key: _rank(key) for fields in found.values() for key in fields}
     stacks = tuple(
-        tuple(_choose_stacks(found[channel.name], ranks, how)) for channel in source.channels
+        tuple(_choose_stacks(found[channel.name], ranks, job.projection))
+        for channel in source.channels
     )
-    return Sample(root, source.layout, stacks, how, dtype)
+    return Sample(job.source, job.layout, stacks, job.projection, job.shape, job.dtype)
 
 
 def _rank(field: tuple[Well, int]) -> int:
@@ -161,7 +159,7 @@ def _read_pixels(
     """Read a grid of pixels of every picture that can be read."""
     for stack in stacks:
         try:
-            planes = (_read_plane(source, item) for item in stack)
+            planes = (_read_plane(source, sample, item) for item in stack)
             if sample.projection is None or len(stack) == 1:
                 picture = next(planes)
             else:
@@ -172,9 +170,14 @@ def _read_pixels(
         yield picture[::step, ::step].ravel()
 
 
-def _read_plane(source: Source, item: Plane) -> NDArray[Any]:
-    header = source.header(item)
-    return intensity.finite(source.read(item, header.shape, header.dtype))
+def _read_plane(source: Source, sample: Sample, item: Plane) -> NDArray[Any]:
+    """Read a plane; of a channel that differs from the plate's others the header says how."""
+    try:
+        found = source.read(item, sample.shape, sample.dtype)
+    except ImageReadError:
+        header = source.header(item)
+        found = source.read(item, header.shape, header.dtype)
+    return intensity.finite(found)
 
 
 def _choose_window(grids: Sequence[NDArray[Any]], dtype: np.dtype[Any]) -> Window:
@@ -223,8 +226,7 @@ class Windows:
 
 def plan_windows(source: SourcePlate, jobs: Sequence[WellJob], frame: Frame) -> Windows:
     """Choose the windows of a plate before it is written; pixels of a known sample stay unread."""
-    first = jobs[0]
-    sample = draw_sample(first.source, source, first.dtype, first.projection)
+    sample = draw_sample(source, jobs[0])
     made_from = fingerprint(_FORMAT, sample.made_from)
     known = frame.recall(_NAME, whole=True)
     before = tuple(Window(*values) for values in known.get("windows", ()))
