@@ -172,6 +172,27 @@ def _say(item: Mapping[str, Any]) -> str:
     return f"{place}: {text}" + ("" if value is None else f" (found {value!r})")
 
 
+@contextmanager
+def told_on_stderr() -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar on stderr for every kind of thing that is read."""
+    bars = ProgressBars()
+    shown = ""
+
+    def told(what: str, n: int, total: int) -> None:
+        nonlocal shown
+        if what != shown:
+            bars.end()
+            bars.begin(what, total, 0)
+            shown = what
+        for _ in range(n):
+            bars.advance()
+
+    try:
+        yield told
+    finally:
+        bars.end()
+
+
 def fail(message: str, code: int) -> NoReturn:
     """Say what is wrong on stderr and leave."""
     typer.secho(f"error: {message}", fg=typer.colors.RED, err=True)

@@ -13,6 +13,7 @@ from foreign_plates import Image, write_plate
 from hcs.domain import columns as col
 from hcs.domain.config.stages import FeaturesConfig, IngestConfig
 from hcs.errors import InputError
+from hcs.io.plates.describe import describe
 from hcs.io.plates.reader import PlateReader
 from hcs.stages import features, ingest
 
@@ -360,3 +361,11 @@ def test_what_is_no_plate_is_named(tmp_path, inside, expected):
         ingest.run(IngestConfig(source=source, out=str(tmp_path / "out.zarr")))
     with pytest.raises(InputError, match=expected):
         features.run(FeaturesConfig(plates=(source,), out=str(tmp_path / "f.parquet")))
+
+
+def test_info_tells_the_kinds_of_images_of_a_plate_that_differs(tmp_path):
+    multiplexed(tmp_path)
+    found = describe(tmp_path / "in.zarr")
+    assert found["images"] == 4
+    assert found["kind 1"].startswith("2 images of acquisition 0: channels DAPI, GFP; 2 × 1 × 24")
+    assert found["kind 2"].startswith("2 images of acquisition 1: channels TOM20, ACTIN")

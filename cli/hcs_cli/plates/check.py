@@ -18,16 +18,17 @@ def validate(plate: Plate, as_json: options.AsJson = False) -> None:
     """
     import json
 
-    from hcs_cli.running import DONE, FAILED, errors_as_exit_codes
+    from hcs_cli.running import DONE, FAILED, errors_as_exit_codes, told_on_stderr
 
     with errors_as_exit_codes():
         from hcs.io.plates.validate import faults_of
 
-        faults = faults_of(plate)
+        with told_on_stderr() as told:
+            faults = faults_of(plate, told)
         if as_json:
             typer.echo(json.dumps({"plate": plate, "faults": faults}, ensure_ascii=False))
         elif faults:
-            typer.echo(f"{plate}: {len(faults)} faults")
+            typer.echo(f"{plate}: {len(faults)} fault{'s' if len(faults) > 1 else ''}")
             for fault in faults:
                 typer.echo(f"  {fault}")
         else:
@@ -56,7 +57,7 @@ def info(
     from hcs_cli.running import errors_as_exit_codes
 
     with errors_as_exit_codes():
-        from hcs.io.plates.validate import describe
+        from hcs.io.plates.describe import describe
 
         found = describe(plate)
         if overview is not None:
@@ -70,4 +71,6 @@ def info(
             return
         for name, value in found.items():
             shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+            if name == "channels":  # a channel may be called 1
+                shown = f"{len(value)} ({shown})"
             typer.echo(f"{name}: {shown}")

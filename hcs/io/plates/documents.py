@@ -7,6 +7,8 @@ them and more arrays. Here each document is read once, by threads that wait toge
 from __future__ import annotations
 
 import json
+import math
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +23,13 @@ from hcs.io.files.paths import as_path, is_local
 _AT_ONCE: Final = 16
 """Threads; a document is a few kilobytes, so reading one is all waiting."""
 
-_BATCH: Final = 256
+_BATCH: Final = 512
+
+_A_TASK: Final = 32
+"""Documents that a thread reads in a row: handing over one costs as much as reading it."""
+
+Told = Callable[[str, int, int], None]
+"""Hears what is read, how many more pieces of it are done, and how many there are."""
 
 V3: Final = "zarr.json"
 
@@ -53,6 +61,15 @@ class Document:
         return tuple(int(length) for length in self.array.get("shape", ()))
 
     @property
+    def n_files(self) -> int:
+        """Number of files that hold the array when none is left out; 0 where that is not known."""
+        grid = self.array.get("chunk_grid", {})
+        chunks = self.array.get("chunks") or grid.get("configuration", {}).get("chunk_shape") or ()
+        if len(chunks) != len(self.shape) or not all(isinstance(n, int) and n for n in chunks):
+            return 0
+        return math.prod(-(-n // chunk) for n, chunk in zip(self.shape, chunks, strict=True))
+
+    @property
     def dtype(self) -> str | None:
         """Pixel type of the array by NumPy's name, None when it has none."""
         named = self.array.get("data_type", self.array.get("dtype"))
@@ -77,7 +94,7 @@ class Documents:
         return (as_path(self.root) / V3).exists()
 
     def read(
-        self, paths: Sequence[str], told: Callable[[int], None] | None = None
+        self, paths: Sequence[str], what: str = "documents", told: Told | None = None
     ) -> list[Document]:
         """Read groups or arrays by path, in order; ``told`` hears how many more are done."""
         found: list[Document] = []
@@ -86,7 +103,7 @@ class Documents:
                 batch = paths[start : start + _BATCH]
                 found += self._read_batch(batch, pool)
                 if told is not None:
-                    told(len(batch))
+                    told(what, len(batch), len(paths))
         return found
 
     def read_one(self, path: str) -> Document:
@@ -100,7 +117,11 @@ class Documents:
         return tuple(f"{folder}{name}" for name in (".zattrs", ".zarray", ".zgroup"))
 
     def _read_batch(self, paths: Sequence[str], pool: ThreadPoolExecutor) -> list[Document]:
-        return list(pool.map(self._read_local, paths)) if self._local else self._read_remote(paths)
+        if not self._local:
+            return self._read_remote(paths)
+        pieces = [paths[start : start + _A_TASK] for start in range(0, len(paths), _A_TASK)]
+        read = pool.map(lambda piece: [self._read_local(path) for path in piece], pieces)
+        return [document for piece in read for document in piece]
 
     def _read_local(self, path: str) -> Document:
         return _parse(path, {name: self._content(name) for name in self._names(path)})
@@ -165,3 +186,11 @@ def _as_document(documents: dict[str, dict[str, Any]], path: str) -> Document:
     except (TypeError, ValueError):
         return Document("damaged", {}, {}, f"the shape of {path} is no list of numbers")
     return document
+
+
+def count_files(array: str) -> int:
+    """Count the files of pixels of a local array."""
+    return sum(
+        sum(name != V3 and not name.startswith(".") for name in files)
+        for _, _, files in os.walk(array)
+    )

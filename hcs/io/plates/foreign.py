@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,12 +24,9 @@ from hcs.errors import InputError, NotFoundError
 from hcs.io.files import objects
 from hcs.io.files.paths import AnyPath, as_path
 from hcs.io.plates import acquisitions
-from hcs.io.plates.documents import Document, Documents
+from hcs.io.plates.documents import Document, Documents, Told
 
 _AXES: Final = frozenset("tczyx")
-
-Told = Callable[[str, int], None]
-"""Hears what is read and how many more pieces of it are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +45,10 @@ class Image:
         Pixel type by NumPy's name.
     channels
         Names, all different; one where there is no axis of channels.
+    dimension_names
+        Names that the array itself has for its axes, from Zarr v3 on.
+    n_files
+        Files of pixels of every level when none is left out.
     """
 
     path: str
@@ -54,6 +56,8 @@ class Image:
     sizes: dict[str, int]
     dtype: str
     channels: tuple[str, ...]
+    dimension_names: tuple[str, ...]
+    n_files: tuple[int, ...] = ()
 
     @property
     def frame(self) -> tuple[int, int]:
@@ -123,17 +127,17 @@ class ForeignPlate:
         UnknownNameError, InputError
             When there is no such acquisition, or the acquisitions do not match field by field.
         """
-        wells, flaws = self._list_wells(told)
+        read, flaws = self.list_wells(told)
+        wells = [(item, images) for item, _, images in read]
         fields, chosen = acquisitions.split(self.path, self.metadata, wells, acquisition)
         return Listing(self.metadata, fields, chosen, (*self.metadata.flaws, *flaws))
 
-    def _list_wells(
-        self, told: Told | None
-    ) -> tuple[list[tuple[ListedWell, tuple[ListedImage, ...]]], list[Flaw]]:
+    def list_wells(
+        self, told: Told | None = None
+    ) -> tuple[list[tuple[ListedWell, Document, tuple[ListedImage, ...]]], list[Flaw]]:
+        """List the wells that are there with their images, and say what is wrong with others."""
         wells = self.metadata.wells
-        documents = self.documents.read(
-            [item.path for item in wells], told and (lambda n: told("wells", n))
-        )
+        documents = self.documents.read([item.path for item in wells], "wells", told)
         listed, flaws = [], []
         for item, document in zip(wells, documents, strict=True):
             if document.kind != "group":
@@ -153,7 +157,7 @@ class ForeignPlate:
                 flaws.append(Flaw(Reason.UNREADABLE, item.path, message, item.well))
                 continue
             kept, twice = _without_twice(item, images)
-            listed.append((item, kept))
+            listed.append((item, document, kept))
             flaws += twice
         return listed, flaws
 
@@ -171,32 +175,40 @@ class ForeignPlate:
         return _as_image(path, metadata, level)
 
     def describe_all(
-        self, fields: Sequence[ListedField], told: Told | None = None
+        self,
+        fields: Sequence[ListedField],
+        told: Told | None = None,
+        read_also: Callable[[str, Document], None] | None = None,
     ) -> tuple[dict[str, Image], list[Flaw]]:
         """Describe all images of fields, and say what is wrong with the others.
 
-        A lost smaller level is said and the image is kept: its pixels are all there.
+        A lost smaller level is said and the image is kept: its pixels are all there. ``read_also``
+        gets the document of every image that is there.
         """
         owners = {image.path: field for field in fields for image in field.images}
-        read = self.documents.read(list(owners), told and (lambda n: told("fields", n)))
+        read = self.documents.read(list(owners), "fields", told)
         known: dict[str, ImageMetadata] = {}
         flaws: list[Flaw] = []
         for path, document in zip(owners, read, strict=True):
+            if read_also is not None and document.kind == "group":
+                read_also(path, document)
             try:
                 known[path] = _parse_image(path, document)
             except InputError as error:
                 flaws.append(_flaw_of(owners[path], path, document, error))
         arrays = [f"{path}/{level}" for path, found in known.items() for level in found.levels]
-        read = self.documents.read(arrays, told and (lambda n: told("arrays", n)))
+        read = self.documents.read(arrays, "arrays", told)
         levels = dict(zip(arrays, read, strict=True))
         images = {}
         for path, found in known.items():
             first = levels[f"{path}/{found.levels[0]}"]
             try:
-                images[path] = _as_image(path, found, first)
+                image = _as_image(path, found, first)
             except InputError as error:
                 flaws.append(_flaw_of(owners[path], path, first, error))
                 continue
+            n_files = tuple(levels[f"{path}/{level}"].n_files for level in found.levels)
+            images[path] = dataclasses.replace(image, n_files=n_files)
             flaws += _name_lost_levels(owners[path], path, found, levels)
         return images, flaws
 
@@ -213,9 +225,16 @@ def _name_lost_levels(
     flaws = []
     for name in metadata.levels[1:]:
         level = levels[f"{path}/{name}"]
-        if level.kind == "array":
+        largest = levels[f"{path}/{metadata.levels[0]}"]
+        if level.kind != "array":
+            what = "is not there" if level.kind == "absent" else level.fault or "is a group"
+        elif (len(level.shape), level.dtype) != (len(largest.shape), largest.dtype):
+            what = (
+                f"is {level.shape} {level.dtype}, the largest {largest.shape} {largest.dtype}, "
+                "which cannot be one image"
+            )
+        else:
             continue
-        what = "is not there" if level.kind == "absent" else level.fault or "is a group"
         message = f"level {name} of field {path} {what}; its largest image is read"
         place = (f"{path}/{name}", message, field.well, field.site)
         flaws.append(Flaw(Reason.MISSING_FILE, *place, kept=True))
@@ -354,7 +373,9 @@ def _as_image(path: str, metadata: ImageMetadata, level: Document) -> Image:
     if 0 in sizes.values():
         raise InputError(f"{name} holds no pixels: its shape is {level.shape}")
     channels, _ = name_channels(metadata.labels, sizes.get("c", 1))
-    return Image(path, metadata, sizes, level.dtype, channels)
+    named = level.array.get("dimension_names")
+    names = tuple(map(str, named)) if isinstance(named, list) else ()
+    return Image(path, metadata, sizes, level.dtype, channels, names)
 
 
 def name_kind(root: Document, path: AnyPath) -> str:

@@ -114,11 +114,16 @@ class PlateReader:
     @cached_property
     def _fields(self) -> pd.DataFrame:
         """One row a field: the plate's own table of images, or what its well groups list."""
-        _ = self._root  # says plainly what is wrong where there is no plate, or no access
-        stored = self._read_table(plate_tables.IMAGES)
+        stored = self.image_table
         frame = self._list_fields() if stored is None else stored
         _refuse_same_keys(self.path, frame)
         return frame
+
+    @cached_property
+    def image_table(self) -> pd.DataFrame | None:
+        """The plate's own table of images; None where another program wrote the plate."""
+        _ = self._root  # says plainly what is wrong where there is no plate, or no access
+        return self._read_table(plate_tables.IMAGES)
 
     @cached_property
     def well_table(self) -> pd.DataFrame:
