@@ -19,6 +19,15 @@ _BLUE, _GREEN, _YELLOW, _RED, _MAGENTA, _CYAN = (
     "FF00FF",
     "00FFFF",
 )
+COLOR_NAMES: Final = {
+    _UNSTATED: "gray",
+    _BLUE: "blue",
+    _GREEN: "green",
+    _YELLOW: "yellow",
+    _RED: "red",
+    _MAGENTA: "magenta",
+    _CYAN: "cyan",
+}
 _DISTINCT: Final = (_GREEN, _MAGENTA, _CYAN, _YELLOW, _RED, _BLUE)
 
 _DYES: Final = (
