@@ -13,6 +13,7 @@ from hcs.domain import columns as col
 from hcs.domain.config.layouts import InCellLayout
 from hcs.domain.config.measuring import MorphologyConfig
 from hcs.domain.config.network import Augmentation, Backbone, FixedOptimizer, Head
+from hcs.domain.config.planes import LastTime, MaximumOfPlanes
 from hcs.domain.config.screening import HitsOptions
 from hcs.domain.results import Problem
 from hcs.errors import ImageReadError, LockedError, StaleError
@@ -208,17 +209,22 @@ def apart_of(stage, inputs, out, monkeypatch):
     return seen[0]
 
 
+CHOICE = {"plane": MaximumOfPlanes(), "time": LastTime()}
+
 OTHER = {
     "ingest": {
         "layout": InCellLayout(), "plate_name": "P2", "plate_wells": 384, "pixel_size_um": 0.5,
         "projection": "max",
     },
-    "features": {"morphology": MorphologyConfig(soma_diameter_um=9.0), "write_labels": False},
+    "features": {
+        "morphology": MorphologyConfig(soma_diameter_um=9.0), "write_labels": False,
+        **CHOICE,
+    },
     "splits": {
         "group_by": col.DONOR, "label": col.BATCH, "positive": "control", "n_splits": 4, "train": 2,
         "validation": 2, "test": 2, "seed": 1,
     },
-    "stack": {"channel": "Blue - FITC", "image_px": 40, "median_level": 70.0},
+    "stack": {"channel": "Blue - FITC", "image_px": 40, "median_level": 70.0, **CHOICE},
     "embed": {
         "backbone": Backbone(weights="random", layer="block1_conv2"), "views": 2,
         "augmentation": Augmentation(rotation_deg=90), "seed": 1,
@@ -229,10 +235,13 @@ OTHER = {
     },
     "forest": {
         "feature_set": "classic", "n_trees": 6, "min_samples_leaf": 2, "importance_repeats": 2,
-        "seed": 1,
+        "seed": 1, "time": LastTime(),
     },
-    "predict": {},
+    "predict": CHOICE,
     "hits": {
+        "time": LastTime(),
+    }
+    | {
         name: getattr(HitsOptions(**{name: value}), name)
         for name, value in {
             "aggregation": {"kind": "median"}, "scale": "score", "min_images": 2, "min_cells": 1.0,
