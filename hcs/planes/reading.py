@@ -49,8 +49,19 @@ class Chosen:
         return None if self.minutes is None else self.minutes[self.times.index(time)]
 
 
-def choose(readers: Sequence[PlateReader], plane: Said, time: SaidTime) -> dict[str, Chosen]:
+def choose(
+    readers: Sequence[PlateReader], plane: Said, time: SaidTime, *, every: bool = False
+) -> dict[str, Chosen]:
     """Hold what was said against what plates have, by their name.
+
+    Parameters
+    ----------
+    readers
+        The plates.
+    plane, time
+        What was said; None is nothing.
+    every
+        Whether all time points may be chosen, which the message then offers.
 
     Raises
     ------
@@ -62,7 +73,7 @@ def choose(readers: Sequence[PlateReader], plane: Said, time: SaidTime) -> dict[
     faults: list[str] = []
     for reader in readers:
         try:
-            found[reader.name] = choose_in(reader, plane, time)
+            found[reader.name] = choose_in(reader, plane, time, every=every)
         except ChoiceError as error:
             faults.append(str(error))
     if faults:
@@ -70,15 +81,12 @@ def choose(readers: Sequence[PlateReader], plane: Said, time: SaidTime) -> dict[
     return found
 
 
-def choose_in(reader: PlateReader, plane: Said, time: SaidTime) -> Chosen:
+def choose_in(reader: PlateReader, plane: Said, time: SaidTime, *, every: bool = False) -> Chosen:
     """Hold what was said against what one plate has.
 
-    Raises
-    ------
-    ChoiceError
-        As :func:`choose`.
+    Parameters and errors as of :func:`choose`.
     """
-    doubts = (_doubt_plane(reader, plane), _doubt_time(reader, time))
+    doubts = (_doubt_plane(reader, plane), _doubt_time(reader, time, every=every))
     if any(doubts):
         raise ChoiceError("; ".join(doubt for doubt in doubts if doubt))
     n_times = reader.n_t
@@ -129,12 +137,10 @@ def _doubt_plane(reader: PlateReader, said: Said) -> str | None:
     return f"{_describe_planes(reader)}: there is no {said}" if absent else None
 
 
-def _doubt_time(reader: PlateReader, said: SaidTime) -> str | None:
+def _doubt_time(reader: PlateReader, said: SaidTime, *, every: bool) -> str | None:
     if said is None and reader.n_t > 1:
-        return (
-            f"{_describe_times(reader)}: choose with --time (time: in a study file), "
-            f"{cfg.TIME_WORDS}"
-        )
+        words = f"all, {cfg.TIME_WORDS}" if every else cfg.TIME_WORDS
+        return f"{_describe_times(reader)}: choose with --time (time: in a study file), {words}"
     absent = isinstance(said, cfg.TimeIndex) and said.index >= reader.n_t
     if isinstance(said, cfg.TimeMinutes):
         if reader.times_min is None:

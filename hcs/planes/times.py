@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from pydantic import TypeAdapter
 
 from hcs.domain import columns as col
 from hcs.domain.config import planes as cfg
 from hcs.errors import ChoiceError
+from hcs.io.files import parquet
 
 _SAME_MIN = 1e-3
+
+_PLANE: TypeAdapter[cfg.PlaneChoice | None] = TypeAdapter(cfg.PlaneChoice | None)
 
 
 def image_key(*tables: pd.DataFrame) -> list[str]:
@@ -24,7 +28,7 @@ def keep_time(table: pd.DataFrame, said: cfg.OneTime | None, where: str) -> pd.D
     Parameters
     ----------
     table
-        One row an image and time point; tables without times are returned as they are.
+        One row an image and time point; a table without times is one of the first.
     said
         Which time point is meant.
     where
@@ -36,6 +40,9 @@ def keep_time(table: pd.DataFrame, said: cfg.OneTime | None, where: str) -> pd.D
         When a plate has several and none was said, or it has not the one that was.
     """
     if col.TIME not in table or not pd.api.types.is_integer_dtype(table[col.TIME]):
+        if isinstance(said, cfg.TimeMinutes) or (isinstance(said, cfg.TimeIndex) and said.index):
+            msg = f"{where} holds one time point: there is no time {said}"
+            raise ChoiceError(msg)
         return table
     kept = np.zeros(len(table), dtype=bool)
     for plate, places in table.groupby(col.PLATE, sort=True, dropna=False).indices.items():
@@ -43,7 +50,8 @@ def keep_time(table: pd.DataFrame, said: cfg.OneTime | None, where: str) -> pd.D
         found = sorted({int(time) for time in times})
         wanted = _find(table.iloc[places], found, said)
         if wanted is None:
-            has = f"{where} holds {len(found)} time points of plate {plate} ({_list(found)})"
+            points = "time point" if len(found) == 1 else "time points"
+            has = f"{where} holds {len(found)} {points} of plate {plate} ({_list(found)})"
             if said is None:
                 msg = f"{has}: choose one with --time (time: in a study file), {cfg.TIME_WORDS}"
             else:
@@ -51,6 +59,48 @@ def keep_time(table: pd.DataFrame, said: cfg.OneTime | None, where: str) -> pd.D
             raise ChoiceError(msg)
         kept[places] = times == wanted
     return table[kept]
+
+
+def measured_plane(features: str) -> cfg.PlaneChoice | None:
+    """Plane that a table of features was measured on, by its provenance; None where it is silent.
+
+    Parameters
+    ----------
+    features
+        Table that ``hcs features`` wrote.
+    """
+    made = parquet.read_provenance(features)
+    return _PLANE.validate_python(made.get("config", {}).get("plane"))
+
+
+def refuse_other_plane(trained: object, measured: cfg.PlaneChoice | None, where: str) -> None:
+    """Refuse features of another projection than forests were trained on.
+
+    One plane may have another place in another stack. Where either side knows of no choice, as
+    for plates that were projected when they were ingested, there is nothing to hold it against.
+
+    Parameters
+    ----------
+    trained
+        From the manifest of the forests.
+    measured, where
+        Of the features, and their name in the message.
+
+    Raises
+    ------
+    ChoiceError
+        With what to measure them on.
+    """
+    known = _PLANE.validate_python(trained)
+    if known is None or measured is None or known.kind == measured.kind:
+        return
+    if {known.kind, measured.kind} <= {"z", "height"}:
+        return
+    msg = (
+        f"the forests were trained on features of plane {known}, {where} was measured on plane "
+        f"{measured}: measure it with hcs features --plane {known}"
+    )
+    raise ChoiceError(msg)
 
 
 def _find(rows: pd.DataFrame, found: list[int], said: cfg.OneTime | None) -> int | None:

@@ -87,7 +87,7 @@ def write_gallery(
         raise InputError(msg)
     rng = np.random.default_rng(seed)
     readers = [PlateReader(path) for path in plates]
-    looks = [choose_in(reader, plane, time) for reader in readers]
+    looks = [choose_in(reader, plane, time, every=True) for reader in readers]
     fields = pd.concat([_fields(reader, k) for k, reader in enumerate(readers)], ignore_index=True)
     if fields.empty:
         msg = f"{', '.join(plates)}: no fields to show"

@@ -72,7 +72,7 @@ def locate_cells(out: AnyPath) -> UPath:
 def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
     readers = open_plates(config.plates)
     _check_pixel_sizes(readers)
-    chosen = choose(readers, config.plane, config.time)
+    chosen = choose(readers, config.plane, config.time, every=True)
     is_timed = any(item.is_timed for item in chosen.values())
     needed = budget.WORKER_FLOOR_BYTES + _COPIES * 2 * count_plane_pixels(readers)
     remedy = "give workers more memory or fewer threads"

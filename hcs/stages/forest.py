@@ -27,7 +27,7 @@ from hcs.io.runs.ledger import Ledger
 from hcs.learn import forest
 from hcs.learn.scores import group_tests
 from hcs.learn.scores.predictions import prediction_rows, roles_of
-from hcs.planes.times import image_key, keep_time
+from hcs.planes.times import image_key, keep_time, measured_plane
 from hcs.stages.frame import Frame, MadeFrom, open_frame
 from hcs.stages.work.study import find_study_images, fingerprint_splits, read_splits
 from hcs.stages.work.tables import hash_rows
@@ -190,6 +190,7 @@ class _Joined:
         falls = self.tables[IMPORTANCE]
         return {
             "features": list(self.columns),
+            "plane": measured_plane(self.config.features),
             "forests": marks,
             "importance": {
                 str(name): None if np.isnan(fall) else float(fall)

@@ -23,6 +23,7 @@ from hcs.io.files import parquet
 from hcs.io.files.paths import as_path
 from hcs.io.runs.ledger import Ledger
 from hcs.learn.scores.predictions import prediction_rows, rows_of_all_heads
+from hcs.planes.times import measured_plane, refuse_other_plane
 from hcs.stages.frame import Frame, MadeFrom, open_frame, require_parquet
 from hcs.stages.work import scoring
 from hcs.stages.work.images import Images, refuse_nothing
@@ -176,6 +177,7 @@ def _score_table(config: ScoreConfig, frame: Frame) -> StageResult:
     columns = [str(name) for name in manifest["features"]]
     forests = {str(name): str(mark) for name, mark in manifest["forests"].items()}
     hashes = _hash_plates(config.features, columns)
+    refuse_other_plane(manifest.get("plane"), measured_plane(config.features), config.features)
     common = MadeFrom(_FORMAT, (frame.settings, columns), weights=forests).fingerprint
     units = [
         Unit(

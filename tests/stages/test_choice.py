@@ -18,18 +18,36 @@ from hcs.domain.config.stages import (
     ForestConfig,
     HitsConfig,
     PredictConfig,
+    ProbeConfig,
     ScoreConfig,
     StackConfig,
 )
+from hcs.domain.config.studies import StudyConfig
+from hcs.domain.results import StageResult
+from hcs.domain.splits import Splits
 from hcs.errors import ChoiceError
 from hcs.io import heads as io_heads
 from hcs.io import stack as io_stack
+from hcs.io.files import parquet
 from hcs.io.plates.reader import PlateReader
 from hcs.io.plates.validate import faults_of
 from hcs.learn.splits.drawing import Group, make_splits
 from hcs.ops import intensity
 from hcs.planes.reading import choose_in, read_chosen
-from hcs.stages import features, forest, hits, predict, stack
+from hcs.stages import (
+    embed,
+    evaluate,
+    features,
+    forest,
+    hits,
+    ingest,
+    predict,
+    splits,
+    stack,
+    train,
+)
+from hcs.stages.study import run as study_run
+from hcs.stages.work.probe_inputs import intensity_table
 from hcs_cli.app import app
 
 LENGTH = "Image_Neurite_TotalLength_px"
@@ -56,7 +74,7 @@ def models(folder) -> str:
     return str(folder / "models")
 
 
-def measure(plate: str, out: Path, **more) -> features.StageResult:
+def measure(plate: str, out: Path, **more) -> StageResult:
     given = {"plates": (plate,), "out": str(out), "morphology": SIZES, "write_labels": False}
     return features.run(FeaturesConfig.model_validate(given | more))
 
@@ -349,6 +367,22 @@ def test_forests_see_one_time_point_and_score_each(measured, tmp_path):
     np.testing.assert_allclose(last[col.SCORE].to_numpy(), own[col.SCORE].to_numpy())
 
 
+@pytest.mark.parametrize(("trained", "refused"), [("max", False), ("focus", True)])
+def test_forests_score_features_of_the_projection_of_training(measured, tmp_path, trained, refused):
+    models = Path(forest.run(forest_config(measured, tmp_path, time=0)).out)
+    manifest = json.loads((models / io_heads.MANIFEST).read_text())
+    (models / io_heads.MANIFEST).write_text(json.dumps(manifest | {"plane": {"kind": trained}}))
+    table = parquet.read_table(measured)
+    other = str(tmp_path / "other.parquet")
+    parquet.write_table(other, table, {"config": {"plane": {"kind": "max"}}})
+    config = ScoreConfig(models=str(models), features=other, out=str(tmp_path / "p.parquet"))
+    if not refused:
+        assert predict.run_forests(config).n_run == 1
+        return
+    with pytest.raises(ChoiceError, match=r"plane focus, .* was measured on plane max: measure it"):
+        predict.run_forests(config)
+
+
 def test_hits_are_of_one_time_point(measured, tmp_path):
     table = pd.read_parquet(measured).assign(**{col.PERT_TYPE: "trt"})
     table.to_parquet(tmp_path / "v.parquet")
@@ -361,3 +395,70 @@ def test_hits_are_of_one_time_point(measured, tmp_path):
         wells = pd.read_parquet(made.out)
         expected = table[table[col.TIME] == time]
         np.testing.assert_allclose(wells[col.SCORE], expected[LENGTH])
+
+
+# ── a study, and the probes ─────────────────────────────────────────────────────────────────────
+
+
+def test_a_study_says_it_once_for_all_stages(monkeypatch, tmp_path):
+    """Every time point is measured, and one of them is what classifiers and hits are made from."""
+    said = {}
+
+    def note(stage):
+        def run(config, *_):
+            said[stage] = (getattr(config, "plane", None), config.time)
+            raise Stop if stage == "hits" else Seen
+
+        return run
+
+    class Seen(Exception):
+        pass
+
+    class Stop(Exception):
+        pass
+
+    study = StudyConfig.model_validate(
+        {
+            "name": "lapse",
+            "out": str(tmp_path),
+            "plates": [
+                {"name": "P", "source": "p"},
+                {"name": "S", "source": "s", "role": "screen"},
+            ],
+            "plane": "focus",
+            "time": "2",
+        }
+    )
+    for stage in (features, stack, forest, hits):
+        with monkeypatch.context() as patch:
+            for other in (ingest, features, splits, stack, embed, train, forest, evaluate, predict):
+                patch.setattr(other, "run", lambda *_: StageResult(stage="x", out="x"))
+            patch.setattr(stage, "run", note(stage.STAGE))
+            with pytest.raises((Seen, Stop)):
+                list(study_run.run_stages(study))
+    shown = {name: (str(plane), str(time)) for name, (plane, time) in said.items()}
+    assert shown == {
+        "features": ("focus", "all"),
+        "stack": ("focus", "2"),
+        "forest": ("None", "2"),
+        "hits": ("None", "2"),
+    }
+
+
+def test_a_study_cannot_be_of_all_times_at_once():
+    with pytest.raises(ValueError, match="one time point is needed here, not all of them"):
+        StudyConfig(name="x", plates=[{"name": "P", "source": "p"}], time="all")
+
+
+def test_probes_see_the_intensity_of_the_network_s_time_point(t_plate, measured, tmp_path):
+    made = forest_config(measured, tmp_path)
+    drawn = Splits.read_json(Path(made.splits).read_text(), where="splits")
+    config = ProbeConfig(bank="x", splits="x", plates=(t_plate,), features=measured)
+    seen = PlateReader(t_plate).images.assign(**{col.TIME: 1})
+    found = intensity_table(config, drawn, seen)
+    assert len(found.images) == len(CELLS)
+    assert not [name for name in found.columns if name.startswith("Image_Intensity_Min")]
+    table = pd.read_parquet(measured)
+    expected = table[table[col.TIME] == 1].set_index(col.WELL)["Image_Intensity_Mean"]
+    found_mean = found.images.set_index(col.WELL)["Image_Intensity_Mean"]
+    pd.testing.assert_series_equal(found_mean.sort_index(), expected.sort_index())

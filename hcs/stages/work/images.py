@@ -112,6 +112,8 @@ def list_images(
     stage: str,
     plane: PlaneChoice | None = None,
     time: TimeChoice | None = None,
+    *,
+    every: bool = False,
 ) -> Images:
     """List the images of plates that can be normalized, and those that cannot.
 
@@ -125,6 +127,8 @@ def list_images(
         Named in the problems.
     plane, time
         What of a z-stack and of a time-lapse is meant.
+    every
+        Whether all time points may be meant.
 
     Raises
     ------
@@ -135,7 +139,7 @@ def list_images(
     frames: list[pd.DataFrame] = []
     problems: list[Problem] = []
     readers = open_plates(plates)
-    chosen = choose(readers, plane, time)
+    chosen = choose(readers, plane, time, every=every)
     is_timed = any(item.is_timed for item in chosen.values())
     for reader in readers:
         index = reader.channel_index(channel)

@@ -100,6 +100,7 @@ def list_as_trained(
             stage,
             plane or trained_plane,
             time or trained_time,
+            every=True,
         )
     except ChoiceError as error:
         said = f"plane {trained_plane or 'the only one'}, time {trained_time or 'the only one'}"
