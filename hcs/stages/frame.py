@@ -26,21 +26,17 @@ from hcs.compute.units import Unit, run_units
 from hcs.domain.results import Problem, StageResult
 from hcs.errors import ImageReadError, InputError, StaleError
 from hcs.io.files import parquet, storage
-from hcs.io.files.atomic import read_json, remove, write_json
-from hcs.io.files.paths import as_path, sidecar
-from hcs.io.files.together import is_half_moved
 from hcs.io.files.written import record_writes
 from hcs.io.plates import plate_tables
 from hcs.io.runs.fingerprints import fingerprint
 from hcs.io.runs.ledger import Ledger, Record
 from hcs.io.runs.locks import locked, reading
 from hcs.io.runs.provenance import provenance
+from hcs.io.runs.unfinished import mark_finished, mark_unfinished, refuse_unfinished
 
 if TYPE_CHECKING:
     from distributed import Client
-    from upath import UPath
 
-_UNFINISHED: Final = "unfinished.json"
 _JOINED: Final = "joined-"
 
 Summary = dict[str, str | int | float]
@@ -251,7 +247,7 @@ class Frame:
         parquet.write_problems(self.out, [problem.row() for problem in self.problems])
         if self._ids:
             self.ledger.forget_others(self._ids)
-        remove(_locate_marker(self.out))
+        mark_finished(self.out)
         return StageResult(
             stage=self.stage,
             out=self.out,
@@ -265,7 +261,7 @@ class Frame:
     def _begin_changes(self, *, in_place: bool) -> None:
         """Let nothing that was joined from units outlive a change of one, whatever happens next."""
         if in_place:
-            write_json(_locate_marker(self.out), {"stage": self.stage})
+            mark_unfinished(self.out, self.stage, getattr(self.config, "source", None))
         self.ledger.forget_starting(_JOINED)
 
 
@@ -328,29 +324,3 @@ def open_frame(
             storage.sweep_folder(f"{path}/{plate_tables.FOLDER}")
             storage.sweep_folder(f"{path}/{plate_tables.FOLDER}/{stage}")
         yield Frame(stage, config, client, frozenset(apart), out)
-
-
-def refuse_unfinished(path: str) -> None:
-    """Refuse an output that a killed or failed run left half changed.
-
-    Raises
-    ------
-    StaleError
-        With the command that finishes it.
-    """
-    if is_half_moved(path):
-        msg = f"{path} was left half replaced by a run that was killed: run that command again"
-        raise StaleError(msg)
-    marker = _locate_marker(path)
-    if marker.exists():
-        found = read_json(marker)
-        stage = found.get("stage", "") if isinstance(found, dict) else ""
-        msg = (
-            f"{path} was left unfinished by a run of hcs {stage} that was killed or failed: run "
-            "that command again, it goes on from there"
-        )
-        raise StaleError(msg)
-
-
-def _locate_marker(path: str) -> UPath:
-    return as_path(sidecar(path)) / _UNFINISHED

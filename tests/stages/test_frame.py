@@ -180,7 +180,8 @@ def marks_of(stage, inputs, out, monkeypatch, **settings):
 
     def note_table(self, name, made_from, write, **more):
         marks[name] = made_from.fingerprint
-        raise Stop
+        if name != "windows":  # which ingest joins before its tables
+            raise Stop
 
     do = Frame.do
     small_studies.prepare(stage, inputs, out)
@@ -214,7 +215,7 @@ CHOICE = {"plane": MaximumOfPlanes(), "time": LastTime()}
 OTHER = {
     "ingest": {
         "layout": InCellLayout(), "plate_name": "P2", "plate_wells": 384, "pixel_size_um": 0.5,
-        "projection": "max",
+        "projection": "max", "pages": "z", "acquisition": 1,
     },
     "features": {
         "morphology": MorphologyConfig(soma_diameter_um=9.0), "write_labels": False,

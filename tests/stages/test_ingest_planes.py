@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from typer.testing import CliRunner
 
 from hcs.domain import columns as col
 from hcs.domain.columns import Reason
 from hcs.domain.config.layouts import RegexLayout
 from hcs.domain.config.stages import IngestConfig
-from hcs.errors import ImageReadError
+from hcs.errors import ImageReadError, InputError
 from hcs.io.plates.reader import PlateReader
 from hcs.io.plates.validate import faults_of
 from hcs.stages import ingest
+from hcs_cli.app import app
 
 SHAPE = (24, 20)
 PATTERN = r"(?P<well>[A-H]\d\d)_(?P<channel>[A-Z]+)(?:_z(?P<z>\d+))?(?:_t(?P<t>\d+))?\.tif"
@@ -223,3 +225,17 @@ def test_a_second_run_of_a_padded_plate_does_nothing_and_knows_its_padding(tmp_p
     assert (mended.n_run, mended.problems) == (1, ())
     reader = PlateReader(mended.out)
     np.testing.assert_array_equal(reader.read_plane("A/2/0", 0, z_index=1), pixels(7))
+
+
+@pytest.mark.parametrize("command", ["info", "validate"])
+def test_a_plate_that_failed_half_way_says_what_to_run(tmp_path, command):
+    write(tmp_path / "in", {"A01_DAPI": pixels(1), "A02_TL": pixels(2)})
+    with pytest.raises(InputError, match="no image of"):
+        take(tmp_path)
+    shown = CliRunner().invoke(app, [command, str(tmp_path / "P.zarr")])
+    assert shown.exit_code == 1
+    assert "left unfinished by a run of hcs ingest" in shown.output
+    assert f"run hcs ingest {tmp_path / 'in'} {tmp_path / 'P.zarr'} again" in shown.output
+    write(tmp_path / "in", {"A01_TL": pixels(3)})
+    assert take(tmp_path).summary["fields"] == 1
+    assert CliRunner().invoke(app, [command, str(tmp_path / "P.zarr")]).exit_code == 0

@@ -21,8 +21,8 @@ from hcs.io.files import parquet
 from hcs.io.files.together import finish_replacement, replace_together
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.ledger import Ledger
+from hcs.io.runs.unfinished import refuse_unfinished
 from hcs.stages import features, ingest, train
-from hcs.stages.frame import refuse_unfinished
 from hcs.stages.work.study import fingerprint_splits, read_splits
 
 

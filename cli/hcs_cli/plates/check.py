@@ -22,7 +22,9 @@ def validate(plate: Plate, as_json: options.AsJson = False) -> None:
 
     with errors_as_exit_codes():
         from hcs.io.plates.validate import faults_of
+        from hcs.io.runs.unfinished import refuse_unfinished
 
+        refuse_unfinished(plate)
         with told_on_stderr() as told:
             faults = faults_of(plate, told)
         if as_json:
@@ -58,7 +60,9 @@ def info(
 
     with errors_as_exit_codes():
         from hcs.io.plates.describe import describe
+        from hcs.io.runs.unfinished import refuse_unfinished
 
+        refuse_unfinished(plate)
         found = describe(plate)
         if overview is not None:
             from hcs.domain.config.planes import read_plane_choice, read_time_choice
