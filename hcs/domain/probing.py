@@ -79,6 +79,8 @@ class PermutationFacts(Frozen):
     epochs: Count
     shuffled: Literal["group", "donor"]
     n_arrangements: Count
+    n_alike: Count = 1
+    are_all: bool = False
 
 
 class PermutationProbe(PermutationFacts):
@@ -98,7 +100,12 @@ class PermutationProbe(PermutationFacts):
     shuffled
         What kept its label together: ``group`` (clone) or ``donor``.
     n_arrangements
-        Different ways to give out the labels, which bounds the p-value from below.
+        Different ways to give out the labels.
+    n_alike
+        Those that are the real one but for the names of the classes: p is never below
+        ``n_alike / n_arrangements``.
+    are_all
+        Whether every arrangement was tried, each once, instead of shuffles.
     """
 
     sentence: str

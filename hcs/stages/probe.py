@@ -23,6 +23,7 @@ from hcs.io.files.paths import as_path
 from hcs.io.runs.fingerprints import fingerprint
 from hcs.learn.heads.batches import DEFAULT_BUDGET_BYTES
 from hcs.learn.probes import covariates, intensity_baseline, learning_curve, permutation, verdict
+from hcs.learn.probes.arrangements import Arrangements
 from hcs.learn.probes.positions import plate_position_association
 from hcs.stages.frame import Frame, MadeFrom, open_frame
 from hcs.stages.work import probe_work
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 STAGE: Final = "probe"
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _BASELINE_SPLITS: Final = 5
 
 
@@ -144,13 +145,11 @@ def _units(
             probe_work.ProbeJob(config, splits_mark, kind, item),
         )
 
-    step = config.permutations_per_unit
-    blocks = [
-        (start, min(start + step, config.n_permutations + 1))
-        for start in range(0, config.n_permutations + 1, step)
-    ]
+    step, n = config.permutations_per_unit, _arrange(config, splits, frame).n
+    blocks = [(start, min(start + step, n)) for start in range(0, n, step)]
     trained = [
-        unit("shuffles", f"shuffles-{a:05d}", (a, b), recipe, config.n_splits) for a, b in blocks
+        unit("shuffles", f"shuffles-{a:05d}", (a, b), recipe, config.n_splits, n, _FORMAT)
+        for a, b in blocks
     ]
     trained += [
         unit("amount", probe_work.amount_name(amount), (amount,), recipe, config.n_splits)
@@ -179,6 +178,11 @@ def _units(
     }
 
 
+def _arrange(config: ProbeConfig, splits: Splits, frame: pd.DataFrame) -> Arrangements:
+    cohort = cohort_of(np.zeros((len(frame), 0), np.float32), frame, splits)
+    return Arrangements(cohort, config.n_permutations, config.seed)
+
+
 # ── the judgement ───────────────────────────────────────────────────────────────────────────────
 
 
@@ -193,7 +197,7 @@ def _collect(
         return [result for name, result in results.items() if name.startswith(f"{kind}-")]
 
     predictions = _predictions(config)
-    cohort = cohort_of(np.zeros((len(frame), 0), np.float32), frame, splits)
+    among = _arrange(config, splits, frame)
     shuffled = [auc for result in of("shuffles") for auc in result["aucs"]]
     baseline = [auc for result in of("baseline") for auc in result["aucs"]]
     findings = verdict.Findings(
@@ -202,7 +206,7 @@ def _collect(
             sum(group.label == name for group in splits.groups) for name in splits.classes
         ),
         permutation=permutation.judge_permutations(
-            cohort, shuffled, config.n_splits, probe_work.recipe_of(config).epochs
+            among, shuffled, config.n_splits, probe_work.recipe_of(config).epochs
         ),
         associations=plate_position_association(
             frame,

@@ -56,16 +56,22 @@ def _permutation_sentence(found: PermutationFacts) -> str:
     if found.observed is None or found.p_value is None:
         return "No test set holds all classes, so shuffled labels cannot be compared."
     chance = "more than" if found.p_value <= SIGNIFICANT else "no more than"
+    tried = f"{found.n_permutations} shuffles"
+    if found.are_all:
+        tried = f"all {found.n_permutations} other arrangements"
     text = (
         f"AUC {found.observed:.2f} with the real labels, {found.null_low:.2f} to "
         f"{found.null_high:.2f} (middle 95%) with labels shuffled between {found.shuffled}s: "
-        f"{chance} chance, p = {found.p_value:.2g} ({found.n_permutations} shuffles; real and "
+        f"{chance} chance, p = {found.p_value:.2g} ({tried}; real and "
         f"shuffled labels alike with {found.n_splits} splits and {found.epochs} epochs, not tuned)."
     )
-    if found.n_arrangements < 1 / SIGNIFICANT:
+    if (floor := found.n_alike / found.n_arrangements) > SIGNIFICANT:
+        alike = ""
+        if found.n_alike > 1:
+            alike = f", {found.n_alike} of them alike but for the names of the classes"
         text += (
-            f" There are only {found.n_arrangements} arrangements of the labels, too few for p to "
-            f"fall to {SIGNIFICANT}."
+            f" There are only {found.n_arrangements} arrangements of the labels{alike}: p cannot "
+            f"fall below {floor:.2g}."
         )
     return text
 

@@ -1,14 +1,14 @@
 """Is a score more than chance: the same training with labels shuffled between clones.
 
-Images are never shuffled, only the labels of whole clones, and clones of one donor stay together.
-Everything that depends on the labels is done anew for each shuffle, the drawing of balanced splits
-too, so that the real labels are one arrangement among equals.
+Images are never shuffled, only the labels of whole clones, and clones of one donor stay together
+(:mod:`hcs.learn.probes.arrangements`). Everything that depends on the labels is done anew for each
+arrangement, the placing of its clones in balanced splits too, so that the real labels are one
+arrangement among equals. What does not depend on the labels, the plan of the splits and the random
+numbers of training, is the same for all: else p would depend on the luck of one training.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -17,7 +17,7 @@ import numpy as np
 from hcs.domain.columns import Role
 from hcs.domain.probing import PermutationFacts
 from hcs.domain.splits import RoleCounts
-from hcs.learn import counters
+from hcs.learn.probes.arrangements import Arrangements
 from hcs.learn.probes.heads import Cohort, HeadTest, IntArray, Recipe, mean_or_none, score_heads
 from hcs.learn.splits.designs import donor_design, even_design
 from hcs.ops.chance import bound_null, compare_with_null
@@ -25,94 +25,30 @@ from hcs.ops.chance import bound_null, compare_with_null
 _CHANCE: Final = 0.5
 
 
-def shuffle_labels(cohort: Cohort, number: int, seed: int) -> IntArray:
-    """Shuffle the labels between groups.
-
-    Donors of one class exchange their label with donors that have as many groups, so that every
-    class keeps its number of groups. A donor with groups of several classes keeps them, and
-    exchanges the labels among them.
-
-    Parameters
-    ----------
-    cohort
-        Groups with label and donor.
-    number
-        Number of the shuffle; 0 gives the labels as they are.
-    seed
-        Study seed.
-
-    Returns
-    -------
-    ndarray
-        ``(G,)`` classes.
-    """
-    label = cohort.label.copy()
-    if number == 0:
-        return label
-    pure, mixed = _donors(cohort)
-    for owner in mixed:
-        members = np.flatnonzero(cohort.owner == owner)
-        order = counters.permutation(len(members), "shuffle within", seed, number, owner)
-        label[members] = cohort.label[members[order]]
-    for size, owners in pure.items():
-        order = counters.permutation(len(owners), "shuffle", seed, number, size)
-        for owner, giver in zip(owners, np.asarray(owners)[order], strict=True):
-            label[cohort.owner == owner] = cohort.label[cohort.owner == giver][0]
-    return label
-
-
-def n_arrangements(cohort: Cohort) -> int:
-    """Count the different ways in which :func:`shuffle_labels` can give out the labels."""
-    pure, mixed = _donors(cohort)
-    exchanged = [
-        [int(cohort.label[cohort.owner == owner][0]) for owner in owners]
-        for owners in pure.values()
-    ]
-    exchanged += [cohort.label[cohort.owner == owner].tolist() for owner in mixed]
-    return math.prod(_multinomial(labels) for labels in exchanged)
-
-
-def _multinomial(labels: Sequence[int]) -> int:
-    repeats = math.prod(math.factorial(count) for count in Counter(labels).values())
-    return math.factorial(len(labels)) // repeats
-
-
-def _donors(cohort: Cohort) -> tuple[dict[int, list[int]], list[int]]:
-    """Donors of one class by their number of groups, and donors of several classes."""
-    pure: dict[int, list[int]] = {}
-    mixed: list[int] = []
-    for owner in np.unique(cohort.owner).tolist():
-        labels = cohort.label[cohort.owner == owner]
-        if len(np.unique(labels)) > 1:
-            mixed.append(owner)
-        else:
-            pure.setdefault(len(labels), []).append(owner)
-    return pure, mixed
-
-
 def draw_heads(
-    cohort: Cohort, counts: RoleCounts, n_splits: int, number: int, seed: int
+    cohort: Cohort, label: IntArray, counts: RoleCounts, n_splits: int, seed: int
 ) -> list[HeadTest]:
-    """Heads of one shuffle: balanced splits of its labels, a head each.
+    """Heads of one arrangement: balanced splits of its labels, a head each.
 
     Parameters
     ----------
     cohort
         Images and real labels.
+    label
+        Classes ``(G,)`` of the arrangement.
     counts
         Groups per class in each role of a split, as in the study. Validation groups stand aside.
     n_splits
         Number of splits.
-    number, seed
-        Which shuffle.
+    seed
+        Study seed.
 
     Raises
     ------
     ValueError
         When no placement of donors meets the counts; then the study's own splits could not exist.
     """
-    label = shuffle_labels(cohort, number, seed)
-    key = ("permutation splits", seed, number)
+    key = ("permutation splits", seed)
     shape = (n_splits, len(label))
     train, test = np.zeros(shape, bool), np.zeros(shape, bool)
     if len(np.unique(cohort.owner)) < len(label):
@@ -131,7 +67,7 @@ def draw_heads(
     return [
         HeadTest(
             split=split,
-            trial=number,
+            trial=0,
             train_rows=cohort.rows_of(np.flatnonzero(train[split])),
             test_rows=cohort.rows_of(np.flatnonzero(test[split])),
             labels=of_images,
@@ -140,32 +76,43 @@ def draw_heads(
     ]
 
 
-def score_shuffles(
-    cohort: Cohort, counts: RoleCounts, recipe: Recipe, n_splits: int, numbers: Iterable[int]
+def score_arrangements(
+    among: Arrangements,
+    counts: RoleCounts,
+    recipe: Recipe,
+    n_splits: int,
+    numbers: Iterable[int],
 ) -> list[float | None]:
-    """Mean test AUC of every shuffle; the heads of all of them train as one batch.
+    """Mean test AUC of some arrangements; the heads of all of them train as one batch.
 
     Parameters
     ----------
-    cohort, counts, n_splits
+    among
+        The arrangements of a cohort with images.
+    counts, n_splits
         As for :func:`draw_heads`.
     recipe
         How heads are trained.
     numbers
-        Numbers of the shuffles; 0 is the real labels.
+        Numbers of the arrangements; 0 is the real labels.
     """
-    by_shuffle = [draw_heads(cohort, counts, n_splits, n, recipe.seed) for n in numbers]
+    cohort = among.cohort
+    by_shuffle = [
+        draw_heads(cohort, among.label(number), counts, n_splits, recipe.seed) for number in numbers
+    ]
     found = score_heads(cohort, [head for heads in by_shuffle for head in heads], recipe)
     return [mean_or_none([next(found).auc for _ in heads]) for heads in by_shuffle]
 
 
 def judge_permutations(
-    cohort: Cohort, aucs: Sequence[float | None], n_splits: int, epochs: int
+    among: Arrangements, aucs: Sequence[float | None], n_splits: int, epochs: int
 ) -> PermutationFacts:
-    """Judge the AUC of the real labels (first) by those of the shuffles (all others).
+    """Judge the AUC of the real labels (first) by those of the other arrangements.
 
-    A shuffle whose AUC is not defined counts as one half.
+    One whose AUC is not defined counts as one half. p is never below what the design allows:
+    the share of arrangements that are the real one but for the names of the classes.
     """
+    cohort = among.cohort
     observed = aucs[0] if aucs else None
     null = np.array([_CHANCE if value is None else value for value in aucs[1:]], dtype=float)
     shuffles_donors = len(np.unique(cohort.owner)) < len(cohort.owner)
@@ -174,7 +121,8 @@ def judge_permutations(
         mean = float(null.mean())
         low, high = bound_null(null)
     if observed is not None and len(null):
-        p_value = compare_with_null(observed, null)
+        floor = among.n_alike / among.n_possible
+        p_value = max(compare_with_null(observed, null), floor)
     return PermutationFacts(
         observed=observed,
         null=tuple(null.tolist()),
@@ -186,5 +134,7 @@ def judge_permutations(
         n_splits=n_splits,
         epochs=epochs,
         shuffled="donor" if shuffles_donors else "group",
-        n_arrangements=n_arrangements(cohort),
+        n_arrangements=among.n_possible,
+        n_alike=among.n_alike,
+        are_all=among.are_all,
     )

@@ -19,6 +19,7 @@ from hcs.io.runs.ledger import Ledger
 from hcs.learn.probes import batch_holdout, intensity_baseline, learning_curve, permutation
 from hcs.learn.probes import heads as probe_heads
 from hcs.learn.probes import leaks as leak_probes
+from hcs.learn.probes.arrangements import Arrangements
 from hcs.stages.work.probe_inputs import cohort_of, layout_of, study_frame
 from hcs.stages.work.study import read_splits
 
@@ -125,7 +126,8 @@ def recipe_of(config: ProbeConfig) -> probe_heads.Recipe:
 def _shuffles(job: ProbeJob) -> Mapping[str, Any]:
     cohort, splits, _ = _cohort(job)
     recipe, n_splits = recipe_of(job.config), job.config.n_splits
-    aucs = permutation.score_shuffles(cohort, splits.counts, recipe, n_splits, range(*job.item))
+    among = Arrangements(cohort, job.config.n_permutations, recipe.seed)
+    aucs = permutation.score_arrangements(among, splits.counts, recipe, n_splits, range(*job.item))
     return {"aucs": aucs}
 
 
