@@ -145,12 +145,10 @@ def _units(
             probe_work.ProbeJob(config, splits_mark, kind, item),
         )
 
-    step, n = config.permutations_per_unit, _arrange(config, splits, frame).n
-    blocks = [(start, min(start + step, n)) for start in range(0, n, step)]
-    trained = [
-        unit("shuffles", f"shuffles-{a:05d}", (a, b), recipe, config.n_splits, n, _FORMAT)
-        for a, b in blocks
-    ]
+    step, among = config.permutations_per_unit, _arrange(config, splits, frame)
+    blocks = [(start, min(start + step, among.n)) for start in range(0, among.n, step)]
+    shuffled = (recipe, config.n_splits, among.are_all, _FORMAT)
+    trained = [unit("shuffles", f"shuffles-{a:05d}", (a, b), *shuffled) for a, b in blocks]
     trained += [
         unit("amount", probe_work.amount_name(amount), (amount,), recipe, config.n_splits)
         for amount in probe_work.all_amounts(splits)
