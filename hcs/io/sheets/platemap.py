@@ -20,7 +20,7 @@ from hcs.io.sheets.platemap_columns import Columns, assign
 from hcs.io.sheets.reading.cells import Dialect, Sheet, read_sheet
 from hcs.io.sheets.reading.numbers import MISSING, is_number
 from hcs.io.sheets.rows import RowReader
-from hcs.io.sheets.wellnames import parse_row_and_column, parse_well
+from hcs.io.sheets.wellnames import parse_row_and_column
 
 _PERT_TYPES: Final = {
     PertType.NEGCON: ("negcon", "neg", "negative", "negative control", "vehicle", "control neg"),
@@ -77,25 +77,7 @@ def read_platemap(
 
 def assign_columns(sheet: Sheet) -> tuple[Columns, list[Fault]]:
     """Say what the columns of a sheet mean; see :func:`platemap_columns.assign`."""
-
-    def are_equal(first: int, second: int) -> bool:
-        return all(_fold(cells[first]) == _fold(cells[second]) for _, cells in sheet.rows)
-
-    def holds_wells(position: int) -> bool:
-        cells = [cell for cell in sheet.list_column(position) if cell]
-        return sum(parse_well(cell) is not None for cell in cells) * 2 > len(cells)
-
-    return assign(
-        sheet.file,
-        sheet.header,
-        row=sheet.header_row,
-        are_equal=are_equal,
-        holds_wells=holds_wells,
-    )
-
-
-def _fold(cell: str) -> Well | str:
-    return parse_well(cell) or cell
+    return assign(sheet.file, sheet.header, row=sheet.header_row, cells_of=sheet.list_column)
 
 
 def read_wells(

@@ -9,6 +9,7 @@ from typing import Final
 
 from hcs.domain import columns as col
 from hcs.errors import Fault
+from hcs.io.sheets.wellnames import parse_well
 
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "well": (
@@ -33,7 +34,10 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "batch": ("batch", "batch_id", "differentiation_batch"),
     "pert_type": ("pert_type", "role", "well_role", "welltype", "well_type"),
     "control_type": ("control_type",),
-    "compound": ("compound", "compound_name", "drug", "drug_name", "pert_iname", "pert_name"),
+    "compound": (
+        "compound", "compound_name", "drug", "drug_name", "pert_iname", "pert_name", "substanz",
+        "wirkstoff", "verbindung",
+    ),
     "unit": (
         "unit", "units", "concentration_unit", "concentration_units", "conc_unit", "conc_units",
         "dose_unit", "dose_units",
@@ -62,7 +66,7 @@ NOT_MOLAR_UNITS: Final = frozenset(
 """Units that no molar mass is known for: the value is kept beside, as it stands."""
 
 _CONCENTRATION: Final = re.compile(
-    r"(?:final_)?(?:compound_|drug_|pert_|treatment_)?(?P<word>concentration|conc|dose)"
+    r"(?:final_)?(?:compound_|drug_|pert_|treatment_)?(?P<word>concentration|conc|dose|konzentration|konz|dosis)"
     r"(?:_in)?(?:_(?P<unit>[pnuμm]?m|(?:pico|nano|micro|milli)?molar))?"
 )
 _PER_LITER: Final = re.compile(r"(?P<unit>[pnuμm]?)mol(?:es)?_per_l(?:iter|itre)?")
@@ -80,6 +84,7 @@ _NUMBERED_CONCENTRATION: Final = tuple(
     )
 )
 _NUMBERED_UNIT: Final = re.compile(rf"(?:{_DOSE}_|compound_)?units?_?(?P<number>\d{{1,2}})")
+_PANDAS_INDEX: Final = "__index_level_0__"
 _RESERVED: Final = frozenset({"site", "field", "field_path", "fingerprint", "sources"})
 
 
@@ -123,8 +128,7 @@ def assign(
     header: Sequence[str],
     *,
     row: int = 1,
-    are_equal: Callable[[int, int], bool] | None = None,
-    holds_wells: Callable[[int], bool] | None = None,
+    cells_of: Callable[[int], Sequence[str]] | None = None,
 ) -> tuple[Columns, list[Fault]]:
     """Say what each column means.
 
@@ -136,13 +140,12 @@ def assign(
         Column names as written.
     row
         Number of the header's row.
-    are_equal
-        Whether two columns hold the same in every row: then they may have the same meaning (a
-        profile has ``Metadata_Well`` and ``Metadata_well_position``), and the second one stays
-        under its own name.
-    holds_wells
-        Whether a column holds wells: where only one of those called so does, it is the one (a
-        reader's ``Well ID`` says what stands in its ``Well``).
+    cells_of
+        Cells of a column, where they are known. Two columns that hold the same in every row may
+        have the same meaning (a profile has ``Metadata_Well`` and ``Metadata_well_position``), and
+        the second one stays under its own name. Of columns called a well that one counts which
+        holds wells (a reader's ``Well ID`` says what stands in its ``Well``). A column without a
+        name that counts the rows is passed over: programs write it by themselves.
 
     Returns
     -------
@@ -152,12 +155,12 @@ def assign(
         Two columns of one meaning, names that stand twice or that belong to images, no well.
     """
     faults: list[Fault] = []
-    names = _Header(file, row, header, faults, are_equal or (lambda _first, _second: False))
+    names = _Header(file, row, header, faults, cells_of)
     folded = [normal(name) for name in header]
     found: dict[str, int] = {}
     meaning_of = {name: meaning for meaning, names in NAMES.items() for name in names}
     called = [i for i, name in enumerate(folded) if meaning_of.get(name) == "well"]
-    true = [i for i in called if holds_wells and holds_wells(i)]
+    true = [position for position in called if names.holds_wells(position)]
     passed = {*called} - {*true} if len(true) == 1 else set()
     for position, name in enumerate(folded):
         meaning = meaning_of.get(name)
@@ -189,7 +192,24 @@ class _Header:
     row: int
     names: Sequence[str]
     faults: list[Fault]
-    are_equal: Callable[[int, int], bool]
+    cells_of: Callable[[int], Sequence[str]] | None
+
+    def are_equal(self, first: int, second: int) -> bool:
+        """Whether two columns hold the same in every row, wells in any spelling."""
+        if self.cells_of is None:
+            return False
+        pairs = zip(self.cells_of(first), self.cells_of(second), strict=True)
+        return all((parse_well(a) or a) == (parse_well(b) or b) for a, b in pairs)
+
+    def holds_wells(self, position: int) -> bool:
+        """Whether most cells of a column are wells."""
+        cells = [cell for cell in self.cells_of(position) if cell] if self.cells_of else []
+        return sum(parse_well(cell) is not None for cell in cells) * 2 > len(cells)
+
+    def counts_rows(self, position: int) -> bool:
+        """Whether a column is 0, 1, 2 … or 1, 2, 3 …."""
+        cells = [str(cell) for cell in self.cells_of(position)] if self.cells_of else []
+        return cells in ([str(i + start) for i in range(len(cells))] for start in (0, 1))
 
     def add_fault(self, message: str, column: str | None, expected: str | None = None) -> None:
         """Note what is wrong."""
@@ -248,7 +268,7 @@ def _concentration(found: dict[str, int], folded: Sequence[str], names: _Header)
     for position, name in enumerate(folded):
         if match := _CONCENTRATION.fullmatch(name):
             written = match["unit"]
-            if match["word"] == "dose" and written is None and "unit" not in found:
+            if match["word"] in {"dose", "dosis"} and written is None and "unit" not in found:
                 continue  # 'high', 'low': a dose without unit stays as it is
         elif match := _PER_LITER.fullmatch(name):
             written = f"{match['unit']}m"
@@ -265,6 +285,9 @@ def _extras(used: set[int], folded: Sequence[str], names: _Header) -> dict[str, 
         if position in used:
             continue
         name = re.sub(r"^(Image_)?Metadata_", "", written, flags=re.IGNORECASE)
+        is_index = name == _PANDAS_INDEX or (not name and position == 0)
+        if is_index and names.counts_rows(position):
+            continue
         if not name:
             names.add_fault(f"column {position + 1} has no name", None)
         elif folded[position] in _RESERVED or f"Metadata_{name}" in {col.TIME, col.TIME_MIN}:

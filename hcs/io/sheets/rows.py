@@ -13,6 +13,10 @@ from hcs.io.sheets.reading.cells import Sheet
 from hcs.io.sheets.reading.numbers import MISSING, NUMBER, Numbers, is_error
 from hcs.io.sheets.reading.typed import Dated, Stored
 
+_MONTH: Final = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_DATE_OF_NAME: Final = re.compile(rf"\d{{1,2}}-{_MONTH}|{_MONTH}-\d{{2}}")
+"""What spreadsheet programs show in the place of ``MARCH1``, ``SEPT2`` or ``1-2``."""
+
 _NUMBER_UNIT: Final = re.compile(rf"(?P<number>{NUMBER.pattern})\s*(?P<unit>[^\s\d.,].*)?")
 
 
@@ -57,6 +61,7 @@ class RowReader:
             Positions of columns that are read otherwise.
         """
         meanings = {*self.columns.of.values()}
+        named = {self.columns.of.get(meaning) for meaning in ("compound", "clone", "donor")}
         for position, column in enumerate(self.sheet.header):
             if position in passed:
                 continue
@@ -67,7 +72,9 @@ class RowReader:
                 if is_error(cell):
                     message = "an error of the spreadsheet stands in the place of a value"
                     self.add_fault(number, column, message, cell, "a value")
-                elif isinstance(cell, Dated) and not is_dates:
+                elif (isinstance(cell, Dated) and not is_dates) or (
+                    position in named and _DATE_OF_NAME.fullmatch(cell)
+                ):
                     message = "a date, which spreadsheet programs make of text such as 1-2 or MAR1"
                     self.add_fault(number, column, message, cell, "text or a number")
 

@@ -66,7 +66,11 @@ class Values:
 def list_files(path: AnyPath) -> list[str]:
     """List every file that a table of values consists of: a plate list names others beside it."""
     file = as_path(path)
-    if file.suffix.lower() not in {".csv", ".tsv", ".txt", ".tab"}:
+    if file.suffix.lower() not in {".csv", ".tsv", ".txt", ".tab"} or not file.is_file():
+        return [str(file)]
+    with file.open("rb") as stream:
+        may_be_list = b"filename" in stream.read(65536).replace(b"\0", b"").lower()
+    if not may_be_list:
         return [str(file)]
     sheet = read_sheet(path, _is_header, grids="values")
     return [str(file), *(cellhts.list_files(path, sheet) if cellhts.is_plate_list(sheet) else ())]
@@ -150,7 +154,7 @@ def _read_table(
             msg = f"{path} names the plate of some wells only; fill the column for all, or leave it"
             raise InputError(msg)
         table[col.PLATE] = as_path(path).stem
-    notes = (*mapped.notes, *_say_empty(sheet, numbers, wanted))
+    notes = (*mapped.notes, *_say_values(sheet, columns, numbers, wanted))
     absent = _list_absent(sheet, columns, numbers, as_path(path).stem)
     return Values(_restore_own_names(table), (), without_number=absent, notes=notes)
 
@@ -191,7 +195,8 @@ def _is_likely_value(sheet: Sheet, position: int) -> bool:
     numbers = sheet.read_numbers(cells)
     codes = any(not isinstance(c, Stored) and c[:1] == "0" and c[1:2].isdigit() for c in filled)
     is_value = name not in {*_FLAG_NAMES, normal(col.N_CELLS), normal(col.CELLS_AT_ZERO)}
-    return is_value and not codes and numbers.n_numbers * 2 > len(filled)
+    fitting = numbers.n_numbers + len(numbers.beyond)
+    return is_value and not codes and numbers.n_numbers > 0 and fitting * 2 > len(filled)
 
 
 def _list_absent(
@@ -212,10 +217,15 @@ def _list_absent(
     return tuple(found)
 
 
-def _say_empty(sheet: Sheet, numbers: dict[str, Numbers], wanted: Sequence[str]) -> list[str]:
-    """Say how many wells have no value at all in a value column."""
+def _say_values(
+    sheet: Sheet, columns: Columns, numbers: dict[str, Numbers], wanted: Sequence[str]
+) -> list[str]:
+    """Say which rows have no value in a value column, and which column is in percent."""
     notes = []
     for name, of in numbers.items():
+        cells = sheet.list_column(columns.extra[name])
+        if any(cell.endswith("%") for cell in cells):
+            notes.append(f"column {name!r} is in percent")
         rows = [
             str(sheet.rows[index][0])
             for index, value in enumerate(of.values)

@@ -12,7 +12,8 @@ from hcs.domain import columns as col
 from hcs.domain.plate import PertType, PlateMap, PlateMapRow
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import FaultsError, InputError, NotFoundError
-from hcs.io.sheets.platemap import parse_well, read_platemap, to_frame
+from hcs.io.sheets.platemap import read_platemap, to_frame
+from hcs.io.sheets.wellnames import parse_well
 
 
 def read(tmp_path, text, name="map.csv", encoding="utf-8"):

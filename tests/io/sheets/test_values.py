@@ -149,3 +149,21 @@ def test_plate_names_that_a_spreadsheet_changed_meet_those_of_the_values(tmp_pat
     assert found.table[col.CLONE].tolist() == ["c", "d"]
     assert not found.unmapped
     assert "plate '12' of the plate map is taken for '00012'" in found.notes[0]
+
+
+def test_a_column_in_percent_is_said(tmp_path):
+    found = read(tmp_path, table_of(["100.5%", "99 %", "0.5%"]))
+    assert found.table["RLU"].tolist() == [100.5, 99, 0.5]
+    assert found.notes == ("column 'RLU' is in percent",)
+
+
+def test_a_column_of_mostly_words_of_an_instrument_is_found(tmp_path):
+    found = read(tmp_path, table_of(["OVER", "OVER", "5"]))
+    assert found.columns == ("RLU",)
+    assert len(found.without_number) == 2
+
+
+def test_one_of_several_likely_columns_is_never_chosen(tmp_path):
+    text = "well,RLU,OD\nA1,OVER,1.5\nA2,7,2.5\n"
+    with pytest.raises(InputError, match="'RLU', 'OD'"):
+        read(tmp_path, text)

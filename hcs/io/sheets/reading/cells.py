@@ -95,9 +95,11 @@ class Sheet:
 
     def read_numbers(self, cells: Sequence[str]) -> Numbers:
         """Read cells of one column as numbers, in the way of writing that the table proves."""
-        return read_numbers(
-            cells, stated=self.decimal, hint=self._hint, point=self.delimiter == ","
-        )
+        found = read_numbers(cells, stated=self.decimal)
+        if not found.unread:
+            return found  # no other column needs to be looked at
+        point = self.delimiter == ","
+        return read_numbers(cells, stated=self.decimal, hint=self._hint, point=point)
 
 
 def read_sheet(
@@ -216,8 +218,8 @@ def _frame(
     if page.is_empty:
         raise FaultsError(what, [Fault(file, "the file is empty", expected="a header and wells")])
     start = find_header(page.records, is_header)
-    blocks, faults = find_blocks(page.records, file) if grids is not None else ([], [])
-    blocks = [block for block in blocks if start is None or block.top < start]
+    above = page.records if start is None else page.records[:start]
+    blocks, faults = find_blocks(above, file) if grids is not None else ([], [])
     if not blocks:
         first = next(i for i, record in enumerate(page.records) if any(record))
         widest = max(map(len, page.records))

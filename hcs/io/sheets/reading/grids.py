@@ -118,8 +118,11 @@ def find_blocks(records: Sequence[Sequence[str]], file: str) -> tuple[list[Block
     blocks: list[Block] = []
     faults: list[Fault] = []
     for row, record in enumerate(records):
-        for column in range(len(record)):
-            if any(block.covers(row, column) for block in blocks):
+        letters = records[row + 1] if row + 1 < len(records) else []
+        for column in range(min(len(record), len(letters))):
+            if _read_row_label(letters[column]) is None or any(
+                block.covers(row, column) for block in blocks
+            ):
                 continue
             block = _read_frame(records, row, column)
             if block is None:
@@ -136,6 +139,8 @@ def _cell(records: Sequence[Sequence[str]], row: int, column: int) -> str:
 
 
 def _read_row_label(text: str) -> int | None:
+    if not 1 <= len(text) <= 2:
+        return None
     try:
         row = row_index(text)
     except InputError:

@@ -197,7 +197,7 @@ def _read_lines(
 
 def _read_plate(cells: list[str], key: str | None, value: str | None, *, of_values: bool) -> _Plate:
     """Read the plate that a line names: ``Plate: P1``."""
-    if key in _PLATE_KEYS and value:
+    if key in _PLATE_KEYS and value and value.casefold() not in MISSING:
         return _Plate(value, is_number=key == "plate_number" or value.isdigit())
     if len(cells) == 1 and of_values and _PLATE.fullmatch(cells[0]):
         return _Plate(cells[0])

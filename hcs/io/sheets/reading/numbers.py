@@ -27,6 +27,9 @@ _BEYOND: Final = re.compile(
 )  # fmt: skip
 _DIGITS: Final = r"\d[\d.,'’\s]*|[.,]\d+"
 NUMBER: Final = re.compile(rf"(?P<minus>[-+−]?)\s*(?P<body>{_DIGITS})(?P<power>[eE][-+−]?\d+)?")
+_POINT: Final = re.compile(r"[-+]?(?:\d+|0?\.\d+|\d{4,}\.\d+|\d{1,3}\.(?:\d{1,2}|\d{4,}))")
+"""A number that can be read in one way, with a point or without any sign."""
+
 _OTHER: Final = {".": ",", ",": "."}
 _SPACES: Final = "'’ \u00a0\u202f\u2009"
 
@@ -120,7 +123,7 @@ class _Evidence:
 
 def is_error(cell: str) -> bool:
     """Whether a cell holds an error of a spreadsheet, such as ``#DIV/0!``."""
-    return _ERRORS.fullmatch(cell) is not None
+    return cell[:1] in {"#", "E", "e"} and _ERRORS.fullmatch(cell) is not None
 
 
 def is_beyond(cell: str) -> bool:
@@ -232,6 +235,10 @@ def _is_special(cell: str) -> bool:
 
 def _list_readings(cell: str) -> list[_Reading]:
     """List all ways to read a cell; none when it is no number."""
+    if cell[:1].isalpha():
+        return []
+    if _POINT.fullmatch(cell):  # most cells of most tables: quick
+        return [_Reading("." if "." in cell else None, None, float(cell))]
     match = NUMBER.fullmatch(cell.strip())
     if match is None:
         return []

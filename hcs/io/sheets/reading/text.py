@@ -35,12 +35,17 @@ def read_text(data: bytes, name: str, fits: Callable[[Sequence[Sequence[str]]], 
         When the cells cannot be parted.
     """
     text = decode(data)
+    if "\0" in text:
+        msg = f"{name} is not a text table: it holds zero bytes"
+        raise InputError(msg)
     first, _, rest = text.partition("\n")
     if stated := _STATED.fullmatch(first.strip()):
         records = _part(rest, stated[1], name)
+        _refuse_open_quotes(rest, stated[1], records, name)
         return Page("", [[], *records], delimiter=stated[1])
     parted = {sign: _part(text, sign, name) for sign in _DELIMITERS}
     best = max(_DELIMITERS, key=lambda sign: fits(parted[sign]))
+    _refuse_open_quotes(text, best, parted[best], name)
     return Page("", parted[best], delimiter=best)
 
 
@@ -50,6 +55,28 @@ def _part(text: str, delimiter: str, name: str) -> list[list[str]]:
     except csv.Error as error:
         msg = f"{name} is not a readable text table: {error}"
         raise InputError(msg) from error
+
+
+def _refuse_open_quotes(
+    text: str, delimiter: str, records: Sequence[Sequence[str]], name: str
+) -> None:
+    """Refuse a quotation mark that swallows the rows after it."""
+    swallowing = next((row for row, record in enumerate(records, 1) if _has_break(record)), None)
+    if swallowing is None:
+        return
+    try:
+        for _ in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
+            pass
+    except csv.Error as error:
+        msg = (
+            f"a quotation mark in row {swallowing} of {name} is not closed, so that it holds the "
+            f"rows after it ({error}): close or remove it"
+        )
+        raise InputError(msg) from error
+
+
+def _has_break(record: Sequence[str]) -> bool:
+    return any("\n" in cell or "\r" in cell for cell in record)
 
 
 def decode(data: bytes) -> str:

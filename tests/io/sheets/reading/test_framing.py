@@ -96,6 +96,12 @@ def test_another_column_proves_the_decimal_sign(tmp_path):
     assert [row.extra["od"] for row in mapped.rows] == [0.25, 0.5]
 
 
+def test_a_comma_file_does_not_prove_a_point_against_another_column(tmp_path):
+    assert read(tmp_path, "well,conc_um\nA1,1.000\n").rows[0].concentration_um == 1
+    with pytest.raises(FaultsError, match="decimals or thousands"):
+        read(tmp_path, 'well,conc_um,od\nA1,1.000,"0,5"\nA2,2.000,"0,7"\n')
+
+
 def test_a_column_of_its_own_that_is_not_clear_stays_text_and_that_is_said(tmp_path):
     mapped = read(tmp_path, "well;code\nA1;1.000\nA2;2.000\n")
     assert [row.extra["code"] for row in mapped.rows] == ["1.000", "2.000"]
@@ -136,3 +142,41 @@ def test_a_plate_map_in_parquet(tmp_path):
     (tmp_path / "x.parquet").write_bytes(b"no")
     with pytest.raises(InputError, match="not a readable parquet file"):
         read_platemap(tmp_path / "x.parquet")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('well,clone\nA1,"c\nA2,d\nA3,e\n', id="one"),
+        pytest.param('well,clone\nA1,"c\nA2,d\nA3,e"f\n', id="two"),
+        pytest.param('sep=;\nwell;clone\nA1;"c\nA2;d\n', id="below-sep"),
+    ],
+)
+def test_a_quotation_mark_that_swallows_rows_is_refused(tmp_path, text):
+    with pytest.raises(InputError, match=r"quotation mark in row 2 of .* is not closed"):
+        read(tmp_path, text)
+
+
+def test_a_line_break_inside_quotes_is_text(tmp_path):
+    (row, _) = read(tmp_path, 'well,note\nA1,"two\nlines"\nA2,x\n').rows
+    assert row.extra == {"note": "two\nlines"}
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    with pytest.raises(InputError, match="zero bytes"):
+        read(tmp_path, "well,clone\nA1,c\0\n")
+
+
+@pytest.mark.parametrize("start", [0, 1])
+def test_a_column_of_row_numbers_without_a_name_is_passed_over(tmp_path, start):
+    text = f",well,clone\n{start},A1,c\n{start + 1},A2,d\n"
+    assert [row.extra for row in read(tmp_path, text).rows] == [{}, {}]
+    with pytest.raises(FaultsError, match="column 1 has no name"):
+        read(tmp_path, text.replace(f"\n{start},", "\n7,"))
+
+
+@pytest.mark.parametrize("name", ["2-Sep", "Mar-01", "1-Dec"])
+def test_names_that_became_dates_are_refused(tmp_path, name):
+    with pytest.raises(FaultsError, match="a date") as caught:
+        read(tmp_path, f"well,compound\nA1,{name}\nA2,SEPT4\n")
+    assert [(f.row, f.value) for f in caught.value.faults] == [(2, name)]
