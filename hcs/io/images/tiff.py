@@ -1,21 +1,23 @@
 """Reads one plane of an image file, or says in one error why it cannot be used.
 
-tifffile reads TIFF and imagecodecs PNG. What is added here is caution: tifffile fills strips that
-a file lacks with zeros, and would allocate whatever a header claims. A screen must hear of both.
+tifffile reads TIFF and imagecodecs PNG and JPEG. What is added here is caution: tifffile fills
+strips that a file lacks with zeros, and would allocate whatever a header claims. A screen must hear
+of both.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import logging
 import math
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Final
 
-import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import tifffile
@@ -23,6 +25,8 @@ import tifffile
 from hcs.domain.columns import Reason
 from hcs.errors import ImageReadError
 from hcs.io.files.paths import AnyPath, as_path, local_path
+from hcs.io.images import exports
+from hcs.io.images.checks import Expected, Image, Shape, check_plane, to_native
 from hcs.io.images.tiff_header import (
     PlaneInfo,
     count_planes,
@@ -31,21 +35,14 @@ from hcs.io.images.tiff_header import (
     planes_of,
 )
 
-Image = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
-Shape = tuple[int, int]
-
 MAX_PIXELS: Final = 2**27
 """Largest plane read by default, in pixels: 11,585 × 11,585, more than any camera has."""
-
-_READABLE_TYPES: Final = ("uint8", "uint16", "float32")
 
 _LOSSLESS_CODECS: Final = (1, 5, 8, 32946, 32773, 50000)
 """None, LZW, Deflate (both numbers), PackBits, Zstandard: their output is bounded by the header."""
 
-_PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
-_PNG_HEADER_BYTES: Final = 33
-_PNG_GRAY: Final = 0
-_PNG_KINDS: Final = {2: "RGB", 3: "palette", 4: "gray with alpha", 6: "RGB with alpha"}
+_JPEG_CODECS: Final = (7, 33007)
+"""JPEG by its two numbers: lossy, and its output is checked against the header of each strip."""
 
 _CORRUPT: Final = (
     ArithmeticError,
@@ -82,7 +79,7 @@ def read_plane(
     path: AnyPath,
     page: int = 0,
     *,
-    expected: tuple[Shape, npt.DTypeLike] | None = None,
+    expected: Expected = None,
     max_pixels: int = MAX_PIXELS,
     unread: list[int] | None = None,
 ) -> Image:
@@ -91,9 +88,9 @@ def read_plane(
     Parameters
     ----------
     path
-        TIFF or PNG file, told apart by content; local, or any address that fsspec knows.
+        TIFF, PNG or JPEG file, told apart by content; local, or any address that fsspec knows.
     page
-        0-based page of a TIFF, as its header's ``pages`` have it; a PNG has one.
+        0-based page of a TIFF, as its header's ``pages`` have it; others have one.
     expected
         Shape ``(Y, X)`` and pixel type that the plane must have.
     max_pixels
@@ -112,7 +109,7 @@ def read_plane(
     ImageReadError
         With a reason of :class:`hcs.domain.columns.Reason`: ``unreadable`` (absent, no image,
         damaged, too large), ``truncated`` (bytes are missing), ``wrong-type`` (color, 32-bit
-        integers, lossy compression …), ``wrong-shape``, or ``unread-pages`` (there are more). An
+        integers, other compression …), ``wrong-shape``, or ``unread-pages`` (there are more). An
         empty file is truncated.
     """
     name = str(path)
@@ -121,14 +118,14 @@ def read_plane(
         stream.seek(0)
         if size_bytes == 0:
             raise ImageReadError(f"{name}: empty file, expected an image", Reason.TRUNCATED)
-        if stream.read(len(_PNG_SIGNATURE)) == _PNG_SIGNATURE:
-            return _read_png(name, stream, page, expected, max_pixels)
+        if exports.is_export(stream.read(exports.HEAD_BYTES)):
+            return exports.read_export(name, stream, page, expected, max_pixels)
         stream.seek(0)
         with tifffile.TiffFile(stream, name=name, _multifile=False) as tif:
             if unread is not None:
                 _refuse_more(name, tif, unread)
             first = find_page(tif, 0 if len(tif.pages) == 1 else page, name)
-            _check(name, *describe_page(first, name), expected, max_pixels)
+            check_plane(name, *describe_page(first, name), expected, max_pixels)
             if page > 0 and len(tif.pages) == 1:
                 return _read_behind(name, tif, page, stream, size_bytes)
             return _read_page(name, first, size_bytes)
@@ -154,7 +151,7 @@ def probe(path: AnyPath) -> PlaneInfo:
     Parameters
     ----------
     path
-        TIFF or PNG file; local, or any address that fsspec knows.
+        TIFF, PNG or JPEG file; local, or any address that fsspec knows.
 
     Returns
     -------
@@ -169,17 +166,18 @@ def probe(path: AnyPath) -> PlaneInfo:
     """
     name = str(path)
     with _as_read_errors(name), _open_file(path) as stream:
-        head = stream.read(_PNG_HEADER_BYTES)
+        head = stream.read(exports.HEAD_BYTES)
         if not head:
             raise ImageReadError(f"{name}: empty file, expected an image", Reason.TRUNCATED)
-        if head.startswith(_PNG_SIGNATURE):
-            shape, dtype = _png_header(name, head)
-            return PlaneInfo(shape=shape, dtype=dtype)
+        if exports.is_export(head):
+            shape, dtype = exports.read_header(name, stream)
+            return PlaneInfo(shape=shape, dtype=dtype, is_lossy=exports.is_lossy(head))
         stream.seek(0)
         with tifffile.TiffFile(stream, name=name, _multifile=False) as tif:
             page = find_page(tif, 0, name)
             shape, dtype = describe_page(page, name)
-            return planes_of(tif, shape, dtype)
+            info = planes_of(tif, shape, dtype)
+            return dataclasses.replace(info, is_lossy=page.compression in _JPEG_CODECS)
 
 
 def ome_xml(path: AnyPath) -> str:
@@ -217,7 +215,7 @@ def _as_read_errors(name: str) -> Iterator[None]:
         found = " ".join(str(error).split())[:200] or type(error).__name__
         short = any(words in found for words in _WORDS_FOR_TOO_SHORT)
         reason = Reason.TRUNCATED if short else Reason.UNREADABLE
-        msg = f"{name}: not a whole TIFF or PNG image: {found}"
+        msg = f"{name}: not a whole TIFF, PNG or JPEG image: {found}"
         raise ImageReadError(msg, reason) from error
 
 
@@ -249,15 +247,16 @@ def _read_behind(
         raise ImageReadError(msg, Reason.TRUNCATED)
     stream.seek(start)
     stored = dtype.newbyteorder(tif.byteorder)
-    return _to_native(np.frombuffer(stream.read(n_bytes), stored).reshape(shape))
+    return to_native(np.frombuffer(stream.read(n_bytes), stored).reshape(shape))
 
 
 def _read_page(name: str, page: tifffile.TiffPage, size_bytes: int) -> Image:
     """Decode a page whose header was found usable."""
     shape, dtype = describe_page(page, name)
-    if page.compression not in _LOSSLESS_CODECS:
+    if page.compression not in {*_LOSSLESS_CODECS, *_JPEG_CODECS}:
         codec = tifffile.COMPRESSION(page.compression).name
-        msg = f"{name}: compression {codec}, expected none, LZW, Deflate, PackBits or Zstandard"
+        known = "none, LZW, Deflate, PackBits, Zstandard or JPEG"
+        msg = f"{name}: compression {codec}, expected {known}"
         raise ImageReadError(msg, Reason.WRONG_TYPE)
     segments = list(zip(page.dataoffsets, page.databytecounts, strict=True))
     n_expected = math.prod(page.chunked)
@@ -269,9 +268,24 @@ def _read_page(name: str, page: tifffile.TiffPage, size_bytes: int) -> Image:
     if last_byte > size_bytes:
         msg = f"{name}: {size_bytes} bytes, expected at least {last_byte}"
         raise ImageReadError(msg, Reason.TRUNCATED)
+    if page.compression in _JPEG_CODECS:
+        _check_strips(name, page, segments)
     if page.is_contiguous:
-        return _to_native(page.asarray(maxworkers=1).reshape(shape))
-    return _to_native(_assemble(name, page, shape, dtype))
+        return to_native(page.asarray(maxworkers=1).reshape(shape))
+    return to_native(_assemble(name, page, shape, dtype))
+
+
+def _check_strips(name: str, page: tifffile.TiffPage, segments: Iterable[tuple[int, int]]) -> None:
+    """Refuse JPEG strips that claim more than their part of the image, before decoding them."""
+    *_, height, width, _ = page.chunks if len(page.chunks) > 2 else (*page.chunks, 1)
+    for offset, count in segments:
+        page.parent.filehandle.seek(offset)
+        strip = io.BytesIO(page.parent.filehandle.read(count))
+        rows, columns, samples = exports.read_jpeg_frame(name, strip)
+        if rows > height or columns > width or samples != 1:
+            found = f"{rows} × {columns} pixels of {samples} samples"
+            msg = f"{name}: a strip of {height} × {width} pixels holds a JPEG of {found}"
+            raise ImageReadError(msg, Reason.UNREADABLE)
 
 
 def _assemble(
@@ -289,70 +303,3 @@ def _assemble(
             raise ImageReadError(msg, Reason.TRUNCATED)
         image[y : y + inside[0], x : x + inside[1]] = segment[0, : inside[0], : inside[1], 0]
     return image
-
-
-def _read_png(
-    name: str,
-    stream: BinaryIO,
-    page: int,
-    expected: tuple[Shape, npt.DTypeLike] | None,
-    max_pixels: int,
-) -> Image:
-    """Decode a PNG after its header was found usable."""
-    if page != 0:
-        msg = f"{name}: page {page} was asked for; a PNG has one page"
-        raise ImageReadError(msg, Reason.WRONG_SHAPE)
-    stream.seek(0)
-    data = stream.read()
-    shape, dtype = _png_header(name, data[:_PNG_HEADER_BYTES])
-    _check(name, shape, dtype, expected, max_pixels)
-    if not data.rstrip(b"\0").endswith(b"IEND\xaeB`\x82"):
-        raise ImageReadError(f"{name}: the PNG ends before its end mark", Reason.TRUNCATED)
-    return _to_native(imagecodecs.png_decode(data).reshape(shape))
-
-
-def _png_header(name: str, head: bytes) -> tuple[Shape, np.dtype[Any]]:
-    """Shape and type from the first 33 bytes of a PNG."""
-    if len(head) < _PNG_HEADER_BYTES:
-        raise ImageReadError(f"{name}: {len(head)} bytes of a PNG header", Reason.TRUNCATED)
-    width, height, bits, kind = struct.unpack(">IIBB", head[16:26])
-    if kind != _PNG_GRAY or bits not in {8, 16}:
-        found = f"{bits}-bit {_PNG_KINDS.get(kind, 'gray')}"
-        msg = f"{name}: {found} PNG, expected 8-bit or 16-bit gray"
-        raise ImageReadError(msg, Reason.WRONG_TYPE)
-    return (height, width), np.dtype(f"uint{bits}")
-
-
-def _check(
-    name: str,
-    shape: Shape,
-    dtype: np.dtype[Any],
-    expected: tuple[Shape, npt.DTypeLike] | None,
-    max_pixels: int,
-) -> None:
-    """Refuse, before any memory is taken, what is too large or not what was expected."""
-    height, width = shape
-    if height * width == 0:
-        raise ImageReadError(f"{name}: an image of {height} × {width} pixels", Reason.UNREADABLE)
-    if height * width > max_pixels:
-        msg = f"{name}: claims {height} × {width} pixels, more than {max_pixels} in all"
-        raise ImageReadError(msg, Reason.UNREADABLE)
-    if dtype.name not in _READABLE_TYPES:
-        msg = f"{name}: pixels are {dtype.name}, expected one of {', '.join(_READABLE_TYPES)}"
-        raise ImageReadError(msg, Reason.WRONG_TYPE)
-    if expected is None:
-        return
-    expected_type = np.dtype(expected[1])
-    if dtype != expected_type:
-        msg = f"{name}: pixels are {dtype.name}, expected {expected_type.name}"
-        raise ImageReadError(msg, Reason.WRONG_TYPE)
-    if shape != tuple(expected[0]):
-        wanted = " × ".join(str(length) for length in expected[0])
-        msg = f"{name}: image is {height} × {width} pixels, expected {wanted}"
-        raise ImageReadError(msg, Reason.WRONG_SHAPE)
-
-
-def _to_native(image: npt.NDArray[Any]) -> Image:
-    """Native byte order and own memory, so that the file's buffer can go."""
-    native: Image = np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("="))
-    return native

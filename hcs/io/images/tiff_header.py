@@ -67,6 +67,8 @@ class PlaneInfo:
         Names of the channels as OME or ImageJ metadata have them; may be empty.
     steps
         What OME or ImageJ metadata say of distances between planes and times.
+    is_lossy
+        Whether compression has changed the intensities (JPEG).
     """
 
     shape: tuple[int, int]
@@ -78,6 +80,7 @@ class PlaneInfo:
     positions: tuple[PagePosition, ...] = (PagePosition(),)
     channel_names: tuple[str, ...] = field(default=())
     steps: Steps = NOTHING_STATED
+    is_lossy: bool = False
 
 
 def find_page(tif: tifffile.TiffFile, page: int, name: str) -> tifffile.TiffPage:

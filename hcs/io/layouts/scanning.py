@@ -132,6 +132,7 @@ def build(
         raise InputError(_explain_no_planes(listing, draft.problems))
     pixel_size_um = _pixel_size_um(draft, stated.pixel_size_um, sidecar, made.headers)
     numbers = _place_planes(made, sidecar)
+    _tell_what_exports_changed(draft, made.headers)
     for row in draft.problems:
         row[col.PLATE] = name
     plate = SourcePlate(
@@ -149,6 +150,23 @@ def build(
         flat_fields=sidecar.flat_fields,
     )
     return ScanResult(plate, tuple(draft.problems), "; ".join(draft.notes))
+
+
+def _tell_what_exports_changed(draft: Draft, headers: Headers) -> None:
+    """Say where intensities are no longer those of the camera."""
+    lossy = [path for path, info in headers.items() if info is not None and info.is_lossy]
+    if lossy:
+        draft.notes.append(
+            f"images are JPEG, such as {lossy[0]!r}: compression has changed their intensities, so "
+            "that faint differences and textures are not to be trusted"
+        )
+    exported = [path for path in headers if path.lower().endswith((".png", ".jpg", ".jpeg"))]
+    depths = {info.dtype.name for path in exported if (info := headers[path]) is not None}
+    if depths == {"uint8"}:
+        draft.notes.append(
+            f"images of 8 bits, such as {exported[0]!r}: exports are often scaled for display, and "
+            "then intensities compare within an image only"
+        )
 
 
 def _with_minutes(numbers: PlaneNumbers) -> PlaneNumbers:

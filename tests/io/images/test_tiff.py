@@ -36,6 +36,23 @@ def reason_of(path, **options) -> str:
     return caught.value.reason
 
 
+SMOOTH = np.add.outer(np.arange(0, 200, 2), np.arange(0, 50, 1)).astype(np.uint8)
+COLORS = np.stack([SMOOTH, SMOOTH.max() - SMOOTH, SMOOTH], axis=-1)
+
+
+def jpeg(path, image=SMOOTH):
+    path.write_bytes(imagecodecs.jpeg8_encode(image, level=95))
+    return path
+
+
+def claim(path, edge):
+    """Make every JPEG frame header of a file claim an image of this edge."""
+    data = path.read_bytes()
+    at = data.index(b"\xff\xc0") + 5
+    path.write_bytes(data[:at] + edge.to_bytes(2, "big") * 2 + data[at + 4 :])
+    return path
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -169,7 +186,18 @@ SCRAMBLED = RAMP[:, ::-1].copy()
             id="palette",
         ),
         pytest.param(
-            lambda p: write(p, IMAGE.astype(np.uint8), compression="jpeg"), "wrong-type", id="jpeg"
+            lambda p: write(p, IMAGE.astype(np.uint8), compression="jpeg2000"),
+            "wrong-type",
+            id="jpeg2000",
+        ),
+        pytest.param(lambda p: jpeg(p, COLORS), "wrong-type", id="jpeg-of-colors"),
+        pytest.param(lambda p: cut(jpeg(p), 0.7), "truncated", id="jpeg-cut"),
+        pytest.param(lambda p: cut(jpeg(p), 0.05), "truncated", id="jpeg-header-cut"),
+        pytest.param(lambda p: claim(jpeg(p), 60_000), "unreadable", id="jpeg-bomb"),
+        pytest.param(
+            lambda p: claim(write(p, SMOOTH, compression="jpeg"), 60_000),
+            "unreadable",
+            id="jpeg-bomb-in-a-strip",
         ),
         pytest.param(lambda p: png(p, np.zeros((9, 9, 3), np.uint8)), "wrong-type", id="png-rgb"),
         pytest.param(lambda p: cut(png(p, IMAGE), 0.7), "truncated", id="png-cut"),
@@ -371,3 +399,23 @@ def test_real_files(test_data):
     assert tiff.probe(two_channels).positions == (PagePosition(0), PagePosition(1))
     tuj1 = tiff.read_plane(test_data / "isl_tuj1/tuj1_widefield.png")
     assert (tuj1.shape, tuj1.dtype, np.median(tuj1)) == ((2175, 2882), np.uint16, 0)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(jpeg, id="jpeg"),
+        pytest.param(lambda p: jpeg(p, np.stack([SMOOTH] * 3, axis=-1)), id="jpeg-gray-as-rgb"),
+        pytest.param(lambda p: write(p, SMOOTH, compression="jpeg"), id="tiff-of-strips"),
+        pytest.param(
+            lambda p: write(p, SMOOTH, compression="jpeg", tile=(32, 32)), id="tiff-of-tiles"
+        ),
+    ],
+)
+def test_jpeg_is_read_and_known_to_be_lossy(tmp_path, make):
+    path = make(tmp_path / "image.tif")
+    info = tiff.probe(path)
+    assert (info.shape, info.dtype, info.is_lossy) == (SMOOTH.shape, np.uint8, True)
+    difference = tiff.read_plane(path).astype(int) - SMOOTH
+    assert abs(difference).max() <= 4
+    assert not tiff.probe(write(tmp_path / "b.tif", SMOOTH)).is_lossy

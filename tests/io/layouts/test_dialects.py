@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -269,7 +270,7 @@ def test_projections_that_a_cq3000_numbers_as_channels_are_no_channels(tmp_path,
     write(tmp_path, *stack, projected)
     if ending == "png":  # records say .tif whatever was written
         for number, name in enumerate([*stack, projected]):
-            data = tiff.imagecodecs.png_encode(np.full((8, 8), number, np.uint16))
+            data = imagecodecs.png_encode(np.full((8, 8), number, np.uint16))
             (tmp_path / name).write_bytes(data)
     listed = [{"file": cv_name(z=z), "channel": 1, "z": z} for z in (1, 2, 3)]
     more = 'b:ZImageProcessing="Maximum"'
@@ -498,3 +499,14 @@ def test_incucyte_folders_of_channels_and_times_since_the_start(tmp_path):
         ("A07", 1, "Red", 0, 0): 2, ("A07", 1, "Red", 0, 1): 3,
     }  # fmt: skip
     assert result.plate.numbers.t_min == (0, 28 * 60)
+
+
+def test_a_plate_of_jpeg_is_read_and_said_to_be_lossy(tmp_path):
+    for number, well in enumerate(("A1", "A2")):
+        name = f"p--{well}--{well}--W{number + 1:04d}--P001--T0000--Z001--C01.ome.jpeg"
+        data = imagecodecs.jpeg8_encode(np.full((16, 16), 50 * number + 10, np.uint8), level=95)
+        (tmp_path / name).write_bytes(data)
+    result, planes = read(tmp_path)
+    assert planes == {("A01", 1, "1", 0, 0): 10, ("A02", 1, "1", 0, 0): 60}
+    assert "compression has changed their intensities" in result.why
+    assert "exports are often scaled for display" in result.why
