@@ -13,6 +13,7 @@ import csv
 import dataclasses
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -53,7 +54,15 @@ class _ImageXpress(NamePatterns):
     """Time and z are in the folders; ``ZStep_0`` holds projections of the other steps."""
 
     def parse(self, path: str) -> NameFields | None:
-        """Read one relative path; None when MetaXpress does not write such names."""
+        """Read one relative path; None when MetaXpress does not write such names.
+
+        A name that ends in its well is left to the ``.HTD``: without one, ``_Z02.tif`` may as well
+        be a plane and ``_C05.tif`` a channel of another microscope.
+        """
+        fields = self._read(path)
+        return None if fields is None or _is_bare(fields) else fields
+
+    def _read(self, path: str) -> NameFields | None:
         match = _NAME.fullmatch(file_name(path))
         if match is None:
             return None
@@ -84,7 +93,11 @@ class _ImageXpress(NamePatterns):
                 return read_jdce(listing, top[0])
             if top:
                 found = read_htd((listing.root / top[0]).read_bytes(), top[0])
-                return _with_absent(found, self, listing)
+                images = [path for path in listing.images if not self.ignores(path)]
+                fields = {path: f for path in images if (f := self._read(path)) is not None}
+                bare = {path: f for path, f in fields.items() if _is_bare(f)}
+                found = dataclasses.replace(found, listed=tuple(bare.items()))
+                return _with_absent(found, fields.values())
         return None
 
 
@@ -95,6 +108,11 @@ LAYOUT: Final = _ImageXpress(
     patterns=(_NAME,),
     ignored=_THUMBNAIL,
 )
+
+
+def _is_bare(fields: NameFields) -> bool:
+    """Whether a name told its well alone."""
+    return fields.site is None and fields.channel is None
 
 
 @dataclass(frozen=True)
@@ -156,12 +174,11 @@ def _selected(values: dict[str, list[str]], prefix: str) -> list[Well]:
     return places
 
 
-def _with_absent(htd: _Htd, layout: NamePatterns, listing: Listing) -> Sidecar:
+def _with_absent(htd: _Htd, taken: Iterable[NameFields]) -> Sidecar:
     """Add a problem for every well and site that were selected and have no image."""
     sites: defaultdict[Well, set[int]] = defaultdict(set)
-    for path in listing.images:
-        if not layout.ignores(path) and (f := layout.parse(path)) is not None:
-            sites[f.well].add(1 if f.site is None else f.site)
+    for f in taken:
+        sites[f.well].add(1 if f.site is None else f.site)
     if not (htd.selected and sites):
         return htd
     rows: list[dict[str, Any]] = []

@@ -15,7 +15,14 @@ from hcs.domain.plate import PlaneNumbers, SourcePlate
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import Fault, FaultsError, InputError
 from hcs.io.images.steps import NOTHING_STATED, agree, place_planes
-from hcs.io.layouts.base import Listing, NameFields, Sidecar, VendorLayout, problem
+from hcs.io.layouts.base import (
+    Listing,
+    NameFields,
+    Sidecar,
+    VendorLayout,
+    file_name,
+    problem,
+)
 from hcs.io.layouts.merging import (
     Draft,
     choose_acquisition,
@@ -25,6 +32,7 @@ from hcs.io.layouts.merging import (
 )
 from hcs.io.layouts.pages import Headers, find_pixel_size
 from hcs.io.layouts.planes import Assembled, assemble
+from hcs.io.layouts.suggest import explain_containers, suggest_pattern
 
 _EXCERPT: Final = 8
 """Names shown when none is recognized: enough to see the pattern, few enough to read."""
@@ -187,14 +195,22 @@ def explain_no_layout(listing: Listing, layout: VendorLayout | None) -> str:
     more = len(listing.images) - _EXCERPT
     shown += f"\n  … and {more} more" if more > 0 else ""
     if not listing.images:
-        return f"no image files in {listing.root}; {len(listing.others)} other files"
+        dead = f"; {len(listing.dead)} links lead to nothing" if listing.dead else ""
+        return f"no image files in {listing.root}; {len(listing.others)} other files{dead}"
     wanted = f"names such as {layout.example!r}" if layout and layout.example else "such names"
     which = "no layout fits" if layout is None else f"{layout.title} ({layout.kind}): no {wanted}"
+    said = f"{which} in {listing.root}; found{shown}\n"
+    if told := explain_containers(listing.images):
+        return f"{said}{told}"
+    pattern = suggest_pattern(map(file_name, listing.images))
+    if pattern is None:
+        example = r"(?P<row>[A-H])(?P<column>\d\d)_(?P<site>\d+)\.tif"
+        tried = f"whose pattern must match a whole name, for example {example}"
+    else:
+        tried = f"for example --layout 'regex:{pattern}', and correct what its groups are called"
     return (
-        f"{which} in {listing.root}; found{shown}\n"
-        "name the layout with --layout, or describe the names with --layout regex, whose pattern "
-        r"must match a whole name, for example (?P<row>[A-H])(?P<column>\d\d)_(?P<site>\d+)\.tif; "
-        "names that only number their wells (ScanR, CQ1) need the plate: --plate-wells"
+        f"{said}name the layout with --layout, or describe the names with --layout regex, {tried}; "
+        "names that only number their wells (ScanR, CQ1, EMBL) need the plate: --plate-wells"
     )
 
 
@@ -211,7 +227,9 @@ def _report_left_out(draft: Draft, listing: Listing, unmatched: list[str]) -> No
     for path in unmatched:
         if path in told:
             continue
-        message = f"{path} is an image file whose name the layout does not know"
+        message = explain_containers([path]) or (
+            f"{path} is an image file whose name the layout does not know"
+        )
         draft.problems.append(problem(Reason.UNMATCHED_FILE, path, message))
 
 

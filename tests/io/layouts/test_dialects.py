@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from hcs.domain.config.stages import AutoLayout
 from hcs.domain.wells import PlateFormat, Well, row_name
+from hcs.errors import InputError
 from hcs.io import layouts
 from hcs.io.images import tiff
 from hcs.io.layouts.base import NameFields
@@ -352,6 +353,16 @@ def test_wells_and_sites_that_an_htd_selects_and_that_are_not_there_are_problems
         ("missing-file", "E06", None),
     ]  # fmt: skip
     assert len(result.plate.excluded) == 96 - 3
+
+
+def test_names_that_end_in_their_well_need_the_htd(tmp_path):
+    write(tmp_path, "P_B02.TIF", "P_B03.TIF")
+    with pytest.raises(InputError, match="no layout fits"):
+        read(tmp_path)
+    (tmp_path / "P.HTD").write_text(htd({(1, 1), (1, 2)}, waves=("DAPI",)))
+    result, planes = read(tmp_path)
+    assert planes == {("B02", 1, "DAPI", 0, 0): 0, ("B03", 1, "DAPI", 0, 0): 1}
+    assert (result.plate.name, result.problems) == ("P", ())
 
 
 def test_sites_that_count_the_whole_grid_are_not_called_absent(tmp_path):

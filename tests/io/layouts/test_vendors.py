@@ -68,7 +68,8 @@ def test_imagexpress(well, site, channel, t, z, plate, guid, bare, padded, in_na
     folders += "" if z is None or in_name else f"ZStep_{z}/"
     label = None if channel is None else str(channel)
     expected = NameFields(well, site, label, z, t, channel, plate)
-    assert parse("imagexpress", f"{folders}{name}.TIF") == expected
+    bare_well = (site, channel) == (None, None)
+    assert parse("imagexpress", f"{folders}{name}.TIF") == (None if bare_well else expected)
 
 
 @given(
@@ -123,7 +124,8 @@ def test_cytation(well, step, order, site, z, t, channel):
         pytest.param("operetta", "r01c01f01p01-ch1sk2fk2fl1.tiff", id="two-time-axes"),
         pytest.param("operetta", "r01c01f01p01-ch1sk1fk1fl2.tiff", id="lifetime"),
         pytest.param("operetta", "r00c01f01p01-ch1sk1fk1fl1.tiff", id="row-zero"),
-        pytest.param("imagexpress", "P_A1.tif", id="bare-well-without-zero"),
+        pytest.param("imagexpress", "P_A01.tif", id="bare-well"),
+        pytest.param("imagexpress", "Well014_T0007_Z02.tif", id="plane-that-looks-like-a-well"),
         pytest.param("imagexpress", "P_A01_s1_s2_w1.tif", id="two-sites"),
         pytest.param("imagexpress", "P_A00_s1_w1.tif", id="column-zero"),
         pytest.param("cellvoyager", "W0029F0001T0001Z000C1.tif", id="well-only-numbered"),

@@ -1,0 +1,70 @@
+"""What a stranger is told whose folder fits nothing."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from hcs.domain.config.stages import AutoLayout, RegexLayout
+from hcs.domain.wells import PlateFormat
+from hcs.errors import InputError
+from hcs.io import layouts
+from hcs.io.layouts.suggest import suggest_pattern
+
+AUTO = AutoLayout()
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).write_bytes(b"")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "wells", "found"),
+    [
+        pytest.param("exp_B07_s2_c1.tif", None, ("B07", 2, "1", 0, 0), id="well"),
+        pytest.param("my run (3) C5 field 12 ch2.png", None, ("C05", 12, "2", 0, 0), id="blanks"),
+        pytest.param("Well014_Pos3_T0007_Z02.tif", 96, ("B02", 3, "0", 0, 0), id="number"),
+        pytest.param("24-05-06_pl7-H12-p003-chan4.tiff", 96, ("H12", 3, "4", 0, 0), id="date"),
+    ],
+)
+def test_the_expression_that_is_proposed_reads_the_name(tmp_path, name, wells, found):
+    touch(tmp_path, name)
+    plate_format = None if wells is None else PlateFormat.of_size(wells)
+    with pytest.raises(InputError) as caught:
+        layouts.scan(tmp_path, AUTO, plate_format=plate_format)
+    pattern = re.search(r"'regex:(.*)', and", str(caught.value))[1]
+    (plane,) = layouts.scan(
+        tmp_path, RegexLayout(pattern=pattern), plate_format=plate_format
+    ).plate.planes
+    assert (plane.well.name, plane.site, plane.channel, plane.z_index, plane.t_index) == found
+
+
+@pytest.mark.parametrize("name", ["one.tif", "IMG0001.tif", "photo 12.jpg"])
+def test_nothing_is_proposed_where_no_well_is_seen(name):
+    assert suggest_pattern([name]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        pytest.param("plate.czi", "1 Zeiss CZI files, such as 'plate.czi'", id="czi"),
+        pytest.param("B02.nd2", "1 Nikon ND2 files", id="nd2"),
+        pytest.param("run.LIF", "1 Leica LIF files", id="lif"),
+        pytest.param("001001000.flex", "1 Opera FLEX files", id="flex"),
+        pytest.param("P_A01f00d0.C01", "1 Cellomics C01 files", id="c01"),
+    ],
+)
+def test_containers_of_makers_are_named_with_a_way_out(tmp_path, name, told):
+    with pytest.raises(InputError, match="bioformats2raw") as caught:
+        layouts.scan(touch(tmp_path, name), AUTO)
+    assert told in str(caught.value)
+
+
+def test_a_container_beside_a_plate_is_a_problem_with_a_way_out(tmp_path):
+    touch(tmp_path, "P_A01_s1_w1.tif", "overview.czi")
+    (row,) = layouts.scan(tmp_path, AUTO).problems
+    assert (row["file"], row["reason"]) == ("overview.czi", "unmatched-file")
+    assert "bioformats2raw" in row["message"]
