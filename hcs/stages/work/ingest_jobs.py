@@ -10,7 +10,7 @@ from hcs.domain.config.stages import IngestConfig
 from hcs.domain.plate import Plane, PlaneNumbers, SourcePlate
 from hcs.domain.wells import Well
 from hcs.io.images.sources import Source, open_source
-from hcs.io.runs.fingerprints import fingerprint, plain
+from hcs.io.runs.fingerprints import fingerprint
 from hcs.stages.work.ingest_channels import Expected
 from hcs.stages.work.ingest_reading import FieldJob, WellJob
 
@@ -46,7 +46,8 @@ def well_jobs(
     patterns = _Patterns(plate)
     numbers = _name_planes(plate.numbers, n_planes, n_times)
     places = (numbers.z_um, numbers.t_min)
-    common = plain((FORMAT, expected, channels, size, plate.name, projection, places))
+    # Named once: what all fields share would else be written out for each of 10,000.
+    common = fingerprint(FORMAT, expected, channels, size, plate.name, projection, places)
     jobs = []
     for well, sites in sorted(grouped.items()):
         fields = tuple(
@@ -155,7 +156,7 @@ def _field_paths(plate: SourcePlate, *, in_place: bool) -> dict[tuple[Well, int]
 
 def _make_field_job(
     source: Source,
-    common: object,
+    common: str,
     path: str,
     planes: list[Plane],
     missing: tuple[tuple[int, int, int], ...],
