@@ -14,6 +14,7 @@ from hcs.domain import columns as col
 from hcs.domain.plate import PertType
 from hcs.report import wording
 from hcs.report.charts import style
+from hcs.screen.curves.dose import find_toxic
 from hcs.screen.curves.logistic import log_logistic
 
 MIN_DOSES: Final = 3
@@ -108,6 +109,7 @@ def fit_words(fit: Fit | None) -> str:
     return (
         f"{name} {wording.significant(fit['ec50_um'], 2)} µM ({low} to {high}), "
         f"Hill {wording.number(fit['hill'], 1)}, plateau {wording.number(fit['at_infinity'])}"
+        + (f"; {fit['message']}" if fit["message"] else "")
     )
 
 
@@ -121,7 +123,8 @@ def dose_figure(
 ) -> Any:  # noqa: ANN401 - bokeh is untyped here
     """Every well as a dot (hits colored), with the fitted curve and the interval of its EC50.
 
-    Without a fit a thin line joins the medians.
+    Toxic wells, which no curve is fitted to, are hollow. Without a fit a thin line joins the
+    medians of the others.
     """
     plot = style.new_figure(
         234,
@@ -147,27 +150,32 @@ def dose_figure(
         "effect",
         source=ColumnDataSource(_dots(wells, effect)),
         size=7,
-        color="color",
+        line_color="color",
+        fill_color="fill",
         fill_alpha=0.7,
     )
-    tips = [("", "@plate @well"), ("µM", "@dose{0.[0000]}"), ("effect", "@effect{0.00}")]
+    tips = [("", "@plate @well @toxic"), ("µM", "@dose{0.[0000]}"), ("effect", "@effect{0.00}")]
     style.add_hover(plot, tips, [dots])
     return plot
 
 
 def _dots(wells: pd.DataFrame, effect: str) -> dict[str, Any]:
     hit = wells[col.HIT].fillna(value=False).astype(bool)
+    toxic = find_toxic(wells)
+    color = np.where(hit, HIT_COLOR, OTHER_COLOR)
     return {
         "dose": wells[col.CONCENTRATION_UM].to_numpy(np.float64),
         "effect": wells[effect].to_numpy(np.float64),
-        "color": np.where(hit, HIT_COLOR, OTHER_COLOR).tolist(),
+        "color": color.tolist(),
+        "fill": np.where(toxic, "#ffffff", color).tolist(),
+        "toxic": np.where(toxic, "(toxic)", "").tolist(),
         "plate": wells[col.PLATE].astype(str).tolist(),
         "well": wells[col.WELL].astype(str).tolist(),
     }
 
 
 def _draw_medians(plot: Any, wells: pd.DataFrame, effect: str) -> None:  # noqa: ANN401
-    medians = wells.groupby(col.CONCENTRATION_UM)[effect].median()
+    medians = wells[~find_toxic(wells)].groupby(col.CONCENTRATION_UM)[effect].median()
     x, y = medians.index.to_numpy(np.float64), medians.to_numpy(np.float64)
     plot.line(x, y, line_color="#9aa5b1", line_width=1, line_dash="dotted")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,10 @@ import pandas as pd
 from hcs.domain import columns as col
 from hcs.domain.config.screening import DoseOptions
 from hcs.errors import UnknownNameError
-from hcs.screen.curves.logistic import Bounds, Curve, fit_curve
-from hcs.screen.groups import Floats
+from hcs.screen.curves.logistic import SLOPES, Bounds, Curve, fit_curve
+from hcs.screen.groups import Flags, Floats
+
+_AT_THE_END: Final = 0.999
 
 _MEASURES = ("at_zero", "at_infinity", "ec50_um", "hill")
 
@@ -23,7 +26,8 @@ def fit_doses(hits: pd.DataFrame, options: DoseOptions | None = None) -> pd.Data
     ----------
     hits
         One row a well: ``Metadata_Compound``, ``Metadata_concentration_um`` and the column to
-        fit (``rescue`` by default); unusable wells are left out.
+        fit (``rescue`` by default); unusable and toxic wells are left out: a compound that rescues
+        and kills at its highest doses would get the EC50 of its killing.
     options
         The column, limits of the asymptotes, and the level that ``reaches_level_at_um`` asks for.
 
@@ -31,7 +35,7 @@ def fit_doses(hits: pd.DataFrame, options: DoseOptions | None = None) -> pd.Data
     -------
     DataFrame
         One row a model × compound: ``response`` (name of the fitted column), ``n_values``,
-        ``n_concentrations``, ``lowest_um``, ``highest_um``,
+        ``n_toxic`` (wells left out), ``n_concentrations``, ``lowest_um``, ``highest_um``,
         ``status`` (``fitted`` or why not), ``message``; where fitted ``at_zero``,
         ``at_infinity``, ``ec50_um`` (relative: half-way between the asymptotes; an IC50 where the
         curve falls), ``hill``, each with ``…_low`` and ``…_high`` (95 %, infinite or 0 where the
@@ -63,10 +67,28 @@ def fit_doses(hits: pd.DataFrame, options: DoseOptions | None = None) -> pd.Data
         if np.unique(dose[dose > 0]).size < 2:
             continue
         value = wells[response].to_numpy(np.float64)
+        toxic = find_toxic(wells)
         named = dict(zip(keys, names, strict=True)) | {"response": response}
-        rows.append(named | describe(dose, value, options))
-    empty = describe(np.array([]), np.array([]), options)
+        found = describe(dose[~toxic], value[~toxic], options)
+        if toxic.any():
+            found["message"] = _say_toxic(str(found["message"]), int(toxic.sum()), dose[toxic])
+        rows.append(named | {"n_toxic": int(toxic.sum())} | found)
+    empty = {"n_toxic": 0} | describe(np.array([]), np.array([]), options)
     return pd.DataFrame(rows, columns=[*keys, "response", *empty])
+
+
+def find_toxic(wells: pd.DataFrame) -> Flags:
+    """Say of every well whether it lost too many cells, shape ``(N,)``."""
+    if col.TOXIC not in wells:
+        return np.zeros(len(wells), dtype=bool)
+    return wells[col.TOXIC].fillna(value=False).to_numpy(bool)
+
+
+def _say_toxic(message: str, n: int, dose_um: Floats) -> str:
+    low, high = dose_um.min(), dose_um.max()
+    at = f"at {low:g} µM" if low == high else f"at {low:g} to {high:g} µM"
+    left_out = f"{n} toxic {'well' if n == 1 else 'wells'} {at} left out"
+    return f"{message}; {left_out}" if message else left_out
 
 
 def response_column(hits: pd.DataFrame, options: DoseOptions) -> str:
@@ -91,7 +113,7 @@ def describe(dose_um: Floats, value: Floats, options: DoseOptions) -> dict[str, 
         "lowest_um": float(lowest),
         "highest_um": float(highest),
         "status": curve.status,
-        "message": curve.message,
+        "message": curve.message or _say_steepness(curve),
         **_measures(curve),
         "reaches_level_at_um": concentration_at(curve, options.level),
         "residual_sd": curve.residual_sd,
@@ -109,6 +131,18 @@ def _measures(curve: Curve) -> Mapping[str, object]:
     for name, value, (low, high) in zip(_MEASURES, best, intervals, strict=True):
         laid_out |= {name: value, f"{name}_low": float(low), f"{name}_high": float(high)}
     return laid_out
+
+
+def _say_steepness(curve: Curve) -> str:
+    """Say where the slope stopped at an end of what is searched: EC50 leans on it."""
+    if curve.status != "fitted":
+        return ""
+    least, most = SLOPES
+    if curve.hill >= most * _AT_THE_END:
+        return f"slope at {most:g} or more, the steepest that is searched: EC50 leans on it"
+    if curve.hill <= least / _AT_THE_END:
+        return f"slope at {least:g} or less, the flattest that is searched: EC50 leans on it"
+    return ""
 
 
 def concentration_at(curve: Curve, level: float) -> float:

@@ -22,8 +22,10 @@ _LEAST_CONCENTRATIONS: Final = 4
 _LEAST_VALUES: Final = 6
 """Two more than parameters: with fewer degrees of freedom an interval says nothing."""
 
-_LOG10_HILL_BOUNDS: Final = (-1.0, 1.0)
-"""Slopes from 0.1 to 10; steeper ones cannot be told apart at usual dilutions."""
+SLOPES: Final = (0.1, 10.0)
+"""Slopes that are searched; steeper ones cannot be told apart at usual dilutions."""
+
+_LOG10_HILL_BOUNDS: Final = tuple(float(np.log10(slope)) for slope in SLOPES)
 
 _EC50_MARGIN_DECADES: Final = 1.0
 """How far beyond the tested concentrations EC50 may be searched for."""

@@ -101,3 +101,28 @@ def test_without_doses():
     assert len(fit_doses(table(CURVES).iloc[:0])) == 0
     with pytest.raises(UnknownNameError, match="no column 'rescue'"):
         fit_doses(table(CURVES).drop(columns=col.RESCUE))
+
+
+def test_doses_that_kill_are_left_out_and_said():
+    """A rescuer of EC50 0.3 that kills at its top doses was given 2.6, Hill 10, falling."""
+    wells = table({"rescuer": (0.0, 0.9, np.log10(0.3), 1.3)})
+    dead = wells[col.CONCENTRATION_UM] > 3
+    wells.loc[dead, col.RESCUE] = -0.8
+    row = fit_doses(wells.assign(toxic=dead)).iloc[0]
+    assert row["ec50_um"] == pytest.approx(0.3, rel=0.1)
+    assert row["at_infinity"] > row["at_zero"]
+    assert (row["n_values"], row["n_toxic"]) == (int((~dead).sum()), int(dead.sum()))
+    assert row["message"] == "9 toxic wells at 3.16228 to 31.6228 µM left out"
+    untold = fit_doses(wells).iloc[0]
+    assert untold["ec50_um"] != pytest.approx(0.3, rel=0.5)  # else this shows nothing
+
+
+@pytest.mark.parametrize(("hill", "said"), [(25.0, "steepest"), (0.05, "flattest"), (1.2, "")])
+def test_a_slope_at_the_end_of_the_search_is_said(hill, said):
+    dose = np.logspace(-1, 1, 31) if hill > 1 else np.logspace(-6, 6, 31)
+    wells = pd.DataFrame({col.COMPOUND: "c", col.CONCENTRATION_UM: dose})
+    wells[col.RESCUE] = log_logistic(dose, 0.0, 1.0, 0.02, hill)
+    row = fit_doses(wells).iloc[0]
+    assert row["status"] == "fitted"
+    assert said in row["message"]
+    assert bool(row["message"]) == bool(said)
