@@ -44,11 +44,12 @@ def _ingest(folder: Path, out: Path, name: str) -> str:
     lines += [
         f"{well},C{number},D{number},{'ALS' if number % 2 else 'control'}"
         for number, well in enumerate(CELLS)
+        if list(folder.glob(f"{well}_*"))
     ]
     (folder / "wells.csv").write_text("\n".join(lines) + "\n")
     given = {"source": str(folder), "out": str(out), "plate_name": name, "layout": layout}
     made = ingest.run(IngestConfig.model_validate(given | {"platemap": str(folder / "wells.csv")}))
-    assert made.problems == ()
+    assert made.problems == (), made.problems
     return str(out)
 
 
@@ -75,4 +76,16 @@ def write_plain(folder: Path, name: str = "P") -> str:
     """Write the plane in focus of :func:`write_stack` alone, as a plate of one plane."""
     for number, (well, n_cells) in enumerate(CELLS.items()):
         _write(folder / name, well, 0, 0, draw(n_cells, 12, number), "TUJ1")
+    return _ingest(folder / name, folder / f"{name}.zarr", name)
+
+
+def write_ragged(folder: Path, name: str = "R") -> str:
+    """Write two channels over z and time: TUJ1 has all planes, NUC the last time's first only."""
+    for number, (well, n_cells) in enumerate(list(CELLS.items())[:2]):
+        for t, length in enumerate(LENGTHS):
+            for z in range(2):
+                image = draw(n_cells, length, 10 * number + t) if z else np.full((SIDE, SIDE), 300)
+                _write(folder / name, well, t, z, image, "TUJ1")
+        last = len(LENGTHS) - 1
+        _write(folder / name, well, last, 0, draw(n_cells, 0, 50 + number), "NUC")
     return _ingest(folder / name, folder / f"{name}.zarr", name)

@@ -8,7 +8,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from planted_stacks import CELLS, LENGTHS, N_Z, SHARP, SIZES, write_lapse, write_plain, write_stack
+from planted_stacks import (
+    CELLS,
+    LENGTHS,
+    N_Z,
+    SHARP,
+    SIZES,
+    write_lapse,
+    write_plain,
+    write_ragged,
+    write_stack,
+)
 from small_studies import write_models
 from typer.testing import CliRunner
 
@@ -275,6 +285,57 @@ def test_the_stack_holds_the_chosen_time(t_plate, tmp_path):
         expected = intensity.resize_plane(scaled, (32, 32)).astype(np.uint8)
         np.testing.assert_array_equal(opened.read(0, 1)[0], expected)
     assert opened.settings["time"] == {"kind": "last"}
+
+
+# ── channels of unlike planes and times ─────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def ragged(folder) -> str:
+    return write_ragged(folder)
+
+
+def test_a_channel_is_projected_over_the_planes_that_it_has(ragged, tmp_path):
+    """NUC has one plane of two: its mean is that plane, not half of it."""
+    more = {"channel": "NUC", "plane": "mean", "time": "last"}
+    table = pd.read_parquet(measure(ragged, tmp_path / "f.parquet", **more).out)
+    reader = PlateReader(ragged)
+    nuc = reader.read_plane("A/1/0", reader.channel_index("NUC"), t_index=2)
+    first = table[table[col.WELL] == "A01"].iloc[0]
+    assert first["Image_Intensity_Mean"] == pytest.approx(nuc.mean(), rel=1e-6)
+    assert table[col.N_CELLS].tolist() == [1, 2]
+
+
+def test_times_at_which_a_channel_was_not_acquired_are_passed_over(ragged, tmp_path):
+    result = measure(ragged, tmp_path / "f.parquet", channel="NUC", plane="max", time="all")
+    table = pd.read_parquet(result.out)
+    assert result.problems == ()
+    assert table[col.TIME].tolist() == [2, 2]
+    assert result.summary["fields at times at which they were not acquired"] == 4
+
+
+def test_cells_whose_nuclei_were_not_acquired_are_problems_not_zeros(ragged, tmp_path):
+    settings = SIZES | {"nuclei": "NUC"}
+    more = {"channel": "TUJ1", "plane": "max", "time": "all", "morphology": settings}
+    result = measure(ragged, tmp_path / "f.parquet", **more)
+    table = pd.read_parquet(result.out)
+    assert table[col.TIME].tolist() == [2, 2]
+    assert table["Image_Count_Nuclei"].tolist() == [1, 2]
+    assert {item.reason for item in result.problems} == {col.Reason.NOT_ACQUIRED}
+    assert sorted(item.message[:7] for item in result.problems) == ["time 0:"] * 2 + ["time 1:"] * 2
+
+
+def test_labels_of_a_projected_time_lapse_keep_its_axes(ragged, tmp_path):
+    more = {"channel": "TUJ1", "plane": "max", "time": "all", "write_labels": True}
+    table = pd.read_parquet(measure(ragged, tmp_path / "f.parquet", **more).out)
+    reader = PlateReader(ragged)
+    for row in table.to_dict(orient="records"):
+        path = f"A/{row[col.WELL][-1]}/0"
+        assert reader.read_label(path, "soma", t_index=row[col.TIME]).max() == row[col.N_CELLS]
+    assert faults_of(ragged) == []
+    ngio = pytest.importorskip("ngio")
+    label = ngio.open_ome_zarr_plate(ragged).get_image("A", 2, "0").get_label("soma")
+    assert label.get_as_numpy().shape == (len(LENGTHS), 1, 64, 64)
 
 
 # ── what was trained ────────────────────────────────────────────────────────────────────────────
