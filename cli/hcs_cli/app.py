@@ -13,6 +13,7 @@ from hcs_cli.classifier.probe import probe
 from hcs_cli.classifier.splits import splits
 from hcs_cli.plates.blind import blind
 from hcs_cli.plates.check import info, validate
+from hcs_cli.plates.convert import convert
 from hcs_cli.plates.features import features
 from hcs_cli.plates.gallery import gallery
 from hcs_cli.plates.ingest import ingest
@@ -33,7 +34,7 @@ app = typer.Typer(
 
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Start here": (demo, run, report, simulate, doctor),
-    "Plates": (ingest, validate, info, features, gallery),
+    "Plates": (ingest, validate, info, convert, features, gallery),
     "Classifier": (splits, stack, embed, train, forest, evaluate, probe, explain, export),
     "Screen": (predict, hits),
 }

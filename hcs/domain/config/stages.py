@@ -88,6 +88,18 @@ class IngestConfig(IngestOptions):
         return self
 
 
+# ── convert ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class ConvertConfig(Frozen):
+    """From an OME-Zarr plate of any version to one of the version that another program takes."""
+
+    plate: str
+    out: str
+    ome_zarr: Literal["0.4"] = "0.4"
+    strict: bool = False
+
+
 # ── features ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -313,6 +325,7 @@ __all__ = [
     "CellVoyagerLayout",
     "CellomicsLayout",
     "Cluster",
+    "ConvertConfig",
     "CytationLayout",
     "EmbedConfig",
     "EvaluateConfig",

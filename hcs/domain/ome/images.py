@@ -76,7 +76,7 @@ def parse_image(attributes: Mapping[str, Any]) -> ImageMetadata:
     levels = tuple(str(item["path"]) for item in datasets if item.get("path") not in (None, ""))
     if not levels:
         raise InputError("its metadata name no array ('datasets')")
-    described = _find_axes(entry, version)
+    described = find_axes(entry, version)
     axes = _name_axes(described)
     notes = [] if len(entries) == 1 else ["only the first of its multiscales is read"]
     scale = _scale_of(entry, datasets[0], len(axes), version)
@@ -144,7 +144,7 @@ def _items(value: object) -> list[Any]:
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else []
 
 
-def _find_axes(entry: Mapping[str, Any], version: str) -> list[Any]:
+def find_axes(entry: Mapping[str, Any], version: str) -> list[Any]:
     """Axes as they stand in the metadata: names, or names with type and unit."""
     if systems := _items(entry.get("coordinateSystems")):  # from 0.6 on; the first is the image's
         entry = systems[0] if isinstance(systems[0], Mapping) else {}

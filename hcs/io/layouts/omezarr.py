@@ -21,7 +21,7 @@ from hcs.io.files.paths import AnyPath, as_path
 from hcs.io.images.sources import OME_ZARR
 from hcs.io.layouts.base import NameFields, problem
 from hcs.io.layouts.scanning import ScanResult, Stated
-from hcs.io.plates.foreign import ForeignPlate, Image, Listing, refuse_unequal
+from hcs.io.ngff.foreign import ForeignPlate, Image, Listing, refuse_unequal
 from hcs.io.plates.reader import PlateReader
 
 _MARKS: Final = ("zarr.json", ".zgroup")
@@ -64,7 +64,7 @@ def scan_plate(source: AnyPath, stated: Stated, why: str) -> ScanResult:
     """
     _ = ForeignPlate(str(source)).metadata  # says what it is when it is no plate
     reader = PlateReader(str(source), is_source=True)
-    if reader.is_foreign:
+    if reader.is_foreign and not reader.is_padded:
         return _scan_foreign(ForeignPlate(str(source)), stated, why)
     if stated.acquisition is not None:
         raise UnknownNameError("acquisition", stated.acquisition, f"plate {reader.name}", ())

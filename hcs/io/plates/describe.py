@@ -8,7 +8,7 @@ from typing import Any
 from hcs.domain import columns as col
 from hcs.domain.ome.plates import ListedField
 from hcs.io.files.paths import AnyPath, as_path
-from hcs.io.plates.foreign import ForeignPlate, Image
+from hcs.io.ngff.foreign import ForeignPlate, Image
 from hcs.io.plates.reader import PlateReader
 
 

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from upath import UPath
 
+from hcs.domain import columns as col
+from hcs.errors import InputError
 from hcs.io.files.atomic import write_bytes
 from hcs.io.files.paths import AnyPath, as_path, sidecar
 from hcs.io.plates import shards
@@ -70,3 +72,18 @@ def _locate_inside(plate: AnyPath, name: str) -> UPath:
 
 def _locate_beside(plate: AnyPath, name: str) -> UPath:
     return sidecar(plate) / FOLDER / f"{name}.parquet"
+
+
+def refuse_same_keys(path: str, images: pd.DataFrame) -> None:
+    """Refuse a table in which two images are one: what is measured of them could not be told."""
+    twice = images[images.duplicated([col.WELL, col.SITE], keep=False)]
+    if len(twice):
+        named = twice[[col.WELL, col.SITE]].drop_duplicates().to_numpy().tolist()[:5]
+        msg = f"{path} lists several images for one well and site: {named}"
+        raise InputError(msg)
+
+
+def keep_whole_numbers(wells: pd.DataFrame) -> pd.DataFrame:
+    """Let whole numbers stay whole where a join leaves blanks: a clone 1 must not become 1.0."""
+    whole = [name for name in wells if pd.api.types.is_integer_dtype(wells[name].dtype)]
+    return wells.astype(dict.fromkeys(whole, "Int64"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,6 @@ import pandas as pd
 import zarr
 import zarr.errors
 from numpy.typing import NDArray
-from upath import UPath
 
 from hcs.domain import columns as col
 from hcs.domain.plate import FlatField
@@ -21,11 +19,11 @@ from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import ImageReadError, InputError, NotFoundError, StaleError, UnknownNameError
 from hcs.io.files import objects
 from hcs.io.files.paths import as_path
+from hcs.io.ngff.foreign import ForeignPlate, Image, list_in_place, refuse_uneven
 from hcs.io.plates import labels, plate_tables
-from hcs.io.plates.foreign import ForeignPlate, Image, list_in_place, refuse_uneven
 from hcs.io.plates.padding import Padding
-from hcs.io.plates.plate import FLAT_FIELDS, open_store
-from hcs.io.plates.stamps import stamp_field
+from hcs.io.plates.plate import FLAT_FIELDS, NOTES, PLANES, open_store
+from hcs.io.plates.stamps import refuse_lost, stamp_field
 from hcs.io.runs.fingerprints import fingerprint
 
 
@@ -53,6 +51,10 @@ class PlateReader:
         except (zarr.errors.GroupNotFoundError, FileNotFoundError) as error:
             msg = f"{self.path} is not a Zarr store; an OME-Zarr plate was expected"
             raise NotFoundError(msg) from error
+
+    @cached_property
+    def _notes(self) -> dict[str, Any]:
+        return dict(self._root.attrs.get(NOTES, {}))  # type: ignore[arg-type]
 
     @property
     def version(self) -> str:
@@ -98,12 +100,12 @@ class PlateReader:
         """
         frame = self._fields
         if self.is_foreign:
-            refuse_uneven(self._foreign, _list_rows(frame))
+            refuse_uneven(self._foreign, frame[[col.WELL, col.SITE, col.FIELD_PATH]])
             # Used where it lies: its pixels may have changed since the table was made.
             stamps = [stamp_field(self.path, str(path)) for path in frame[col.FIELD_PATH]]
             marks = zip(frame[col.FINGERPRINT], stamps, strict=True)
             frame = frame.assign(**{col.FINGERPRINT: [fingerprint(*mark) for mark in marks]})
-        wells = _keep_whole_numbers(self.well_table)
+        wells = plate_tables.keep_whole_numbers(self.well_table)
         extra = [name for name in wells.columns if name not in frame.columns]
         merged = frame.merge(wells[[col.WELL, *extra]], on=col.WELL, how="left")
         for name in col.WELL_METADATA:
@@ -116,7 +118,7 @@ class PlateReader:
         """One row a field: the plate's own table of images, or what its well groups list."""
         stored = self.image_table
         frame = self._list_fields() if stored is None else stored
-        _refuse_same_keys(self.path, frame)
+        plate_tables.refuse_same_keys(self.path, frame)
         return frame
 
     @cached_property
@@ -137,8 +139,7 @@ class PlateReader:
     def _read_table(self, name: str) -> pd.DataFrame | None:
         """Read a table that ingest writes; one that is lost is a fault, not an empty plate map."""
         stored = plate_tables.read_plate_table(self.path, name)
-        notes: Any = dict(self._root.attrs).get("hcs", {})
-        if stored is None and "ingest" in notes and not self.is_source:
+        if stored is None and "ingest" in self._notes and not self.is_source:
             file = plate_tables.table_path(self.path, name)
             msg = f"{file} is lost; hcs ingest of the same source writes it again"
             raise StaleError(msg)
@@ -161,9 +162,15 @@ class PlateReader:
     @cached_property
     def is_foreign(self) -> bool:
         """Whether another program wrote the pixels, so that chunks may be left out on purpose."""
-        notes: Any = dict(self._root.attrs).get("hcs", {})
-        made = notes.get("ingest", {}).get("config", {})
+        made = self._notes.get("ingest", {}).get("config", {})
         return not made or made.get("source") == made.get("out")
+
+    @cached_property
+    def is_padded(self) -> bool:
+        """Whether hcs noted that some planes are only padding, or that pixels are repeated."""
+        planes = self._notes.get(PLANES, {})
+        binned = any(item.get("binning", 1) > 1 for item in planes.get("channels", ()))
+        return binned or bool(planes.get("padded"))
 
     def describe(self, field_path: str) -> Image:
         """Describe one field by its own metadata, as fields of other programs have to be.
@@ -217,8 +224,8 @@ class PlateReader:
     @cached_property
     def flat_fields(self) -> tuple[FlatField, ...]:
         """The vendor's illumination profiles; empty when there were none."""
-        notes: Any = dict(self._root.attrs).get("hcs", {})
-        return tuple(FlatField.model_validate(item) for item in notes.get(FLAT_FIELDS, ()))
+        found = self._notes.get(FLAT_FIELDS, ())
+        return tuple(FlatField.model_validate(item) for item in found)
 
     @property
     def n_z(self) -> int:
@@ -314,7 +321,7 @@ class PlateReader:
             ``not-acquired``); the message names the field.
         """
         try:
-            if not self.is_foreign:
+            if self.is_padded:
                 name = f"{self.path}/{field_path}"
                 at = (t_index, channel, z_index)
                 self._padding.refuse(name, field_path, at, self.channels[channel])
@@ -324,7 +331,8 @@ class PlateReader:
             index = tuple(
                 slice(None) if axis in {"y", "x"} else place.get(axis, 0) for axis in axes
             )
-            self._refuse_lost(array, index)
+            if not self.is_foreign:
+                refuse_lost(self.path, array, index)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 plane = np.asarray(array[index])
@@ -336,25 +344,28 @@ class PlateReader:
             msg = f"{self.path}/{field_path}: cannot read level {level}: {error}"
             raise ImageReadError(msg, col.Reason.UNREADABLE) from error
 
-    def _refuse_lost(self, array: Any, index: tuple[Any, ...]) -> None:  # noqa: ANN401 (zarr's)
-        """Refuse a plane of which a file is lost: Zarr reads it as zeros without a word.
+    def read_array(self, path: str) -> NDArray[Any]:
+        """Read a whole array, one level of an image or of a label, as it is stored.
 
-        hcs writes every shard, also one of zeros; other programs may leave those out.
+        Raises
+        ------
+        ImageReadError
+            When it cannot be read, or one of its files is lost.
         """
-        if self.is_foreign:
-            return
-        edges = array.shards or array.chunks
-        counts = [-(-n // edge) for n, edge in zip(array.shape, edges, strict=True)]
-        wanted = [
-            range(count) if isinstance(at, slice) else (at // edge,)
-            for at, count, edge in zip(index, counts, edges, strict=True)
-        ]
-        root = as_path(self.path) / str(array.path)
-        for place in itertools.product(*wanted):
-            key = array.metadata.encode_chunk_key(place)
-            if not _has_content(root / key):
-                msg = f"{root / key} is lost; hcs ingest writes it again"
-                raise ImageReadError(msg, col.Reason.MISSING_FILE)
+        try:
+            array: Any = self._root[path]
+            if not self.is_foreign:
+                refuse_lost(self.path, array, (slice(None),) * array.ndim)
+            return np.asarray(array[...])
+        except ImageReadError:
+            raise
+        except (KeyError, AttributeError, OSError, ValueError, RuntimeError) as error:
+            msg = f"{self.path}/{path}: cannot be read: {error}"
+            raise ImageReadError(msg, col.Reason.UNREADABLE) from error
+
+    def attributes(self, path: str) -> dict[str, Any]:
+        """All attributes of a group."""
+        return dict(self._root[path].attrs if path else self._root.attrs)
 
     def label_names(self, field_path: str) -> tuple[str, ...]:
         """Names of the label images of a field."""
@@ -373,32 +384,3 @@ class PlateReader:
         if not isinstance(array, zarr.Array):
             raise UnknownNameError("label", name, field_path, self.label_names(field_path))
         return np.asarray(array[labels.place_in_time(array.shape, t_index)])
-
-
-def _has_content(file: UPath) -> bool:
-    """Whether a file is there and is not empty; a folder in its place is none."""
-    try:
-        return file.is_file() and file.stat().st_size > 0
-    except OSError:
-        return False
-
-
-def _list_rows(images: pd.DataFrame) -> list[tuple[Well, int, str]]:
-    """List well, site and path of every row of a table of images."""
-    rows = zip(images[col.WELL], images[col.SITE], images[col.FIELD_PATH], strict=True)
-    return [(Well.parse(well), int(site), str(path)) for well, site, path in rows]
-
-
-def _refuse_same_keys(path: str, images: pd.DataFrame) -> None:
-    """Refuse a table in which two images are one: what is measured of them could not be told."""
-    twice = images[images.duplicated([col.WELL, col.SITE], keep=False)]
-    if len(twice):
-        named = twice[[col.WELL, col.SITE]].drop_duplicates().to_numpy().tolist()[:5]
-        msg = f"{path} lists several images for one well and site: {named}"
-        raise InputError(msg)
-
-
-def _keep_whole_numbers(wells: pd.DataFrame) -> pd.DataFrame:
-    """Let whole numbers stay whole where a join leaves blanks: a clone 1 must not become 1.0."""
-    whole = [name for name in wells if pd.api.types.is_integer_dtype(wells[name].dtype)]
-    return wells.astype(dict.fromkeys(whole, "Int64"))

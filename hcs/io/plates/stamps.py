@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from upath import UPath
+
+from hcs.domain import columns as col
+from hcs.errors import ImageReadError
 from hcs.io.files.paths import as_path, is_local
 from hcs.io.runs.fingerprints import fingerprint
 
@@ -29,3 +35,44 @@ def stamp_field(root: str, field_path: str) -> str:
                 (os.path.relpath(here, str(folder)), name, info.st_size, info.st_mtime_ns)
             )
     return fingerprint(stamps) if stamps else ABSENT
+
+
+def refuse_lost(root: str, array: Any, index: Sequence[Any]) -> None:  # noqa: ANN401 (zarr's)
+    """Refuse pixels of which a file is lost: Zarr reads it as zeros without a word.
+
+    hcs writes every file, also one of zeros; other programs may leave those out.
+
+    Parameters
+    ----------
+    root
+        The plate.
+    array
+        A Zarr array of it.
+    index
+        What is read of it: a whole axis, or one place along it.
+
+    Raises
+    ------
+    ImageReadError
+        Naming the file.
+    """
+    edges = array.shards or array.chunks
+    counts = [-(-n // edge) for n, edge in zip(array.shape, edges, strict=True)]
+    wanted = [
+        range(count) if isinstance(at, slice) else (at // edge,)
+        for at, count, edge in zip(index, counts, edges, strict=True)
+    ]
+    folder = as_path(root) / str(array.path)
+    for place in itertools.product(*wanted):
+        key = array.metadata.encode_chunk_key(place)
+        if not _has_content(folder / key):
+            msg = f"{folder / key} is lost; hcs ingest writes it again"
+            raise ImageReadError(msg, col.Reason.MISSING_FILE)
+
+
+def _has_content(file: UPath) -> bool:
+    """Whether a file is there and is not empty; a folder in its place is none."""
+    try:
+        return file.is_file() and file.stat().st_size > 0
+    except OSError:
+        return False

@@ -13,9 +13,9 @@ from hcs.domain.ome.plates import Flaw, ListedField, ListedImage, PlateMetadata,
 from hcs.domain.wells import PlateFormat
 from hcs.errors import HcsError, InputError
 from hcs.io.files.paths import AnyPath, as_path, is_local
-from hcs.io.plates.documents import Document, Told, count_files
-from hcs.io.plates.foreign import ForeignPlate, Image
-from hcs.io.plates.models import ModelChecks
+from hcs.io.ngff.documents import Document, Told, count_files
+from hcs.io.ngff.foreign import ForeignPlate, Image
+from hcs.io.ngff.models import ModelChecks
 from hcs.io.plates.reader import PlateReader
 
 _SHOWN: Final = 4

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+import pandas as pd
+
 from hcs.domain.columns import Reason
 from hcs.domain.ome.images import ImageMetadata, is_same_size, name_channels, parse_image
 from hcs.domain.ome.plates import (
@@ -23,8 +25,8 @@ from hcs.domain.wells import Well
 from hcs.errors import InputError, NotFoundError
 from hcs.io.files import objects
 from hcs.io.files.paths import AnyPath, as_path
-from hcs.io.plates import acquisitions
-from hcs.io.plates.documents import Document, Documents, Told
+from hcs.io.ngff import acquisitions
+from hcs.io.ngff.documents import Document, Documents, Told
 
 _AXES: Final = frozenset("tczyx")
 
@@ -287,10 +289,11 @@ def _say_frame(image: Image) -> str:
     return f"{height} × {width} pixels of {'unknown size' if size is None else f'{size:g} µm'}"
 
 
-def refuse_uneven(plate: ForeignPlate, listed: Sequence[tuple[Well, int, str]]) -> None:
+def refuse_uneven(plate: ForeignPlate, listed: pd.DataFrame) -> None:
     """Refuse to use a plate where it lies when its fields differ in what all of them share.
 
-    Stages know a channel by its place and a pixel by the plate's size.
+    Stages know a channel by its place and a pixel by the plate's size. ``listed`` has well, site
+    and path of every field.
 
     Raises
     ------
@@ -298,7 +301,8 @@ def refuse_uneven(plate: ForeignPlate, listed: Sequence[tuple[Well, int, str]]) 
         Naming two fields that differ.
     """
     fields = [
-        ListedField(well, site, (ListedImage(path, path, None),)) for well, site, path in listed
+        ListedField(Well.parse(well), int(site), (ListedImage(str(path), str(path), None),))
+        for well, site, path in listed.itertuples(index=False, name=None)
     ]
     images, _ = plate.describe_all(fields)
     for image in images.values():
