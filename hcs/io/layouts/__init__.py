@@ -10,6 +10,7 @@ import functools
 import importlib
 import pkgutil
 import re
+from typing import Final
 
 from hcs.domain.config.layouts import PageAxis
 from hcs.domain.config.stages import AutoLayout, Layout, OmeZarrLayout, RegexLayout
@@ -32,6 +33,9 @@ _FITS_FROM = 0.1
 Low, because what it does not recognize is reported; and because a second vendor's files in the
 same folder must lead to a question, not to a choice.
 """
+
+
+_OME_TIFF: Final = "ometiff"
 
 
 @functools.cache
@@ -121,6 +125,7 @@ def _recognize(
     """
     names: dict[str, Names] = {}
     counts: dict[str, tuple[int, int]] = {}
+    files: dict[str, set[str]] = {}
     sidecars: dict[str, Sidecar | None] = {}
     candidates = {kind: _find_vendor(kind, plate_format) for kind in vendors()}
     for kind, vendor in candidates.items():
@@ -128,20 +133,22 @@ def _recognize(
         listed = {path.casefold() for path, _ in sidecar.listed} if sidecar else set()
         images = [path for path in listing.images if not vendor.ignores(path)]
         names[kind] = {p: f for p in images if (f := vendor.parse(p)) is not None}
-        known = [p for p in images if p in names[kind] or p.casefold() in listed]
-        counts[kind] = (len(known), len(images))
+        files[kind] = {p for p in images if p in names[kind] or p.casefold() in listed}
+        counts[kind] = (len(files[kind]), len(images))
     fitting = [kind for kind, (n, of) in counts.items() if n and n >= _FITS_FROM * of]
     told = ", ".join(f"{kind} {n} of {of}" for kind, (n, of) in counts.items() if n) or "none"
     if not fitting:
         msg = explain_no_layout(listing, None)
         raise InputError(f"{msg}\nrecognized: {told}; layouts are {', '.join(vendors())}")
+    if _OME_TIFF in fitting and all(files[kind] <= files[_OME_TIFF] for kind in fitting):
+        fitting = [_OME_TIFF]  # its XML states the plate, whatever the files are called
     if len(fitting) > 1:
         msg = f"two layouts fit {listing.root} ({told} files): choose one with --layout"
         raise InputError(msg)
     vendor = candidates[fitting[0]]
     n, of = counts[vendor.kind]
     why = f"layout {vendor.kind} ({vendor.title}): {n} of {of} image files are its own"
-    why += ", and no other layout fits"
+    why += ", and no other layout fits" if told.count(" of ") == 1 else ""
     return vendor, sidecars[vendor.kind], why, names[vendor.kind]
 
 

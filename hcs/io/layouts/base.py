@@ -44,7 +44,7 @@ IMAGE_SUFFIXES: Final = frozenset(
 )
 """Endings of files that may hold a plane; one that no layout recognises is reported."""
 
-IMAGE_ENDING: Final = r"\.(?:tiff?|png|jpe?g)"
+IMAGE_ENDING: Final = r"(?:\.ome)?\.(?:tiff?|png|jpe?g)"
 """End of a name that a vendor's program, or an export from it, gives to a plane."""
 
 NO_CHANNEL: Final = "0"

@@ -18,7 +18,7 @@ from hcs.io.layouts.base import IMAGE_ENDING, NameFields, NamePatterns, fields_f
 _NAME: Final = re.compile(
     r"(?:(?P<before>[^/]+)--)?W(?P<number>\d{1,5})--P(?P<site>\d{1,5})"
     r"(?:--T(?P<t>\d{1,5}))?(?:--Z(?P<z>\d{1,5}))?(?:--C(?P<channel>\d{1,3}))?"
-    rf"(?:\.ome)?{IMAGE_ENDING}",
+    rf"{IMAGE_ENDING}",
     re.IGNORECASE,
 )
 _WELL: Final = re.compile(r"[A-P]0*[1-9]\d?")

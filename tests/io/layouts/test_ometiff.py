@@ -206,3 +206,20 @@ def test_two_plates_of_one_xml_ask_for_a_name(tmp_path):
     two = layouts.scan(tmp_path, AUTO, plate_name="P2")
     assert {(p.path, p.well.name) for p in two.plate.planes} == {("f1.ome.tif", "B03")}
     assert {row["file"] for row in two.problems} == {"f2.ome.tif"}
+
+
+def test_a_plate_in_the_xml_wins_over_what_files_are_called(tmp_path):
+    xml = OME.format(plate=plate((1, 2, (0,))), images=image())
+    write(tmp_path / "P_A01_s1_w1.ome.tif", xml)
+    result = layouts.scan(tmp_path, AUTO)
+    assert (result.plate.layout, {p.well.name for p in result.plate.planes}) == ("ometiff", {"B03"})
+
+
+def test_ome_tiff_without_a_plate_is_what_its_name_says(tmp_path):
+    write(tmp_path / "P_A02_s1_w1.ome.tif", OME.format(plate="", images=image()))
+    result = layouts.scan(tmp_path, AUTO)
+    assert {(p.well.name, p.channel, p.z_index, p.page) for p in result.plate.planes} == {
+        ("A02", f"1 {name}", z, 3 * c + z) for c, name in enumerate(("DAPI", "NF-H"))
+        for z in range(3)
+    }  # fmt: skip
+    assert result.plate.pixel_size_um == 0.325
