@@ -82,7 +82,10 @@ class Proof(Frozen):
     Attributes
     ----------
     disjoint_by
-        ``group``, and ``donor`` when any donor is known: nothing of these is shared between roles.
+        ``group``, and ``donor`` when every donor is known: nothing of these is shared between
+        roles. Where some are not known, ``known donor``: the others may be one person.
+    n_unknown_donors
+        Groups whose donor is not known.
     n_distinct_splits
         Number of different splits; lower than their number when some are equal.
     least, most
@@ -91,7 +94,8 @@ class Proof(Frozen):
         The same for every group.
     """
 
-    disjoint_by: tuple[Literal["group", "donor"], ...]
+    disjoint_by: tuple[Literal["group", "donor", "known donor"], ...]
+    n_unknown_donors: Count = 0
     n_distinct_splits: Count
     least: RoleCounts
     most: RoleCounts
@@ -104,9 +108,11 @@ class Proof(Frozen):
         rows = [{role.value: counted[role][g.name] for role in ROLES} for g in groups]
         least = {r.value: min((row[r.value] for row in rows), default=0) for r in ROLES}
         most = {r.value: max((row[r.value] for row in rows), default=0) for r in ROLES}
-        knows_donors = any(group.donor is not None for group in groups)
+        n_unknown = sum(group.donor is None for group in groups)
+        donor = "donor" if n_unknown == 0 else "known donor"
         return cls(
-            disjoint_by=("group", "donor") if knows_donors else ("group",),
+            disjoint_by=("group", donor) if n_unknown < len(groups) else ("group",),
+            n_unknown_donors=n_unknown,
             n_distinct_splits=len({tuple(frozenset(s.of(r)) for r in ROLES) for s in splits}),
             least=RoleCounts(**least),
             most=RoleCounts(**most),

@@ -105,7 +105,12 @@ def _splits_sentence(study: Study) -> str:
     counts, proof = splits.counts, splits.proof
     least, most = proof.least.test, proof.most.test
     times = wording.count(most, "split") if least == most else f"{least} to {most} splits"
-    shared = " and no donor" if "donor" in proof.disjoint_by else ""
+    shared = ""
+    if "donor" in proof.disjoint_by:
+        shared = " and no donor"
+    elif "known donor" in proof.disjoint_by:
+        of_all = f"{proof.n_unknown_donors} of {len(splits.groups)}"
+        shared = f" and no donor that is known (the donor of {of_all} is not)"
     return (
         f"{wording.count(len(splits.splits), 'split')} (seed {splits.seed}); in each, "
         f"{counts.train} {english.make_plural(group)} a class train, {counts.validation} tune and "

@@ -20,15 +20,15 @@ from hcs.io.files.paths import as_path
 from hcs.io.runs.fingerprints import fingerprint_file
 from hcs.learn.probes.positions import plate_position_association
 from hcs.learn.scores import metrics
-from hcs.learn.scores.scored import class_score_column
+from hcs.learn.scores.scored import class_score_column, find_diverged
 from hcs.stages.frame import MadeFrom, open_frame
 from hcs.stages.work.study import fingerprint_splits, read_splits
-from hcs.words.evaluation import warn_of_gaps
+from hcs.words.evaluation import warn_of_diverged, warn_of_gaps
 from hcs.words.positions import list_confounding, say_associations
 
 STAGE: Final = "evaluate"
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 
 def run(config: EvaluateConfig) -> StageResult:
@@ -63,7 +63,11 @@ def _judge(config: EvaluateConfig, splits: Splits, tables: Sequence[str]) -> Eva
     predictions = pd.concat(frames, ignore_index=True)
     judged = metrics.evaluate(predictions, splits, n_bootstrap=config.n_bootstrap, seed=config.seed)
     associations = positions(frames[0], splits)
-    warnings = (*warn_of_gaps(judged, splits), *list_confounding(associations))
+    warnings = (
+        *warn_of_diverged(find_diverged(predictions, splits), splits),
+        *warn_of_gaps(judged, splits),
+        *list_confounding(associations),
+    )
     return judged.model_copy(update={"warnings": warnings, "associations": associations})
 
 

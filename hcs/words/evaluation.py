@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from hcs.domain.columns import Role
 from hcs.domain.evaluation import METRIC_TITLES, Evaluation, ModelEvaluation, Unit
@@ -30,6 +30,23 @@ def warn_of_gaps(judged: Evaluation, splits: Splits) -> tuple[str, ...]:
     missing = [text for model in judged.models for text in _say_what_is_missing(model, splits)]
     undefined = [text for model in judged.models for text in _say_what_is_undefined(model)]
     return (*missing, *undefined)
+
+
+def warn_of_diverged(diverged: Mapping[str, Sequence[int]], splits: Splits) -> tuple[str, ...]:
+    """Name the heads that diverged, which no figure counts.
+
+    Parameters
+    ----------
+    diverged
+        From :func:`hcs.learn.scores.scored.find_diverged`.
+    splits
+        Of the study.
+    """
+    return tuple(
+        f"{model}: {len(numbers)} of {len(splits.splits)} heads diverged and are left out of all "
+        f"figures: splits {list_some(numbers)}"
+        for model, numbers in diverged.items()
+    )
 
 
 def _say_what_is_missing(model: ModelEvaluation, splits: Splits) -> Iterator[str]:

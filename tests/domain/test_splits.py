@@ -127,6 +127,10 @@ def test_groups_without_donor_are_their_own_donors():
     split = Split(index=0, train=("a",), validation=("b",), test=("c",))
     assert leaks(lone, [split]) == []
     assert Proof.of(lone, [split]).disjoint_by == ("group",)
+    # Eleven of twelve donors unknown is no proof that no donor is shared.
+    some = [lone[0].model_copy(update={"donor": "D1"}), *lone[1:]]
+    proof = Proof.of(some, [split])
+    assert (proof.disjoint_by, proof.n_unknown_donors) == (("group", "known donor"), len(lone) - 1)
     assert Proof.of([], []).least == RoleCounts(train=0, validation=0, test=0)
 
 

@@ -97,9 +97,9 @@ def judge_baseline(
     ratio = splits.counts.test / splits.counts.train
     test = compare_over_splits(known - _CHANCE, ratio)
     mean = mean_or_none(aucs)
-    informative = (
-        test.p_value is not None and test.p_value <= SIGNIFICANT and (mean or 0.0) > _CHANCE
-    )
+    # Without spread there is no p: every split says the same, a perfect score most of all.
+    certain = test.p_value <= SIGNIFICANT if test.p_value is not None else test.n > 1
+    informative = certain and (mean or 0.0) > _CHANCE
     name, model_auc = model or (None, None)
     return BaselineFacts(
         features=tuple(columns),

@@ -142,16 +142,44 @@ class PairAuc:
         count = self.n_splits.sum()
         return float(self.total.sum() / count) if count else None
 
-    def interval(self, weights: FloatArray, n: int) -> tuple[float, float] | None:
-        """Interval under ``(B, G)`` weights of the groups, ``n`` donors in the smaller class.
-
-        None without any pair.
-        """
+    def draw(self, weights: FloatArray) -> FloatArray:
+        """Mean under ``(B, G)`` weights of the groups, ``(B,)``; NaN without any pair."""
         total = np.einsum("bi,ij,bj->b", weights, self.total, weights, optimize=True)
         count = np.einsum("bi,ij,bj->b", weights, self.n_splits, weights, optimize=True)
-        if not (count > 0).any():
-            return None
-        return expand_percentiles(total[count > 0] / count[count > 0], n)
+        draws = np.full(len(total), np.nan)
+        np.divide(total, count, out=draws, where=count > 0)
+        return draws
+
+
+def mean_pair_auc(pairs: Sequence[PairAuc]) -> float | None:
+    """Mean over classes, each against the rest; None where one has no pair."""
+    values = [entry.mean() for entry in pairs]
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known and len(known) == len(values) else None
+
+
+def pair_auc_interval(
+    pairs: Sequence[PairAuc], weights: FloatArray, n: int
+) -> tuple[float, float] | None:
+    """Interval of :func:`mean_pair_auc` under ``(B, G)`` weights of the groups.
+
+    Parameters
+    ----------
+    pairs
+        Of each class against the rest; of two classes one is enough.
+    weights
+        How often each group is drawn.
+    n
+        Donors in the smallest class.
+
+    Returns
+    -------
+    tuple of float or None
+        None without any draw in which all classes have pairs.
+    """
+    draws = np.mean([entry.draw(weights) for entry in pairs], axis=0)
+    known = draws[np.isfinite(draws)]
+    return expand_percentiles(known, n) if len(known) else None
 
 
 def pair_auc(scored: Scored, positive: int, n_groups: int) -> PairAuc:
@@ -205,8 +233,8 @@ def compare_over_splits(differences: FloatArray, test_train_ratio: float) -> Pai
     Returns
     -------
     PairedTest
-        Without interval and test for fewer than 2 splits. Equal differences have no ``t``; p is
-        then 1 when they are all 0, else 0.
+        Without interval and test for fewer than 2 splits. Equal differences have no ``t`` and no
+        p (1 when they are all 0): without spread nothing says how far they may move.
     """
     n = len(differences)
     if n < 2:
@@ -214,7 +242,7 @@ def compare_over_splits(differences: FloatArray, test_train_ratio: float) -> Pai
     mean, sd = float(differences.mean()), float(differences.std(ddof=1))
     error = np.sqrt(1 / n + test_train_ratio) * sd
     if sd <= 1e-12 * max(1.0, abs(mean)):
-        p_value = 1.0 if abs(mean) < 1e-12 else 0.0
+        p_value = 1.0 if abs(mean) < 1e-12 else None
         return PairedTest(n=n, mean=mean, sd=sd, low=mean, high=mean, p_value=p_value)
     half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * error
     t = mean / error

@@ -27,9 +27,11 @@ from hcs.learn.scores.intervals import (
     compare_over_splits,
     donor_weights,
     mean_interval_over_wells_and_splits,
+    mean_pair_auc,
     pair_auc,
+    pair_auc_interval,
 )
-from hcs.learn.scores.scored import Scored, read_models
+from hcs.learn.scores.scored import Scored, find_diverged, read_models
 from hcs.learn.scores.split_scores import (
     calibration,
     confusion,
@@ -72,6 +74,12 @@ def evaluate(
         When the table does not belong to the splits.
     """
     models = read_models(predictions, splits)
+    if not models and (lost := find_diverged(predictions, splits)):
+        msg = (
+            f"every head of {', '.join(lost)} diverged, so there is nothing to judge: train again "
+            "with a lower learning rate"
+        )
+        raise InputError(msg)
     if not models:
         msg = "the predictions hold no image in validation or test, so there is nothing to judge"
         raise InputError(msg)
@@ -109,29 +117,34 @@ def _evaluate_model(scored: Scored, splits: Splits, n_bootstrap: int, seed: int)
 
 
 def _auc_intervals(test: Scored, splits: Splits, n_bootstrap: int, seed: int) -> Iterable[Interval]:
-    positive = splits.classes.index(splits.positive)
+    n_classes = len(splits.classes)
+    # As in the summary: of two classes the positive one, of more the mean of each against the rest.
+    chosen = [splits.classes.index(splits.positive)] if n_classes == 2 else range(n_classes)
     # One mean score a group over all splits: as if it were a single split with one image a group.
     together = replace(test, split=np.zeros_like(test.split)).means_by_group()
+    against = "every positive against every negative group"
+    if n_classes > 2:
+        against = "the groups of each class against those of the rest, mean over classes"
     methods = {
-        Unit.IMAGE: "within splits, images of every positive against every negative group",
+        Unit.IMAGE: f"within splits, images of {against}",
         Unit.GROUP: "mean score of each group over the splits in which it is tested",
     }
     drawn = f"{n_bootstrap} draws of donors within each class, expanded percentiles"
     for unit, values in ((Unit.IMAGE, test), (Unit.GROUP, together)):
         tested = np.unique(values.group)
-        pairs = pair_auc(values, positive, len(splits.groups))
+        pairs = [pair_auc(values, k, len(splits.groups)) for k in chosen]
         groups = [splits.groups[number] for number in tested]
         truth = np.array([splits.classes.index(group.label) for group in groups], dtype=int)
         weights = np.zeros((n_bootstrap, len(splits.groups)))
         owners = [owner(group) for group in groups]
         weights[:, tested] = donor_weights(owners, truth, n_bootstrap, "auc", seed)
-        sides = (truth == positive, truth != positive)
+        sides = [truth == k for k in range(len(splits.classes))]
         n_donors = min(len({owners[k] for k in np.flatnonzero(side)}) for side in sides)
-        ends = pairs.interval(weights, n_donors) if n_donors > 1 else None
+        ends = pair_auc_interval(pairs, weights, n_donors) if n_donors > 1 else None
         yield Interval(
             metric=Metric.ROC_AUC,
             unit=unit,
-            value=pairs.mean(),
+            value=mean_pair_auc(pairs),
             low=None if ends is None else ends[0],
             high=None if ends is None else ends[1],
             level=LEVEL,

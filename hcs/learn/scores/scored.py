@@ -104,7 +104,8 @@ def read_models(predictions: pd.DataFrame, splits: Splits) -> list[Scored]:
     predictions
         One row an image, split and model, with the columns ``model``, ``split``, ``role``, plate,
         well, site, the group column and ``score`` (for more than two classes ``score_<class>``).
-        Rows that are neither validation nor test are left out.
+        Rows that are neither validation nor test are left out, and those of heads that diverged
+        (:func:`find_diverged`).
     splits
         The splits that the models were trained on; classes are taken from here.
 
@@ -126,6 +127,7 @@ def read_models(predictions: pd.DataFrame, splits: Splits) -> list[Scored]:
         msg = f"the predictions lack the columns {missing}; they have {list(predictions.columns)}"
         raise InputError(msg)
     judged = predictions[predictions[col.ROLE].isin([role.value for role in JUDGED])]
+    judged = judged[~_is_diverged(judged, splits)]
     group, split, role = _check_roles(judged, splits)
     label_of = splits.label_of()
     class_of = [splits.classes.index(label_of[entry.name]) for entry in splits.groups]
@@ -146,6 +148,28 @@ def read_models(predictions: pd.DataFrame, splits: Splits) -> list[Scored]:
     for part in parts:
         _check_each_image_once(part)
     return parts
+
+
+def find_diverged(predictions: pd.DataFrame, splits: Splits) -> dict[str, tuple[int, ...]]:
+    """Find the splits whose head gave no number at all, by model.
+
+    Parameters
+    ----------
+    predictions, splits
+        As for :func:`read_models`.
+    """
+    lost = predictions[_is_diverged(predictions, splits)]
+    return {
+        str(model): tuple(sorted({int(number) for number in rows[col.SPLIT]}))
+        for model, rows in lost.groupby(col.MODEL, sort=False)
+    }
+
+
+def _is_diverged(predictions: pd.DataFrame, splits: Splits) -> NDArray[np.bool_]:
+    """Say of every row whether its head gave no number for any image, ``(N,)``."""
+    known = predictions[_score_columns(splits)].notna().any(axis=1)
+    heads = [predictions[col.MODEL], predictions[col.SPLIT]]
+    return np.asarray(~known.groupby(heads, dropna=False).transform("any"), dtype=bool)
 
 
 def _score_columns(splits: Splits) -> list[str]:

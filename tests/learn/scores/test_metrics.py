@@ -18,14 +18,16 @@ from hcs.learn.scores.intervals import (
     compare_over_splits,
     donor_weights,
     mean_interval_over_wells_and_splits,
+    mean_pair_auc,
     pair_auc,
+    pair_auc_interval,
     resample_counts,
 )
 from hcs.learn.scores.metrics import evaluate
-from hcs.learn.scores.scored import Scored
+from hcs.learn.scores.scored import Scored, find_diverged
 from hcs.learn.scores.split_scores import calibration, mean_roc, rank, score_split
 from hcs.learn.splits.drawing import make_splits
-from hcs.words.evaluation import warn_of_gaps
+from hcs.words.evaluation import warn_of_diverged, warn_of_gaps
 
 LABELS = {"control": 6, "ALS": 6}
 
@@ -329,7 +331,9 @@ def test_perfect_separation_has_no_width_and_says_so(splits):
             lambda t: t.drop(columns="score"), InputError, "lack the columns", id="column"
         ),
         pytest.param(lambda t: t.assign(score=2.0), InputError, "no score between", id="range"),
-        pytest.param(lambda t: t.assign(score=np.nan), InputError, "no score between", id="nan"),
+        pytest.param(
+            lambda t: t.assign(score=np.nan), InputError, "every head of cnn diverged", id="nan"
+        ),
         pytest.param(
             lambda t: pd.concat([t, t]), InputError, "more than once in one split", id="twice"
         ),
@@ -368,7 +372,7 @@ def test_corrected_t_test_worked_by_hand():
     ("differences", "p_value"),
     [
         pytest.param([0.0, 0.0, 0.0], 1.0, id="identical"),
-        pytest.param([0.5, 0.5], 0.0, id="always-the-same"),
+        pytest.param([0.5, 0.5], None, id="always-the-same"),
         pytest.param([0.5], None, id="one-split"),
         pytest.param([], None, id="no-split"),
     ],
@@ -412,7 +416,7 @@ def test_the_interval_of_a_null_cohort_covers_one_half():
         pairs = pair_auc(part, 1, n_groups)
         owners = [str(g) for g in range(n_groups)]
         truth = np.arange(n_groups) % 2
-        low, high = pairs.interval(donor_weights(owners, truth, 300, "test", seed), 12)
+        low, high = pair_auc_interval([pairs], donor_weights(owners, truth, 300, "test", seed), 12)
         covered += low <= 0.5 <= high
         alone = Scored(
             **{n: getattr(part, n) for n in Scored.__slots__} | {"group": np.arange(len(part))}
@@ -421,7 +425,7 @@ def test_the_interval_of_a_null_cohort_covers_one_half():
         if by_image is not None:
             owners = [str(g) for g in range(len(part))]
             weights = donor_weights(owners, part.truth, 100, "test", seed)
-            low, high = by_image.interval(weights, 120)
+            low, high = pair_auc_interval([by_image], weights, 120)
             covered_by_images += low <= 0.5 <= high
     assert 0.92 <= covered / n_cohorts <= 0.99
     assert covered_by_images <= 5  # what counting images as independent would have claimed
@@ -437,7 +441,42 @@ def test_pair_auc_is_the_auc_of_each_split():
     by_split = [oracle.roc_auc_score(truth[split == s], score[split == s]) for s in (0, 1)]
     assert pairs.mean() == pytest.approx(np.mean(by_split))
     assert pair_auc(scored([1, 1], [0.1, 0.2]), 1, 2).mean() is None
-    assert pair_auc(scored([1, 1], [0.1, 0.2]), 1, 2).interval(np.ones((3, 2)), 1) is None
+    lone = pair_auc(scored([1, 1], [0.1, 0.2]), 1, 2)
+    assert pair_auc_interval([lone], np.ones((3, 2)), 1) is None
+
+
+def test_the_interval_of_three_classes_is_of_the_mean_that_the_summary_gives():
+    """The summary was a mean over classes (0.82), the interval positive against rest (1.00)."""
+    rng = np.random.default_rng(3)
+    truth = np.repeat([0, 1, 2], 40)
+    group = np.repeat(np.arange(12), 10)
+    probability = rng.dirichlet(np.ones(3), 120)
+    probability[truth == 0] = [0.9, 0.05, 0.05]  # the positive class is told apart, others are not
+    part = Scored("m", truth * 0, truth * 0 + 1, group, group, np.arange(120), truth, probability)
+    pairs = [pair_auc(part, k, 12) for k in range(3)]
+    expected = oracle.roc_auc_score(truth, probability, multi_class="ovr")
+    assert mean_pair_auc(pairs) == pytest.approx(expected)
+    owners = [str(number) for number in range(12)]
+    weights = donor_weights(owners, np.repeat([0, 1, 2], 4), 200, "test", 0)
+    low, high = pair_auc_interval(pairs, weights, 4)
+    assert low < expected < high < 1.0
+
+
+def test_a_diverged_head_is_left_out_counted_and_named(splits, table):
+    cnn = table[table["model"] == "cnn"].reset_index(drop=True)
+    lost = cnn.assign(score=cnn["score"].where(cnn["split"] != 1))
+    assert find_diverged(lost, splits) == {"cnn": (1,)}
+    judged = evaluate(lost, splits, n_bootstrap=10, seed=0).models[0]
+    assert 1 not in {row.split for row in judged.per_split}
+    without = evaluate(cnn[cnn["split"] != 1], splits, n_bootstrap=10, seed=0).models[0]
+    assert judged == without
+    (said,) = warn_of_diverged(find_diverged(lost, splits), splits)
+    assert said.startswith(f"cnn: 1 of {len(splits.splits)} heads diverged")
+    assert said.endswith("splits 1")
+    # A single image without a score is no diverged head.
+    torn = cnn.assign(score=cnn["score"].where(cnn.index != cnn.index[cnn["role"] == "test"][0]))
+    with pytest.raises(InputError, match="no score between"):
+        evaluate(torn, splits, n_bootstrap=10, seed=0)
 
 
 def test_a_clone_interval_covers_its_true_mean_although_wells_differ():
