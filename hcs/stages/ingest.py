@@ -238,7 +238,7 @@ def _describe_windows(
     if shown is None:
         return {}
     texts = [
-        f"{channel.name} {window}"
+        f"{quote_names([channel])} {window}"
         for channel, window in zip(source.channels, shown.windows, strict=True)
     ]
     changed = f"; changed in {renewed} fields of earlier runs" if renewed else ""

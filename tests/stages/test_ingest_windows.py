@@ -62,7 +62,7 @@ def test_every_field_has_the_window_of_its_channel(folder):
     assert found[DIM] == {(0, 65535, 100, 163)}
     assert found[BRIGHT] == {(0, 65535, 500, 500 + 63 * 312)}
     told = result.summary["display windows"]
-    assert "UV - DAPI 100 to 163" in told
+    assert '"UV - DAPI" 100 to 163' in told
     assert "changed" not in told
 
 
@@ -82,7 +82,7 @@ def test_a_second_run_reads_and_writes_nothing(folder, monkeypatch):
     monkeypatch.setattr("hcs.stages.work.ingest_windows.measure_windows", None)
     result = run(folder)
     assert (result.n_run, state_of(folder / "P.zarr")) == (0, before)
-    assert "UV - DAPI 100 to 163" in result.summary["display windows"]
+    assert '"UV - DAPI" 100 to 163' in result.summary["display windows"]
 
 
 def test_a_well_that_comes_changes_the_windows_of_the_others_and_not_their_pixels(folder):

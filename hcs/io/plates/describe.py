@@ -9,6 +9,7 @@ from hcs.domain import columns as col
 from hcs.domain.ome.plates import ListedField
 from hcs.io.files.paths import AnyPath, as_path
 from hcs.io.ngff.foreign import ForeignPlate, Image
+from hcs.io.plates.contents import describe_channels
 from hcs.io.plates.reader import PlateReader
 
 
@@ -37,6 +38,7 @@ def describe(path: AnyPath) -> dict[str, Any]:
         "pixel size": f"{reader.pixel_size_um:g} µm" if reader.pixel_size_um else "unknown",
         "labels": list(reader.label_names(str(images[col.FIELD_PATH].iloc[0]))),
     }
+    found |= describe_channels(reader)
     for column in (col.DIAGNOSIS, col.PERT_TYPE, col.BATCH, col.COMPOUND):
         counts = images.drop_duplicates(col.WELL)[column].value_counts()
         if not counts.empty:
