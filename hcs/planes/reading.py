@@ -69,16 +69,14 @@ def choose(
         When a plate has several planes or time points and nothing was said, or has not the one that
         was; the message says what there is. All plates at once.
     """
-    found: dict[str, Chosen] = {}
-    faults: list[str] = []
+    plates: dict[str, list[str]] = {}
     for reader in readers:
-        try:
-            found[reader.name] = choose_in(reader, plane, time, every=every)
-        except ChoiceError as error:
-            faults.append(str(error))
-    if faults:
-        raise ChoiceError("; ".join(dict.fromkeys(faults)))
-    return found
+        doubts = (_doubt_plane(reader, plane), _doubt_time(reader, time, every=every))
+        for doubt in filter(None, doubts):
+            plates.setdefault(doubt, []).append(reader.name)
+    if plates:
+        raise ChoiceError("; ".join(_say(names, doubt) for doubt, names in plates.items()))
+    return {reader.name: _resolve(reader, plane, time) for reader in readers}
 
 
 def choose_in(reader: PlateReader, plane: Said, time: SaidTime, *, every: bool = False) -> Chosen:
@@ -86,16 +84,24 @@ def choose_in(reader: PlateReader, plane: Said, time: SaidTime, *, every: bool =
 
     Parameters and errors as of :func:`choose`.
     """
-    doubts = (_doubt_plane(reader, plane), _doubt_time(reader, time, every=every))
-    if any(doubts):
-        raise ChoiceError("; ".join(doubt for doubt in doubts if doubt))
-    n_times = reader.n_t
+    return choose([reader], plane, time, every=every)[reader.name]
+
+
+def _say(names: Sequence[str], doubt: str) -> str:
+    """Say once what is doubted of several plates."""
+    if len(names) == 1:
+        return f"plate {names[0]} has {doubt}"
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"plates {', '.join(names[:_SHOWN])}{more} have {doubt}"
+
+
+def _resolve(reader: PlateReader, plane: Said, time: SaidTime) -> Chosen:
     times = _resolve_times(reader, time)
     stated = reader.times_min
     return Chosen(
         plane=_resolve_plane(reader, plane),
         times=times,
-        is_timed=n_times > 1,
+        is_timed=reader.n_t > 1,
         minutes=None if stated is None else tuple(float(stated[index]) for index in times),
     )
 
@@ -113,16 +119,16 @@ def _list_values(count: int, values: Sequence[float] | None, unit: str) -> str:
 
 def _describe_planes(reader: PlateReader) -> str:
     if reader.n_z == 1:
-        return f"plate {reader.name} has one z-plane"
+        return "one z-plane"
     values = _list_values(reader.n_z, reader.z_positions_um, "µm")
-    return f"plate {reader.name} has {reader.n_z} z-planes ({values})"
+    return f"{reader.n_z} z-planes ({values})"
 
 
 def _describe_times(reader: PlateReader) -> str:
     if reader.n_t == 1:
-        return f"plate {reader.name} has one time point"
+        return "one time point"
     values = _list_values(reader.n_t, reader.times_min, "min")
-    return f"plate {reader.name} has {reader.n_t} time points ({values})"
+    return f"{reader.n_t} time points ({values})"
 
 
 def _doubt_plane(reader: PlateReader, said: Said) -> str | None:

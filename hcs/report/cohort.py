@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hcs.domain import columns as col
+from hcs.domain.config.planes import describe_choice
 from hcs.domain.evaluation import Association
 from hcs.errors import HcsError
 from hcs.io.imageset import VALID, ImageSet
@@ -155,6 +156,7 @@ def example_images(study: Study) -> Section:
         blocks.append(Note("missing", stack.why))
     else:
         settings = stack.settings
+        chosen = describe_choice(settings)
         median = wording.trim_number(settings.get("median_level"))
         blocks.append(
             Paragraph(
@@ -162,6 +164,7 @@ def example_images(study: Study) -> Section:
                 f"becomes {median} and cut at 255, then resized to "
                 f"{stack.item_shape[1]} × {stack.item_shape[0]} pixels. "
                 "The fields were picked by position in the list, not by eye."
+                + (f" Of stacks and time-lapses: {chosen}." if chosen else "")
             )
         )
         blocks += _galleries(stack, study)

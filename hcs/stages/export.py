@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from hcs.domain.config.planes import describe_choice
 from hcs.domain.config.stages import ExportConfig
 from hcs.domain.results import StageResult
 from hcs.errors import InputError
@@ -43,11 +44,12 @@ def _run(config: ExportConfig, frame: Frame) -> StageResult:
         finally:
             named.unlink(missing_ok=True)
     side = manifest["images"]["image_px"]
+    chosen = describe_choice(manifest["images"])
     frame.n_run = 1
     return frame.result(
         {
             "input": f"gray images ({side}, {side}, 1), median at "
-            f"{manifest['images']['median_level']:g}, 0..255",
+            f"{manifest['images']['median_level']:g}, 0..255" + (f"; {chosen}" if chosen else ""),
             "output": ", ".join(manifest["classes"]),
             "head of split": config.split,
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from hcs.domain.config.planes import OneTime, PlaneChoice, TimeChoice
+from hcs.domain.config.planes import OneTime, PlaneChoice, TimeChoice, describe_choice
 
 PLANE, TIME, ONE = TypeAdapter(PlaneChoice), TypeAdapter(TimeChoice), TypeAdapter(OneTime)
 
@@ -50,3 +50,9 @@ def test_the_refusal_names_what_would_do():
         PLANE.validate_python("best")
     with pytest.raises(ValidationError, match="one time point is needed here, not all"):
         ONE.validate_python("all")
+
+
+def test_what_was_chosen_is_said_in_words():
+    assert describe_choice({"plane": {"kind": "z", "index": 2}, "time": None}) == "plane z:2"
+    assert describe_choice({"plane": "max", "time": "last"}) == "plane max, time last"
+    assert describe_choice({}) == ""

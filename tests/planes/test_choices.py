@@ -10,7 +10,7 @@ import pytest
 from hcs.domain import columns as col
 from hcs.domain.config.stages import FeaturesConfig
 from hcs.errors import ChoiceError
-from hcs.planes.reading import choose_in
+from hcs.planes.reading import choose, choose_in
 from hcs.planes.times import keep_time
 
 
@@ -73,6 +73,15 @@ def test_all_is_offered_where_it_may_be_chosen():
         with pytest.raises(ChoiceError) as error:
             choose_in(STATED, *said("max"), every=every)
         assert ("study file), all, first" in str(error.value)) is every
+
+
+def test_plates_that_lack_the_same_are_named_together():
+    plates = [Plate(name, n_z=2) for name in ("P", "Q")] + [Plate("R", n_z=3), Plate("S")]
+    with pytest.raises(ChoiceError) as error:
+        choose(plates, None, None)
+    first, second = str(error.value).split("; ")
+    assert first.startswith("plates P, Q have 2 z-planes (0 to 1): choose one with --plane")
+    assert second.startswith("plate R has 3 z-planes")
 
 
 def test_many_times_are_named_in_short():

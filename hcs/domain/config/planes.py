@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, TypeAdapter
@@ -191,3 +192,19 @@ def read_plane_choice(text: str | None) -> PlaneChoice | None:
 def read_time_choice(text: str | None) -> TimeChoice | None:
     """Turn the short form of a time point into a choice; nothing stays nothing."""
     return None if text is None else TypeAdapter[TimeChoice](TimeChoice).validate_python(text)
+
+
+def describe_choice(settings: Mapping[str, object]) -> str:
+    """Say in words which plane and time point settings hold; empty where there was no choice.
+
+    Parameters
+    ----------
+    settings
+        With ``plane`` and ``time`` as a file keeps them.
+    """
+    plane = TypeAdapter[PlaneChoice | None](PlaneChoice | None).validate_python(
+        settings.get("plane")
+    )
+    time = TypeAdapter[TimeChoice | None](TimeChoice | None).validate_python(settings.get("time"))
+    said = {"plane": plane, "time": time}
+    return ", ".join(f"{name} {choice}" for name, choice in said.items() if choice is not None)
