@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -15,7 +16,7 @@ from hcs.domain.config.stages import HitsConfig, ScoresOfImages, ValuesTable
 from hcs.domain.results import Problem, StageResult
 from hcs.errors import InputError
 from hcs.io.files import parquet
-from hcs.io.files.paths import as_path
+from hcs.io.files.paths import as_path, is_local
 from hcs.io.files.together import replace_together
 from hcs.io.runs.fingerprints import fingerprint_file
 from hcs.io.sheets import values as io_values
@@ -45,6 +46,8 @@ PLATES, BATCHES, COMPOUNDS, DOSES = (
 )
 """Tables that are written beside the hits."""
 
+_OTHERS: Final = (PLATES, BATCHES, COMPOUNDS, DOSES)
+
 
 @dataclass(frozen=True, slots=True)
 class Screened:
@@ -70,6 +73,7 @@ def run(config: HitsConfig) -> StageResult:
         points and none was chosen.
     """
     require_parquet(config.out)
+    _refuse_to_replace_inputs(config)
     with open_frame(STAGE, config, out=config.out, reads=_list_inputs(config)) as frame:
         return _run(config, frame)
 
@@ -81,6 +85,25 @@ def _list_inputs(config: HitsConfig) -> list[str]:
         [source.path] if isinstance(source, ScoresOfImages) else io_values.list_files(source.path)
     )
     return [*files, *([optional] if optional else [])]
+
+
+def _refuse_to_replace_inputs(config: HitsConfig) -> None:
+    """Refuse an output that would take the place of what is read."""
+    inputs = {_real_path(path): path for path in _list_inputs(config)}
+    tables = [as_path(config.out), *(beside(config.out, name) for name in _OTHERS)]
+    outputs = [*tables, *(table.with_suffix(".csv") for table in tables[1:])]
+    for output in outputs:
+        if (found := inputs.get(_real_path(str(output)))) is not None:
+            msg = f"{output} would take the place of {found}, which is read: choose another --out"
+            raise InputError(msg)
+
+
+def _is_input(file: UPath, config: HitsConfig) -> bool:
+    return _real_path(str(file)) in {_real_path(path) for path in _list_inputs(config)}
+
+
+def _real_path(path: str) -> str:
+    return os.path.realpath(path) if is_local(as_path(path)) else path
 
 
 def _run(config: HitsConfig, frame: Frame) -> StageResult:
@@ -98,7 +121,11 @@ def _run(config: HitsConfig, frame: Frame) -> StageResult:
     def write(made: Mapping[str, Any]) -> Mapping[str, Any]:
         wells, problems, notes = _read_wells(config)
         screened = screen(wells, config)
-        _write_tables(config.out, screened, made)
+        csv = as_path(config.out).with_suffix(".csv")
+        is_kept = _is_input(csv, config)
+        if is_kept:
+            notes["kept as it is"] = f"{csv}, which is read: the hits stand in {config.out} alone"
+        _write_tables(config.out, screened, made, kept=csv if is_kept else None)
         found = [item.model_dump(mode="json") for item in (*problems, *screened.problems)]
         return {"summary": _summarize(screened) | notes, "problems": found}
 
@@ -108,15 +135,20 @@ def _run(config: HitsConfig, frame: Frame) -> StageResult:
     return frame.result(found["summary"])
 
 
-def _write_tables(out: str, screened: Screened, made: Mapping[str, Any]) -> None:
-    """Write all tables as parquet and CSV; they change together."""
+def _write_tables(
+    out: str, screened: Screened, made: Mapping[str, Any], *, kept: UPath | None
+) -> None:
+    """Write all tables as parquet and CSV, but for one that is kept; they change together."""
     tables = {as_path(out): screened.hits}
     tables |= {beside(out, name): table for name, table in screened.others.items()}
     with replace_together(out) as place:
         for file, table in tables.items():
             csv = file.with_suffix(".csv")
-            parquet.write_both(str(place(file)), table, made, csv=str(place(csv)))
-        for name in (PLATES, BATCHES, COMPOUNDS, DOSES):
+            if csv == kept:
+                parquet.write_table(str(place(file)), table, made)
+            else:
+                parquet.write_both(str(place(file)), table, made, csv=str(place(csv)))
+        for name in _OTHERS:
             if name not in screened.others:  # of an earlier run: it would pass for this one's
                 place.drop(beside(out, name))
                 place.drop(beside(out, name).with_suffix(".csv"))

@@ -284,6 +284,28 @@ def test_sheets_of_a_workbook_can_be_named_for_values_and_plate_map(tmp_path):
     assert set(hits.loc[hits[col.HIT], col.COMPOUND]) == {"K0"}
 
 
+def test_what_is_read_is_never_replaced(tmp_path):
+    table = reader_table().drop(columns=["Other"])
+    table.to_csv(tmp_path / "reader.csv", index=False)
+    before = (tmp_path / "reader.csv").read_bytes()
+    code, result = call("--values", tmp_path / "reader.csv", "--out", tmp_path / "reader.parquet")
+    assert code == 0
+    assert (tmp_path / "reader.csv").read_bytes() == before
+    assert "reader.csv, which is read" in result["summary"]["kept as it is"]
+    assert (tmp_path / "reader_compounds.csv").exists()
+    written = (tmp_path / "reader.parquet").read_bytes()
+    given = ["--values", tmp_path / "reader.parquet", "--column", "score"]
+    code, done = call(*given, "--out", tmp_path / "reader.parquet")
+    assert code == 1
+    assert "which is read: choose another --out" in done.stderr
+    assert (tmp_path / "reader.parquet").read_bytes() == written
+    table.drop(columns="Signal").to_csv(tmp_path / "compounds.csv", index=False)
+    given = ["--values", tmp_path / "reader.csv", "--platemap", tmp_path / "compounds.csv"]
+    code, done = call(*given, "--out", tmp_path / "hits.parquet")
+    assert code == 1
+    assert "compounds.csv would take the place of" in done.stderr
+
+
 # ── limits and settings ─────────────────────────────────────────────────────────────────────────
 
 

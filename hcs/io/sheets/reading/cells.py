@@ -197,7 +197,10 @@ def _choose_page(
     fitting = [page for page in filled if _holds_table(page, is_header, grids)]
     if len(fitting) != 1:
         listed = ", ".join(repr(page.name) for page in (fitting or filled))
-        msg = f"which sheet of {file} is meant? Say --sheet NAME; there are {listed}"
+        msg = (
+            f"which sheet of {file} is meant? Say --sheet NAME (or save the sheet as a file of its "
+            f"own); there are {listed}"
+        )
         raise InputError(msg)
     others = ", ".join(repr(page.name) for page in filled if page is not fitting[0])
     fitting[0].notes.insert(0, f"sheet {fitting[0].name!r} is read, and not {others}")
