@@ -14,6 +14,7 @@ from hcs.domain.plate import PertType
 from hcs.errors import Fault, FaultsError, InputError, NotFoundError, UnknownNameError
 from hcs.io.files.paths import AnyPath, as_path
 from hcs.io.sheets.reading.cells import Sheet, read_sheet
+from hcs.io.sheets.reading.text import decode
 from hcs.io.sheets.wellnames import parse_well
 
 VALUE: Final = "value"
@@ -121,7 +122,7 @@ def _plate(
         msg = f"plate file {file} of the plate list does not exist"
         raise NotFoundError(msg)
     rows = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(decode(file.read_bytes()).splitlines(), start=1):
         cells = line.split("\t")
         if not line.strip():
             continue
@@ -143,7 +144,7 @@ def _kinds(file: UPath, table: pd.DataFrame) -> list[str]:
     """Kind of every well: the last line of the configuration that fits its plate and name."""
     if not file.is_file():
         return [PertType.TREATMENT.value] * len(table)
-    lines = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines()]
+    lines = [line.split("\t") for line in decode(file.read_bytes()).splitlines()]
     header = next((i for i, cells in enumerate(lines) if cells[0].casefold() == "plate"), None)
     rules = (
         [cells for cells in lines[header + 1 :] if len(cells) >= 3] if header is not None else []

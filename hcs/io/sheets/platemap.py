@@ -18,6 +18,7 @@ from hcs.io.sheets.barcodes import on_plates, read_barcodes
 from hcs.io.sheets.body import keep_wells, read_well
 from hcs.io.sheets.platemap_columns import Columns, assign
 from hcs.io.sheets.reading.cells import Dialect, Sheet, read_sheet
+from hcs.io.sheets.reading.notes import list_some
 from hcs.io.sheets.reading.numbers import MISSING, is_number
 from hcs.io.sheets.rows import RowReader
 from hcs.io.sheets.wellnames import parse_row_and_column
@@ -72,7 +73,19 @@ def read_platemap(
     columns = _group_by_map(columns, sheet, faults, barcodes)
     sheet, units = keep_wells(sheet, columns)
     mapped = read_wells(sheet, columns, faults, units=units)
+    mapped = mapped.model_copy(update={"notes": (*mapped.notes, *_say_columns(columns, mapped))})
     return mapped if barcodes is None else on_plates(mapped, read_barcodes(barcodes))
+
+
+def _say_columns(columns: Columns, mapped: PlateMap) -> list[str]:
+    """Say which columns have no meaning of their own, and which wells no type where others do."""
+    notes = []
+    if columns.extra:
+        notes.append(f"columns kept under their own names: {list_some(list(columns.extra), 6)}")
+    untyped = [row.well.name for row in mapped.rows if row.pert_type is None]
+    if untyped and len(untyped) < len(mapped.rows):
+        notes.append(f"{len(untyped)} wells without pert_type: {list_some(untyped, 6)}")
+    return notes
 
 
 def assign_columns(sheet: Sheet) -> tuple[Columns, list[Fault]]:

@@ -94,7 +94,7 @@ class RowReader:
         """Read one concentration: its column, the column of its unit, the unit in its name."""
         position, unit_position, named_unit = place
         text = cells[position]
-        if text.casefold() in MISSING or is_error(text):
+        if text.casefold() in MISSING or is_error(text) or isinstance(text, Dated):
             return None, {}
         column = self.sheet.header[position]
         value = self._read_amount(number, position, text)
@@ -139,6 +139,7 @@ class RowReader:
 def _split_unit(cell: str) -> tuple[str, str | None]:
     """Part a number from the unit behind it."""
     if isinstance(cell, Stored):
-        return cell, "%" if cell.endswith("%") else None
+        match = _NUMBER_UNIT.fullmatch(cell)
+        return cell, "%" if cell.endswith("%") else (match["unit"] if match else None)
     match = _NUMBER_UNIT.fullmatch(cell)
     return (match["number"].strip(), match["unit"]) if match else (cell, None)

@@ -21,6 +21,7 @@ from hcs.io.sheets.platenames import select_plate
 from hcs.io.sheets.profiles import name_columns
 from hcs.io.sheets.reading.cells import Dialect, Sheet, read_sheet
 from hcs.io.sheets.reading.framing import Records, is_map_header
+from hcs.io.sheets.reading.notes import list_some
 from hcs.io.sheets.reading.numbers import MISSING, Numbers, read_numbers
 from hcs.io.sheets.reading.typed import Stored
 from hcs.io.sheets.wellnames import parse_well
@@ -232,8 +233,7 @@ def _say_values(
             if value is None and index not in of.beyond
         ]
         if rows and (name in wanted or not wanted) and not sheet.places:
-            more = f" and {len(rows) - 8} more" if len(rows) > 8 else ""
-            notes.append(f"column {name!r} has no value in rows {', '.join(rows[:8])}{more}")
+            notes.append(f"column {name!r} has no value in rows {list_some(rows)}")
     return notes
 
 

@@ -21,6 +21,7 @@ from hcs.io.sheets.reading.framing import (
 )
 from hcs.io.sheets.reading.grids import find_blocks
 from hcs.io.sheets.reading.layers import read_layers
+from hcs.io.sheets.reading.notes import list_some
 from hcs.io.sheets.reading.numbers import SIGN_OF, Numbers, find_decimal, read_numbers
 from hcs.io.sheets.reading.text import read_text
 from hcs.io.sheets.reading.typed import Dated, Stored
@@ -187,7 +188,9 @@ def _choose_page(
         if names == [""]:
             msg = f"{file} has no sheets, so none called {asked!r}: leave out --sheet"
             raise InputError(msg)
-        chosen = [page for page in pages if page.name.casefold() == asked.casefold()]
+        chosen = [
+            page for page in pages if page.name.strip().casefold() == asked.strip().casefold()
+        ]
         if not chosen:
             raise UnknownNameError("sheet", asked, file, names)
         return chosen[0]
@@ -266,8 +269,7 @@ def _read_list(page: Page, file: str, start: int, decimal: str | None) -> Sheet:
     above = [i for i, record in enumerate(page.records[:start], start=1) if any(record)]
     notes = list(page.notes)
     if above:
-        listed = ", ".join(map(str, above[:8]))
-        notes.append(f"rows above the header are passed over: {listed}")
+        notes.append(f"rows above the header are passed over: {list_some(above)}")
     rows = tuple((number, _pad_record(record, len(header))) for number, record in body)
     return Sheet(file, tuple(header), rows, start + 1, page.delimiter, decimal, tuple(notes))
 

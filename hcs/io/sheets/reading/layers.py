@@ -12,6 +12,7 @@ from hcs.domain.wells import Well
 from hcs.errors import Fault
 from hcs.io.sheets.platemap_columns import NAMES, normal
 from hcs.io.sheets.reading.grids import Block, corner_title
+from hcs.io.sheets.reading.notes import list_some
 from hcs.io.sheets.reading.numbers import MISSING, is_number
 from hcs.io.sheets.reading.workbook import Page
 
@@ -88,22 +89,24 @@ def read_layers(
     layers, used = _find_layers(page, blocks, of_values=of_values)
     if faults := _check_titles(layers, file, of_values=of_values):
         return None, faults
-    notes = [_say(layer) for layer in layers]
+    notes = [_say(page, layer) for layer in layers]
     passed = [
         f"{number} ({next(cell for cell in record if cell)[:40]!r})"
         for number, record in enumerate(page.records, start=1)
         if any(record) and number - 1 not in used
     ]
     if passed:
-        more = f" and {len(passed) - 6} more" if len(passed) > 6 else ""
-        notes.append(f"rows passed over: {', '.join(passed[:6])}{more}")
+        notes.append(f"rows passed over: {list_some(passed, 6)}")
     return _make_table(page, layers, tuple(notes)), []
 
 
-def _say(layer: Layer) -> str:
+def _say(page: Page, layer: Layer) -> str:
     of_plate = f" of plate {layer.plate.name}" if layer.plate.name else ""
     extent = f", wells {layer.block.say_extent()}" if layer.block.say_extent() else ""
-    return f"grid at {layer.block.say_place()} is {layer.title!r}{of_plate}{extent}"
+    cells = [cell for _, _, cell in layer.block.list_cells(page.records, layer.number)]
+    n_empty = sum(not cell for cell in cells)
+    empty = f", {n_empty} of {len(cells)} cells empty" if n_empty else ""
+    return f"grid at {layer.block.say_place()} is {layer.title!r}{of_plate}{extent}{empty}"
 
 
 def _find_layers(

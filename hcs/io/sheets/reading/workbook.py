@@ -7,12 +7,12 @@ import io
 import re
 import warnings
 import zipfile
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from hcs.errors import Fault, InputError
+from hcs.io.sheets.reading.notes import list_some
 from hcs.io.sheets.reading.typed import Dated, Stored
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ _MERGED: Final = re.compile(
     rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]{1,3})(\d+):([A-Z]{1,3})(\d+)"'
 )
 _RECALCULATE: Final = re.compile(rb'<(?:\w+:)?calcPr\b[^>]*fullCalcOnLoad="(?:1|true)"')
+_PADDED: Final = re.compile(r"0{2,}")
+_UNIT: Final = re.compile(r'^[#0.,]+\s*"([^"]*)"$')
 _SAVE_IT: Final = "open it in a spreadsheet program and save it there, or export it as CSV"
 
 
@@ -98,7 +100,15 @@ def read_workbook(data: bytes, name: str) -> list[Page]:
         ]
     except InputError:
         raise
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, TypeError, SyntaxError) as error:
+    except (
+        zipfile.BadZipFile,
+        KeyError,
+        ValueError,
+        OSError,
+        TypeError,
+        SyntaxError,
+        AttributeError,
+    ) as error:
         msg = f"plate map {name} is not a readable workbook: {error}"
         raise InputError(msg) from error
 
@@ -195,7 +205,7 @@ def _fill_merged(sheet: Worksheet, page: Page) -> None:
             row[merged.min_col - 1 : merged.max_col] = [value] * width
         filled.append((merged.min_row, merged.min_col, merged.coord))
     if filled:
-        names = _list_some(name for _, _, name in sorted(filled))
+        names = list_some([name for _, _, name in sorted(filled)])
         page.notes.append(f"merged cells are filled with their value: {names}")
 
 
@@ -212,17 +222,21 @@ def _note_hidden(sheet: Worksheet, page: Page) -> None:
         if dimension.hidden and (dimension.min or 0) <= width
     ]
     if rows:
-        page.notes.append(f"hidden rows are read like the others: {_list_some(rows)}")
+        page.notes.append(f"hidden rows are read like the others: {list_some(rows)}")
     if columns:
-        page.notes.append(f"hidden columns are read like the others: {_list_some(columns)}")
+        page.notes.append(f"hidden columns are read like the others: {list_some(columns)}")
     if sheet.sheet_state != "visible":
         page.notes.append(f"sheet {sheet.title!r} is hidden")
 
 
-def _list_some(names: Iterable[object]) -> str:
-    listed = [str(name) for name in names]
-    more = f" and {len(listed) - 8} more" if len(listed) > 8 else ""
-    return ", ".join(listed[:8]) + more
+def _show_number(value: float, shown_as: str) -> str:
+    """Text of a number: the zeros before it and the unit behind it that its format shows."""
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
+    text = str(int(value)) if whole else str(value)
+    if _PADDED.fullmatch(shown_as) and text.isdigit():
+        return text.zfill(len(shown_as))
+    unit = _UNIT.search(shown_as)
+    return f"{text} {unit[1].strip()}" if unit and unit[1].strip() else text
 
 
 def _read_cell(cell: Cell | Any) -> str:  # noqa: ANN401  (MergedCell too)
@@ -236,8 +250,7 @@ def _read_cell(cell: Cell | Any) -> str:  # noqa: ANN401  (MergedCell too)
         if "%" in re.sub(r'"[^"]*"', "", str(cell.number_format)):
             percent = Decimal(repr(value)) * 100
             return Stored(f"{percent.normalize():f}%", float(percent))
-        whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
-        return Stored(str(int(value)) if whole else str(value), float(value))
+        return Stored(_show_number(value, str(cell.number_format)), float(value))
     if isinstance(value, dt.date | dt.time | dt.timedelta):
         return Dated(str(value).removesuffix(" 00:00:00"))
     return str(value)

@@ -180,3 +180,11 @@ def test_names_that_became_dates_are_refused(tmp_path, name):
     with pytest.raises(FaultsError, match="a date") as caught:
         read(tmp_path, f"well,compound\nA1,{name}\nA2,SEPT4\n")
     assert [(f.row, f.value) for f in caught.value.faults] == [(2, name)]
+
+
+def test_columns_without_a_meaning_and_wells_without_a_type_are_said(tmp_path):
+    mapped = read(tmp_path, "well,pert_type,passage,Substance\nA1,trt,3,K\nA2,,4,L\n")
+    assert mapped.notes == (
+        "columns kept under their own names: passage, Substance",
+        "1 wells without pert_type: A02",
+    )

@@ -63,8 +63,8 @@ def test_each_grid_of_a_plate_map_is_a_column_named_by_its_title(tmp_path, write
     found = {row.well.name: (row.compound, row.concentration_um) for row in mapped.rows}
     assert found == {"A01": ("K", 0.5), "A02": ("K", 2), "H12": ("DMSO", 0)}
     assert mapped.notes == (
-        "grid at rows 4 to 12 is 'compound'",
-        "grid at rows 15 to 23 is 'Concentration (µM)'",
+        "grid at rows 4 to 12 is 'compound', 93 of 96 cells empty",
+        "grid at rows 15 to 23 is 'Concentration (µM)', 93 of 96 cells empty",
         "rows passed over: 1 ('Layout of June')",
     )
 

@@ -163,6 +163,20 @@ def test_a_percent_format_is_a_percentage(tmp_path):
     ]
 
 
+def test_a_format_that_shows_zeros_or_a_unit_is_read_as_it_shows(tmp_path):
+    def shape(book):
+        for row in book["map"].iter_rows(min_row=2):
+            row[1].number_format = "00000"
+            row[2].number_format = '0.0 "nM"'
+            row[3].number_format = "000"
+            row[4].number_format = "#,##0.000"
+
+    rows = [["well", "plate", "concentration_um", "site_code", "count"], ["A1", 12, 500, 7, 1000]]
+    (row,) = read_platemap(save(tmp_path / "m.xlsx", {"map": rows}, shape)).rows
+    assert (row.plate, row.concentration_um) == ("00012", 0.5)
+    assert row.extra == {"site_code": "007", "count": 1000}
+
+
 def test_hidden_rows_and_columns_are_read_and_said(tmp_path):
     def hide(book):
         book["map"].row_dimensions[3].hidden = True
