@@ -264,8 +264,7 @@ def _list_extras(
     if config.projection != "keep":
         extras["z-stacks"] = f"projected ({config.projection})"
     if config.verify:
-        bad = sum(item.reason is col.Reason.CHECKSUM for item in problems)
-        extras["verified"] = f"{bad} fields differ" if bad else "all pixels as in the source"
+        extras["verified"] = ingest_verify.describe_outcome(problems)
     if source.positions:
         extras["stage positions"] = f"of {len(source.positions)} fields"
     if source.flat_fields:

@@ -164,7 +164,8 @@ def test_a_thumbnail_is_no_plane_and_another_picture_is_named(tmp_path):
             tif.write(STACK[column, ::2, ::2], subfiletype=int(column == 1), metadata=None)
     result = take(tmp_path)
     (problem,) = result.problems
-    assert (problem.reason, problem.well) == (Reason.UNREAD_PAGES, "A02")
+    assert (problem.reason, problem.well, problem.kept) == (Reason.UNREAD_PAGES, "A02", True)
+    assert "but for what 1 problems name" in result.summary["verified"]
     np.testing.assert_array_equal(PlateReader(result.out).read_plane("A/1/0", 0), STACK[1])
 
 

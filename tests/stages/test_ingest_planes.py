@@ -227,6 +227,18 @@ def test_a_second_run_of_a_padded_plate_does_nothing_and_knows_its_padding(tmp_p
     np.testing.assert_array_equal(reader.read_plane("A/2/0", 0, z_index=1), pixels(7))
 
 
+def test_verifying_finds_padding_that_is_noted_wrongly(tmp_path):
+    write(tmp_path / "in", z_and_brightfield())
+    result = take(tmp_path)
+    assert result.summary["verified"] == "all pixels as in the source"
+    document = Path(result.out, "A/2/0/zarr.json")
+    text = document.read_text()
+    assert "not_acquired" in text
+    document.write_text(text.replace("not_acquired", "acquired_not"))
+    (problem,) = take(tmp_path).problems
+    assert (problem.reason, problem.file) == (Reason.CHECKSUM, "A/2/0")
+
+
 @pytest.mark.parametrize("command", ["info", "validate"])
 def test_a_plate_that_failed_half_way_says_what_to_run(tmp_path, command):
     write(tmp_path / "in", {"A01_DAPI": pixels(1), "A02_TL": pixels(2)})

@@ -147,7 +147,17 @@ def read_smallest(
     attributes: Any = zarr.open_group(store, path=path, mode="r", zarr_format=3).attrs
     level = attributes["ome"]["multiscales"][0]["datasets"][-1]["path"]
     pixels = np.asarray(zarr.open_array(store, path=f"{path}/{level}", mode="r")[...])
-    return pixels, read_states(attributes.get(NOTES, {}).get(PLANES, {}), shape)
+    return pixels, _read_states(attributes, shape)
+
+
+def read_field_states(out: AnyPath, path: str, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Read the state of every plane ``(t, c, z)`` of a field in a plate that is being written."""
+    store = open_store(out, read_only=True)
+    return _read_states(zarr.open_group(store, path=path, mode="r").attrs, shape)
+
+
+def _read_states(attributes: Any, shape: tuple[int, int, int]) -> NDArray[np.uint8]:  # noqa: ANN401
+    return read_states(attributes.get(NOTES, {}).get(PLANES, {}), shape)
 
 
 def write_label(

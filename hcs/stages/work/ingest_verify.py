@@ -7,7 +7,7 @@ import uuid
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from hcs.compute.units import Unit, run_units
 from hcs.domain import columns as col
 from hcs.domain.results import Problem
 from hcs.errors import ImageReadError, InputError
+from hcs.io.plates.plate import read_field_states
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.ledger import Ledger
 from hcs.stages.work.ingest_reading import STAGE, FieldJob, WellJob, read_field
@@ -70,6 +71,28 @@ def compare(
     return problems
 
 
+def describe_outcome(problems: Sequence[Problem]) -> str:
+    """Say what the comparison found, and whether the source holds more than was compared."""
+    bad = sum(item.reason is col.Reason.CHECKSUM for item in problems)
+    unread = sum(item.reason in _UNREAD for item in problems)
+    found = f"{bad} fields differ" if bad else "all pixels as in the source"
+    return f"{found}, but for what {unread} problems name, which was not read" if unread else found
+
+
+_UNREAD: Final = (
+    col.Reason.UNREADABLE,
+    col.Reason.TRUNCATED,
+    col.Reason.WRONG_TYPE,
+    col.Reason.WRONG_SHAPE,
+    col.Reason.DUPLICATE,
+    col.Reason.MISSING_CHANNEL,
+    col.Reason.MISSING_FILE,
+    col.Reason.UNMATCHED_FILE,
+    col.Reason.UNREAD_PAGES,
+)
+"""Reasons of problems that name something of the source which is not in the plate."""
+
+
 def check_well(check: _Check) -> dict[str, Any]:
     """Compare the fields of one well; runs on a worker."""
     job = check.job
@@ -100,8 +123,11 @@ def _difference(reader: PlateReader, job: WellJob, field: FieldJob) -> str | Non
         return f"the source cannot be read again: {faults[0].message}"
     try:
         stored: NDArray[Any] = np.asarray(reader.level(field.path, 0)[...])
+        states = read_field_states(job.out, field.path, read.state.shape)
     except (ImageReadError, InputError, OSError, ValueError, RuntimeError) as error:
         return f"the field cannot be read: {error}"
+    if not job.in_place and not np.array_equal(states, read.state):
+        return "the field notes other planes as not acquired or missing than the source lacks"
     source = read.pixels
     wanted, found = (_checksum(pixels) for pixels in (source, stored))
     if (source.shape, source.dtype, wanted) == (stored.shape, stored.dtype, found):
