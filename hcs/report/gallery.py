@@ -120,7 +120,7 @@ def _tile(
     labels = {
         name: reader.read_label(path, name, t_index=shown)
         for name in ("soma", "neurites", "nuclei")
-        if name in reader.label_names(path)
+        if name in reader.label_names(path, shown)
     }
     window = tuple(_window(size, tile_px, rng) for size in image.shape)
     nothing = np.zeros(image.shape, np.uint16)

@@ -244,8 +244,16 @@ def _well_scores(source: ScoresOfImages, config: HitsConfig) -> tuple[pd.DataFra
     for images in _iterate_plates(source.path, needed):
         images = keep_time(images, config.time, source.path)  # noqa: PLW2901
         if measured is not None:
-            keys = image_key(images, measured)
-            images = images.merge(measured, on=keys, how="left", validate="m:1")  # noqa: PLW2901
+            seen = measured  # at the time of each score; without one, at the chosen time
+            if col.TIME not in images:
+                seen = keep_time(measured, config.time, str(source.features))
+            keys = image_key(images, seen)
+            images = images.merge(  # noqa: PLW2901
+                seen.drop(columns=[col.TIME_MIN], errors="ignore"),
+                on=keys,
+                how="left",
+                validate="m:1",
+            )
         images, named = _flag_images(images, config)  # noqa: PLW2901
         problems += named
         wells.append(aggregate.well_scores(images, config))
@@ -265,11 +273,13 @@ def _read_measurements(source: ScoresOfImages, config: HitsConfig) -> pd.DataFra
             raise InputError(msg)
         return None
     wanted = list(dict.fromkeys([*col.IMAGE_KEY, col.N_CELLS, *config.image_limits]))
-    timed = [col.TIME, col.TIME_MIN]
-    found = parquet.read_table(
-        source.features, columns=wanted, what="features", no_others=True, optional=timed
+    return parquet.read_table(
+        source.features,
+        columns=wanted,
+        what="features",
+        no_others=True,
+        optional=(col.TIME, col.TIME_MIN),
     )
-    return keep_time(found, config.time, source.features).drop(columns=timed[1:], errors="ignore")
 
 
 def _flag_images(images: pd.DataFrame, config: HitsConfig) -> tuple[pd.DataFrame, list[Problem]]:

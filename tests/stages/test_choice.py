@@ -23,6 +23,7 @@ from small_studies import write_models
 from typer.testing import CliRunner
 
 from hcs.domain import columns as col
+from hcs.domain.config.planes import FirstTime, LastTime
 from hcs.domain.config.stages import (
     FeaturesConfig,
     ForestConfig,
@@ -44,6 +45,7 @@ from hcs.io.plates.validate import faults_of
 from hcs.learn.splits.drawing import Group, make_splits
 from hcs.ops import intensity
 from hcs.planes.reading import choose_in, read_chosen
+from hcs.report.gallery import write_gallery
 from hcs.stages import (
     embed,
     evaluate,
@@ -456,6 +458,37 @@ def test_hits_are_of_one_time_point(measured, tmp_path):
         wells = pd.read_parquet(made.out)
         expected = table[table[col.TIME] == time]
         np.testing.assert_allclose(wells[col.SCORE], expected[LENGTH])
+
+
+def test_hits_count_the_cells_of_the_scores_time(measured, tmp_path):
+    """Cells of one well die: of each score those of its own time point count."""
+    table = parquet.read_table(measured)
+    table[col.N_CELLS] = 10.0 * (table[col.TIME] + 1)
+    parquet.write_table(tmp_path / "f.parquet", table)
+    scores = table[[*col.IMAGE_KEY, col.TIME]].assign(**{col.SCORE: 0.5, col.MODEL: "cnn"})
+    scores = scores.assign(**{col.SPLIT: 0, col.ROLE: "new", col.PERT_TYPE: "trt"})
+    for time, said in ((1, {"time": 1}), (2, {})):
+        of_time = scores if said else scores[scores[col.TIME] == time]
+        parquet.write_table(tmp_path / "p.parquet", of_time)
+        source = {"path": str(tmp_path / "p.parquet"), "features": str(tmp_path / "f.parquet")}
+        given = {"source": source | {"kind": "predictions"}, "out": str(tmp_path / "hits.parquet")}
+        wells = pd.read_parquet(hits.run(HitsConfig.model_validate(given | said)).out)
+        assert set(wells[col.N_CELLS]) == {10.0 * (time + 1)}
+
+
+def test_a_gallery_shows_cells_of_its_own_time(tmp_path):
+    plate = write_lapse(tmp_path)
+    measure(plate, tmp_path / "f.parquet", time="last", write_labels=True)
+    count = {f"A{i:02d}" if i < 4 else f"B{i - 3:02d}": n for i, n in enumerate(CELLS.values(), 1)}
+    last = write_gallery([plate], tmp_path / "g.png", time=LastTime())
+    assert len(last) == len(CELLS)
+    for caption in last:
+        well = caption.split(", ")[1]
+        assert "time 2" in caption
+        assert f"{count[well]} cells in the field" in caption
+    for caption in write_gallery([plate], tmp_path / "g.png", time=FirstTime()):
+        assert "time 0" in caption
+        assert "not measured" in caption  # rather than that it has no cells
 
 
 # ── a study, and the probes ─────────────────────────────────────────────────────────────────────

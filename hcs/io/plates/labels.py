@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from numpy.typing import NDArray
 
@@ -11,6 +12,9 @@ from hcs.domain import ngff
 from hcs.io.files.atomic import replace_folder
 from hcs.io.files.paths import AnyPath, as_text
 from hcs.io.plates import plate, shards
+from hcs.io.plates.plate import NOTES
+
+_TIMES: Final = "times"
 
 
 @dataclass
@@ -71,7 +75,7 @@ class LabelImages:
             plate.prepare_labels(out, field_path)
             axes = ("t", *(("z",) if self.n_z > 1 else ()), "y", "x")
             attributes = ngff.label_attributes(name, series.levels, pixel_size_um, axes)
-            attributes["hcs"] = {"times": series.times}
+            attributes[NOTES] = {_TIMES: series.times}
             documents = {
                 f"{index}/{shards.DOCUMENT}": [shards.array_document(level, series.dtype, axes)]
                 for index, level in enumerate(series.levels)
@@ -104,3 +108,17 @@ def place_in_time(shape: tuple[int, ...], time: int) -> tuple[Any, ...]:
     if len(shape) == 2:
         return (slice(None), slice(None))
     return (time, *(0,) * (len(shape) - 3), slice(None), slice(None))
+
+
+def is_of_time(attributes: Mapping[str, Any], time: int) -> bool:
+    """Whether a label of a time-lapse was made of a time point, by the attributes of its group.
+
+    What hcs wrote says of which times it is. Of others a label with a time axis is of all times;
+    one without is of none: nobody says of which.
+    """
+    notes = attributes.get(NOTES, {})
+    if _TIMES in notes:
+        return time in notes[_TIMES]
+    ome = attributes.get("ome", attributes)
+    axes = [axis["name"] for axis in ome["multiscales"][0]["axes"]]
+    return "t" in axes

@@ -367,14 +367,20 @@ class PlateReader:
         """All attributes of a group."""
         return dict(self._root[path].attrs if path else self._root.attrs)
 
-    def label_names(self, field_path: str) -> tuple[str, ...]:
-        """Names of the label images of a field."""
+    def label_names(self, field_path: str, t_index: int | None = None) -> tuple[str, ...]:
+        """Names of the label images of a field; with a time point, of those made of it."""
         try:
             attributes = dict(self._root[f"{field_path}/labels"].attrs)
         except KeyError:
             return ()
         ome: Any = attributes.get("ome", attributes)
-        return tuple(ome.get("labels", ()))
+        names = tuple(ome.get("labels", ()))
+        if t_index is None or self.n_t == 1:
+            return names
+        groups = {name: self._root[f"{field_path}/labels/{name}"] for name in names}
+        return tuple(
+            name for name, group in groups.items() if labels.is_of_time(dict(group.attrs), t_index)
+        )
 
     def read_label(
         self, field_path: str, name: str, level: int = 0, *, t_index: int = 0

@@ -64,7 +64,7 @@ def measure_well(task: WellTask, past: Past) -> Mapping[str, Any]:
     cells = [_read_part(ledger, task, CELLS, kept)]
     problems = [item for item in past.result.get("problems", ()) if item["site"] in kept]
     again: set[str] = set()
-    n_absent = 0
+    n_absent = sum(_count_absent(reader, field, task) for field in task.fields)
     for path, n_bytes in past.files.items():
         if any(f"/{name}/labels/" in path for name in past.items):
             note_write(path, n_bytes)
@@ -72,7 +72,6 @@ def measure_well(task: WellTask, past: Past) -> Mapping[str, Any]:
         if field.site in kept:
             continue
         found = _measure_field(reader, field, task)
-        n_absent += len(task.plan.chosen.times) - len(found)
         for item in found:
             if isinstance(item, Problem):
                 problems.append(item.model_dump(mode="json"))
@@ -123,6 +122,14 @@ def _measure_field(reader: PlateReader, field: FieldTask, task: WellTask) -> lis
 
 def _is_acquired(reader: PlateReader, field: FieldTask, task: WellTask, time: int) -> bool:
     return bool(reader.acquired(field.field_path, task.plan.channel)[time].any())
+
+
+def _count_absent(reader: PlateReader, field: FieldTask, task: WellTask) -> int:
+    """Count the times that are passed over."""
+    times = task.plan.chosen.times
+    if len(times) == 1:
+        return 0
+    return sum(not _is_acquired(reader, field, task, time) for time in times)
 
 
 def _name_row(field: FieldTask, task: WellTask, time: int) -> dict[str, Any]:
