@@ -268,7 +268,7 @@ class NamePatterns:
         return fields_from({**groups, "well": Well(row, column).name}) if row >= 0 else None
 
 
-def fields_from(groups: Mapping[str, str | None]) -> NameFields | None:
+def fields_from(groups: Mapping[str, str | None], parts: tuple[str, ...] = ()) -> NameFields | None:
     """Turn matched text into fields; None when the well or a number is impossible."""
     well = _well_from(groups)
     if well is None:
@@ -279,7 +279,7 @@ def fields_from(groups: Mapping[str, str | None]) -> NameFields | None:
             return None
     site, z, t, order = (_number(groups.get(name)) for name in ("site", "z", "t", "order"))
     channel, plate = ((groups.get(name) or "").strip() or None for name in ("channel", "plate"))
-    return NameFields(well, site, channel, z, t, order, plate)
+    return NameFields(well, site, channel, z, t, order, plate, parts=parts)
 
 
 def _number(text: str | None) -> int | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -101,13 +102,13 @@ def _read_numbers(groups: dict[str, str | None], path: str) -> NameFields | None
     inner = groups.pop("inner", None)
     parts = _parts(groups.pop("timeline", None), groups.pop("action", None))
     named = {**groups, "channel": number, "order": number, "z": groups["z"] if is_plane else None}
-    fields = fields_from(named)
-    if fields is None:
-        return None
-    well = fields.well if inner is None else _inner_well(fields.well, inner)
-    return dataclasses.replace(fields, well=well, parts=parts)
+    fields = fields_from(named, parts)
+    if fields is None or inner is None:
+        return fields
+    return dataclasses.replace(fields, well=_inner_well(fields.well, inner))
 
 
+@functools.cache
 def _parts(timeline: str | None, action: str | None) -> tuple[str, ...]:
     """Name what else tells a record apart: a well may be in several timelines and actions."""
     told = (("timeline", timeline), ("action", action))

@@ -32,16 +32,16 @@ def separate_parts(named: dict[Source, NameFields], sidecar: Sidecar) -> tuple[l
     """
     if not any(f.parts for f in named.values()):
         return [], sidecar
-    needed: set[tuple[str | None, int]] = set()
-    groups: defaultdict[NameFields, list[NameFields]] = defaultdict(list)
+    needed: set[tuple[object, int]] = set()
+    groups: defaultdict[tuple[object, ...], set[tuple[str, ...]]] = defaultdict(set)
     for f in named.values():
         name = sidecar.name_of(f)
-        key = dataclasses.replace(f, parts=(), page=0, order=None, channel=name, acquisition=None)
-        groups[key].append(f)
-    for key, same in groups.items():
-        for level in range(max(len(f.parts) for f in same)):
-            if len({f.parts[level : level + 1] for f in same}) > 1:
-                needed.add((key.channel, level))
+        groups[name, f.well, f.site, f.z, f.t, f.plate, f.derived].add(f.parts)
+    for (channel, *_), parts in groups.items():
+        if len(parts) > 1:
+            for level in range(max(map(len, parts))):
+                if len({each[level : level + 1] for each in parts}) > 1:
+                    needed.add((channel, level))
 
     def cut(f: NameFields) -> NameFields:
         name = sidecar.name_of(f)
