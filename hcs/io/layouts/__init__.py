@@ -23,6 +23,7 @@ from hcs.io.layouts.base import Listing, Sidecar, VendorLayout
 from hcs.io.layouts.listing import list_source, locate
 from hcs.io.layouts.omezarr import is_plate, refuse_other_groups, scan_plate
 from hcs.io.layouts.regex import NamedGroups
+from hcs.io.layouts.runs import choose_run
 from hcs.io.layouts.scanning import Names, ScanResult, Stated, build, explain_no_layout
 
 __all__ = ["ScanResult", "describe", "is_plate", "scan", "vendors"]
@@ -100,11 +101,20 @@ def scan(
         groups.explain(listing)
         why = f"layout regex: names as {layout.pattern}"
         return build(listing, groups, None, stated, why)
+    names: Names | None = None
     if isinstance(layout, AutoLayout):
         vendor, sidecar, why, names = _recognize(listing, plate_format)
-        return build(listing, vendor, sidecar, stated, why, names)
-    vendor, why = _find_vendor(layout.kind, plate_format), f"layout {layout.kind}, as asked"
-    return build(listing, vendor, locate(vendor.sidecar(listing), listing), stated, why)
+    else:
+        vendor, why = _find_vendor(layout.kind, plate_format), f"layout {layout.kind}, as asked"
+        sidecar = locate(vendor.sidecar(listing), listing)
+
+    def read(files: Listing) -> Sidecar | None:
+        return locate(vendor.sidecar(files), files)
+
+    run, note = choose_run(listing, vendor, plate_name, read)
+    if note is not None:
+        sidecar, why = read(run), f"{why}; {note}"
+    return build(run, vendor, sidecar, stated, why, names)
 
 
 def _find_vendor(kind: str, plate_format: PlateFormat | None) -> VendorLayout:

@@ -201,6 +201,10 @@ class VendorLayout(Protocol):
         """Whether one file may hold several planes, so that its header must be read."""
 
     @property
+    def marks(self) -> tuple[str, ...]:
+        """Endings, in lower case, of the file that every run has; the first that is there counts."""
+
+    @property
     def t_is_minutes(self) -> bool:
         """Whether the number of a time point is its time in minutes."""
 
@@ -233,6 +237,7 @@ class NamePatterns:
     ignored: re.Pattern[str] | None = None
     multipage: bool = False
     t_is_minutes: bool = False
+    marks: tuple[str, ...] = ()
     numbered: re.Pattern[str] | None = None
     plate_format: PlateFormat | None = None
 

@@ -92,6 +92,7 @@ LAYOUT: Final = _CellVoyager(
     example="AssayPlate_D08_T0001F001L01A01Z01C01.tif",
     patterns=(_CELLVOYAGER,),
     ignored=_CORRECTION,
+    marks=(".mlf",),
 )
 
 

@@ -107,6 +107,7 @@ LAYOUT: Final = _ImageXpress(
     example="Plate_A01_s1_w1247376DD-6ADD-442D-AE47-F54A05F3EA94.tif",
     patterns=(_NAME,),
     ignored=_THUMBNAIL,
+    marks=(".jdce", ".htd"),
 )
 
 

@@ -89,6 +89,7 @@ LAYOUT: Final = _InCell(
     example="A - 01(fld 001 wv Blue - FITC).tif",
     patterns=(_BRACKETS, _UNDERSCORES),
     ignored=_THUMBNAIL,
+    marks=(".xdce",),
 )
 
 

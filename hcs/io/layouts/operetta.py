@@ -95,6 +95,7 @@ LAYOUT: Final = _Harmony(
     title="Opera Phenix / Operetta",
     example="r03c03f01p01-ch1sk1fk1fl1.tiff",
     patterns=(_HARMONY,),
+    marks=_INDEX_NAMES,
 )
 
 

@@ -39,6 +39,7 @@ class NamedGroups:
     example: str = ""
     multipage: bool = True
     t_is_minutes: bool = False
+    marks: tuple[str, ...] = ()
 
     def parse(self, path: str) -> NameFields | None:
         """Read one relative path; None when it does not match, or a group is no well or number."""

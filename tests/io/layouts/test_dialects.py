@@ -521,3 +521,37 @@ def test_a_plate_of_jpeg_is_read_and_said_to_be_lossy(tmp_path):
     assert planes == {("A01", 1, "1", 0, 0): 10, ("A02", 1, "1", 0, 0): 60}
     assert "compression has changed their intensities" in result.why
     assert "exports are often scaled for display" in result.why
+
+
+def harmony_run(folder, row, *, name):
+    write(folder / "Images", harmony_name(row, 1, 1, 1))
+    index = harmony("HarmonyV6", (harmony_name(row, 1, 1, 1), row, 1, 1, 1))
+    (folder / "Images" / "Index.xml").write_text(index.replace("P7", name))
+
+
+def test_two_runs_in_one_folder_do_not_become_one_plate(tmp_path):
+    harmony_run(tmp_path / "x" / "first", 1, name="P1")
+    harmony_run(tmp_path / "x" / "second", 2, name="P2")
+    with pytest.raises(InputError, match=r"2 runs .*'x/first', 'x/second': name one"):
+        read(tmp_path)
+    for asked, well in (("x/first", "A01"), ("second", "B01"), ("P2", "B01")):
+        result, planes = read(tmp_path, plate_name=asked)
+        assert planes == {(well, 1, "HOECHST", 0, 0): 0}
+        assert "1 other runs" in result.why
+        assert (result.plate.name, result.problems) == (asked, ())
+    with pytest.raises(InputError, match="2 runs"):
+        read(tmp_path, plate_name="third")
+
+
+@pytest.mark.parametrize("folder", ["a", "TimePoint_1"])
+def test_runs_of_metaxpress_are_told_from_its_own_folders(tmp_path, folder):
+    for name in (folder, "TimePoint_2"):
+        write(tmp_path / name, "P_B02_s1_w1.TIF")
+        (tmp_path / name / "P.HTD").write_text(htd({(1, 1)}))
+    if folder == "a":  # two runs lie beside each other
+        (tmp_path / "TimePoint_2").rename(tmp_path / "b")
+        with pytest.raises(InputError, match="'a', 'b'"):
+            read(tmp_path)
+    else:
+        _, planes = read(tmp_path)
+        assert [key[-1] for key in planes] == [0, 1]
