@@ -202,7 +202,7 @@ class VendorLayout(Protocol):
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """Endings, in lower case, of the file that every run has; the first that is there counts."""
+        """Endings, in lower case, of the file that every run has; the first found counts."""
 
     @property
     def t_is_minutes(self) -> bool:

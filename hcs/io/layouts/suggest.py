@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
 from hcs.io.layouts.base import CONTAINERS, file_name
 
 # The well comes first; what stands before a number says what the number is.
-_WELL: Final = re.compile(r"(?<![A-Za-z0-9])(?P<row>[A-Pa-p])(?P<column>\d{1,2})(?![0-9])")
+_WELL: Final = re.compile(r"(?<![A-Za-z0-9])(?P<row>[A-P])(?P<column>\d{1,2})(?![0-9])")
 _WELL_NUMBER: Final = re.compile(r"(?<![A-Za-z])(?:[Ww]ell_?|[Ww])(?P<number>\d{3,5})(?![0-9])")
 _NUMBERS: Final = (
     ("site", re.compile(r"(?<![A-Za-z])(?:site|field|fld|pos|s|f|p|xy)[_ -]?(\d+)", re.IGNORECASE)),
@@ -19,11 +20,17 @@ _NUMBERS: Final = (
     ("z", re.compile(r"(?<![A-Za-z])(?:zstep|slice|z)[_ -]?(\d+)", re.IGNORECASE)),
     ("t", re.compile(r"(?<![A-Za-z])(?:time|tp|t)[_ -]?(\d+)", re.IGNORECASE)),
 )
-_HARD: Final = re.compile(r"\d+")
+_DIGITS: Final = re.compile(r"\d+")
+_WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9+-]*")
+
+_SAMPLE: Final = 200
+"""Names that an expression is tried on."""
 
 
 def suggest_pattern(names: Iterable[str]) -> str | None:
-    r"""Build a regular expression that describes the first of these names, with its groups.
+    r"""Build a regular expression that describes these names as far as the first one shows.
+
+    What is a word where others differ becomes the channel.
 
     Parameters
     ----------
@@ -40,32 +47,52 @@ def suggest_pattern(names: Iterable[str]) -> str | None:
     >>> suggest_pattern(["exp_B07_s2_c1.tif"])
     'exp_(?P<row>[A-P])(?P<column>\\\\d+)_s(?P<site>\\\\d+)_c(?P<channel>\\\\d+)\\\\.tif'
     """
-    name = next(iter(names), None)
-    if name is None:
+    known = list(itertools.islice(names, _SAMPLE))
+    groups = _find_groups(known[0]) if known else {}
+    if not groups:
         return None
+    pattern = _build(known[0], groups)
+    if _count(pattern, known) < len(known) and not any("<channel>" in g for g in groups.values()):
+        words = [m.span() for m in _WORD.finditer(known[0].rpartition(".")[0])]
+        free = [(a, b) for a, b in words if not any(c < b and a < d for c, d in groups)]
+        tried = [_build(known[0], groups | {span: r"(?P<channel>[^_]+)"}) for span in free]
+        pattern = max([pattern, *tried], key=lambda each: _count(each, known))
+    return pattern if _count(pattern, known[:1]) else None
+
+
+def _find_groups(name: str) -> dict[tuple[int, int], str]:
+    """Find what the numbers of a name are, by their places; empty when it has no well."""
     groups: dict[tuple[int, int], str] = {}
-    if well := _WELL.search(name):
-        groups[well.span()] = r"(?P<row>[A-P])(?P<column>\d+)"
-    elif number := _WELL_NUMBER.search(name):
+    if number := _WELL_NUMBER.search(name):  # first, since P01 behind it is a position
         groups[number.span("number")] = r"(?P<well_number>\d+)"
+    elif well := _WELL.search(name):
+        groups[well.span()] = r"(?P<row>[A-P])(?P<column>\d+)"
     else:
-        return None
+        return {}
     for group, expression in _NUMBERS:
         for match in expression.finditer(name):
             if not any(a < match.end(1) and match.start(1) < b for a, b in groups):
                 groups[match.span(1)] = rf"(?P<{group}>\d+)"
                 break
+    return groups
+
+
+def _build(name: str, groups: Mapping[tuple[int, int], str]) -> str:
     pattern, at = "", 0
     for (start, end), text in sorted(groups.items()):
         pattern += _escape(name[at:start]) + text
         at = end
-    pattern += _escape(name[at:])
-    return pattern if re.fullmatch(pattern, name, re.IGNORECASE) else None
+    return pattern + _escape(name[at:])
+
+
+def _count(pattern: str, names: Sequence[str]) -> int:
+    expression = re.compile(pattern)
+    return sum(expression.fullmatch(name) is not None for name in names)
 
 
 def _escape(text: str) -> str:
     """Match what stands between the groups; any number may stand where one does."""
-    return r"\d+".join(re.escape(piece).replace(r"\ ", " ") for piece in _HARD.split(text))
+    return r"\d+".join(re.escape(piece).replace(r"\ ", " ") for piece in _DIGITS.split(text))
 
 
 def explain_containers(paths: Iterable[str]) -> str | None:
@@ -85,10 +112,13 @@ def explain_containers(paths: Iterable[str]) -> str | None:
     kinds = {suffix: count for suffix, count in found.items() if suffix in CONTAINERS}
     if not kinds:
         return None
-    told = ", ".join(f"{count} {CONTAINERS[suffix]}" for suffix, count in sorted(kinds.items()))
+    told = " and ".join(
+        f"{count} {CONTAINERS[suffix]} file{'' if count == 1 else 's'}"
+        for suffix, count in sorted(kinds.items())
+    )
     first = next(p for p in paths if PurePosixPath(p).suffix.lower() in kinds)
     return (
-        f"{told} files, such as {file_name(first)!r}, are containers of the microscope's maker, "
+        f"{told}, such as {file_name(first)!r}: containers of the microscope's maker, "
         "which hcs does not read: convert them to an OME-Zarr plate with bioformats2raw, or export "
         "OME-TIFF or TIFF from the microscope's program"
     )

@@ -27,6 +27,7 @@ def touch(folder, *names):
         pytest.param("exp_B07_s2_c1.tif", None, ("B07", 2, "1", 0, 0), id="well"),
         pytest.param("my run (3) C5 field 12 ch2.png", None, ("C05", 12, "2", 0, 0), id="blanks"),
         pytest.param("Well014_Pos3_T0007_Z02.tif", 96, ("B02", 3, "0", 0, 0), id="number"),
+        pytest.param("img_W014_P03_C1.tif", 96, ("B02", 3, "1", 0, 0), id="no-row-P"),
         pytest.param("24-05-06_pl7-H12-p003-chan4.tiff", 96, ("H12", 3, "4", 0, 0), id="date"),
     ],
 )
@@ -50,11 +51,11 @@ def test_nothing_is_proposed_where_no_well_is_seen(name):
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        pytest.param("plate.czi", "1 Zeiss CZI files, such as 'plate.czi'", id="czi"),
-        pytest.param("B02.nd2", "1 Nikon ND2 files", id="nd2"),
-        pytest.param("run.LIF", "1 Leica LIF files", id="lif"),
-        pytest.param("001001000.flex", "1 Opera FLEX files", id="flex"),
-        pytest.param("P_A01f00d0.C01", "1 Cellomics C01 files", id="c01"),
+        pytest.param("plate.czi", "1 Zeiss CZI file, such as 'plate.czi'", id="czi"),
+        pytest.param("B02.nd2", "1 Nikon ND2 file", id="nd2"),
+        pytest.param("run.LIF", "1 Leica LIF file", id="lif"),
+        pytest.param("001001000.flex", "1 Opera FLEX file", id="flex"),
+        pytest.param("P_A01f00d0.C01", "1 Cellomics C01 file", id="c01"),
     ],
 )
 def test_containers_of_makers_are_named_with_a_way_out(tmp_path, name, told):
@@ -68,3 +69,14 @@ def test_a_container_beside_a_plate_is_a_problem_with_a_way_out(tmp_path):
     (row,) = layouts.scan(tmp_path, AUTO).problems
     assert (row["file"], row["reason"]) == ("overview.czi", "unmatched-file")
     assert "bioformats2raw" in row["message"]
+
+
+def test_words_that_differ_are_the_channel(tmp_path):
+    names = [f"well_{well}_field{n}_{dye}.tif" for well in ("A1", "B2") for n in (1, 2)
+             for dye in ("DAPI", "GFP")]  # fmt: skip
+    touch(tmp_path, *names)
+    pattern = suggest_pattern(sorted(names))
+    plate = layouts.scan(tmp_path, RegexLayout(pattern=pattern)).plate
+    assert {(p.well.name, p.site, p.channel) for p in plate.planes} == {
+        (well, n, dye) for well in ("A01", "B02") for n in (1, 2) for dye in ("DAPI", "GFP")
+    }
