@@ -31,14 +31,15 @@ COLOR_NAMES: Final = {
 _DISTINCT: Final = (_GREEN, _MAGENTA, _CYAN, _YELLOW, _RED, _BLUE)
 
 _DYES: Final = (
+    (_UNSTATED, r"brightfield|bright field|phase( contrast)?|dic|trans(mitted)?( light)?|tl"),
     (_BLUE, r"dapi|hoechst|bfp|cfp|(alexa|af|dylight) ?\d?(350|405)|405"),
     (_GREEN, r"e?gfp|fitc|calcein|(alexa|af|dylight) ?488|488|cy2|yfp|fam"),
     (_YELLOW, r"cy3|tritc|(alexa|af|dylight) ?(532|546|555)|ds ?red|tmrm|546|555|561"),
     (_RED, r"rfp|m?cherry|tx ?red|texas ?red|(alexa|af|dylight) ?(568|594)|568|594|pe"),
     (_MAGENTA, r"cy5(\.5)?|cy7|(alexa|af|dylight) ?(633|647|660|680|700|750)|633|640|647|far ?red"),
-    (_UNSTATED, r"brightfield|bright field|phase( contrast)?|dic|trans(mitted)?( light)?|tl"),
 )
-"""Usual colors of dyes by names that filters and channels carry; those of light are gray."""
+"""Usual colors by words that names of channels carry, the first that fits: light that passes through
+is gray, whatever filter it passed; then dyes."""
 
 _EMISSIONS_NM: Final = ((485.0, _BLUE), (550.0, _GREEN), (585.0, _YELLOW), (650.0, _RED))
 """Up to which wavelength light is shown in which color; beyond the last in magenta."""

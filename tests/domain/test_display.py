@@ -23,6 +23,7 @@ def colors_of(*channels):
         pytest.param("mCherry", "FF0000", id="protein"),
         pytest.param("Cy5", "FF00FF", id="far-red"),
         pytest.param("Brightfield", "FFFFFF", id="light"),
+        pytest.param("TL-Brightfield - Cy3", "FFFFFF", id="light-through-a-filter"),
         pytest.param("w1_Texas_Red", "FF0000", id="underscores"),
     ],
 )
