@@ -38,8 +38,8 @@ _DYES: Final = (
     (_RED, r"rfp|m?cherry|tx ?red|texas ?red|(alexa|af|dylight) ?(568|594)|568|594|pe"),
     (_MAGENTA, r"cy5(\.5)?|cy7|(alexa|af|dylight) ?(633|647|660|680|700|750)|633|640|647|far ?red"),
 )
-"""Usual colors by words that names of channels carry, the first that fits: light that passes through
-is gray, whatever filter it passed; then dyes."""
+"""Usual colors by words that names of channels carry, the first that fits: light that passes
+through is gray, whatever filter it passed; then dyes."""
 
 _EMISSIONS_NM: Final = ((485.0, _BLUE), (550.0, _GREEN), (585.0, _YELLOW), (650.0, _RED))
 """Up to which wavelength light is shown in which color; beyond the last in magenta."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
+import random
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from hcs.domain.config.layouts import PageAxis
@@ -37,6 +39,10 @@ same folder must lead to a question, not to a choice.
 
 
 _OME_TIFF: Final = "ometiff"
+
+
+_SAMPLE = 1000
+"""Names by which a vendor is ruled out: one that wrote a tenth of a folder is never missed so."""
 
 
 @functools.cache
@@ -126,6 +132,12 @@ def _find_vendor(kind: str, plate_format: PlateFormat | None) -> VendorLayout:
     return vendor if plate_format is None else vendor.on_plate(plate_format)
 
 
+def _draw_names(listing: Listing) -> Sequence[str]:
+    if len(listing.images) <= _SAMPLE:
+        return listing.images
+    return random.Random(0).sample(listing.images, _SAMPLE)
+
+
 def _recognize(
     listing: Listing, plate_format: PlateFormat | None
 ) -> tuple[VendorLayout, Sidecar | None, str, Names]:
@@ -138,9 +150,12 @@ def _recognize(
     files: dict[str, set[str]] = {}
     sidecars: dict[str, Sidecar | None] = {}
     candidates = {kind: _find_vendor(kind, plate_format) for kind in vendors()}
+    some = _draw_names(listing)
     for kind, vendor in candidates.items():
         sidecars[kind] = sidecar = locate(vendor.sidecar(listing), listing)
         listed = {path.casefold() for path, _ in sidecar.listed} if sidecar else set()
+        if not listed and all(vendor.parse(path) is None for path in some):
+            continue
         images = [path for path in listing.images if not vendor.ignores(path)]
         names[kind] = {p: f for p in images if (f := vendor.parse(p)) is not None}
         files[kind] = {p for p in images if p in names[kind] or p.casefold() in listed}

@@ -452,3 +452,26 @@ def test_a_row_w_of_1536_is_one(tmp_path):
 def test_a_channel_that_is_called_1_does_not_read_as_a_count(tmp_path):
     touch(tmp_path, "P_A01_s1_w1.tif")
     assert '1 channels: "1"' in layouts.describe(layouts.scan(tmp_path, AUTO))
+
+
+def test_a_large_folder_is_recognized_by_all_of_its_names_though_some_rule_others_out(tmp_path):
+    rows = "ABCDEFGHIJKLMNOP"
+    names = [f"{row} - {c:02d}(fld {s:03d} wv UV - DAPI).tif" for row in rows for c in range(1, 25)
+             for s in (1, 2, 3)]  # fmt: skip
+    strange = [f"thing {number}.tif" for number in range(40)]
+    for name in names + strange:
+        (tmp_path / name).write_bytes(b"II*\0")
+    result = layouts.scan(tmp_path, AUTO)
+    assert len(result.plate.planes) == 384 * 3
+    assert sum(row["reason"] == "unmatched-file" for row in result.problems) == 40
+    assert "incell (GE IN Cell): 1152 of 1192 image files" in result.why
+
+
+def test_two_vendors_in_a_large_folder_are_still_a_question(tmp_path):
+    for number in range(1000):
+        name = f"A - 01(fld {number:03d} wv UV - DAPI).tif"
+        (tmp_path / name).write_bytes(b"II*\0")
+    for number in range(1, 130):
+        (tmp_path / f"r01c01f{number:02d}p01-ch1sk1fk1fl1.tiff").write_bytes(b"II*\0")
+    with pytest.raises(InputError, match="two layouts fit"):
+        layouts.scan(tmp_path, AUTO)
