@@ -369,3 +369,81 @@ def test_info_tells_the_kinds_of_images_of_a_plate_that_differs(tmp_path):
     assert found["images"] == 4
     assert found["kind 1"].startswith("2 images of acquisition 0: channels DAPI, GFP; 2 × 1 × 24")
     assert found["kind 2"].startswith("2 images of acquisition 1: channels TOM20, ACTIN")
+
+
+def test_a_channel_that_some_fields_lack_is_recorded_and_never_measured(tmp_path):
+    fields = {"0": Image(size=64), "1": Image(size=64, labels=("DAPI", "TOM20"))}
+    source = write_plate(tmp_path / "in.zarr", {"A/1": fields})
+    result, reader = ingest_plate(tmp_path)
+    assert reader.channels == ("DAPI", "GFP", "TOM20")
+    assert [(p.reason, p.site, p.kept) for p in result.problems] == [
+        ("missing-channel", 0, True),
+        ("missing-channel", 1, True),
+    ]
+    assert_plane(reader, "A01", 0, "GFP", source["A/1", "0"][1, 0])
+    assert_plane(reader, "A01", 1, "TOM20", source["A/1", "1"][1, 0])
+    assert_plane(reader, "A01", 1, "DAPI", source["A/1", "1"][0, 0])
+    out = str(tmp_path / "f.parquet")
+    config = FeaturesConfig(plates=(result.out,), out=out, channel="TOM20", write_labels=False)
+    (problem,) = features.run(config).problems
+    assert (problem.reason, problem.site) == ("not-acquired", 0)
+    assert pd.read_parquet(out)[col.SITE].tolist() == [1]
+
+
+def test_an_acquisition_that_a_well_lacks_is_recorded(tmp_path):
+    one, two = Image(acquisition=0), Image(acquisition=1, labels=("TOM20",))
+    source = write_plate(tmp_path / "in.zarr", {"A/1": {"0": one, "1": two}, "B/1": {"0": one}})
+    result, reader = ingest_plate(tmp_path, verify=True)
+    assert result.summary["verified"] == "all pixels as in the source"
+    assert [(p.reason, p.well) for p in result.problems] == [("missing-channel", "B01")]
+    assert_plane(reader, "A01", 0, "TOM20", source["A/1", "1"][0, 0])
+    assert_plane(reader, "B01", 0, "GFP", source["B/1", "0"][1, 0])
+    assert not reader.acquired("B/1/0", 2).any()
+
+
+def test_chunks_in_folders_that_nobody_declared_are_refused(tmp_path):
+    # They would read as zeros.
+    write_plate(tmp_path / "in.zarr", {"A/1": {"0": Image(), "1": Image()}})
+    array = tmp_path / "in.zarr/A/1/1/0"
+    for chunk in array.glob("*.*.*.*"):
+        nested = array / chunk.name.replace(".", "/")
+        nested.parent.mkdir(parents=True, exist_ok=True)
+        chunk.rename(nested)
+    document = json.loads((array / ".zarray").read_text())
+    document.pop("dimension_separator", None)
+    (array / ".zarray").write_text(json.dumps(document))
+    result, reader = ingest_plate(tmp_path)
+    (problem,) = result.problems
+    assert (problem.reason, problem.site) == ("unreadable", 1)
+    assert '"dimension_separator": "/"' in problem.message
+    assert reader.images[col.SITE].tolist() == [0]
+
+
+def test_a_folder_of_plates_is_told_from_one_of_images(tmp_path):
+    for name in ("P1.zarr", "P2.zarr"):
+        write_plate(tmp_path / "in" / name, {"A/1": {"0": Image()}})
+    with pytest.raises(
+        InputError, match=r"no image files in .*2 OME-Zarr plate.*P1\.zarr, P2\.zarr"
+    ):
+        ingest_plate(tmp_path, source=str(tmp_path / "in"))
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        pytest.param("0.4", "chunks", [1, 1, 24, 0], id="no-chunk"),
+        pytest.param("0.4", "dtype", "no-such", id="no-type"),
+        pytest.param("0.4", "shape", "wide", id="no-shape"),
+        pytest.param("0.5", "fill_value", -1, id="no-fill"),
+        pytest.param("0.5", "chunk_grid", {"configuration": [3]}, id="no-grid"),
+        pytest.param("0.5", "codecs", None, id="no-codecs"),
+    ],
+)
+def test_damaged_arrays_are_named_and_the_rest_goes_on(tmp_path, name, key, value):
+    fields = {"0": Image(), "1": Image()}
+    source = write_plate(tmp_path / "in.zarr", {"A/1": fields}, version=name)
+    file = tmp_path / "in.zarr/A/1/0/0" / ("zarr.json" if name == "0.5" else ".zarray")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {key: value}))
+    result, reader = ingest_plate(tmp_path)
+    assert {(p.reason, p.site) for p in result.problems} == {("unreadable", 0)}
+    assert_plane(reader, "A01", 1, "GFP", source["A/1", "1"][1, 0])

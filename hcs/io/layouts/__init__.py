@@ -23,7 +23,7 @@ from hcs.io.files.paths import AnyPath
 from hcs.io.images.sources import OME_ZARR
 from hcs.io.layouts.base import Listing, Sidecar, VendorLayout
 from hcs.io.layouts.listing import list_source, locate
-from hcs.io.layouts.omezarr import is_plate, refuse_other_groups, scan_plate
+from hcs.io.layouts.omezarr import is_plate, name_plates_inside, refuse_other_groups, scan_plate
 from hcs.io.layouts.regex import NamedGroups
 from hcs.io.layouts.runs import choose_run
 from hcs.io.layouts.scanning import Names, ScanResult, Stated, build, explain_no_layout
@@ -101,6 +101,9 @@ def scan(
         return scan_plate(source, stated, "layout omezarr: the source is an OME-Zarr plate")
     refuse_other_groups(source)
     listing = list_source(source)
+    if not listing.images and (inside := name_plates_inside(source)):
+        msg = f"no image files in {source}{inside}"
+        raise InputError(msg)
     if isinstance(layout, RegexLayout):
         well = None if layout.well is None else Well.parse(layout.well)
         groups = NamedGroups(re.compile(layout.pattern), well, plate_format)

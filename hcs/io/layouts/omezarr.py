@@ -21,10 +21,13 @@ from hcs.io.files.paths import AnyPath, as_path
 from hcs.io.images.sources import OME_ZARR
 from hcs.io.layouts.base import NameFields, problem
 from hcs.io.layouts.scanning import ScanResult, Stated
-from hcs.io.ngff.foreign import ForeignPlate, Image, Listing, refuse_unequal
+from hcs.io.ngff.foreign import ForeignPlate, Image, Listing
+from hcs.io.ngff.uneven import refuse_unequal
 from hcs.io.plates.reader import PlateReader
 
 _MARKS: Final = ("zarr.json", ".zgroup")
+
+_SHOWN: Final = 4
 
 
 def is_plate(source: AnyPath) -> bool:
@@ -340,3 +343,12 @@ def refuse_other_groups(source: AnyPath) -> None:
     """
     if is_group(source):
         _ = ForeignPlate(str(source)).metadata
+
+
+def name_plates_inside(source: AnyPath) -> str:
+    """Name the OME-Zarr plates in a folder, as the end of a sentence; empty when there are none."""
+    found = sorted(child.name for child in as_path(source).iterdir() if is_plate(child))
+    if not found:
+        return ""
+    shown = ", ".join(found[:_SHOWN]) + (", …" if len(found) > _SHOWN else "")
+    return f"; it holds {len(found)} OME-Zarr plate(s), each a source of its own: {shown}"

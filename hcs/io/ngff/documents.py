@@ -63,11 +63,18 @@ class Document:
     @property
     def n_files(self) -> int:
         """Number of files that hold the array when none is left out; 0 where that is not known."""
-        grid = self.array.get("chunk_grid", {})
-        chunks = self.array.get("chunks") or grid.get("configuration", {}).get("chunk_shape") or ()
-        if len(chunks) != len(self.shape) or not all(isinstance(n, int) and n for n in chunks):
+        grid: Any = self.array.get("chunk_grid")
+        try:
+            chunks = self.array["chunks"] if grid is None else grid["configuration"]["chunk_shape"]
+            lengths = zip(self.shape, chunks, strict=True)
+            return math.prod(-(-length // int(chunk)) for length, chunk in lengths)
+        except (KeyError, IndexError, TypeError, ValueError, ArithmeticError):
             return 0
-        return math.prod(-(-n // chunk) for n, chunk in zip(self.shape, chunks, strict=True))
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the chunks of Zarr v2 lie in one folder, with dots in their names."""
+        return "zarr_format" in self.array and self.array.get("dimension_separator", ".") != "/"
 
     @property
     def dtype(self) -> str | None:

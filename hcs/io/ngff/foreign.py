@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-import pandas as pd
-
 from hcs.domain.columns import Reason
-from hcs.domain.ome.images import ImageMetadata, is_same_size, name_channels, parse_image
+from hcs.domain.ome.images import ImageMetadata, name_channels, parse_image
 from hcs.domain.ome.plates import (
     Flaw,
     ListedField,
@@ -21,7 +19,6 @@ from hcs.domain.ome.plates import (
     parse_plate,
     parse_well,
 )
-from hcs.domain.wells import Well
 from hcs.errors import InputError, NotFoundError
 from hcs.io.files import objects
 from hcs.io.files.paths import AnyPath, as_path
@@ -174,7 +171,21 @@ class ForeignPlate:
         document = self.documents.read_one(path)
         metadata = _parse_image(path, document)
         level = self.documents.read_one(f"{path}/{metadata.levels[0]}")
+        self._refuse_folders(f"{path}/{metadata.levels[0]}", level)
         return _as_image(path, metadata, level)
+
+    def _refuse_folders(self, path: str, level: Document) -> None:
+        """Refuse an array whose chunks lie where its metadata do not say: it would read as zeros.
+
+        Programs before 2021 wrote ``0/0/0`` without saying so.
+        """
+        if level.is_flat and not self.documents.is_v3:
+            folder = as_path(self.path) / path / "0"
+            if folder.is_dir():
+                raise InputError(
+                    f"{path}: its chunks lie in folders, which its .zarray does not say; add "
+                    '"dimension_separator": "/" to it'
+                )
 
     def describe_all(
         self,
@@ -206,6 +217,7 @@ class ForeignPlate:
             first = levels[f"{path}/{found.levels[0]}"]
             try:
                 image = _as_image(path, found, first)
+                self._refuse_folders(f"{path}/{found.levels[0]}", first)
             except InputError as error:
                 flaws.append(_flaw_of(owners[path], path, first, error))
                 continue
@@ -259,91 +271,6 @@ def _without_twice(
         else:
             kept[image.name] = image
     return tuple(kept.values()), flaws
-
-
-def refuse_unequal(plate: ForeignPlate, listing: Listing, images: Mapping[str, Image]) -> None:
-    """Refuse acquisitions whose images of one place do not cover each other.
-
-    Raises
-    ------
-    InputError
-        Naming the field, and the option that reads one acquisition.
-    """
-    for field in listing.fields:
-        found = [images[image.path] for image in field.images if image.path in images]
-        for other in found[1:]:
-            first = found[0]
-            same = is_same_size(first.metadata.pixel_size_um, other.metadata.pixel_size_um)
-            if first.frame != other.frame or not same:
-                msg = (
-                    f"{plate.path}: {first.path} has {_say_frame(first)}, {other.path} of another "
-                    f"acquisition {_say_frame(other)}, so they do not cover each other; "
-                    f"{acquisitions.advise(listing.acquisitions)}"
-                )
-                raise InputError(msg)
-
-
-def _say_frame(image: Image) -> str:
-    size = image.metadata.pixel_size_um
-    height, width = image.frame
-    return f"{height} × {width} pixels of {'unknown size' if size is None else f'{size:g} µm'}"
-
-
-def refuse_uneven(plate: ForeignPlate, listed: pd.DataFrame) -> None:
-    """Refuse to use a plate where it lies when its fields differ in what all of them share.
-
-    Stages know a channel by its place and a pixel by the plate's size. ``listed`` has well, site
-    and path of every field.
-
-    Raises
-    ------
-    InputError
-        Naming two fields that differ.
-    """
-    fields = [
-        ListedField(Well.parse(well), int(site), (ListedImage(str(path), str(path), None),))
-        for well, site, path in listed.itertuples(index=False, name=None)
-    ]
-    images, _ = plate.describe_all(fields)
-    for image in images.values():
-        first = next(iter(images.values()))
-        if image.channels != first.channels:
-            what = (f"channels {list(image.channels)}", str(list(first.channels)))
-        elif not is_same_size(image.metadata.pixel_size_um, first.metadata.pixel_size_um):
-            what = (_say_frame(image), _say_frame(first))
-        elif image.depth != first.depth:
-            what = (_say_depth(image), _say_depth(first))
-        else:
-            continue
-        msg = (
-            f"{plate.path}: field {image.path} has {what[0]}, field {first.path} {what[1]}; "
-            f"such a plate is not used where it lies: hcs ingest {plate.path} NEW.zarr reads it "
-            "field by field"
-        )
-        raise InputError(msg)
-
-
-def list_in_place(plate: ForeignPlate) -> list[tuple[Well, int, str]]:
-    """List well, site and path of the fields of a plate that is used where it lies.
-
-    Raises
-    ------
-    InputError
-        When a place has images of several acquisitions.
-    """
-    listing = plate.list_fields()
-    if len(listing.acquisitions) > 1:
-        msg = (
-            f"{plate.path} has images of acquisitions {', '.join(map(str, listing.acquisitions))}; "
-            f"such a plate is not used where it lies: hcs ingest {plate.path} NEW.zarr makes them "
-            f"channels of the same fields, or {acquisitions.advise(listing.acquisitions)}"
-        )
-        raise InputError(msg)
-    return [(field.well, field.site, field.images[0].path) for field in listing.fields]
-
-
-def _say_depth(image: Image) -> str:
-    return f"{image.depth[0]} time points of {image.depth[1]} planes"
 
 
 def _parse_image(path: str, document: Document) -> ImageMetadata:

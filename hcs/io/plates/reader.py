@@ -19,11 +19,12 @@ from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import ImageReadError, InputError, NotFoundError, StaleError, UnknownNameError
 from hcs.io.files import objects
 from hcs.io.files.paths import as_path
-from hcs.io.ngff.foreign import ForeignPlate, Image, list_in_place, refuse_uneven
+from hcs.io.ngff.foreign import ForeignPlate, Image
+from hcs.io.ngff.uneven import list_in_place, refuse_uneven
 from hcs.io.plates import labels, plate_tables
 from hcs.io.plates.padding import Padding
 from hcs.io.plates.plate import FLAT_FIELDS, NOTES, PLANES, open_store
-from hcs.io.plates.stamps import refuse_lost, stamp_field
+from hcs.io.plates.stamps import DAMAGE, refuse_lost, stamp_field
 from hcs.io.runs.fingerprints import fingerprint
 
 
@@ -301,7 +302,7 @@ class PlateReader:
         except (KeyError, IndexError) as error:
             msg = f"{self.path} has no field {field_path} with level {level}"
             raise InputError(msg) from error
-        except (ValueError, TypeError, OSError) as error:
+        except DAMAGE as error:
             msg = f"{self.path}/{field_path}: level {level} cannot be opened: {error}"
             raise InputError(msg) from error
         if not isinstance(found, zarr.Array):
@@ -340,7 +341,7 @@ class PlateReader:
             return plane.astype(plane.dtype.newbyteorder("="), copy=False)
         except ImageReadError:
             raise
-        except (KeyError, OSError, ValueError, RuntimeError) as error:
+        except (KeyError, *DAMAGE) as error:
             msg = f"{self.path}/{field_path}: cannot read level {level}: {error}"
             raise ImageReadError(msg, col.Reason.UNREADABLE) from error
 
@@ -359,7 +360,7 @@ class PlateReader:
             return np.asarray(array[...])
         except ImageReadError:
             raise
-        except (KeyError, AttributeError, OSError, ValueError, RuntimeError) as error:
+        except (KeyError, *DAMAGE) as error:
             msg = f"{self.path}/{path}: cannot be read: {error}"
             raise ImageReadError(msg, col.Reason.UNREADABLE) from error
 

@@ -19,6 +19,10 @@ ABSENT: Final = "absent"
 """Stamp of a field without files."""
 
 
+DAMAGE: Final = (ValueError, TypeError, AttributeError, ArithmeticError, OSError, RuntimeError)
+"""What zarr-python raises for documents and chunks that are damaged."""
+
+
 def stamp_field(root: str, field_path: str) -> str:
     """Fingerprint of a field by sizes and times of change of its files; labels are left out."""
     folder = as_path(root) / field_path

@@ -17,7 +17,7 @@ from hcs.domain.plate import Channel, Plane, PlaneNumbers
 from hcs.domain.results import Problem
 from hcs.domain.wells import Well
 from hcs.errors import ImageReadError
-from hcs.io.images.sources import Source, open_source
+from hcs.io.images.sources import OME_ZARR, Source, open_source
 from hcs.ops import intensity, projection
 from hcs.ops.projection import Projection
 
@@ -132,7 +132,8 @@ def read_field(job: WellJob, field: FieldJob, faults: list[Problem]) -> FieldPix
     """Read all planes of a field, as they are to be written.
 
     A field is kept when every channel has at least one plane: planes that are missing or cannot be
-    read are recorded as such, and named. A channel without any leaves the field out.
+    read are recorded as such, and named. A channel without any leaves the field out, but for images
+    of OME-Zarr, which say themselves which channels they have: of those it is recorded as well.
 
     Parameters
     ----------
@@ -158,7 +159,8 @@ def read_field(job: WellJob, field: FieldJob, faults: list[Problem]) -> FieldPix
         result = _project(job, field, result, found)
     lacking = _name_absent_channels(job, field, result.state)
     found += lacking
-    kept = bool((result.state == PlaneState.PRESENT).any(axis=(0, 2)).all())
+    there = (result.state == PlaneState.PRESENT).any(axis=(0, 2))
+    kept = bool(there.any() if job.layout == OME_ZARR else there.all())
     faults += [fault.model_copy(update={"kept": kept}) for fault in found]
     if found and job.strict:
         raise ImageReadError(found[0].message, found[0].reason)
@@ -230,6 +232,8 @@ def _name_absent_channels(job: WellJob, field: FieldJob, state: NDArray[np.uint8
     if not absent:
         return []
     message = f"planes of {absent} are absent, so the field is left out"
+    if job.layout == OME_ZARR:
+        message = f"the field's images have no channel {absent}; it is recorded as not acquired"
     return [make_problem(job, field, field.path, col.Reason.MISSING_CHANNEL, message)]
 
 

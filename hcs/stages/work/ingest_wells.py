@@ -73,7 +73,8 @@ def _shrink(job: WellJob, pixels: NDArray[Any], state: NDArray[np.uint8]) -> NDA
     stack = pixels.reshape(n_times, n_channels, n_planes, *pixels.shape[-2:])
     first = []
     for channel in range(n_channels):
-        time, z = np.argwhere(state[:, channel] == PlaneState.PRESENT)[0]
+        there = np.argwhere(state[:, channel] == PlaneState.PRESENT)
+        time, z = there[0] if there.size else (0, 0)  # a channel that the field lacks is 0
         first.append(stack[time, channel, z])
     edge = mosaic.field_edge(len(job.fields), overview.WELL_PX)
     return mosaic.shrink(np.stack(first), edge)
@@ -92,10 +93,15 @@ def _write_field(
     """
     row = _describe_field(job, field) | read.focus
     planes = [read.planes_of(channel) for channel in range(len(job.channels))]
-    ranges = [intensity.value_range(each.reshape(-1, each.shape[-1])) for each in planes]
+    ranges = [
+        intensity.value_range(each.reshape(-1, each.shape[-1])) if each.size else None
+        for each in planes
+    ]
     if not job.in_place:
         small[field.path] = _shrink(job, _put(job, field, read, ranges), read.state)
     for channel, found in zip(job.channels, ranges, strict=True):
+        if found is None:
+            continue
         row[f"Image_Intensity_MinIntensity_{channel.name}"] = float(found.minimum)
         row[f"Image_Intensity_MedianIntensity_{channel.name}"] = float(found.median)
         row[f"Image_Intensity_MaxIntensity_{channel.name}"] = float(found.maximum)
@@ -110,13 +116,13 @@ def _put(
     job: WellJob,
     field: FieldJob,
     read: FieldPixels,
-    ranges: Sequence[intensity.Range],
+    ranges: Sequence[intensity.Range | None],
 ) -> NDArray[Any]:
     """Write the pixels of a field with their pyramid, and return its smallest level."""
     axes, pixels = axes_of(job), read.pixels
     levels = ngff.pyramid(pixels.shape, pixels.dtype.itemsize)
     name = f"{job.plate} {job.well.name} site {field.site}"
-    high = int(max(found.maximum for found in ranges))
+    high = int(max(found.maximum for found in ranges if found is not None))
     attributes = ngff.image_attributes(
         name,
         axes,
