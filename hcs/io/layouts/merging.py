@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from hcs.domain.columns import Reason
 from hcs.errors import Fault, FaultsError, InputError, UnknownNameError
@@ -13,6 +14,9 @@ from hcs.io.layouts.base import Listing, NameFields, Sidecar, problem
 from hcs.io.layouts.derived import without_derived, without_previews
 from hcs.io.layouts.parts import separate_parts
 from hcs.io.layouts.planes import Source, without_projections
+
+_MANY: Final = 4
+"""Repeated planes from which on folders, not single files, are taken to repeat each other."""
 
 
 @dataclass
@@ -108,7 +112,34 @@ def leave_out_what_repeats(draft: Draft, sidecar: Sidecar) -> Sidecar:
     parts, sidecar = separate_parts(draft.named, sidecar)
     if parts:
         draft.notes.append(f"channels are told apart by {', '.join(parts)}")
+    _refuse_equal_folders(draft.named, sidecar)
     return sidecar
+
+
+def _refuse_equal_folders(named: Mapping[Source, NameFields], sidecar: Sidecar) -> None:
+    """Refuse folders that hold the same planes: two plates, or images and their masks.
+
+    Single files that claim one plane are problems; where most do, keeping the first of each would
+    be a choice between whole folders that nobody made.
+    """
+    seen: dict[tuple[object, ...], str] = {}
+    repeated: Counter[tuple[str, str]] = Counter()
+    for (path, _), f in sorted(named.items()):
+        key = (f.well, f.site, sidecar.name_of(f), f.order, f.z, f.t, f.parts)
+        folder = path.rpartition("/")[0]
+        first = seen.setdefault(key, folder)
+        if first != folder:
+            repeated[first, folder] += 1
+    n_repeated = repeated.total()
+    if n_repeated >= _MANY and 3 * n_repeated >= len(named):
+        (first, folder), count = repeated.most_common(1)[0]
+        msg = (
+            f"the folders {first or '.'!r} and {folder!r} hold {count} planes of the same well, "
+            "field, channel, z and time: name one of them as the source, or describe what the "
+            "folders are with --layout regex, whose pattern may match the whole relative path, as "
+            r"in day(?P<t>\d+)/…"
+        )
+        raise InputError(msg)
 
 
 def forget_left_out(sidecar: Sidecar, left_out: set[Source], plate: str) -> Sidecar:

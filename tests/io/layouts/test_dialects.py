@@ -555,3 +555,18 @@ def test_runs_of_metaxpress_are_told_from_its_own_folders(tmp_path, folder):
     else:
         _, planes = read(tmp_path)
         assert [key[-1] for key in planes] == [0, 1]
+
+
+@pytest.mark.parametrize("folders", [("day1", "day2"), ("Masks", "images"), ("", "copy")])
+def test_folders_that_hold_the_same_planes_are_a_question(tmp_path, folders):
+    names = [f"A{column}_01_1_{site}_DAPI_001.tif" for column in (1, 2) for site in (1, 2)]
+    write(tmp_path, *(f"{folder}/{name}".lstrip("/") for folder in folders for name in names))
+    with pytest.raises(InputError, match=f"'{folders[0] or '.'}' and '{folders[1]}' hold 4 planes"):
+        read(tmp_path)
+
+
+def test_folders_of_wells_are_one_plate_and_a_copy_is_a_problem(tmp_path):
+    names = [f"{well}/{well}_01_1_{site}_DAPI_001.tif" for well in ("A1", "B2") for site in (1, 2)]
+    result, planes = read(write(tmp_path, *names, "old/A1_01_1_1_DAPI_001.tif"))
+    assert {key[:2] for key in planes} == {("A01", 1), ("A01", 2), ("B02", 1), ("B02", 2)}
+    assert reasons(result) == [("duplicate", "A01", 1)]
