@@ -17,6 +17,9 @@ PLANE, TIME, ONE = TypeAdapter(PlaneChoice), TypeAdapter(TimeChoice), TypeAdapte
         (PLANE, "Z:4.50 µm", "z:4.5um"),
         (PLANE, "z:-2um", "z:-2um"),
         (PLANE, {"kind": "z", "index": 2}, "z:2"),
+        (PLANE, "2", "z:2"),
+        (PLANE, 2, "z:2"),
+        (TIME, "1.5 h", "90min"),
         *[(TIME, word, word) for word in ("first", "last", "all", "3", "30min")],
         (TIME, 3, "3"),
         (TIME, "7.5 min", "7.5min"),
@@ -33,7 +36,7 @@ def test_a_short_form_is_read_and_shown_and_survives_a_file(adapter, said, shown
 @pytest.mark.parametrize(
     ("adapter", "said"),
     [
-        *[(PLANE, word) for word in ("best", "2", "z:", "z:-1", "z:1.5", "z:4mm", "", 2, True)],
+        *[(PLANE, word) for word in ("best", "-2", "z:", "z:-1", "z:1.5", "z:4mm", "", -2, True)],
         *[(TIME, word) for word in ("-1", "1.5", "30s", "", -1, True, 1.5)],
         *[(ONE, word) for word in ("all", {"kind": "all"})],
     ],

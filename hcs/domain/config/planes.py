@@ -106,7 +106,7 @@ TIME_WORDS: Final = "first, last, an INDEX (as 3) or MINUTESmin (as 30min)"
 
 _NUMBER: Final = r"[+-]?\d+(?:\.\d+)?"
 _HEIGHT: Final = re.compile(rf"z:({_NUMBER})\s*[uµμ]m")
-_MINUTES: Final = re.compile(rf"({_NUMBER})\s*min")
+_MINUTES: Final = re.compile(rf"({_NUMBER})\s*(min|h)")
 _PLANES: Final = {"max", "mean", "focus"}
 _TIMES: Final = {"first", "last", "all"}
 
@@ -114,18 +114,22 @@ _TIMES: Final = {"first", "last", "all"}
 def parse_plane(value: Any) -> Any:  # noqa: ANN401 (what a file or a command line holds)
     """Turn the short form of a plane, as ``max`` or ``z:2``, into a section of the settings.
 
+    A number alone is an index.
+
     Raises
     ------
     ValueError
         When it is text that names no plane.
     """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"kind": "z", "index": value}
     if not isinstance(value, str):
         return value
     text = value.strip().lower()
     if text in _PLANES:
         return {"kind": text}
-    if re.fullmatch(r"z:\d+", text):
-        return {"kind": "z", "index": int(text[2:])}
+    if re.fullmatch(r"(z:)?\d+", text):
+        return {"kind": "z", "index": int(text.removeprefix("z:"))}
     if found := _HEIGHT.fullmatch(text):
         return {"kind": "height", "height_um": float(found[1])}
     msg = f"{value!r} names no plane: give {PLANE_WORDS}"
@@ -150,7 +154,7 @@ def parse_time(value: Any) -> Any:  # noqa: ANN401 (what a file or a command lin
     if re.fullmatch(r"\d+", text):
         return {"kind": "t", "index": int(text)}
     if found := _MINUTES.fullmatch(text):
-        return {"kind": "minutes", "minutes": float(found[1])}
+        return {"kind": "minutes", "minutes": float(found[1]) * (60 if found[2] == "h" else 1)}
     msg = f"{value!r} names no time point: give {TIME_WORDS}"
     raise ValueError(msg)
 
@@ -172,7 +176,9 @@ _Time = Annotated[
     FirstTime | LastTime | TimeIndex | TimeMinutes | AllTimes, Field(discriminator="kind")
 ]
 
-PlaneChoice = Annotated[_Plane, BeforeValidator(parse_plane, json_schema_input_type=str | _Plane)]
+PlaneChoice = Annotated[
+    _Plane, BeforeValidator(parse_plane, json_schema_input_type=str | int | _Plane)
+]
 """What of a z-stack is meant: ``max``, ``mean``, ``focus``, ``z:INDEX`` or ``z:HEIGHTum``."""
 
 OneTime = Annotated[
