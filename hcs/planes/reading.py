@@ -200,7 +200,8 @@ def read_chosen(
     reader, field_path, channel
         Where.
     choice
-        Projections are over the planes of that channel that were acquired; None is the only plane.
+        Projections are over the planes of that channel that were acquired, none of which may be
+        lost; None is the only plane.
     t_index
         Time point.
     level
@@ -231,6 +232,9 @@ def read_with_index(
     if isinstance(choice, cfg.PlaneHeight):
         msg = f"{choice} is to be resolved first"
         raise TypeError(msg)
+    for lost in np.flatnonzero(reader.missing(field_path, channel)[t_index])[:1].tolist():
+        # The projection of what is left would be another image's: reading the lost plane says so.
+        reader.read_plane(field_path, channel, level, z_index=lost, t_index=t_index)
     acquired = np.flatnonzero(reader.acquired(field_path, channel)[t_index])
     if not acquired.size:
         name = reader.channels[channel]

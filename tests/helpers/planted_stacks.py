@@ -38,7 +38,7 @@ def _write(folder: Path, well: str, t: int, z: int, image: np.ndarray, channel: 
     tifffile.imwrite(folder / f"{well}_t{t}_z{z}_{channel}.tif", pixels)
 
 
-def _ingest(folder: Path, out: Path, name: str) -> str:
+def _ingest(folder: Path, out: Path, name: str, n_problems: int = 0) -> str:
     layout = {"kind": "regex", "pattern": PATTERN}
     lines = ["well,clone,donor,diagnosis"]
     lines += [
@@ -49,19 +49,24 @@ def _ingest(folder: Path, out: Path, name: str) -> str:
     (folder / "wells.csv").write_text("\n".join(lines) + "\n")
     given = {"source": str(folder), "out": str(out), "plate_name": name, "layout": layout}
     made = ingest.run(IngestConfig.model_validate(given | {"platemap": str(folder / "wells.csv")}))
-    assert made.problems == (), made.problems
+    assert len(made.problems) == n_problems, made.problems
     return str(out)
 
 
-def write_stack(folder: Path, name: str = "Z") -> str:
-    """Write wells whose cells are sharp at plane 2 only: elsewhere there is nothing but noise."""
+def write_stack(folder: Path, name: str = "Z", lost: tuple[str, int] | None = None) -> str:
+    """Write wells whose cells are sharp at plane 2 only: elsewhere there is nothing but noise.
+
+    Of one well a plane may be lost.
+    """
     for number, (well, n_cells) in enumerate(CELLS.items()):
         sharp = draw(n_cells, 12, number)
         for z in range(N_Z):
             noise = np.random.default_rng(100 + 10 * number + z).normal(300, 3, sharp.shape)
             image = sharp if z == SHARP else noise
+            if (well, z) == lost:
+                continue
             _write(folder / name, well, 0, z, image, "TUJ1")
-    return _ingest(folder / name, folder / f"{name}.zarr", name)
+    return _ingest(folder / name, folder / f"{name}.zarr", name, n_problems=int(lost is not None))
 
 
 def write_lapse(folder: Path, name: str = "T") -> str:

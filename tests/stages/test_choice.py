@@ -144,6 +144,9 @@ class Ragged:
     def acquired(self, _field, _channel):
         return self.there
 
+    def missing(self, _field, _channel):
+        return np.zeros_like(self.there)
+
     def read_plane(self, _field, _channel, _level=0, *, z_index, t_index=0):
         assert self.there[t_index, z_index], "a plane that was not acquired is read"
         return np.full((2, 2), 10 * (z_index + 1), np.uint16)
@@ -287,6 +290,19 @@ def test_the_stack_holds_the_chosen_time(t_plate, tmp_path):
         expected = intensity.resize_plane(scaled, (32, 32)).astype(np.uint8)
         np.testing.assert_array_equal(opened.read(0, 1)[0], expected)
     assert opened.settings["time"] == {"kind": "last"}
+
+
+def test_a_stack_that_lost_a_plane_is_a_problem_not_another_projection(tmp_path):
+    plate = write_stack(tmp_path, lost=("A1", 1))
+    result = measure(plate, tmp_path / "f.parquet", plane="max")
+    (problem,) = result.problems
+    assert (problem.well, problem.reason) == ("A01", col.Reason.MISSING_FILE)
+    table = pd.read_parquet(result.out)
+    assert "A01" not in set(table[col.WELL])
+    assert table[col.N_CELLS].sum() == sum(CELLS.values()) - CELLS["A1"]
+    whole = measure(plate, tmp_path / "g.parquet", plane=f"z:{SHARP}")
+    assert whole.problems == ()  # the plane that was asked for is there
+    assert len(pd.read_parquet(whole.out)) == len(CELLS)
 
 
 # ── channels of unlike planes and times ─────────────────────────────────────────────────────────

@@ -73,6 +73,14 @@ class Padding:
         there: NDArray[np.bool_] = states[:, channel] == PlaneState.PRESENT
         return there
 
+    def missing(self, field_path: str, channel: int) -> NDArray[np.bool_]:
+        """Whether each plane ``(t, z)`` of a channel was taken and is lost."""
+        states = self.states(field_path)
+        if states is None:
+            return np.zeros(self.shape[::2], dtype=bool)
+        lost: NDArray[np.bool_] = states[:, channel] == PlaneState.MISSING
+        return lost
+
     def refuse(self, place: str, field_path: str, at: Sequence[int], channel_name: str) -> None:
         """Refuse the plane at ``(t, c, z)`` when it is only padding.
 

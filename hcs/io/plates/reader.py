@@ -263,6 +263,10 @@ class PlateReader:
         """Whether each plane of a channel is there, ``(n_t, n_z)``; the others are only padding."""
         return self._padding.acquired(field_path, channel_index)
 
+    def missing(self, field_path: str, channel_index: int) -> NDArray[np.bool_]:
+        """Whether each plane of a channel was taken and is lost, ``(n_t, n_z)``."""
+        return self._padding.missing(field_path, channel_index)
+
     @property
     def n_levels(self) -> int:
         """Number of pyramid levels of a field."""

@@ -121,7 +121,8 @@ def _measure_field(reader: PlateReader, field: FieldTask, task: WellTask) -> lis
 
 
 def _is_acquired(reader: PlateReader, field: FieldTask, task: WellTask, time: int) -> bool:
-    return bool(reader.acquired(field.field_path, task.plan.channel)[time].any())
+    place = (field.field_path, task.plan.channel)
+    return bool(reader.acquired(*place)[time].any() or reader.missing(*place)[time].any())
 
 
 def _count_absent(reader: PlateReader, field: FieldTask, task: WellTask) -> int:
