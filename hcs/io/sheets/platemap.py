@@ -16,7 +16,7 @@ from hcs.errors import Fault, FaultsError
 from hcs.io.files.paths import AnyPath
 from hcs.io.sheets.barcodes import on_plates, read_barcodes
 from hcs.io.sheets.body import keep_wells, read_well
-from hcs.io.sheets.platemap_columns import Columns, assign
+from hcs.io.sheets.platemap_columns import Columns, assign, normal
 from hcs.io.sheets.reading.cells import Dialect, Sheet, read_sheet
 from hcs.io.sheets.reading.notes import list_some
 from hcs.io.sheets.reading.numbers import MISSING, is_number
@@ -297,6 +297,8 @@ class _Reader(RowReader):
         Where whether a column's points part decimals or thousands is open, it stays text.
         """
         cells = self.sheet.list_column(position)
+        if normal(name) == normal(col.CELLS_AT_ZERO):
+            return self._read_counts(position)
         filled = [cell for cell in cells if cell.casefold() not in MISSING]
         if filled and all(cell.casefold() in {"true", "false"} for cell in filled):
             return [_convert_truth(cell) for cell in cells]
@@ -311,6 +313,17 @@ class _Reader(RowReader):
             )
             self.notes = (*self.notes, note)
         return [str(cell) if cell.casefold() not in _NO_TEXT else None for cell in cells]
+
+    def _read_counts(self, position: int) -> list[float | None]:
+        """Read a column that statistics need as numbers."""
+        cells = self.sheet.list_column(position)
+        numbers = self.sheet.read_numbers(cells)
+        wrong = {item.place: (item.message, item.expected) for item in numbers.unread}
+        wrong |= dict.fromkeys(numbers.beyond, ("no number", "a number"))
+        for place, (message, expected) in sorted(wrong.items()):
+            row = self.sheet.rows[place][0]
+            self.add_fault(row, self.sheet.header[position], message, cells[place], expected)
+        return list(numbers.values)
 
 
 _NO_TEXT: Final = frozenset({"", "na", "n/a", "nan", "null", "<na>"})

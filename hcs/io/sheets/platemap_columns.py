@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -121,6 +122,13 @@ def normal(header: str) -> str:
     """
     text = re.sub(r"[^\w%μ]+", "_", header.casefold()).strip("_")
     return re.sub(r"^(image_)?metadata_", "", text)
+
+
+def has_meaning(name: str) -> bool:
+    """Whether a column of this name has a meaning in plate maps."""
+    folded = normal(name)
+    known = {*itertools.chain(*NAMES.values(), *FALLBACKS.values())}
+    return folded in known or any(p.fullmatch(folded) for p in (_CONCENTRATION, _PER_LITER))
 
 
 def assign(

@@ -22,7 +22,7 @@ from hcs.io.sheets.profiles import name_columns
 from hcs.io.sheets.reading.cells import Dialect, Sheet, read_sheet
 from hcs.io.sheets.reading.framing import Records, is_map_header
 from hcs.io.sheets.reading.notes import list_some
-from hcs.io.sheets.reading.numbers import MISSING, Numbers, read_numbers
+from hcs.io.sheets.reading.numbers import MISSING, SIGN_OF, Numbers, read_numbers
 from hcs.io.sheets.reading.typed import Stored
 from hcs.io.sheets.wellnames import parse_well
 
@@ -118,7 +118,9 @@ def read_values(
     wanted = [*columns, *([cells] if cells else [])]
     file = as_path(path)
     if file.suffix.lower() == ".parquet":
-        found = _read_parquet(path, wanted, numeric, has_map=plate_map is not None)
+        stated = SIGN_OF.get((dialect.decimal if dialect else None) or "")
+        has_map = plate_map is not None
+        found = _read_parquet(path, wanted, numeric, stated, has_map=has_map)
     else:
         found = _read_table(path, wanted, numeric, dialect)
     table = found.table
@@ -238,7 +240,12 @@ def _say_values(
 
 
 def _read_parquet(
-    path: AnyPath, wanted: Sequence[str], numeric: Iterable[str], *, has_map: bool
+    path: AnyPath,
+    wanted: Sequence[str],
+    numeric: Iterable[str],
+    stated: str | None,
+    *,
+    has_map: bool,
 ) -> Values:
     table = parquet.read_table(as_path(path), columns=col.WELL_KEY, what="values")
     table = name_columns(table, str(path), has_map=has_map)
@@ -249,7 +256,7 @@ def _read_parquet(
             continue
         texts = _list_texts(table[name])
         if not pd.api.types.is_numeric_dtype(table[name]):
-            numbers = read_numbers(texts)
+            numbers = read_numbers(texts, stated=stated)
             for item in numbers.unread:
                 cell = texts[item.place]
                 faults.append(

@@ -154,7 +154,7 @@ def _read_pages(file: UPath, name: str, is_header: IsHeader) -> list[Page]:
         pages = [read_text(data, name, lambda records: _measure_fit(records, is_header))]
     elif suffix == ".xml":
         pages = [Page("", _assay_layout_records(data, name))]
-    elif suffix == ".xlsx":
+    elif suffix in {".xlsx", ".xlsm"}:
         pages = read_workbook(data, name)
     elif suffix == ".parquet":
         pages = [Page("", _parquet_records(data, name))]
@@ -270,6 +270,11 @@ def _read_list(page: Page, file: str, start: int, decimal: str | None) -> Sheet:
     notes = list(page.notes)
     if above:
         notes.append(f"rows above the header are passed over: {list_some(above)}")
+    short = [number for number, record in body if len(record) < len(header)]
+    if short and page.delimiter:
+        notes.append(
+            f"rows with fewer cells than the header end with empty ones: {list_some(short)}"
+        )
     rows = tuple((number, _pad_record(record, len(header))) for number, record in body)
     return Sheet(file, tuple(header), rows, start + 1, page.delimiter, decimal, tuple(notes))
 

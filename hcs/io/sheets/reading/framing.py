@@ -17,6 +17,9 @@ IsHeader = Callable[[Sequence[str], Records], bool]
 _SEARCHED_ROWS: Final = 200
 """Rows that may stand above a header: the longest preambles of plate readers have some 60."""
 
+_LONGEST_WELL: Final = 8
+"""Letters of a well in the longest usual spelling: ``AF - 048``."""
+
 _SUMMARIES: Final = frozenset(
     {"total", "totals", "sum", "mean", "average", "avg", "median", "sd", "std", "stdev", "st.dev",
      "std dev", "standard deviation", "cv", "%cv", "cv%", "cv (%)", "sem", "min", "minimum", "max",
@@ -98,6 +101,10 @@ def is_unit_row(cells: Sequence[str]) -> bool:
 
 
 def is_footer(cells: Sequence[str], *, after_gap: bool) -> bool:
-    """Whether a row far below a table is a remark: one or two cells, in a table of more."""
+    """Whether a row far below a table is a remark: one or two cells of words, in a table of more.
+
+    A short first cell may be a well that is misspelled, which is no remark.
+    """
     filled = [cell for cell in cells if cell]
-    return after_gap and len(filled) <= 2 and len(cells) > 2 and not is_number(filled[-1])
+    has_words = len(filled[0]) > _LONGEST_WELL and not is_number(filled[-1])
+    return after_gap and len(filled) <= 2 and len(cells) > 2 and has_words

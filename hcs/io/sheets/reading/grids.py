@@ -16,6 +16,7 @@ _MIN_COLUMNS: Final = 3
 _MIN_ROWS: Final = 2
 """The smallest plate has 2 × 3 wells."""
 
+_WIDTHS: Final = frozenset(plate_format.n_columns for plate_format in PlateFormat)
 _COLUMN_LABEL: Final = re.compile(r"0*([1-9]\d?)")
 _PLAIN_CORNERS: Final = frozenset(
     {"", "<>", "#", "\\", "/", "row", "rows", "column", "columns", "col", "well", "wells",
@@ -130,7 +131,92 @@ def find_blocks(records: Sequence[Sequence[str]], file: str) -> tuple[list[Block
             faults += _read_rows(records, block, file)
             faults += _read_labels(records, block, file)
             blocks.append(block)
-    return blocks, faults
+    faults += find_strays(records, blocks, file)
+    return blocks, sorted(faults, key=lambda fault: fault.row or 0)
+
+
+def find_strays(
+    records: Sequence[Sequence[str]], blocks: Sequence[Block], file: str
+) -> list[Fault]:
+    """Find lines and columns that belong to a grid and stand apart from it.
+
+    Such are lines with the letter of a row or the numbers of columns outside of all grids, lines
+    that lack cells which the others have, and cells right of a grid under a number or in most of
+    its lines. What else stands around grids is passed over.
+    """
+    faults: list[Fault] = []
+    inside = {place for block in blocks for place in range(block.top, block.bottom + 1)}
+    inside |= {block.bottom + 1 for block in blocks if _repeats_columns(records, block)}
+    for place, record in enumerate(records):
+        if blocks and place not in inside and _looks_like_a_line(record, blocks):
+            message = "the line looks like one of a grid, and stands outside of all"
+            expected = "rows A, B, … below each other, under columns 1, 2, …"
+            label = next(cell for cell in record if cell)
+            faults.append(Fault(file, message, place + 1, None, label, expected))
+    for block in blocks:
+        faults += _find_stray_columns(records, block, blocks, file)
+        faults += _find_short_lines(records, block, file)
+    return faults
+
+
+def _looks_like_a_line(record: Sequence[str], blocks: Sequence[Block]) -> bool:
+    """Whether a line has the letter of a row before cells, or the numbers of columns."""
+    for block in blocks:
+        cells = record[block.left : block.right + 1]
+        if cells and _read_row_label(cells[0]) is not None and sum(map(bool, cells)) > 2:
+            return True
+        if [*cells[1 : 1 + _MIN_COLUMNS]] == ["1", "2", "3"]:
+            return True
+    return False
+
+
+def _repeats_columns(records: Sequence[Sequence[str]], block: Block) -> bool:
+    """Whether the line below a block is its frame's lower edge."""
+    cells = [
+        _cell(records, block.bottom + 1, block.left + 1 + i) for i in range(len(block.columns))
+    ]
+    return cells == [str(number) for number in block.columns]
+
+
+def _find_short_lines(records: Sequence[Sequence[str]], block: Block, file: str) -> list[Fault]:
+    """Find lines that end before the last column: a lost cell moves all those after it.
+
+    Programs that leave out empty cells at the end of a line do so in more than one.
+    """
+    lengths = {place: len(records[place]) for place, _ in block.rows}
+    short = [place for place, length in lengths.items() if length <= block.right]
+    pads = any(
+        len(records[place]) > block.right and not records[place][block.right] for place in lengths
+    )
+    if not short or (len(short) > 1 and not pads):
+        return []
+    message = "the line has fewer cells than the grid has columns: was one lost?"
+    expected = f"{len(block.columns)} cells, empty ones too"
+    return [
+        Fault(file, message, place + 1, None, records[place][block.left], expected)
+        for place in short
+    ]
+
+
+def _find_stray_columns(
+    records: Sequence[Sequence[str]], block: Block, blocks: Sequence[Block], file: str
+) -> list[Fault]:
+    places = [place for place, _ in block.rows]
+    for column in range(block.right + 2, max(len(records[place]) for place in places)):
+        if any(b.covers(places[0], column) for b in blocks):
+            break
+        texts = [_cell(records, place, column) for place in places]
+        head = _cell(records, block.top, column)
+        is_edge = [_read_row_label(text) for text in texts] == [row for _, row in block.rows]
+        is_numbered = _COLUMN_LABEL.fullmatch(head) is not None
+        filled = [text for text in texts if text]
+        if filled and not is_edge and (is_numbered or len(filled) * 2 >= len(texts)):
+            if is_summary([head]):
+                continue
+            message = f"cells stand apart from the grid at {block.say_place()}"
+            expected = "the columns of a grid beside each other, without others between"
+            return [Fault(file, message, block.top + 1, None, head or filled[0], expected)]
+    return []
 
 
 def _cell(records: Sequence[Sequence[str]], row: int, column: int) -> str:
@@ -233,7 +319,13 @@ def _read_labels(records: Sequence[Sequence[str]], block: Block, file: str) -> l
     if not any(texts) or is_next or is_edge or is_summary([head]):
         return []
     layers = [texts[layer :: block.n_layers] for layer in range(block.n_layers)]
-    if not head and all(len(set(of)) == 1 for of in layers):
+    beyond = any(
+        _cell(records, place, column)
+        for place in (block.top, *(place for place, _ in block.rows))
+        for column in range(edge + 1, edge + 3)
+    )
+    is_whole = block.columns[0] == 1 and len(block.columns) in _WIDTHS
+    if is_whole and not (head or beyond) and all(len(set(of)) == 1 for of in layers):
         block.labels = [of[0] for of in layers]
         return []
     place = next(i for (i, _), text in zip(block.rows, texts, strict=True) if text)

@@ -10,7 +10,7 @@ from typing import Final
 
 from hcs.domain.wells import Well
 from hcs.errors import Fault
-from hcs.io.sheets.platemap_columns import NAMES, normal
+from hcs.io.sheets.platemap_columns import NAMES, has_meaning, normal
 from hcs.io.sheets.reading.grids import Block, corner_title
 from hcs.io.sheets.reading.notes import list_some
 from hcs.io.sheets.reading.numbers import MISSING, is_number
@@ -145,8 +145,7 @@ def _choose_title(block: Block, number: int, corner: str | None, title: str | No
 
 def _name_of_page(page: Page) -> str | None:
     """Name of a sheet that is the name of a column of plate maps."""
-    known = {name for names in NAMES.values() for name in names}
-    return page.name if normal(page.name) in known or "conc" in normal(page.name) else None
+    return page.name if has_meaning(page.name) else None
 
 
 def _list_lines_above(
@@ -175,7 +174,7 @@ def _read_lines(
     """Find plate and title in the lines above a grid, the nearest first."""
     plate = _Plate(None)
     stated: str | None = None
-    nearest: str | None = None
+    titles: dict[str, int] = {}
     used: set[int] = set()
     below: list[str] = []
     for row, record in lines:
@@ -191,10 +190,13 @@ def _read_lines(
             if stated is None:
                 stated = value
                 used.add(row)
-        elif nearest is None and len(cells) == 1 and _is_title(cells[0], key):
-            nearest = cells[0]
-            used.add(row)
+        elif len(cells) == 1 and _is_title(cells[0], key):
+            titles.setdefault(cells[0], row)
         below = record
+    known = [title for title in titles if not of_values and has_meaning(title)]
+    nearest = next(iter([*known, *titles]), None)
+    if nearest is not None:
+        used.add(titles[nearest])
     return plate, nearest or stated, used
 
 

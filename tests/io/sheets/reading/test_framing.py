@@ -62,6 +62,7 @@ def test_what_stands_around_a_table_does_not_change_it(tmp_path, text, encoding,
         pytest.param("sep=;\n" + SEMICOLONS.replace("0,5", "lots"), (3, "concentration_um", "lots"),
                      id="below-sep"),
         pytest.param(PLAIN + "A0O,K,1\n", (4, "well", "A0O"), id="no-remark-without-a-gap"),
+        pytest.param(PLAIN + "\nA0O,K,\n", (5, "well", "A0O"), id="no-remark-that-is-short"),
         pytest.param(PLAIN + "\nA0O,K,1\n", (5, "well", "A0O"), id="no-remark-with-all-cells"),
         pytest.param(PLAIN.replace("A1,K", "Mean,K"), (2, "well", "Mean"),
                      id="no-total-between"),
@@ -188,3 +189,15 @@ def test_columns_without_a_meaning_and_wells_without_a_type_are_said(tmp_path):
         "columns kept under their own names: passage, Substance",
         "1 wells without pert_type: A02",
     )
+
+
+def test_cells_at_zero_are_numbers_or_faults(tmp_path):
+    found = read(tmp_path, "well;cells_at_zero\nA1;20,5\nA2;-\n").rows
+    assert [row.extra["cells_at_zero"] for row in found] == [20.5, None]
+    with pytest.raises(FaultsError) as caught:
+        read(tmp_path, "well;cells_at_zero\nA1;1.000\nA2;OVER\nA3;some\n")
+    assert [(f.row, f.value) for f in caught.value.faults] == [
+        (2, "1.000"),
+        (3, "OVER"),
+        (4, "some"),
+    ]

@@ -102,8 +102,19 @@ BROKEN[4] = ["8", *BROKEN[4][1:]]
 SKIPPED = grid(every("x"))
 SKIPPED[3] = ["D", *SKIPPED[3][1:]]
 GAP = [row[:5] + row[6:] for row in grid(every("x"))]
+UNNUMBERED = [["", *map(str, range(1, 12)), ""], *grid(every("x"))[1:]]
+IN_BETWEEN = [["", *"123", "", *map(str, range(5, 13))], *grid(every("x"))[1:]]
 BESIDE = [[*row, "0.5" if i else ""] for i, row in enumerate(grid(every("x")))]
 BESIDE[3][-1] = "0.7"
+
+
+APART = [*grid(every("x"))[:6], [], *grid(every("x"))[6:]]
+BETWEEN = [*grid(every("x"))[:6], ["a remark"], *grid(every("x"))[6:]]
+SPLIT = [row[:7] + [""] + row[7:] for row in grid(every("x"))]
+SHORT = grid(every("x{c}"))
+SHORT[4] = SHORT[4][:5] + SHORT[4][6:]
+MISLABELED = grid(every("x"))
+MISLABELED[1] = ["Q", *MISLABELED[1][1:]]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +128,16 @@ BESIDE[3][-1] = "0.7"
         pytest.param([["clone"], *SKIPPED], r"out of order \(found 'D'; expected C", id="order"),
         pytest.param([["clone"], *GAP], r"columns of this grid are out of order \(found '6'",
                      id="column-missing"),
+        pytest.param([["clone"], *APART], r"row 9: the line looks like one .*found 'F'", id="apart"),
+        pytest.param([["clone"], *BETWEEN], r"row 9: .*found 'F'", id="remark-between-lines"),
+        pytest.param([["clone"], *SPLIT], "cells stand apart from the grid", id="empty-column"),
+        pytest.param([["clone"], *SHORT], r"row 6: the line has fewer cells", id="lost-cell"),
+        pytest.param([["clone"], *grid(every("x")), [], ["compound"], *MISLABELED],
+                     r"row 14: the line looks like one of a grid", id="second-grid-mislabeled"),
+        pytest.param([["clone"], *UNNUMBERED], "cells right of this grid have no column",
+                     id="last-column-without-number"),
+        pytest.param([["clone"], *IN_BETWEEN], "cells right of this grid have no column",
+                     id="column-in-between-without-number"),
         pytest.param([["clone"], *BESIDE], "cells right of this grid have no column", id="beside"),
         pytest.param([["clone"], *grid(every("x"), (2, 3)), [], ["well", "compound"], ["A1", "K"]],
                      "there is a grid of wells too", id="grid-and-table"),
@@ -127,6 +148,19 @@ BESIDE[3][-1] = "0.7"
 def test_what_is_unclear_is_refused(tmp_path, rows, told):
     with pytest.raises(FaultsError, match=told):
         read_platemap(write_csv(tmp_path / "m.csv", rows))
+
+
+def test_a_known_title_counts_more_than_a_remark_below_it(tmp_path):
+    rows = [["Layout of June"], ["clone"], ["as pipetted"], *grid(every("x"), (2, 3))]
+    mapped = read_platemap(write_csv(tmp_path / "m.csv", rows))
+    assert {row.clone for row in mapped.rows} == {"x"}
+
+
+def test_lines_that_leave_out_empty_cells_at_their_end(tmp_path):
+    text = "clone\n,1,2,3,4\nA,x\nB,x,y\nC,x,y,z,w\n"
+    (tmp_path / "m.csv").write_text(text)
+    rows = read_platemap(tmp_path / "m.csv").rows
+    assert [row.well.name for row in rows] == ["A01", "B01", "B02", "C01", "C02", "C03", "C04"]
 
 
 def test_part_of_a_plate_is_read_and_said(tmp_path):
