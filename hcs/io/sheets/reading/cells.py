@@ -272,9 +272,7 @@ def _read_list(page: Page, file: str, start: int, decimal: str | None) -> Sheet:
         notes.append(f"rows above the header are passed over: {list_some(above)}")
     short = [number for number, record in body if len(record) < len(header)]
     if short and page.delimiter:
-        notes.append(
-            f"rows with fewer cells than the header end with empty ones: {list_some(short)}"
-        )
+        notes.append(f"rows shorter than the header, filled with empty cells: {list_some(short)}")
     rows = tuple((number, _pad_record(record, len(header))) for number, record in body)
     return Sheet(file, tuple(header), rows, start + 1, page.delimiter, decimal, tuple(notes))
 

@@ -110,7 +110,7 @@ BESIDE[3][-1] = "0.7"
 
 APART = [*grid(every("x"))[:6], [], *grid(every("x"))[6:]]
 BETWEEN = [*grid(every("x"))[:6], ["a remark"], *grid(every("x"))[6:]]
-SPLIT = [row[:7] + [""] + row[7:] for row in grid(every("x"))]
+SPLIT = [[*row[:7], "", *row[7:]] for row in grid(every("x"))]
 SHORT = grid(every("x{c}"))
 SHORT[4] = SHORT[4][:5] + SHORT[4][6:]
 MISLABELED = grid(every("x"))
@@ -128,7 +128,7 @@ MISLABELED[1] = ["Q", *MISLABELED[1][1:]]
         pytest.param([["clone"], *SKIPPED], r"out of order \(found 'D'; expected C", id="order"),
         pytest.param([["clone"], *GAP], r"columns of this grid are out of order \(found '6'",
                      id="column-missing"),
-        pytest.param([["clone"], *APART], r"row 9: the line looks like one .*found 'F'", id="apart"),
+        pytest.param([["clone"], *APART], r"row 9: the line looks .*found 'F'", id="apart"),
         pytest.param([["clone"], *BETWEEN], r"row 9: .*found 'F'", id="remark-between-lines"),
         pytest.param([["clone"], *SPLIT], "cells stand apart from the grid", id="empty-column"),
         pytest.param([["clone"], *SHORT], r"row 6: the line has fewer cells", id="lost-cell"),
