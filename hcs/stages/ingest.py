@@ -95,7 +95,9 @@ def preview(config: IngestConfig) -> StageResult:
         wells.setdefault(item.well.name, set()).add(item.site)
     fields = {len(sites) for sites in wells.values()}
     shown = [
-        f"{item.path} → {item.well.name} site {item.site} {item.channel}" for item in source.planes
+        f"{item.path} → {item.well.name} site {item.site} {item.channel}"
+        f"{ingest_planes.name_place(item, source)}"
+        for item in source.planes[:_PREVIEWED]
     ]
     return StageResult(
         stage=STAGE,
@@ -109,7 +111,7 @@ def preview(config: IngestConfig) -> StageResult:
             "wells": len(wells),
             "fields a well": " or ".join(map(str, sorted(fields))),
             "channels": quote_names(source.channels),
-            **{f"plane {number}": text for number, text in enumerate(shown[:_PREVIEWED], start=1)},
+            **{f"plane {number}": text for number, text in enumerate(shown, start=1)},
         },
         problems=tuple(Problem.from_row(row) for row in scanned.problems),
     )

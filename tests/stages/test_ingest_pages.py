@@ -123,6 +123,13 @@ def test_the_command_takes_pages_for_any_layout(tmp_path):
     assert PlateReader(str(tmp_path / "P.zarr")).n_z == 5
 
 
+def test_a_dry_run_says_what_pages_become(tmp_path):
+    put(tmp_path, WRITERS["ome"])
+    given = {"source": str(tmp_path / "in"), "out": str(tmp_path / "P.zarr")}
+    shown = ingest.preview(IngestConfig.model_validate(given)).summary
+    assert shown["plane 3"] == f"{name_file('imagexpress')} → A01 site 1 1 z 2 (page 3)"
+
+
 def test_the_projection_is_that_of_all_pages(tmp_path):
     put(tmp_path, WRITERS["one-directory-imagej"])
     reader = PlateReader(take(tmp_path, projection="max").out)

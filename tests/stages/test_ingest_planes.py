@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -211,6 +212,26 @@ def test_numbers_of_z_are_kept_in_any_counting(tmp_path):
     np.testing.assert_array_equal(found, files["A01_DAPI_z5"])
     notes = json.loads(Path(result.out, "zarr.json").read_text())["attributes"]["hcs"]
     assert notes["planes"]["z"] == [1, 3, 5]
+
+
+def test_heights_and_times_that_names_state_are_kept_with_their_units(tmp_path):
+    files = {
+        f"A01_z{z}um_{t}h": pixels(number)
+        for number, (z, t) in enumerate(itertools.product(("-2.5", "0", "2.5"), (0, 6)))
+    }
+    write(tmp_path / "in", files)
+    pattern = r"(?P<well>[A-H]\d\d)_z(?P<z_um>[-.\d]+)um_(?P<t_h>\d+)h\.tif"
+    result = take(tmp_path, layout=RegexLayout(pattern=pattern))
+    assert result.problems == ()
+    reader = PlateReader(result.out)
+    assert (reader.z_positions_um, reader.times_min) == ((-2.5, 0, 2.5), (0, 360))
+    found = reader.read_plane("A/1/0", 0, z_index=2, t_index=1)
+    np.testing.assert_array_equal(found, files["A01_z2.5um_6h"])
+
+
+def test_an_expression_numbers_planes_once():
+    with pytest.raises(ValueError, match="say the same thing"):
+        RegexLayout(pattern=r"(?P<well>A1)_(?P<t>\d)_(?P<t_min>\d)\.tif")
 
 
 def test_a_second_run_of_a_padded_plate_does_nothing_and_knows_its_padding(tmp_path):

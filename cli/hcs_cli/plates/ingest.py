@@ -27,7 +27,8 @@ def ingest(
             help=r"How the files are named: auto, a vendor (incell, operetta, imagexpress, "
             r"cellvoyager, cellomics, scanr, cytation, embl, incucyte, ometiff, omezarr), or "
             r"regex:PATTERN with the groups well, row + column, or well_number (which needs "
-            r"--plate-wells), and site, channel, z, t, plate where there are any.",
+            r"--plate-wells), and site, channel, z (z_um), t (t_s, t_min, t_h), plate where there "
+            r"are any.",
         ),
     ] = "auto",
     platemap: Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,6 +11,10 @@ from hcs.domain.plate import Frozen, Name
 
 PageAxis = Literal["channel", "z", "t"]
 """What the pages of a file of several may be."""
+
+
+MINUTES: Final = {"t_s": 1 / 60, "t_min": 1.0, "t_h": 60.0}
+"""Groups of an expression that state a time, with their factors."""
 
 
 class AutoLayout(Frozen):
@@ -89,7 +93,8 @@ class RegexLayout(Frozen):
     r"""Any naming as a regular expression with named groups, matched on the relative path.
 
     Groups: ``well`` or ``row`` + ``column``, or ``well_number``, which counts from 1 row by row
-    and needs the size of the plate; optional ``site``, ``channel``, ``z``, ``t``, ``plate``. For
+    and needs the size of the plate; optional ``site``, ``channel``, ``z``, ``t``, ``plate``. A
+    height or time with a unit is captured as ``z_um``, or as ``t_s``, ``t_min`` or ``t_h``. For
     example ``(?P<column>\d\d)(?P<row>[A-H])_(?P<channel>\w+)\.tif``. The pattern must match the
     whole relative path, or the whole name without folders. ``well`` is the well of all files when
     their names do not tell it.
@@ -107,10 +112,15 @@ class RegexLayout(Frozen):
         except re.error as error:
             msg = f"not a regular expression: {error}"
             raise ValueError(msg) from error
-        known = {"well", "well_number", "row", "column", "site", "channel", "z", "t", "plate"}
+        known = {"well", "well_number", "row", "column", "site", "channel", "plate"}
+        known |= {"z", "z_um", "t", *MINUTES}
         if unknown := groups - known:
             msg = f"unknown groups {sorted(unknown)}; known are {sorted(known)}"
             raise ValueError(msg)
+        for several in (groups & {"z", "z_um"}, groups & {"t", *MINUTES}):
+            if len(several) > 1:
+                msg = f"groups {sorted(several)} say the same thing: keep one of them"
+                raise ValueError(msg)
         return pattern
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ a vendor. Its ``kind`` is the name in configurations and in the option ``--layou
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 import pkgutil
@@ -109,7 +110,8 @@ def scan(
         groups = NamedGroups(re.compile(layout.pattern), well, plate_format)
         groups.explain(listing)
         why = f"layout regex: names as {layout.pattern}"
-        return build(listing, groups, None, stated, why)
+        result = build(listing, groups, None, stated, why)
+        return _with_heights(result) if groups.z_is_um else result
     names: Names | None = None
     if isinstance(layout, AutoLayout):
         vendor, sidecar, why, names = _recognize(listing, plate_format)
@@ -124,6 +126,13 @@ def scan(
     if note is not None:
         sidecar, why = read(run), f"{why}; {note}"
     return build(run, vendor, sidecar, stated, why, names)
+
+
+def _with_heights(result: ScanResult) -> ScanResult:
+    """Take the numbers of planes for their heights in µm, as names state them."""
+    numbers = result.plate.numbers.model_copy(update={"z_um": result.plate.numbers.z})
+    plate = result.plate.model_copy(update={"numbers": numbers})
+    return dataclasses.replace(result, plate=plate)
 
 
 def _find_vendor(kind: str, plate_format: PlateFormat | None) -> VendorLayout:

@@ -47,6 +47,9 @@ IMAGE_SUFFIXES: Final = frozenset(
 IMAGE_ENDING: Final = r"(?:\.ome)?\.(?:tiff?|png|jpe?g)"
 """End of a name that a vendor's program, or an export from it, gives to a plane."""
 
+NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?", re.ASCII)
+"""Number of a plane or time, in whatever counting: 3, -2, 0.5."""
+
 NO_CHANNEL: Final = "0"
 """Channel of files whose names tell none."""
 
@@ -86,8 +89,8 @@ class NameFields:
     well: Well
     site: int | None = None
     channel: str | None = None
-    z: int | None = None
-    t: int | None = None
+    z: float | None = None
+    t: float | None = None
     order: int | None = None
     plate: str | None = None
     page: int = 0
@@ -278,17 +281,30 @@ def fields_from(groups: Mapping[str, str | None], parts: tuple[str, ...] = ()) -
     well = _well_from(groups)
     if well is None:
         return None
-    for name in ("site", "z", "t", "order"):
+    for name in ("site", "order"):
         text = groups.get(name)
         if text is not None and not (text.isascii() and text.isdigit() and len(text) < 10):
             return None
-    site, z, t, order = (_number(groups.get(name)) for name in ("site", "z", "t", "order"))
+    for name in ("z", "t"):
+        text = groups.get(name)
+        if text is not None and not (NUMBER.fullmatch(text) and len(text) < 15):
+            return None
+    site, order = (_number(groups.get(name)) for name in ("site", "order"))
+    z, t = (_place(groups.get(name)) for name in ("z", "t"))
     channel, plate = ((groups.get(name) or "").strip() or None for name in ("channel", "plate"))
     return NameFields(well, site, channel, z, t, order, plate, parts=parts)
 
 
 def _number(text: str | None) -> int | None:
     return None if text is None else int(text)
+
+
+def _place(text: str | None) -> float | None:
+    """Read the number of a plane or time; whole ones stay so."""
+    if text is None:
+        return None
+    number = float(text)
+    return int(number) if number.is_integer() else number
 
 
 def _well_from(groups: Mapping[str, str | None]) -> Well | None:

@@ -211,7 +211,7 @@ def _read_record(values: dict[str, str], element: ET.Element, found: _Found, pat
     found.listed.append((relative, fields))
     height = _read_height_um(values) if z > 0 else None
     stack = (fields.well, fields.site, number)
-    found.places.note(stack, z, fields.t or 0, z_um=height, t_s=_read_time_s(values))
+    found.places.note(stack, z, int(fields.t or 0), z_um=height, t_s=_read_time_s(values))
     place = stage_position(fields.well, fields.site, values.get("X"), values.get("Y"))
     if place is not None:
         found.positions.setdefault((fields.well, fields.site), place)

@@ -118,7 +118,7 @@ def assemble(
     )
 
 
-def _is_ranked(number: int | None, ranks: Mapping[int, int]) -> bool:
+def _is_ranked(number: float | None, ranks: Mapping[float, int]) -> bool:
     return number is None or number in ranks
 
 

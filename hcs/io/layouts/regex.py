@@ -7,9 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from hcs.domain.config.layouts import MINUTES
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import InputError
-from hcs.io.layouts.base import Listing, NameFields, Sidecar, fields_from, file_name
+from hcs.io.layouts.base import NUMBER, Listing, NameFields, Sidecar, fields_from, file_name
 
 _NUMBERED: Final = re.compile(r"[Ww]?\d+")
 """What is rather the number of a well than its name."""
@@ -38,15 +39,24 @@ class NamedGroups:
     title: str = "regular expression"
     example: str = ""
     multipage: bool = True
-    t_is_minutes: bool = False
     marks: tuple[str, ...] = ()
+
+    @property
+    def t_is_minutes(self) -> bool:
+        """Whether names state times rather than number them."""
+        return bool(self.pattern.groupindex.keys() & MINUTES.keys())
+
+    @property
+    def z_is_um(self) -> bool:
+        """Whether names state heights rather than number planes."""
+        return "z_um" in self.pattern.groupindex
 
     def parse(self, path: str) -> NameFields | None:
         """Read one relative path; None when it does not match, or a group is no well or number."""
         match = self.pattern.fullmatch(path) or self.pattern.fullmatch(file_name(path))
         if match is None:
             return None
-        groups = match.groupdict()
+        groups = self._without_units(match.groupdict())
         number = groups.pop("well_number", None)
         if self.well is not None:
             groups["well"] = self.well.name
@@ -56,6 +66,17 @@ class NamedGroups:
                 return None
             groups["well"] = well.name
         return fields_from(groups)
+
+    def _without_units(self, groups: dict[str, str | None]) -> dict[str, str | None]:
+        """Turn heights and times into numbers of planes and times, in µm and minutes."""
+        if "z_um" in groups:
+            groups["z"] = groups.pop("z_um")
+        for name, factor in MINUTES.items():
+            if name in groups:
+                text = groups.pop(name)
+                known = text is not None and NUMBER.fullmatch(text)
+                groups["t"] = f"{round(float(text or 0) * factor, 4):f}" if known else text
+        return groups
 
     def _numbered(self, text: str) -> Well | None:
         if self.plate_format is None or not (text.isascii() and text.isdigit()):

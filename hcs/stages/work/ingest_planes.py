@@ -5,8 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from hcs.domain.planes import list_planes
-from hcs.domain.plate import SourcePlate
+from hcs.domain.plate import Plane, SourcePlate
 from hcs.stages.work.ingest_reading import WellJob
+
+
+def name_place(plane: Plane, source: SourcePlate) -> str:
+    """Name the z and time of a plane as the source numbers them; empty where there is but one."""
+    text = ""
+    for word, index, numbers in (
+        ("z", plane.z_index, source.numbers.z),
+        ("time", plane.t_index, source.numbers.t),
+    ):
+        if index or len(numbers) > 1:
+            text += f" {word} {numbers[index] if index < len(numbers) else index:g}"
+    return text + (f" (page {plane.page + 1})" if plane.file_pages > 1 else "")
 
 
 def describe_planes(source: SourcePlate, job: WellJob) -> dict[str, str]:
