@@ -16,7 +16,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +25,11 @@ import tifffile
 from hcs.domain.columns import Reason
 from hcs.errors import ImageReadError
 from hcs.io.files.paths import AnyPath, as_path, local_path
-from hcs.io.images import exports
+from hcs.io.images import c01, exports
 from hcs.io.images.checks import Expected, Image, Shape, check_plane, to_native
 from hcs.io.images.tiff_header import (
+    PLAUSIBLE_PIXEL_UM,
+    PagePosition,
     PlaneInfo,
     count_planes,
     describe_page,
@@ -118,8 +120,13 @@ def read_plane(
         stream.seek(0)
         if size_bytes == 0:
             raise ImageReadError(f"{name}: empty file, expected an image", Reason.TRUNCATED)
-        if exports.is_export(stream.read(exports.HEAD_BYTES)):
+        head = stream.read(exports.HEAD_BYTES)
+        if exports.is_export(head):
             return exports.read_export(name, stream, page, expected, max_pixels)
+        if c01.is_c01(head):
+            if unread is not None and (count := c01.read_header(name, stream).n_planes) > 1:
+                _refuse_pages(name, count)
+            return c01.read_c01(name, stream, page, expected, max_pixels)
         stream.seek(0)
         with tifffile.TiffFile(stream, name=name, _multifile=False) as tif:
             if unread is not None:
@@ -135,14 +142,18 @@ def _refuse_more(name: str, tif: tifffile.TiffFile, unread: list[int]) -> None:
     """Refuse a file that holds more than the one plane which it stands for."""
     count, n_others = count_planes(tif)
     if count > 1:
-        msg = (
-            f"{name}: {count} pages in a file that was taken for one plane, as others of its "
-            "channel are; say what they are with --pages z, --pages t or --pages channel, which "
-            "has the headers of all files read"
-        )
-        raise ImageReadError(msg, Reason.UNREAD_PAGES)
+        _refuse_pages(name, count)
     if n_others:
         unread.append(n_others)
+
+
+def _refuse_pages(name: str, count: int) -> NoReturn:
+    msg = (
+        f"{name}: {count} pages in a file that was taken for one plane, as others of its "
+        "channel are; say what they are with --pages z, --pages t or --pages channel, which "
+        "has the headers of all files read"
+    )
+    raise ImageReadError(msg, Reason.UNREAD_PAGES)
 
 
 def probe(path: AnyPath) -> PlaneInfo:
@@ -172,12 +183,28 @@ def probe(path: AnyPath) -> PlaneInfo:
         if exports.is_export(head):
             shape, dtype = exports.read_header(name, stream)
             return PlaneInfo(shape=shape, dtype=dtype, is_lossy=exports.is_lossy(head))
+        if c01.is_c01(head):
+            return _describe_c01(c01.read_header(name, stream))
         stream.seek(0)
         with tifffile.TiffFile(stream, name=name, _multifile=False) as tif:
             page = find_page(tif, 0, name)
             shape, dtype = describe_page(page, name)
             info = planes_of(tif, shape, dtype)
             return dataclasses.replace(info, is_lossy=page.compression in _JPEG_CODECS)
+
+
+def _describe_c01(header: c01.C01Header) -> PlaneInfo:
+    """Describe a C01; its pixels a meter are what bitmaps state for printers, unless plausible."""
+    size_um = header.pixel_um
+    low, high = PLAUSIBLE_PIXEL_UM
+    return PlaneInfo(
+        shape=header.shape,
+        dtype=header.dtype,
+        n_planes=header.n_planes,
+        pages=tuple(range(header.n_planes)),
+        pixel_size_um=size_um if size_um is not None and low <= size_um <= high else None,
+        positions=tuple(PagePosition(z_index=z) for z in range(header.n_planes)),
+    )
 
 
 def ome_xml(path: AnyPath) -> str:

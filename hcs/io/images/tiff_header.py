@@ -17,7 +17,7 @@ from hcs.domain.columns import Reason
 from hcs.errors import ImageReadError
 from hcs.io.images.steps import NOTHING_STATED, UM_PER_UNIT, Steps, read_imagej, read_ome
 
-_PLAUSIBLE_PIXEL_UM: Final = (0.03, 3.4)
+PLAUSIBLE_PIXEL_UM: Final = (0.03, 3.4)
 """A pixel in the specimen plane, in µm, that a bare resolution tag may state.
 
 From 100× on a small sensor to 2× on a usual one. Above it a resolution tag states the pitch of the
@@ -261,7 +261,7 @@ def _pixel_size_um(tif: tifffile.TiffFile) -> float | None:
         if pair is not None:
             return _square(*pair)
     size_um = _square(*(_tag_size(tif) or (0.0, 1.0)))
-    low, high = _PLAUSIBLE_PIXEL_UM
+    low, high = PLAUSIBLE_PIXEL_UM
     return size_um if size_um is not None and low <= size_um <= high else None
 
 

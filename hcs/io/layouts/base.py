@@ -27,7 +27,6 @@ CONTAINERS: Final = {
     ".xlef": "Leica XLEF",
     ".lof": "Leica LOF",
     ".flex": "Opera FLEX",
-    ".c01": "Cellomics C01",
     ".dib": "Cellomics DIB",
     ".mea": "Opera MEA",
     ".oib": "Olympus OIB",
@@ -40,7 +39,7 @@ CONTAINERS: Final = {
 """Containers of microscope makers, which no layout here reads, by their ending."""
 
 IMAGE_SUFFIXES: Final = frozenset(
-    {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".stk", *CONTAINERS}
+    {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".stk", ".c01", *CONTAINERS}
 )
 """Endings of files that may hold a plane; one that no layout recognises is reported."""
 

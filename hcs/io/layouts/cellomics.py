@@ -12,11 +12,10 @@ from typing import Final
 
 from hcs.io.layouts.base import IMAGE_ENDING, NamePatterns
 
-# Field and channel count from 0. The instrument's own .C01 and .DIB hold no TIFF; they stay
-# unmatched, so that they are reported instead of failing one by one.
+# Field and channel count from 0. A .DIB stays unmatched, so that it is reported.
 _NAME: Final = re.compile(
     r"(?:(?P<plate>.+)_)?(?P<well>(?:[A-P]|A[A-F])\d{2})f(?P<site>\d{1,3})"
-    rf"(?:[do](?P<channel>\d{{1,2}}))?{IMAGE_ENDING}",
+    rf"(?:[do](?P<channel>\d{{1,2}}))?(?:{IMAGE_ENDING}|\.c01)",
     re.IGNORECASE,
 )
 

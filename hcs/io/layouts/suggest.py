@@ -23,6 +23,8 @@ _NUMBERS: Final = (
 _DIGITS: Final = re.compile(r"\d+")
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9+-]*")
 
+_FLEX: Final = r"(?P<row>\d{3})(?P<column>\d{3})(?P<site>\d{3})\.flex"
+
 _SAMPLE: Final = 200
 """Names that an expression is tried on."""
 
@@ -117,6 +119,12 @@ def explain_containers(paths: Iterable[str]) -> str | None:
         for suffix, count in sorted(kinds.items())
     )
     first = next(p for p in paths if PurePosixPath(p).suffix.lower() in kinds)
+    if set(kinds) == {".flex"}:
+        return (
+            f"{told}, such as {file_name(first)!r}: these are TIFFs of several pages, whose names "
+            f"are row, column and field; try --layout 'regex:{_FLEX}' --pages channel, and "
+            "bioformats2raw where their pixels are packed"
+        )
     return (
         f"{told}, such as {file_name(first)!r}: containers of the microscope's maker, "
         "which hcs does not read: convert them to an OME-Zarr plate with bioformats2raw, or export "

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
+import tifffile
 
 from hcs.domain.config.stages import AutoLayout, RegexLayout
 from hcs.domain.wells import PlateFormat
 from hcs.errors import InputError
 from hcs.io import layouts
+from hcs.io.images import tiff
 from hcs.io.layouts.suggest import suggest_pattern
 
 AUTO = AutoLayout()
@@ -55,7 +58,7 @@ def test_nothing_is_proposed_where_no_well_is_seen(name):
         pytest.param("B02.nd2", "1 Nikon ND2 file", id="nd2"),
         pytest.param("run.LIF", "1 Leica LIF file", id="lif"),
         pytest.param("001001000.flex", "1 Opera FLEX file", id="flex"),
-        pytest.param("P_A01f00d0.C01", "1 Cellomics C01 file", id="c01"),
+        pytest.param("P_A01f00d0.DIB", "1 Cellomics DIB file", id="dib"),
     ],
 )
 def test_containers_of_makers_are_named_with_a_way_out(tmp_path, name, told):
@@ -80,3 +83,20 @@ def test_words_that_differ_are_the_channel(tmp_path):
     assert {(p.well.name, p.site, p.channel) for p in plate.planes} == {
         (well, n, dye) for well in ("A01", "B02") for n in (1, 2) for dye in ("DAPI", "GFP")
     }
+
+
+def test_flex_files_are_read_as_proposed(tmp_path):
+    for well in ("002003", "001012"):
+        pages = np.stack([np.full((8, 8), n + int(well), np.uint16) for n in (0, 1)])
+        tifffile.imwrite(tmp_path / f"{well}004.flex", pages, metadata=None)
+    with pytest.raises(InputError, match="--pages channel") as caught:
+        layouts.scan(tmp_path, AUTO)
+    pattern = re.search(r"'regex:([^']*)'", str(caught.value))[1]
+    plate = layouts.scan(tmp_path, RegexLayout(pattern=pattern), page_axis="channel").plate
+    found = {
+        (p.well.name, p.site, p.channel): int(tiff.read_plane(tmp_path / p.path, p.page)[0, 0])
+        for p in plate.planes
+    }
+    assert found == {
+        ("A12", 4, "0"): 1012, ("A12", 4, "1"): 1013, ("B03", 4, "0"): 2003, ("B03", 4, "1"): 2004,
+    }  # fmt: skip

@@ -130,7 +130,7 @@ def test_cytation(well, step, order, site, z, t, channel):
         pytest.param("imagexpress", "P_A00_s1_w1.tif", id="column-zero"),
         pytest.param("cellvoyager", "W0029F0001T0001Z000C1.tif", id="well-only-numbered"),
         pytest.param("scanr", "--W00001--P00001--Z00000--T00000--DAPI.tif", id="no-well"),
-        pytest.param("cellomics", "P_D03f00d0.C01", id="not-tiff"),
+        pytest.param("cellomics", "P_D03f00d0.DIB", id="not-tiff"),
         pytest.param("cytation", "A1ROI_01_1_1Z0_DAPI_001.tif", id="region-without-number"),
     ],
 )
