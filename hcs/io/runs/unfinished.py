@@ -7,6 +7,7 @@ from typing import Final
 from upath import UPath
 
 from hcs.errors import StaleError
+from hcs.io.files import objects
 from hcs.io.files.atomic import read_json, remove, write_json
 from hcs.io.files.paths import as_path, sidecar
 from hcs.io.files.together import is_half_moved
@@ -31,7 +32,10 @@ def refuse_unfinished(path: str) -> None:
     ------
     StaleError
         With the command that finishes it.
+    NotFoundError, InputError
+        When its object store cannot be reached.
     """
+    objects.check(as_path(path))
     if is_half_moved(path):
         msg = f"{path} was left half replaced by a run that was killed: run that command again"
         raise StaleError(msg)
