@@ -14,11 +14,15 @@ from hcs.domain.plate import PertType
 from hcs.errors import Fault, FaultsError, InputError, NotFoundError, UnknownNameError
 from hcs.io.files.paths import AnyPath, as_path
 from hcs.io.sheets.reading.cells import Sheet, read_sheet
+from hcs.io.sheets.reading.numbers import read_numbers
 from hcs.io.sheets.reading.text import decode
 from hcs.io.sheets.wellnames import parse_well
 
 VALUE: Final = "value"
 """Name of the column of values, which the files themselves leave without one."""
+
+WORD, ROW = "word", "row"
+"""What stands in the place of a value (``OVRFLW``), and its line in the plate's file."""
 
 _CONFIGURATION, _LOG, _ANNOTATION = "Plateconf.txt", "Screenlog.txt", "GeneIDs*.txt"
 
@@ -71,7 +75,8 @@ def read_screen(plate_list: AnyPath) -> pd.DataFrame:
         One row a well and replicate: ``Metadata_Plate`` (name of the file),
         ``Metadata_Well``, ``Metadata_Batch`` (``replicate 1``), ``Metadata_Compound`` (number of
         the library plate and well, the same on all replicates), ``Metadata_pert_type``,
-        annotation as ``Metadata_…``, ``flags`` and ``value``.
+        annotation as ``Metadata_…``, ``flags`` and ``value``; ``word`` and ``row`` where an
+        instrument says that it has no value.
 
     Raises
     ------
@@ -121,19 +126,23 @@ def _plate(
     if not file.is_file():
         msg = f"plate file {file} of the plate list does not exist"
         raise NotFoundError(msg)
+    lines = [
+        (number, line, line.split("\t"))
+        for number, line in enumerate(decode(file.read_bytes()).splitlines(), start=1)
+        if line.strip()
+    ]
+    numbers = read_numbers([cells[2].strip() if len(cells) == 3 else "" for _, _, cells in lines])
+    unread = {item.place for item in numbers.unread}
     rows = []
-    for number, line in enumerate(decode(file.read_bytes()).splitlines(), start=1):
-        cells = line.split("\t")
-        if not line.strip():
-            continue
+    for place, (number, line, cells) in enumerate(lines):
         well = parse_well(cells[1]) if len(cells) == 3 else None
-        value = pd.to_numeric(cells[2] or "nan", errors="coerce") if len(cells) == 3 else None
-        if well is None or (pd.isna(value) and cells[2].casefold() not in {"", "na", "nan"}):
+        if well is None or place in unread:
             expected = "plate, well and number, separated by tabs"
             faults.append(Fault(str(file), "no measurement", number, value=line, expected=expected))
             continue
-        rows.append((well.name, value))
-    frame = pd.DataFrame(rows, columns=[col.WELL, VALUE])
+        word = cells[2].strip() if place in numbers.beyond else ""
+        rows.append((well.name, numbers.values[place], word, number))
+    frame = pd.DataFrame(rows, columns=[col.WELL, VALUE, WORD, ROW])
     frame.insert(0, col.PLATE, file.stem)
     frame[col.BATCH] = f"replicate {replicate}"
     frame[col.COMPOUND] = plate + " " + frame[col.WELL]

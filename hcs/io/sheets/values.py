@@ -143,7 +143,7 @@ def _read_table(
 ) -> Values:
     sheet = read_sheet(path, _is_header, dialect=dialect, grids="values")
     if cellhts.is_plate_list(sheet):
-        return Values(cellhts.read_screen(path), (), notes=sheet.notes)
+        return _read_screen(path)
     columns, faults = platemap.assign_columns(sheet)
     sheet, units = keep_wells(sheet, columns)
     numbers = _read_value_columns(sheet, columns, wanted, numeric, faults)
@@ -160,6 +160,16 @@ def _read_table(
     notes = (*mapped.notes, *_say_values(sheet, columns, numbers, wanted))
     absent = _list_absent(sheet, columns, numbers, as_path(path).stem)
     return Values(_restore_own_names(table), (), without_number=absent, notes=notes)
+
+
+def _read_screen(plate_list: AnyPath) -> Values:
+    table = cellhts.read_screen(plate_list)
+    absent = tuple(
+        NoNumber(row[col.PLATE], row[col.WELL], cellhts.VALUE, row[cellhts.ROW], row[cellhts.WORD])
+        for row in table[table[cellhts.WORD] != ""].to_dict(orient="records")
+    )
+    table = table.drop(columns=[cellhts.WORD, cellhts.ROW])
+    return Values(table, (), without_number=absent)
 
 
 def _read_value_columns(

@@ -97,3 +97,17 @@ def test_what_cannot_be_read_is_named(folder, name, text, error, words):
     (folder / name).write_text(text)
     with pytest.raises(error, match=words):
         read_screen(folder / "Platelist.txt")
+
+
+def test_words_of_a_reader_and_decimal_commas(folder):
+    (folder / "F1.txt").write_text("F\tA01\t10,5\nF\tA02\tOVRFLW\nF\tB01\t7\nF\tB02\tinf\n")
+    found = read_values(folder / "Platelist.txt")
+    first = found.table[found.table[col.PLATE] == "F1"]
+    assert first["value"].fillna(-1).tolist() == [10.5, -1, 7, -1]
+    assert [tuple(item) for item in found.without_number] == [
+        ("F1", "A02", "value", 2, "OVRFLW"),
+        ("F1", "B02", "value", 4, "inf"),
+    ]
+    (folder / "F1.txt").write_text("F\tA01\t10,5\nF\tA02\t1.000\nF\tB01\t7\n")
+    with pytest.raises(FaultsError, match=r"1\.000"):
+        read_screen(folder / "Platelist.txt")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hcs.domain import columns as col
 from hcs.errors import FaultsError, InputError
@@ -167,3 +171,30 @@ def test_one_of_several_likely_columns_is_never_chosen(tmp_path):
     text = "well,RLU,OD\nA1,OVER,1.5\nA2,7,2.5\n"
     with pytest.raises(InputError, match="'RLU', 'OD'"):
         read(tmp_path, text)
+
+
+LOCALES = {"en": (".", ",", ",;\t"), "de": (",", ".", ";\t"), "fr": (",", "\u202f", ";\t"),
+           "ch": (".", "'", ",;\t")}  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    values=st.lists(st.integers(0, 9_999_999), min_size=1, max_size=6),
+    locale=st.sampled_from(sorted(LOCALES)),
+    which=st.integers(0, 2),
+    digits=st.integers(0, 3),
+    grouped=st.booleans(),
+)
+def test_a_file_of_any_locale_is_read_exactly_or_refused(
+    tmp_path_factory, values, locale, which, digits, grouped
+):
+    decimal, group, signs = LOCALES[locale]
+    numbers = [value / 10**digits for value in values]
+    texts = [f"{value:{',' if grouped else ''}.{digits}f}" for value in numbers]
+    texts = [t.replace(",", "\0").replace(".", decimal).replace("\0", group) for t in texts]
+    sign = signs[which % len(signs)]
+    lines = [f"well{sign}x", *(f'A{i}{sign}"{text}"' for i, text in enumerate(texts, start=1))]
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    with contextlib.suppress(FaultsError):
+        assert read_values(path, ["x"]).table["x"].tolist() == pytest.approx(numbers, rel=1e-12)
