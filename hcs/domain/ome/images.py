@@ -190,7 +190,7 @@ def _scale_of(
     found = False
     while steps:
         step = steps.pop(0)
-        kind = step.get("type") if isinstance(step, Mapping) else None
+        kind = str(step.get("type")) if isinstance(step, Mapping) else ""
         if kind == "sequence":
             steps = _items(step.get("transformations")) + steps
         elif kind == "scale":

@@ -190,7 +190,7 @@ def _as_document(documents: dict[str, dict[str, Any]], path: str) -> Document:
     document = Document(kind, attributes, array)
     try:
         _ = document.shape
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, ArithmeticError):
         return Document("damaged", {}, {}, f"the shape of {path} is no list of numbers")
     return document
 

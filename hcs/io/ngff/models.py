@@ -90,7 +90,7 @@ def _check(model: Any, kind: str, document: Mapping[str, Any]) -> list[str]:  # 
             model.model_validate(document)
     except ValidationError as error:
         return _say(error, kind)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         return [f"cannot be understood: {error}"]
     return [str(item.message) for item in caught if issubclass(item.category, ValidationWarning)]
 

@@ -52,6 +52,8 @@ class PlateReader:
         except (zarr.errors.GroupNotFoundError, FileNotFoundError) as error:
             msg = f"{self.path} is not a Zarr store; an OME-Zarr plate was expected"
             raise NotFoundError(msg) from error
+        except DAMAGE as error:
+            raise InputError(f"{self.path}: its metadata cannot be read: {error}") from error
 
     @cached_property
     def _notes(self) -> dict[str, Any]:

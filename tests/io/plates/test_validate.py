@@ -172,6 +172,7 @@ def test_a_version_that_contradicts_the_plate_is_named(tmp_path):
 @pytest.mark.parametrize(
     "damage",
     ["{", "[]", "7", '{"plate": 3}', '{"multiscales": "x"}', '{"multiscales": [{"axes": 3}]}',
+     '{"multiscales": [{"axes": ["y", "x"], "datasets": [{"path": "0", "scale": []}]}]}',
      '{"well": {"images": [3, {"path": null}]}}', '{"multiscales": [{"datasets": [{"path": 4}]}]}'],
 )  # fmt: skip
 @pytest.mark.parametrize("place", ["A/1", "A/1/0"])
@@ -179,6 +180,15 @@ def test_damaged_documents_are_faults_and_never_tracebacks(tmp_path, damage, pla
     write_plate(tmp_path / "P.zarr", TWO)
     (tmp_path / "P.zarr" / place / ".zattrs").write_text(damage)
     assert faults_of(tmp_path / "P.zarr") != []
+
+
+def test_a_transformation_that_is_none_is_a_fault(tmp_path):
+    write_plate(tmp_path / "P.zarr", TWO)
+    group = zarr.open_group(tmp_path / "P.zarr/A/1/0", mode="r+")
+    described = group.attrs["multiscales"]
+    described[0]["datasets"][0]["coordinateTransformations"] = [{"type": []}]
+    group.attrs["multiscales"] = described
+    assert any("A/1/0" in fault for fault in faults_of(tmp_path / "P.zarr"))
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"plate": 3}', '{"plate": {"wells": 3}}'])

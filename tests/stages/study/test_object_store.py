@@ -13,13 +13,14 @@ from functools import partial
 import numpy as np
 import pytest
 import tifffile
+from foreign_plates import Image, write_plate
 from object_server import Fault, free_port, object_server
 from small_plates import field, name_of
 from typer.testing import CliRunner
 from upath import UPath
 
 from hcs.domain import columns as col
-from hcs.domain.config.stages import FeaturesConfig, IngestConfig, StackConfig
+from hcs.domain.config.stages import ConvertConfig, FeaturesConfig, IngestConfig, StackConfig
 from hcs.errors import InputError, LockedError, MissingExtraError, NotFoundError
 from hcs.io.files import objects
 from hcs.io.layouts.listing import list_source
@@ -27,7 +28,7 @@ from hcs.io.plates.reader import PlateReader
 from hcs.io.plates.validate import faults_of
 from hcs.io.runs.locks import locked
 from hcs.io.stack import open_stack
-from hcs.stages import features, ingest, stack
+from hcs.stages import convert, features, ingest, stack
 from hcs_cli.app import app
 
 pytest.importorskip("s3fs")
@@ -303,3 +304,23 @@ def test_a_lost_answer_to_the_lock_is_no_lock_of_another(bucket, server):
     server.faults.append(Fault("PUT", "P1.zarr.hcs/lock"))
     with locked(f"{bucket}/P1.zarr"):
         assert len(server.failed) == 1
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_a_plate_of_another_program_is_read_from_the_store_and_written_there(
+    bucket, tmp_path, version
+):
+    import s3fs
+
+    images = {"0": Image(acquisition=0), "1": Image(acquisition=1, labels=("TOM20",))}
+    source = write_plate(tmp_path / "in.zarr", {"A/1": images}, version=version)["A/1", "1"]
+    s3fs.S3FileSystem().put(str(tmp_path / "in.zarr"), f"{bucket}/in.zarr", recursive=True)
+    made = ingest.run(IngestConfig(source=f"{bucket}/in.zarr", out=f"{bucket}/P.zarr"))
+    assert made.problems == ()
+    reader = PlateReader(made.out)
+    index = reader.channel_index("TOM20")
+    np.testing.assert_array_equal(reader.read_plane("A/1/0", index), source[0, 0])
+    out = f"{bucket}/old.zarr"
+    assert convert.run(ConvertConfig(plate=made.out, out=out)).problems == ()
+    np.testing.assert_array_equal(PlateReader(out).read_plane("A/1/0", index), source[0, 0])
+    assert faults_of(out) == []
