@@ -254,7 +254,8 @@ def _make_attributes(plan: _Plan, wells: Sequence[Well]) -> dict[str, Any]:
 
 
 def _count_field_bytes(expected: Expected, jobs: Sequence[WellJob]) -> int:
-    planes = max((len(field.planes) for job in jobs for field in job.fields), default=1)
+    # Of what is kept in memory, planes that a channel does not have take as much as those it has.
+    planes = max((job.n_times * len(job.channels) * job.n_planes for job in jobs), default=1)
     return int(np.prod(expected.shape)) * np.dtype(expected.dtype).itemsize * planes
 
 

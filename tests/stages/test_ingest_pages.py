@@ -172,7 +172,7 @@ def test_a_thumbnail_is_no_plane_and_another_picture_is_named(tmp_path):
     result = take(tmp_path)
     (problem,) = result.problems
     assert (problem.reason, problem.well, problem.kept) == (Reason.UNREAD_PAGES, "A02", True)
-    assert "but for what 1 problems name" in result.summary["verified"]
+    assert "but for what a problem names" in result.summary["verified"]
     np.testing.assert_array_equal(PlateReader(result.out).read_plane("A/1/0", 0), STACK[1])
 
 
@@ -185,6 +185,25 @@ def test_a_stack_of_one_directory_that_lost_bytes_is_not_one_plane(tmp_path):
     assert error.value.reason == Reason.TRUNCATED
     result = take(tmp_path)
     assert {(p.well, p.reason) for p in result.problems} == {("A02", Reason.TRUNCATED)}
+
+
+@pytest.mark.parametrize("n_left", [1, 3])
+def test_a_file_that_lost_its_last_pages_is_named(tmp_path, n_left):
+    """In a plate of one well no other field says how many there were."""
+    put(tmp_path, SILENT["plain"], columns=(1,))
+    path = tmp_path / "in" / name_file("imagexpress")
+    with tifffile.TiffFile(path) as tif:
+        end = tif.pages[n_left].offset
+    path.write_bytes(path.read_bytes()[:end])
+    result = take(tmp_path, pages="z")
+    (problem,) = result.problems
+    assert (problem.reason, problem.well, problem.kept) == (Reason.UNREAD_PAGES, "A01", True)
+    assert "pages may be lost" in problem.message
+    reader = PlateReader(result.out)
+    assert reader.n_z == n_left
+    np.testing.assert_array_equal(
+        reader.read_plane("A/1/0", 0, z_index=n_left - 1), STACK[n_left - 1] + 1
+    )
 
 
 def test_the_pixel_size_is_that_of_the_finest_channel(tmp_path):

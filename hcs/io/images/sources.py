@@ -76,12 +76,12 @@ class ImageFiles:
         self, plane: Plane, shape: tuple[int, int], dtype: str, remarks: list[str] | None = None
     ) -> npt.NDArray[Any]:
         """Read one page of a file."""
-        unread: list[int] | None = [] if plane.file_pages == 1 else None
+        unread: list[str] | None = [] if plane.file_pages == 1 else None
         pixels = tiff.read_plane(
             self._file(plane), plane.page, expected=(shape, np.dtype(dtype)), unread=unread
         )
         if unread and remarks is not None:
-            remarks.append(f"{plane.path}: {unread[0]} more pages, of another size, are not read")
+            remarks += [f"{plane.path}: {text}" for text in unread]
         return pixels
 
     def stamp(self, plane: Plane) -> str:

@@ -34,6 +34,7 @@ from hcs.io.images.tiff_header import (
     count_planes,
     describe_page,
     find_page,
+    is_cut,
     planes_of,
 )
 
@@ -83,7 +84,7 @@ def read_plane(
     *,
     expected: Expected = None,
     max_pixels: int = MAX_PIXELS,
-    unread: list[int] | None = None,
+    unread: list[str] | None = None,
 ) -> Image:
     """Read one plane exactly as acquired.
 
@@ -99,7 +100,7 @@ def read_plane(
         Planes that claim to be larger are refused before any memory is taken for them.
     unread
         Given for a file that stands for one plane: one that holds more is refused. Pages of
-        another size cannot be meant; their number is added to the list.
+        another size cannot be meant: a sentence about them is added to the list.
 
     Returns
     -------
@@ -138,13 +139,15 @@ def read_plane(
             return _read_page(name, first, size_bytes)
 
 
-def _refuse_more(name: str, tif: tifffile.TiffFile, unread: list[int]) -> None:
+def _refuse_more(name: str, tif: tifffile.TiffFile, unread: list[str]) -> None:
     """Refuse a file that holds more than the one plane which it stands for."""
     count, n_others = count_planes(tif)
     if count > 1:
         _refuse_pages(name, count)
     if n_others:
-        unread.append(n_others)
+        unread.append(f"{n_others} more pages, of another image or size, are not read")
+    if is_cut(tif):
+        unread.append("its directory points at a page beyond its end: pages may be lost")
 
 
 def _refuse_pages(name: str, count: int) -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -56,6 +57,8 @@ class PlaneInfo:
         be more than it has directories.
     n_others
         Number of further pages that are no thumbnails: of another size, or of a second image.
+    is_cut
+        Whether pages may be lost: the last directory points at one beyond the end of the file.
     pages
         What to ask of :func:`hcs.io.images.tiff.read_plane` for each plane.
     pixel_size_um
@@ -75,6 +78,7 @@ class PlaneInfo:
     dtype: np.dtype[Any]
     n_planes: int = 1
     n_others: int = 0
+    is_cut: bool = False
     pages: tuple[int, ...] = (0,)
     pixel_size_um: float | None = None
     positions: tuple[PagePosition, ...] = (PagePosition(),)
@@ -147,6 +151,20 @@ def count_planes(tif: tifffile.TiffFile) -> tuple[int, int]:
     return len(pages), n_others
 
 
+def is_cut(tif: tifffile.TiffFile) -> bool:
+    """Whether the chain of directories leads beyond the end of the file: pages may be lost.
+
+    tifffile passes over that, as it must for writers that leave garbage in the last link.
+    """
+    last = tif.pages[len(tif.pages) - 1]
+    form, handle = tif.tiff, tif.filehandle
+    handle.seek(last.offset)
+    count = struct.unpack(form.tagnoformat, handle.read(form.tagnosize))[0]
+    handle.seek(last.offset + form.tagnosize + count * form.tagsize)
+    link = handle.read(form.offsetsize)
+    return len(link) < form.offsetsize or struct.unpack(form.offsetformat, link)[0] >= handle.size
+
+
 def _has_one_plane(tif: tifffile.TiffFile) -> bool:
     """Whether a file has one directory, and that one no planes behind one another."""
     if len(tif.pages) > 1:
@@ -179,6 +197,7 @@ def planes_of(tif: tifffile.TiffFile, shape: tuple[int, int], dtype: np.dtype[An
         dtype=dtype,
         n_planes=len(pages),
         n_others=n_others,
+        is_cut=is_cut(tif),
         pages=pages,
         pixel_size_um=_pixel_size_um(tif),
         positions=positions,

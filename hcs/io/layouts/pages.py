@@ -119,14 +119,23 @@ def _name_unread(
         seen.add(plane.path)
         n_unread = info.n_planes + info.n_others - plane.file_pages
         if n_unread > 0:
-            kind = " of another size" if info.n_others else ""
+            kind = " of another image or size" if info.n_others else ""
             message = (
                 f"{plane.path} has {n_unread} more pages{kind}, which neither its header nor the "
                 "plate's metadata tell to be planes of the field; they are not read"
             )
-            fields = NameFields(plane.well, plane.site)
-            row = problem(Reason.UNREAD_PAGES, plane.path, message, fields=fields, kept=True)
-            problems.append(row)
+            problems.append(_name_kept(plane, message))
+        if info.is_cut:
+            message = (
+                f"{plane.path}: its last directory points at a page beyond its end, so that pages "
+                f"may be lost; the {plane.file_pages} that are there are read"
+            )
+            problems.append(_name_kept(plane, message))
+
+
+def _name_kept(plane: Plane, message: str) -> dict[str, Any]:
+    fields = NameFields(plane.well, plane.site)
+    return problem(Reason.UNREAD_PAGES, plane.path, message, fields=fields, kept=True)
 
 
 def _expand_file(

@@ -76,7 +76,8 @@ def describe_outcome(problems: Sequence[Problem]) -> str:
     bad = sum(item.reason is col.Reason.CHECKSUM for item in problems)
     unread = sum(item.reason in _UNREAD for item in problems)
     found = f"{bad} fields differ" if bad else "all pixels as in the source"
-    return f"{found}, but for what {unread} problems name, which was not read" if unread else found
+    named = "what a problem names" if unread == 1 else f"what {unread} problems name"
+    return f"{found}, but for {named}, which was not read" if unread else found
 
 
 _UNREAD: Final = (
