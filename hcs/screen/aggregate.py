@@ -55,7 +55,8 @@ def well_scores(predictions: pd.DataFrame, options: HitsOptions | None = None) -
     UnknownNameError
         When ``score``, ``Metadata_Plate`` or ``Metadata_Well`` is absent.
     InputError
-        When log-odds are asked for, and scores are no probabilities.
+        When log-odds are asked for, and scores are no probabilities, or a well has scores of
+        several time points: its mean would be of none of them.
 
     References
     ----------
@@ -65,6 +66,7 @@ def well_scores(predictions: pd.DataFrame, options: HitsOptions | None = None) -
     options = options or HitsOptions()
     _require(predictions, (col.SCORE, *col.WELL_KEY))
     keys = [k for k in (col.MODEL, *col.WELL_KEY) if k in predictions]
+    _refuse_mixed_times(predictions)
     well = _codes(predictions, keys)
     n_wells = int(well.max(initial=-1)) + 1
     score = predictions[col.SCORE].to_numpy(np.float64)
@@ -210,6 +212,17 @@ def _require(table: pd.DataFrame, names: tuple[str, ...]) -> None:
     for name in names:
         if name not in table:
             raise UnknownNameError("column", name, "the table", list(table.columns))
+
+
+def _refuse_mixed_times(predictions: pd.DataFrame) -> None:
+    if col.TIME not in predictions:
+        return
+    places = predictions[[*col.WELL_KEY, col.TIME]].drop_duplicates()
+    twice = places[places.duplicated(list(col.WELL_KEY))]
+    if len(twice):
+        plate, well, _ = twice.iloc[0]
+        msg = f"well {well} of plate {plate} has scores of several time points: keep one of them"
+        raise InputError(msg)
 
 
 def _is_unseen(predictions: pd.DataFrame) -> Flags:

@@ -241,3 +241,10 @@ def test_log_odds_of_no_probabilities_are_refused():
     rows = pd.DataFrame({col.PLATE: ["P1"], col.WELL: ["A01"], col.SCORE: [12.0]})
     with pytest.raises(InputError, match=r"scores run from 12 to 12: choose scale 'score'"):
         well_scores(rows, HitsOptions(scale="log-odds"))
+
+
+def test_scores_of_several_time_points_are_never_averaged():
+    early, late = (long_table([[0.2, 0.4]], ["new"], **{col.TIME: time}) for time in (0, 1))
+    with pytest.raises(InputError, match="well A01 of plate P1 has scores of several time points"):
+        well_scores(pd.concat([early, late]))
+    assert well_scores(late).iloc[0][col.SCORE] == pytest.approx(0.3)
