@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hcs.domain import columns as col
 from hcs.domain.columns import Reason
@@ -79,6 +80,7 @@ def _scan_own(reader: PlateReader, stated: Stated, why: str) -> ScanResult:
     images = reader.images
     name = stated.plate_name or reader.name
     planes: list[Plane] = []
+    missing: list[Plane] = []
     problems: list[dict[str, Any]] = []
     for well_name, site, path in zip(
         images[col.WELL], images[col.SITE], images[col.FIELD_PATH], strict=True
@@ -92,19 +94,10 @@ def _scan_own(reader: PlateReader, stated: Stated, why: str) -> ScanResult:
             problems.append(row | {col.PLATE: name})
             continue
         sizes = dict(zip(reader.axes, array.shape, strict=True))
-        planes += [
-            Plane(
-                path=path,
-                page=page,
-                well=well,
-                site=int(site),
-                channel=channel,
-                z_index=z,
-                t_index=t,
-            )
-            for page, channel in enumerate(reader.channels[: sizes.get("c", 1)])
-            for t, z in np.argwhere(reader.acquired(path, page)).tolist()
-        ]
+        for page, channel in enumerate(reader.channels[: sizes.get("c", 1)]):
+            first = Plane(path=path, page=page, well=well, site=int(site), channel=channel)
+            planes += _repeat(first, reader.acquired(path, page))
+            missing += _repeat(first, reader.missing(path, page))
     if not planes:
         msg = f"{reader.path} holds no images"
         raise InputError(msg)
@@ -117,11 +110,20 @@ def _scan_own(reader: PlateReader, stated: Stated, why: str) -> ScanResult:
             for index, channel in enumerate(reader.channels)
         ),
         planes=tuple(planes),
+        missing=tuple(missing),
         numbers=PlaneNumbers(z_um=reader.z_positions_um or (), t_min=reader.times_min or ()),
         pixel_size_um=stated.pixel_size_um or reader.pixel_size_um,
         flat_fields=reader.flat_fields,
     )
     return ScanResult(plate, tuple(problems), f"{why}; OME-Zarr {reader.version}")
+
+
+def _repeat(first: Plane, wanted: NDArray[np.bool_]) -> list[Plane]:
+    """Return the planes ``(t, z)`` of an image of which the first is given."""
+    return [
+        first.model_copy(update={"t_index": t, "z_index": z})
+        for t, z in np.argwhere(wanted).tolist()
+    ]
 
 
 @dataclass(frozen=True)

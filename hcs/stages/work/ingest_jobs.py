@@ -9,7 +9,7 @@ from typing import Final
 from hcs.domain.config.stages import IngestConfig
 from hcs.domain.plate import Plane, PlaneNumbers, SourcePlate
 from hcs.domain.wells import Well
-from hcs.io.images.sources import Source, open_source
+from hcs.io.images.sources import OME_ZARR, Source, open_source
 from hcs.io.runs.fingerprints import fingerprint
 from hcs.stages.work.ingest_channels import Expected
 from hcs.stages.work.ingest_reading import FieldJob, WellJob
@@ -40,8 +40,9 @@ def well_jobs(
     source = open_source(config.source, plate.layout)
     projection = None if config.projection == "keep" else config.projection
     paths = _field_paths(plate, in_place=in_place)
-    n_planes = 1 + max(item.z_index for item in plate.planes)
-    n_times = 1 + max(item.t_index for item in plate.planes)
+    known = (*plate.planes, *plate.missing) if plate.layout == OME_ZARR else plate.planes
+    n_planes = 1 + max(item.z_index for item in known)
+    n_times = 1 + max(item.t_index for item in known)
     channels, size = plate.channels, (n_times, n_planes)
     patterns = _Patterns(plate)
     numbers = _name_planes(plate.numbers, n_planes, n_times)
@@ -92,7 +93,7 @@ class _Patterns:
     a sidecar names its file, or when more than half of the channel's fields have it. Any other was
     not acquired. What no field of the channel has was not acquired either, whatever a sidecar
     lists: a copy of a plate may hold one plane of each stack on purpose, and each file that a
-    sidecar names in vain is a row of its own.
+    sidecar names in vain is a row of its own. A plate that notes a plane as missing is believed.
     """
 
     def __init__(self, plate: SourcePlate) -> None:
@@ -114,11 +115,14 @@ class _Patterns:
             for channel, have in self._have.items()
             for n in have.values()
         )
+        is_noted = plate.layout == OME_ZARR
         self._listed: defaultdict[tuple[Well, int, str], set[tuple[int, int]]] = defaultdict(set)
         for plane in plate.missing:
-            if (plane.t_index, plane.z_index) in self._have.get(plane.channel, ()):
+            if is_noted or (plane.t_index, plane.z_index) in self._have.get(plane.channel, ()):
                 key = (plane.well, plane.site, plane.channel)
                 self._listed[key].add((plane.t_index, plane.z_index))
+        self._is_plain &= not (is_noted and self._listed)
+        self._lost = set(self._listed) - seen if is_noted else set()
 
     def missing_of(self, planes: Sequence[Plane]) -> tuple[tuple[int, int, int], ...]:
         """Places ``(t, c, z)`` that a field lacks although it should have them."""
@@ -127,14 +131,18 @@ class _Patterns:
         present: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
         for plane in planes:
             present[plane.channel].add((plane.t_index, plane.z_index))
+        well, site = planes[0].well, planes[0].site
         lacking = [
             (t, self._order[channel], z)
             for channel, there in present.items()
-            for t, z in (
-                self._usual[channel]
-                | self._listed.get((planes[0].well, planes[0].site, channel), set())
-            )
+            for t, z in (self._usual[channel] | self._listed.get((well, site, channel), set()))
             - there
+        ]
+        lacking += [
+            (t, order, z)
+            for channel, order in self._order.items()
+            if (well, site, channel) in self._lost
+            for t, z in self._listed[well, site, channel]
         ]
         return tuple(sorted(lacking))
 

@@ -214,12 +214,14 @@ def _read_planes(
 def _name_missing(job: WellJob, field: FieldJob) -> list[Problem]:
     """Name the planes of each channel that are not there and should be."""
     rows = []
+    who = "a sidecar names or most other fields have"
+    if job.layout == OME_ZARR:
+        who = "the plate notes as missing or most other fields have"
     for index, channel in enumerate(job.channels):
         planes = [(t, z) for t, c, z in field.missing if c == index]
         if planes:
             message = (
-                f"channel {channel.name} lacks {list_planes(planes, job.numbers)}, which a sidecar "
-                "names or most other fields have"
+                f"channel {channel.name} lacks {list_planes(planes, job.numbers)}, which {who}"
             )
             rows.append(make_problem(job, field, field.path, col.Reason.MISSING_FILE, message))
     return rows
