@@ -39,7 +39,9 @@ def keep_time(table: pd.DataFrame, said: cfg.OneTime | None, where: str) -> pd.D
     ChoiceError
         When a plate has several and none was said, or it has not the one that was.
     """
+    table = _count_times(table)
     if col.TIME not in table or not pd.api.types.is_integer_dtype(table[col.TIME]):
+        _refuse_other_times(table, where)
         if isinstance(said, cfg.TimeMinutes) or (isinstance(said, cfg.TimeIndex) and said.index):
             msg = f"{where} holds one time point: there is no time {said}"
             raise ChoiceError(msg)
@@ -59,6 +61,40 @@ def keep_time(table: pd.DataFrame, said: cfg.OneTime | None, where: str) -> pd.D
             raise ChoiceError(msg)
         kept[places] = times == wanted
     return table[kept]
+
+
+def _count_times(table: pd.DataFrame) -> pd.DataFrame:
+    """Take times that are whole numbers of another type, as after a detour, for what they are."""
+    if col.TIME not in table or pd.api.types.is_integer_dtype(table[col.TIME]):
+        return table
+    numbers = pd.to_numeric(table[col.TIME], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    if not (np.isfinite(numbers) & (numbers == np.rint(numbers))).all():
+        return table
+    return table.assign(**{col.TIME: numbers.astype(np.int64)})
+
+
+def _refuse_other_times(table: pd.DataFrame, where: str) -> None:
+    """Refuse images with several times that are no numbers of time points: none could be chosen.
+
+    Of one time each they are what a plate map says of its wells.
+    """
+    if col.TIME not in table or table.empty:
+        return
+    times = table[col.TIME]
+    keys = [name for name in col.IMAGE_KEY if name in table]
+    counts = times.fillna("").astype(str).groupby([table[key] for key in keys], dropna=False)
+    most = counts.nunique()
+    if int(most.max()) < 2:
+        return
+    place = most.idxmax()
+    named = " ".join(map(str, place if isinstance(place, tuple) else (place,)))
+    found = list(dict.fromkeys(counts.get_group(place)))
+    msg = (
+        f"{where}: image {named} has {len(found)} values of {col.TIME} "
+        f"({', '.join(value or 'none' for value in found[:4])}), which are no numbers of time "
+        "points: number them 0, 1, 2 … or keep the rows of one"
+    )
+    raise ChoiceError(msg)
 
 
 def measured_plane(features: str) -> cfg.PlaneChoice | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -122,3 +123,24 @@ def test_a_table_of_one_time_stays_as_it_is():
     assert keep_time(plain, said(time="last")[1], "t") is plain
     with pytest.raises(ChoiceError, match="t holds one time point: there is no time 3"):
         keep_time(plain, said(time=3)[1], "t")
+
+
+@pytest.mark.parametrize("kind", ["float64", "str", "Int64"])
+def test_numbers_of_time_points_count_in_any_type(kind):
+    table = table_of({"P": (0, 1, 2)})
+    table[col.TIME] = table[col.TIME].astype(kind)
+    with pytest.raises(ChoiceError, match="t holds 3 time points of plate P"):
+        keep_time(table, None, "t")
+    assert keep_time(table, said(time="last")[1], "t")[col.TIME].tolist() == [2]
+
+
+@pytest.mark.parametrize("times", [("0h", "24h"), (0.5, 1.5), (0.0, np.nan)])
+def test_times_that_are_no_numbers_are_never_mixed(times):
+    table = table_of({"P": (0, 1)}).assign(**{col.TIME: list(times)})
+    with pytest.raises(ChoiceError, match="image P A01 1 has 2 values of Metadata_Time"):
+        keep_time(table, None, "t")
+
+
+def test_a_time_that_a_plate_map_states_stays_as_it_is():
+    table = table_of({"P": (0,), "Q": (0,)}).assign(**{col.TIME: ["24h", "48h"]})
+    assert keep_time(table, None, "t") is table
