@@ -67,9 +67,10 @@ def _follow_anchor(
     """Leave out files that the metadata do not list, since names are wrong here, and say so."""
     files = {fault.file for fault in faults}
     first = faults[0]
+    what = "well" if "well" in first.message else "field"
     draft.notes.append(
         f"{len(files)} file names say otherwise than {sidecar.source}, which is followed: "
-        f"{first.file} is {first.expected}"
+        f"{first.file!r} is {what} {first.expected} there"
     )
     listed = {present.get(path.casefold()) for path, _ in sidecar.listed}
     for source in [source for source in draft.named if source[0] not in listed]:

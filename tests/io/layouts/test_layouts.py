@@ -333,7 +333,8 @@ def test_the_xdce_is_right_where_names_say_otherwise(tmp_path):
     result = layouts.scan(tmp_path, AUTO)
     found = {p.path: (p.well.name, p.site) for p in result.plate.planes}
     assert found == {name: ("D03", 2), agrees: ("C05", 1), "x1.tif": ("E01", 5)}
-    assert "1 file names say otherwise than a.xdce, which is followed" in result.why
+    told = f"1 file names say otherwise than a.xdce, which is followed: {name!r} is well D03 there"
+    assert told in result.why
     assert reasons(result) == {extra: "unmatched-file"}
 
 
