@@ -462,6 +462,13 @@ def test_forests_score_features_of_the_projection_of_training(measured, tmp_path
         predict.run_forests(config)
 
 
+def test_a_choice_that_would_be_passed_over_is_a_usage_error(measured, models, tmp_path):
+    line = f"predict {models} {measured} --time 1 --out {tmp_path}/p.parquet --cluster inline"
+    found = CliRunner().invoke(app, line.split())
+    assert found.exit_code == 2
+    assert "--plane and --time are of plates" in " ".join(found.stderr.replace("│", " ").split())
+
+
 def test_hits_are_of_one_time_point(measured, tmp_path):
     table = pd.read_parquet(measured).assign(**{col.PERT_TYPE: "trt"})
     table.to_parquet(tmp_path / "v.parquet")

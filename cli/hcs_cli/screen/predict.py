@@ -48,11 +48,19 @@ def predict(
     """
     from hcs_cli.running import run_stage
 
+    is_table = len(plates) == 1 and plates[0].endswith(".parquet")
+    if is_table and (plane or time):
+        msg = (
+            f"--plane and --time are of plates: {plates[0]} is scored at every time point that it "
+            "holds, on the planes that it was measured on"
+        )
+        raise typer.BadParameter(msg)
+
     def stage(client: Any) -> Any:  # noqa: ANN401
         from hcs.domain.config.stages import PredictConfig, ScoreConfig
         from hcs.stages import predict as stages_predict
 
-        if len(plates) == 1 and plates[0].endswith(".parquet"):
+        if is_table:
             scored = ScoreConfig(models=models, features=plates[0], out=out)
             return stages_predict.run_forests(scored, client)
         settings = {
