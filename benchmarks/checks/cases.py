@@ -27,7 +27,8 @@ from benchmarks._table import WORK
 
 LIMIT_S = 900
 EXIT = re.compile(r"\bexit(?: code)?[ =:]+(\d+)")
-TRACEBACK = "Traceback (most recent call last)"
+TRACEBACK = re.compile(r"^Traceback|^\w+Error: ", re.MULTILINE)
+"""Also the last lines of one, as scripts show the end of what was printed."""
 OUTPUTS = ("o-*", "o.zarr*", "out*")
 """What an earlier run may have left in the folder; ``run.sh`` removes most of it by itself."""
 
@@ -59,7 +60,7 @@ def run_case(case: Path, command: str, python: str, log: Path) -> dict[str, Any]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return {
         "exits": [int(code) for code in EXIT.findall(text)],
-        "tracebacks": text.count(TRACEBACK),
+        "tracebacks": len(TRACEBACK.findall(text)),
         "seconds": round(time.perf_counter() - started, 1),
         "last line": lines[-1] if lines else "",
     }
