@@ -158,6 +158,16 @@ def test_a_lost_file_is_named_and_never_written_as_zeros(made, tmp_path):
     assert table[col.FIELD_PATH].tolist() == ["A/1/0"]
 
 
+def test_an_image_without_any_pixels_is_named(tmp_path):
+    write_plate(tmp_path / "in.zarr", {"A/1": {"0": Image(), "1": Image()}})
+    for chunk in (tmp_path / "in.zarr/A/1/1/0").glob("[0-9]*"):
+        chunk.unlink()
+    out = str(tmp_path / "old.zarr")
+    (problem,) = convert.run(ConvertConfig(plate=str(tmp_path / "in.zarr"), out=out)).problems
+    assert (problem.reason, problem.file) == ("missing-file", "A/1/1")
+    assert len(PlateReader(out).images) == 1
+
+
 def test_outputs_that_cannot_be_are_refused(made, tmp_path):
     with pytest.raises(InputError, match="both the plate and the output"):
         convert.run(ConvertConfig(plate=made, out=made))

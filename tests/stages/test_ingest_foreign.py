@@ -296,6 +296,18 @@ def test_chunks_that_another_program_left_out_are_read_and_a_blank_image_is_said
     assert len(reader.images) == 2
 
 
+def test_a_blank_or_lost_image_is_not_measured_where_it_lies(tmp_path):
+    write_plate(tmp_path / "in.zarr", {"A/1": {"0": Image(size=64), "1": Image(size=64)}})
+    for chunk in (tmp_path / "in.zarr/A/1/1/0").glob("1.*"):
+        chunk.unlink()
+    plate, out = str(tmp_path / "in.zarr"), str(tmp_path / "f.parquet")
+    config = FeaturesConfig(plates=(plate,), out=out, channel="GFP", write_labels=False)
+    (problem,) = features.run(config).problems
+    assert (problem.reason, problem.site) == ("missing-file", 1)
+    assert "blank or lost" in problem.message
+    assert pd.read_parquet(out)[col.SITE].tolist() == [0]
+
+
 def test_damaged_documents_are_named_and_the_rest_goes_on(tmp_path):
     names = ("0", "1", "2", "3")
     source = write_plate(tmp_path / "in.zarr", {"A/1": {name: Image() for name in names}})

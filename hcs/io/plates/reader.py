@@ -24,7 +24,7 @@ from hcs.io.ngff.uneven import list_in_place, refuse_uneven
 from hcs.io.plates import labels, plate_tables
 from hcs.io.plates.padding import Padding
 from hcs.io.plates.plate import FLAT_FIELDS, NOTES, PLANES, open_store
-from hcs.io.plates.stamps import DAMAGE, refuse_lost, stamp_field
+from hcs.io.plates.stamps import DAMAGE, refuse_blank, refuse_lost, stamp_field
 from hcs.io.runs.fingerprints import fingerprint
 
 
@@ -98,8 +98,7 @@ class PlateReader:
     def images(self) -> pd.DataFrame:
         """One row a field, with the metadata of its well.
 
-        Plates that other software wrote have no such table: the fields are then listed from the
-        well groups, the site being the number in the field's path.
+        Fields of plates that other software wrote, without such a table, are those of its wells.
         """
         frame = self._fields
         if self.is_foreign:
@@ -172,8 +171,8 @@ class PlateReader:
     def is_padded(self) -> bool:
         """Whether hcs noted that some planes are only padding, or that pixels are repeated."""
         planes = self._notes.get(PLANES, {})
-        binned = any(item.get("binning", 1) > 1 for item in planes.get("channels", ()))
-        return binned or bool(planes.get("padded"))
+        channels = planes.get("channels", ())
+        return bool(planes.get("padded")) or any(c.get("binning", 1) > 1 for c in channels)
 
     def describe(self, field_path: str) -> Image:
         """Describe one field by its own metadata, as fields of other programs have to be.
@@ -340,6 +339,8 @@ class PlateReader:
             )
             if not self.is_foreign:
                 refuse_lost(self.path, array, index)
+            elif not self.is_source:
+                refuse_blank(self.path, array, index)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 plane = np.asarray(array[index])
@@ -361,8 +362,8 @@ class PlateReader:
         """
         try:
             array: Any = self._root[path]
-            if not self.is_foreign:
-                refuse_lost(self.path, array, (slice(None),) * array.ndim)
+            check = refuse_blank if self.is_foreign else refuse_lost
+            check(self.path, array, (slice(None),) * array.ndim)
             return np.asarray(array[...])
         except ImageReadError:
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,6 +60,33 @@ def refuse_lost(root: str, array: Any, index: Sequence[Any]) -> None:  # noqa: A
     ImageReadError
         Naming the file.
     """
+    for file in _list_files(root, array, index):
+        if not _has_content(file):
+            msg = f"{file} is lost; hcs ingest writes it again"
+            raise ImageReadError(msg, col.Reason.MISSING_FILE)
+
+
+def refuse_blank(root: str, array: Any, index: Sequence[Any]) -> None:  # noqa: ANN401 (zarr's)
+    """Refuse pixels of another program's plate of which not one file is there.
+
+    Such programs may leave out chunks of zeros. Of a plane without any nobody can tell whether it
+    is blank or lost, and its zeros would be measured.
+
+    Raises
+    ------
+    ImageReadError
+        With what to do.
+    """
+    if not any(_has_content(file) for file in _list_files(root, array, index)):
+        msg = (
+            f"{as_path(root) / str(array.path)}: not one file of these pixels is there, so they "
+            "are blank or lost; hcs ingest to a new path keeps them as they read and says so"
+        )
+        raise ImageReadError(msg, col.Reason.MISSING_FILE)
+
+
+def _list_files(root: str, array: Any, index: Sequence[Any]) -> Iterator[UPath]:  # noqa: ANN401
+    """Yield the files that hold pixels of an array."""
     edges = array.shards or array.chunks
     counts = [-(-n // edge) for n, edge in zip(array.shape, edges, strict=True)]
     wanted = [
@@ -68,10 +95,7 @@ def refuse_lost(root: str, array: Any, index: Sequence[Any]) -> None:  # noqa: A
     ]
     folder = as_path(root) / str(array.path)
     for place in itertools.product(*wanted):
-        key = array.metadata.encode_chunk_key(place)
-        if not _has_content(folder / key):
-            msg = f"{folder / key} is lost; hcs ingest writes it again"
-            raise ImageReadError(msg, col.Reason.MISSING_FILE)
+        yield folder / array.metadata.encode_chunk_key(place)
 
 
 def _has_content(file: UPath) -> bool:
