@@ -13,9 +13,11 @@ from small_plates import name_of
 from typer.testing import CliRunner
 
 from hcs.domain import columns as col
+from hcs.domain.config.layouts import RegexLayout
 from hcs.domain.config.stages import FeaturesConfig, IngestConfig
 from hcs.errors import InputError
 from hcs.io.files.paths import sidecar
+from hcs.io.plates.plate_tables import read_plate_table, write_plate_table
 from hcs.io.plates.reader import PlateReader
 from hcs.io.plates.validate import faults_of
 from hcs.stages import features, ingest
@@ -152,3 +154,46 @@ def test_the_command_says_that_it_found_a_plate(source, plate04, tmp_path):
     )
     assert said.exit_code == 0, said.output
     assert "OME-Zarr" in said.output
+
+
+def test_a_lost_chunk_of_a_plate_that_got_a_plate_map_where_it_lies_is_no_zeros(source, tmp_path):
+    made = plate_of(source, tmp_path, platemap=None)
+    ingest.run(IngestConfig(source=made, out=made, platemap=str(source.platemap)))
+    reader = PlateReader(made)
+    field = str(reader.images[col.FIELD_PATH].iloc[0])
+    next(path for path in Path(made, field, "0", "c").rglob("*") if path.is_file()).unlink()
+    config = FeaturesConfig(
+        plates=(made,), channel=reader.channels[0], out=str(tmp_path / "features.parquet")
+    )
+    problems = features.run(config).problems
+    assert [(problem.reason, problem.file) for problem in problems] == [
+        (col.Reason.MISSING_FILE, field)
+    ]
+
+
+def test_a_copy_shows_channels_and_places_fields_as_its_source_does(tmp_path):
+    draws = np.random.default_rng(5)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("TXRED", "MYDYE"):
+        picture = draws.integers(1, 999, (24, 24), "uint16")
+        tifffile.imwrite(folder / f"A01_{name}.tif", picture)
+    layout = RegexLayout(pattern=r"(?P<well>[A-H]\d\d)_(?P<channel>\w+)\.tif")
+    made = ingest.run(IngestConfig(source=str(folder), out=str(tmp_path / "P.zarr"), layout=layout))
+    document = Path(made.out, "A", "1", "0", "zarr.json")
+    document.write_text(document.read_text().replace("FF0000", "12AB34"))
+    table = read_plate_table(made.out, "images")
+    places = {col.POSITION_X_UM: [12.5], col.POSITION_Y_UM: [-3.0]}
+    write_plate_table(made.out, "images", table.assign(**places))
+    copy = ingest.run(IngestConfig(source=made.out, out=str(tmp_path / "copy.zarr")))
+    colors = [
+        [
+            channel["color"]
+            for channel in PlateReader(path).field_metadata("A/1/0")["omero"]["channels"]
+        ]
+        for path in (made.out, copy.out)
+    ]
+    assert colors[0] == colors[1]
+    assert "12AB34" in colors[1]
+    rows = PlateReader(copy.out).images
+    assert {name: rows[name].tolist() for name in places} == places

@@ -14,7 +14,7 @@ from hcs.domain import columns as col
 from hcs.domain.columns import Reason
 from hcs.domain.ome.images import is_same_size
 from hcs.domain.ome.plates import Flaw
-from hcs.domain.plate import Channel, Plane, PlaneNumbers, SourcePlate
+from hcs.domain.plate import Channel, FieldPosition, Plane, PlaneNumbers, SourcePlate
 from hcs.domain.wells import Well
 from hcs.errors import HcsError, InputError, UnknownNameError
 from hcs.io.files import objects
@@ -101,21 +101,36 @@ def _scan_own(reader: PlateReader, stated: Stated, why: str) -> ScanResult:
     if not planes:
         msg = f"{reader.path} holds no images"
         raise InputError(msg)
+    stated_colors = reader.describe(planes[0].path).metadata.colors
+    colors = [*stated_colors, *["FFFFFF"] * len(reader.channels)][: len(reader.channels)]
     plate = SourcePlate(
         name=name,
         layout=OME_ZARR,
         plate_format=stated.plate_format or reader.plate_format,
         channels=tuple(
-            Channel(name=channel, binning=reader.binning(index))
-            for index, channel in enumerate(reader.channels)
+            Channel(name=channel, color=color, binning=reader.binning(index))
+            for index, (channel, color) in enumerate(zip(reader.channels, colors, strict=True))
         ),
         planes=tuple(planes),
         missing=tuple(missing),
         numbers=PlaneNumbers(z_um=reader.z_positions_um or (), t_min=reader.times_min or ()),
         pixel_size_um=stated.pixel_size_um or reader.pixel_size_um,
         flat_fields=reader.flat_fields,
+        positions=_list_positions(reader),
     )
     return ScanResult(plate, tuple(problems), f"{why}; OME-Zarr {reader.version}")
+
+
+def _list_positions(reader: PlateReader) -> tuple[FieldPosition, ...]:
+    """Where the stage stood for the fields, as far as the plate's table of images says it."""
+    places = [col.POSITION_X_UM, col.POSITION_Y_UM]
+    if not set(places) <= set(reader.images.columns):
+        return ()
+    known = reader.images[[col.WELL, col.SITE, *places]].dropna()
+    return tuple(
+        FieldPosition(well=Well.parse(well), site=int(site), x_um=x_um, y_um=y_um)
+        for well, site, x_um, y_um in known.itertuples(index=False, name=None)
+    )
 
 
 def _repeat(first: Plane, wanted: NDArray[np.bool_]) -> list[Plane]:
