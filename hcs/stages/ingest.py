@@ -29,17 +29,27 @@ from hcs.io.runs.fingerprints import file_stamp, fingerprint
 from hcs.io.sheets import platemap, platenames
 from hcs.io.sheets.reading.cells import Dialect
 from hcs.stages.frame import Frame, MadeFrom, open_frame
-from hcs.stages.work import (
-    ingest_channels,
-    ingest_in_place,
-    ingest_jobs,
-    ingest_planes,
-    ingest_verify,
-    ingest_windows,
+from hcs.stages.work.ingest import (
+    channels as ingest_channels,
 )
-from hcs.stages.work.ingest_channels import Expected
-from hcs.stages.work.ingest_reading import STAGE, WellJob
-from hcs.stages.work.ingest_wells import write_well
+from hcs.stages.work.ingest import (
+    in_place as ingest_in_place,
+)
+from hcs.stages.work.ingest import (
+    jobs as ingest_jobs,
+)
+from hcs.stages.work.ingest import (
+    planes as ingest_planes,
+)
+from hcs.stages.work.ingest import (
+    verify as ingest_verify,
+)
+from hcs.stages.work.ingest import (
+    windows as ingest_windows,
+)
+from hcs.stages.work.ingest.channels import Expected
+from hcs.stages.work.ingest.reading import STAGE, WellJob
+from hcs.stages.work.ingest.wells import write_well
 from hcs.stages.work.tables import hash_rows
 
 if TYPE_CHECKING:

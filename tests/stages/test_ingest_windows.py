@@ -79,7 +79,7 @@ def test_a_second_run_reads_and_writes_nothing(folder, monkeypatch):
     run(folder)
     before = state_of(folder / "P.zarr")
     monkeypatch.setattr(plate, "set_windows", None)
-    monkeypatch.setattr("hcs.stages.work.ingest_windows.measure_windows", None)
+    monkeypatch.setattr("hcs.stages.work.ingest.windows.measure_windows", None)
     result = run(folder)
     assert (result.n_run, state_of(folder / "P.zarr")) == (0, before)
     assert '"UV - DAPI" 100 to 163' in result.summary["display windows"]

@@ -1,6 +1,6 @@
-"""Recognizes how a microscope named its files; adding a vendor is adding one module here.
+"""Recognizes how a microscope named its files; adding a vendor is adding one module in ``vendors``.
 
-A module of this package that defines ``LAYOUT`` (see :class:`hcs.io.layouts.base.VendorLayout`) is
+A module of that package that defines ``LAYOUT`` (see :class:`hcs.io.layouts.base.VendorLayout`) is
 a vendor. Its ``kind`` is the name in configurations and in the option ``--layout``.
 """
 
@@ -29,7 +29,7 @@ from hcs.io.layouts.regex import NamedGroups
 from hcs.io.layouts.runs import choose_run
 from hcs.io.layouts.scanning import Names, ScanResult, Stated, build, explain_no_layout
 
-__all__ = ["ScanResult", "describe", "is_plate", "scan", "vendors"]
+__all__ = ["ScanResult", "describe", "is_plate", "list_vendors", "scan"]
 
 _FITS_FROM = 0.1
 """Share of a folder's image files that a layout must recognize to fit.
@@ -47,9 +47,11 @@ _SAMPLE = 1000
 
 
 @functools.cache
-def vendors() -> dict[str, VendorLayout]:
+def list_vendors() -> dict[str, VendorLayout]:
     """All vendors by kind, in alphabetical order."""
-    modules = sorted(module.name for module in pkgutil.iter_modules(__path__, f"{__name__}."))
+    package = importlib.import_module(f"{__name__}.vendors")
+    prefix = f"{package.__name__}."
+    modules = sorted(module.name for module in pkgutil.iter_modules(package.__path__, prefix))
     found = (getattr(importlib.import_module(name), "LAYOUT", None) for name in modules)
     return {layout.kind: layout for layout in found if layout is not None}
 
@@ -137,9 +139,9 @@ def _with_heights(result: ScanResult) -> ScanResult:
 
 def _find_vendor(kind: str, plate_format: PlateFormat | None) -> VendorLayout:
     try:
-        vendor = vendors()[kind]
+        vendor = list_vendors()[kind]
     except KeyError as error:
-        known = ["auto", "regex", OME_ZARR, *vendors()]
+        known = ["auto", "regex", OME_ZARR, *list_vendors()]
         raise UnknownNameError("layout", kind, "hcs", known) from error
     return vendor if plate_format is None else vendor.on_plate(plate_format)
 
@@ -161,7 +163,7 @@ def _recognize(
     counts: dict[str, tuple[int, int]] = {}
     files: dict[str, set[str]] = {}
     sidecars: dict[str, Sidecar | None] = {}
-    candidates = {kind: _find_vendor(kind, plate_format) for kind in vendors()}
+    candidates = {kind: _find_vendor(kind, plate_format) for kind in list_vendors()}
     some = _draw_names(listing)
     for kind, vendor in candidates.items():
         sidecars[kind] = sidecar = locate(vendor.sidecar(listing), listing)
@@ -176,7 +178,7 @@ def _recognize(
     told = ", ".join(f"{kind} {n} of {of}" for kind, (n, of) in counts.items() if n) or "none"
     if not fitting:
         msg = explain_no_layout(listing, None)
-        raise InputError(f"{msg}\nrecognized: {told}; layouts are {', '.join(vendors())}")
+        raise InputError(f"{msg}\nrecognized: {told}; layouts are {', '.join(list_vendors())}")
     if _OME_TIFF in fitting and all(files[kind] <= files[_OME_TIFF] for kind in fitting):
         fitting = [_OME_TIFF]  # its XML states the plate, whatever the files are called
     if len(fitting) > 1:

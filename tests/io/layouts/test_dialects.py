@@ -312,7 +312,7 @@ def test_projections_in_a_folder_of_their_own(tmp_path):
 def test_wells_of_1536_by_their_place_within_96(row, column):
     outer = f"{'ABCDEFGH'[row // 4]}{column // 4 + 1:02d}"
     inner = f"{'abcd'[row % 4]}{column % 4 + 1}"
-    fields = layouts.vendors()["cellvoyager"].parse(cv_name(f"{outer}.{inner}"))
+    fields = layouts.list_vendors()["cellvoyager"].parse(cv_name(f"{outer}.{inner}"))
     assert fields.well == Well(row, column)
 
 
@@ -483,7 +483,7 @@ def test_embl_gives_back_the_field(well, site, t, z, channel, named):
     before = f"{text}--{text}" if named else "compound--3uM"
     number = well.row * 12 + well.column + 1
     name = f"p--{before}--W{number:04d}--P{site:03d}--T{t:04d}--Z{z:03d}--C{channel:02d}.ome.jpeg"
-    layout = layouts.vendors()["embl"].on_plate(PlateFormat.WELLS_96)
+    layout = layouts.list_vendors()["embl"].on_plate(PlateFormat.WELLS_96)
     expected = NameFields(well, site, str(channel), z, t, channel)
     assert layout.parse(name) == expected
 

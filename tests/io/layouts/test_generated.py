@@ -36,7 +36,7 @@ def name_in(kind, well, site, wave):
 
 
 def test_every_vendor_that_names_its_files_is_here():
-    assert set(NAMES) | NO_NAMES == set(layouts.vendors())
+    assert set(NAMES) | NO_NAMES == set(layouts.list_vendors())
 
 
 @pytest.mark.parametrize("kind", sorted(NAMES))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hcs.domain.plate import Channel
 from hcs.domain.wells import PlateFormat, Well
 from hcs.io.layouts.base import NameFields
-from hcs.io.layouts.incell import LAYOUT, read_xdce
+from hcs.io.layouts.vendors.incell import LAYOUT, read_xdce
 
 
 def fields(well, **others) -> NameFields:

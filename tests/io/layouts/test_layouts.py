@@ -375,12 +375,12 @@ def test_a_source_that_is_not_local(tmp_path):
 def test_every_vendor_has_a_configuration_and_the_other_way_round():
     union = typing.get_args(typing.get_args(config.Layout)[0])
     kinds = {model.model_fields["kind"].default for model in union}
-    assert kinds == {"auto", "regex", "omezarr", *layouts.vendors()}
+    assert kinds == {"auto", "regex", "omezarr", *layouts.list_vendors()}
 
 
-@pytest.mark.parametrize("kind", sorted(k for k, v in layouts.vendors().items() if v.example))
+@pytest.mark.parametrize("kind", sorted(k for k, v in layouts.list_vendors().items() if v.example))
 def test_every_vendor_reads_its_own_example_and_no_other_vendor_does(kind):
-    vendors = layouts.vendors()
+    vendors = layouts.list_vendors()
     assert vendors[kind].parse(vendors[kind].example) is not None
     for other, layout in vendors.items():
         if other != kind:

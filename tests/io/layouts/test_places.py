@@ -9,8 +9,8 @@ import pytest
 from hcs.domain.config.layouts import AutoLayout
 from hcs.io import layouts
 from hcs.io.images.steps import Steps
-from hcs.io.layouts import cellvoyager, operetta
-from hcs.io.layouts.incell import read_xdce
+from hcs.io.layouts.vendors import cellvoyager, operetta
+from hcs.io.layouts.vendors.incell import read_xdce
 
 HARMONY = """<?xml version="1.0"?><EvaluationInputData xmlns="http://www.perkinelmer.com/PEHH/V5">
 <Plates><Plate><Name>P7</Name><PlateRows>8</PlateRows><PlateColumns>12</PlateColumns></Plate>

@@ -13,8 +13,8 @@ from hcs.domain.plate import Channel
 from hcs.domain.wells import PlateFormat, Well, row_name
 from hcs.errors import InputError
 from hcs.io import layouts
-from hcs.io.layouts import cellvoyager, imagexpress, operetta
 from hcs.io.layouts.base import NameFields
+from hcs.io.layouts.vendors import cellvoyager, imagexpress, operetta
 
 AUTO = AutoLayout()
 wells = st.builds(Well, st.integers(0, 31), st.integers(0, 47))
@@ -31,7 +31,7 @@ def touch(folder, *names):
 
 
 def parse(kind, name):
-    return layouts.vendors()[kind].parse(name)
+    return layouts.list_vendors()[kind].parse(name)
 
 
 def reasons(result):
@@ -389,7 +389,7 @@ def test_stage_positions_and_profiles_of_harmony(tmp_path):
 def test_scanr_numbers_wells_row_by_row(well, site, z, prefix):
     number = well.row * 12 + well.column + 1
     name = f"{prefix}W{number:05d}--P{site:05d}--Z{z:05d}--T00000--DAPI.tif"
-    layout = layouts.vendors()["scanr"].on_plate(PlateFormat.WELLS_96)
+    layout = layouts.list_vendors()["scanr"].on_plate(PlateFormat.WELLS_96)
     assert layout.parse(name) == NameFields(well, site, "DAPI", z, 0)
     assert parse("scanr", name) is None
 
@@ -401,7 +401,7 @@ def test_scanr_numbers_wells_row_by_row(well, site, z, prefix):
 def test_cq1_numbers_wells_row_by_row(well, site, z, t, channel):
     number = well.row * 24 + well.column + 1
     name = f"W{number:04d}F{site:04d}T{t:04d}Z{z:03d}C{channel}.tif"
-    layout = layouts.vendors()["cellvoyager"].on_plate(PlateFormat.WELLS_384)
+    layout = layouts.list_vendors()["cellvoyager"].on_plate(PlateFormat.WELLS_384)
     assert layout.parse(name) == NameFields(well, site, str(channel), z, t, channel)
 
 

@@ -16,7 +16,7 @@ from hcs.domain.results import Problem
 from hcs.io.files.written import note_write
 from hcs.io.plates import overview, plate
 from hcs.ops import intensity, mosaic
-from hcs.stages.work.ingest_reading import (
+from hcs.stages.work.ingest.reading import (
     FieldJob,
     FieldPixels,
     WellJob,

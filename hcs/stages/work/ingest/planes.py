@@ -6,7 +6,7 @@ from typing import Any
 
 from hcs.domain.planes import list_planes
 from hcs.domain.plate import Plane, SourcePlate
-from hcs.stages.work.ingest_reading import WellJob
+from hcs.stages.work.ingest.reading import WellJob
 
 
 def name_place(plane: Plane, source: SourcePlate) -> str:

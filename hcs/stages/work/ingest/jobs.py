@@ -11,8 +11,8 @@ from hcs.domain.plate import Plane, PlaneNumbers, SourcePlate
 from hcs.domain.wells import Well
 from hcs.io.images.sources import OME_ZARR, Source, open_source
 from hcs.io.runs.fingerprints import fingerprint
-from hcs.stages.work.ingest_channels import Expected
-from hcs.stages.work.ingest_reading import FieldJob, WellJob
+from hcs.stages.work.ingest.channels import Expected
+from hcs.stages.work.ingest.reading import FieldJob, WellJob
 
 FORMAT: Final = 3
 """Raised when what ingest writes changes, so that older plates are redone."""

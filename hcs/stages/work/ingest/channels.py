@@ -15,7 +15,7 @@ from hcs.domain.plate import Plane, SourcePlate
 from hcs.domain.results import Problem
 from hcs.errors import ImageReadError, InputError
 from hcs.io.images.sources import Header, Source, open_source
-from hcs.stages.work.ingest_reading import STAGE, ChannelPixels
+from hcs.stages.work.ingest.reading import STAGE, ChannelPixels
 
 _PROBED_FILES: Final = 25
 """Headers read to learn the pixel type and shape that most images of the plate have."""

@@ -31,7 +31,7 @@ from hcs.io.layouts.base import (
     plate_format_of,
     problem,
 )
-from hcs.io.layouts.jdce import read_jdce
+from hcs.io.layouts.vendors.jdce import read_jdce
 
 _GUID: Final = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 # Plate_A01_s1_w1XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX.tif. The GUID follows without a gap and may

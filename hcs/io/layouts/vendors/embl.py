@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from hcs.domain.wells import PlateFormat, Well
-from hcs.io.layouts import scanr
 from hcs.io.layouts.base import IMAGE_ENDING, NameFields, NamePatterns, fields_from, file_name
+from hcs.io.layouts.vendors import scanr
 
 _NAME: Final = re.compile(
     r"(?:(?P<before>[^/]+)--)?W(?P<number>\d{1,5})--P(?P<site>\d{1,5})"

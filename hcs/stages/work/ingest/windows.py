@@ -30,7 +30,7 @@ from hcs.io.runs.ledger import Ledger
 from hcs.ops import intensity, projection
 from hcs.ops.projection import Projection
 from hcs.stages.frame import Frame, MadeFrom
-from hcs.stages.work.ingest_reading import WellJob
+from hcs.stages.work.ingest.reading import WellJob
 
 _FIELDS: Final = 24
 """Planes of a channel that are looked at: a share of the reading that does not show."""

@@ -19,7 +19,7 @@ from hcs.errors import ImageReadError, InputError
 from hcs.io.plates.plate import read_field_states
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.ledger import Ledger
-from hcs.stages.work.ingest_reading import STAGE, FieldJob, WellJob, read_field
+from hcs.stages.work.ingest.reading import STAGE, FieldJob, WellJob, read_field
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -1,0 +1,1 @@
+"""How each microscope names its files, one module a vendor."""

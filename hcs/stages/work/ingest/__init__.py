@@ -1,0 +1,1 @@
+"""What ingest gives to its workers: planes of fields, well by well."""
