@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, TypeVar
@@ -43,14 +43,7 @@ DOSE_COLUMNS: Final = (
     "ec50_um", "ec50_um_low", "ec50_um_high", "hill",
 )  # fmt: skip
 
-HIT_COLUMNS: Final = (
-    *col.WELL_KEY,
-    col.MODEL,
-    col.SCORE,
-    col.ROBUST_Z,
-    col.HIT,
-    col.REASONS,
-)
+HIT_COLUMNS: Final = (*col.WELL_KEY, col.MODEL, col.SCORE, col.ROBUST_Z, col.HIT, col.REASONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +94,10 @@ class Study:
         except _UNREADABLE as error:
             log.warning("cannot read %s: %s", path, error)
             return Absent(file, f"{file} cannot be read: {error}")
+
+    def _table(self, file: str, columns: Sequence[str] = ()) -> pd.DataFrame | Absent:
+        """Read a table of hcs hits."""
+        return self._piece(file, "hcs hits", lambda path: parquet.read_table(path, columns=columns))
 
     @property
     def name(self) -> str:
@@ -248,43 +245,27 @@ class Study:
     @cached_property
     def hits(self) -> pd.DataFrame | Absent:
         """One row a model and well of the screened plates."""
-        return self._piece(
-            "hits.parquet",
-            "hcs hits",
-            lambda path: parquet.read_table(path, columns=HIT_COLUMNS),
-        )
+        return self._table("hits.parquet", HIT_COLUMNS)
 
     @cached_property
     def quality(self) -> pd.DataFrame | Absent:
         """One row a screened plate."""
-        return self._piece(
-            "plate_quality.parquet",
-            "hcs hits",
-            lambda path: parquet.read_table(path, columns=(col.PLATE,)),
-        )
+        return self._table("plate_quality.parquet", (col.PLATE,))
 
     @cached_property
     def doses(self) -> pd.DataFrame | Absent:
         """One row a compound with its concentration-response curve."""
-        return self._piece(
-            "dose_fits.parquet",
-            "hcs hits",
-            lambda path: parquet.read_table(path, columns=DOSE_COLUMNS),
-        )
+        return self._table("dose_fits.parquet", DOSE_COLUMNS)
 
     @cached_property
     def compounds(self) -> pd.DataFrame | Absent:
         """One row a compound and concentration, replicates combined."""
-        return self._piece(
-            "compounds.parquet",
-            "hcs hits",
-            lambda path: parquet.read_table(path, columns=(col.COMPOUND, col.HIT)),
-        )
+        return self._table("compounds.parquet", (col.COMPOUND, col.HIT))
 
     @cached_property
     def batches(self) -> pd.DataFrame | Absent:
         """One row a batch of screened plates."""
-        return self._piece("batch_quality.parquet", "hcs hits", parquet.read_table)
+        return self._table("batch_quality.parquet")
 
     @cached_property
     def problems(self) -> pd.DataFrame | Absent:

@@ -206,8 +206,7 @@ class PlateReader:
     def field_metadata(self, field_path: str) -> dict[str, Any]:
         """OME metadata of one field."""
         attributes = dict(self._root[field_path].attrs)
-        ome: Any = attributes.get("ome", attributes)
-        return dict(ome)
+        return dict(attributes.get("ome", attributes))  # type: ignore[arg-type]
 
     @property
     def axes(self) -> tuple[str, ...]:

@@ -173,9 +173,8 @@ def test_auto_refuses_when_nothing_fits(tmp_path, names, told):
 
 def test_auto_refuses_when_two_fit(tmp_path, monkeypatch):
     other = layouts.regex.NamedGroups(layouts.re.compile(r"(?P<well>\w\d)\.tif"), kind="other")
-    monkeypatch.setattr(
-        layouts, "vendors", lambda: {"incell": layouts.incell.LAYOUT, "other": other}
-    )
+    both = {"incell": layouts.list_vendors()["incell"], "other": other}
+    monkeypatch.setattr(layouts, "list_vendors", lambda: both)
     source = touch(tmp_path, incell(), "B2.tif")
     with pytest.raises(InputError, match=r"two layouts fit.*incell 1 of 2, other 1 of 2"):
         layouts.scan(source, AUTO)
