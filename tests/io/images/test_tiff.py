@@ -16,8 +16,11 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hcs.domain.plate import Plane
+from hcs.domain.wells import Well
 from hcs.errors import ImageReadError
 from hcs.io.images import tiff
+from hcs.io.images.sources import open_source
 from hcs.io.images.tiff_header import PagePosition
 
 IMAGE = np.arange(40 * 30, dtype=np.uint16).reshape(40, 30) * 50
@@ -419,3 +422,49 @@ def test_jpeg_is_read_and_known_to_be_lossy(tmp_path, make):
     difference = tiff.read_plane(path).astype(int) - SMOOTH
     assert abs(difference).max() <= 4
     assert not tiff.probe(write(tmp_path / "b.tif", SMOOTH)).is_lossy
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"contiguous": False}, {"imagej": True}], ids=["one-series", "apart", "imagej"]
+)
+def test_planes_of_a_file_that_stays_open_are_those_of_one_that_is_opened_anew(tmp_path, options):
+    stack = np.random.default_rng(8).integers(1, 999, (6, 8, 9)).astype("uint16")
+    for number in range(2):
+        with tifffile.TiffWriter(tmp_path / f"{number}.tif", imagej="imagej" in options) as out:
+            if options.get("contiguous", True):
+                out.write(stack + number, photometric="minisblack")
+            else:
+                for plane in stack + number:
+                    out.write(plane, photometric="minisblack", contiguous=False)
+    kept = tiff.KeptOpen()
+    for number, page in [(0, 5), (0, 0), (1, 2), (0, 3), (0, 3)]:
+        found = kept.read_plane(tmp_path / f"{number}.tif", page)
+        np.testing.assert_array_equal(found, stack[page] + number)
+    with pytest.raises(ImageReadError) as caught:
+        kept.read_plane(tmp_path / "0.tif", 6)
+    assert caught.value.reason == "wrong-shape"
+    kept.close()
+
+
+def test_the_directories_of_a_long_file_are_walked_once(tmp_path, monkeypatch):
+    stack = np.zeros((300, 4, 4), "uint16")
+    tifffile.imwrite(tmp_path / "long.tif", stack, photometric="minisblack", metadata=None)
+    opened = []
+    monkeypatch.setattr(
+        "hcs.io.images.tiff._open_file",
+        lambda path, real=tiff._open_file: opened.append(path) or real(path),
+    )
+    channel = {"well": Well.parse("A1"), "site": 0, "path": "long.tif", "file_pages": 300}
+    with contextlib.closing(open_source(str(tmp_path), "regex")) as source:
+        for page in range(300):
+            source.read(Plane(page=page, z_index=page, **channel), (4, 4), "uint16")
+    assert len(opened) == 1
+
+
+def test_a_damaged_file_that_would_stay_open_is_named_at_every_plane(tmp_path):
+    (tmp_path / "bad.tif").write_bytes(b"II*\0 and no more")
+    kept = tiff.KeptOpen()
+    for page in (1, 2):
+        with pytest.raises(ImageReadError, match=r"bad\.tif"):
+            kept.read_plane(tmp_path / "bad.tif", page)
+    kept.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -151,8 +152,8 @@ def read_field(job: WellJob, field: FieldJob, faults: list[Problem]) -> FieldPix
     state = np.full((job.n_times, len(job.channels), job.n_planes), PlaneState.NOT_ACQUIRED, "u1")
     for place in field.missing:
         state[place] = PlaneState.MISSING
-    source = open_source(job.source, job.layout)
-    stack = _read_planes(job, field, source, state, found)
+    with closing(open_source(job.source, job.layout)) as source:
+        stack = _read_planes(job, field, source, state, found)
     found += _name_missing(job, field)
     result = FieldPixels(stack, state)
     if job.projection is not None and job.n_planes > 1:

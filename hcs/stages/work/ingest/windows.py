@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -146,11 +147,11 @@ def measure_windows(sample: Sample) -> tuple[Window, ...]:
     What cannot be read is passed over: the units that read it report it. A channel of which
     nothing can be read is shown over all values of its type.
     """
-    source = open_source(sample.root, sample.layout)
-    return tuple(
-        _choose_window(list(_read_pixels(source, sample, stacks)), np.dtype(sample.dtype))
-        for stacks in sample.stacks
-    )
+    with closing(open_source(sample.root, sample.layout)) as source:
+        return tuple(
+            _choose_window(list(_read_pixels(source, sample, stacks)), np.dtype(sample.dtype))
+            for stacks in sample.stacks
+        )
 
 
 def _read_pixels(
