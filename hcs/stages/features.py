@@ -58,8 +58,10 @@ def run(config: FeaturesConfig, client: Client | None = None) -> StageResult:
     require_parquet(config.out)
     # The plan of a plate holds the index of the channel, whatever it is called.
     apart = ("plates", "out", "strict", "channel")
-    plates = {"also_writes" if config.write_labels else "reads": config.plates}
-    with open_frame(STAGE, config, client, out=config.out, apart=apart, **plates) as frame:
+    reads, also_writes = ((), config.plates) if config.write_labels else (config.plates, ())
+    with open_frame(
+        STAGE, config, client, out=config.out, reads=reads, also_writes=also_writes, apart=apart
+    ) as frame:
         return _run(config, frame)
 
 

@@ -28,6 +28,7 @@ from hcs.errors import ImageReadError, InputError, StaleError
 from hcs.io.files import parquet, storage
 from hcs.io.files.written import record_writes
 from hcs.io.plates import plate_tables
+from hcs.io.runs import places
 from hcs.io.runs.fingerprints import fingerprint
 from hcs.io.runs.ledger import Ledger, Record
 from hcs.io.runs.locks import locked, reading
@@ -288,6 +289,7 @@ def open_frame(
     reads: Iterable[str] = (),
     also_writes: Sequence[str] = (),
     apart: Sequence[str] = (),
+    may_be_input: bool = False,
 ) -> Iterator[Frame]:
     """Hold an output for one run of a stage.
 
@@ -304,9 +306,13 @@ def open_frame(
         Other outputs that are written into, such as plates that get labels.
     apart
         Settings that change no result.
+    may_be_input
+        Whether the output may be what is read, changed in place.
 
     Raises
     ------
+    InputError
+        When something else than an earlier output of the stage lies at ``out``.
     LockedError
         When another run holds one of them.
     StaleError
@@ -316,7 +322,9 @@ def open_frame(
     if "://" not in out and os.path.islink(out) and not os.path.exists(out):  # noqa: PTH110, PTH114
         msg = f"{out} is a link to {os.path.realpath(out)}, which does not exist: name that instead"
         raise InputError(msg)
+    places.refuse_taken(out, stage, (*reads, *also_writes), in_place=may_be_input)
     with locked(out, *also_writes), reading(*reads):
+        places.mark_place(out, stage)
         for path in dict.fromkeys((*reads, *also_writes)):
             refuse_unfinished(path)
         for path in also_writes:

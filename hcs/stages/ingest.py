@@ -85,7 +85,9 @@ def run(config: IngestConfig, client: Client | None = None) -> StageResult:
     """
     apart = ("source", "out", "platemap", "barcodes", "sheet", "decimal", "verify", "strict")
     reads = (config.source,) if layouts.is_plate(config.source) else ()
-    with open_frame(STAGE, config, client, out=config.out, reads=reads, apart=apart) as frame:
+    with open_frame(
+        STAGE, config, client, out=config.out, reads=reads, apart=apart, may_be_input=True
+    ) as frame:
         return _run(config, frame)
 
 
@@ -164,6 +166,8 @@ def _make_plan(config: IngestConfig) -> _Plan:
     in_place = as_path(config.source) == as_path(config.out)
     if in_place:
         ingest_in_place.check(config, source)
+    else:
+        ingest_in_place.refuse_other_plate(config, source.name)
     source, expected, misfits = ingest_channels.fit_channels(config, source)
     jobs = ingest_jobs.well_jobs(config, source, expected, in_place=in_place)
     return _Plan(scanned, source, mapped, wells_map, expected, jobs, in_place, misfits)

@@ -27,6 +27,8 @@ def replacing(path: AnyPath) -> Iterator[Path]:
     target = as_path(path)
     if is_local(target):
         local = Path(os.path.realpath(str(target)))  # a link stays, what it leads to is replaced
+        if local.is_dir():
+            raise _name_folder(str(path))
         local.parent.mkdir(parents=True, exist_ok=True)
         temporary = local.parent / f".{local.name[:100]}.{uuid.uuid4().hex[:8]}.tmp"
         try:
@@ -66,10 +68,16 @@ def write_bytes(path: AnyPath, data: bytes) -> None:
         os.replace(temporary, local)  # noqa: PTH105
         note_write(local, len(data))
     except BaseException as error:
+        Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, IsADirectoryError):
+            raise _name_folder(local) from error
         if isinstance(error, OSError) and error.filename is None:
             error.filename = local  # a full disk does not say which
-        Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _name_folder(path: str) -> InputError:
+    return InputError(f"{path} is a folder, and a file is to be written: give it another path")
 
 
 def replace_folder(path: AnyPath, objects: Mapping[str, Sequence[bytes]]) -> None:

@@ -1,11 +1,16 @@
-"""Whether a plate can be used where it lies: its pixels stay, so all fields must be alike."""
+"""Whether a plate that lies at the output can be used: in place, or as one of an earlier run."""
 
 from __future__ import annotations
+
+import os
+from typing import Any
 
 from hcs.domain.config.stages import IngestConfig
 from hcs.domain.plate import SourcePlate
 from hcs.domain.wells import Well
 from hcs.errors import InputError
+from hcs.io.files.atomic import read_json
+from hcs.io.files.paths import as_path
 from hcs.io.images.sources import OME_ZARR
 
 
@@ -27,6 +32,31 @@ def check(config: IngestConfig, source: SourcePlate) -> None:
         )
         raise InputError(msg)
     _check_uniform(config, source)
+
+
+def refuse_other_plate(config: IngestConfig, name: str) -> None:
+    """Refuse to write a plate in the place of another one, of another name and source.
+
+    A plate that is ingested anew may have been renamed, or its files moved, but not both.
+
+    Raises
+    ------
+    InputError
+        With what lies there.
+    """
+    document = as_path(config.out) / "zarr.json"
+    found: Any = read_json(document) if document.exists() else {}
+    attributes = found.get("attributes", {})
+    there = attributes.get("ome", {}).get("plate", {}).get("name")
+    made = attributes.get("hcs", {}).get("ingest", {}).get("config", {})
+    source = made.get("source", config.source)
+    if there in {None, name} or os.path.realpath(source) == os.path.realpath(config.source):
+        return
+    msg = (
+        f"{config.out} holds plate {there!r} of {source}, and this is plate {name!r} of "
+        f"{config.source}: give the output another path, or remove it first"
+    )
+    raise InputError(msg)
 
 
 def _check_uniform(config: IngestConfig, source: SourcePlate) -> None:
