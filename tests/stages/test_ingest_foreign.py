@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import zarr
 from foreign_plates import Image, write_plate
 
 from hcs.domain import columns as col
@@ -459,3 +460,31 @@ def test_damaged_arrays_are_named_and_the_rest_goes_on(tmp_path, name, key, valu
     result, reader = ingest_plate(tmp_path)
     assert {(p.reason, p.site) for p in result.problems} == {("unreadable", 0)}
     assert_plane(reader, "A01", 1, "GFP", source["A/1", "1"][1, 0])
+
+
+@pytest.mark.parametrize("scaled", [True, False], ids=["with-scales", "without"])
+def test_the_finest_level_is_read_wherever_it_is_listed(tmp_path, scaled):
+    source = write_plate(tmp_path / "in.zarr", {"A/1": {"0": Image(labels=("D", "T"), n={"c": 2})}})
+    pixels = source["A/1", "0"]
+    image = zarr.open_group(tmp_path / "in.zarr", mode="r+")["A/1/0"]
+    entry = dict(image.attrs["multiscales"][0])
+    (finest,) = entry["datasets"]
+    coarse = pixels[..., ::2, ::2]
+    image.create_array("small", data=coarse, chunks=coarse.shape)
+    scale = [1.0] * (pixels.ndim - 2)
+    levels = [
+        {"path": path, "coordinateTransformations": [{"type": "scale", "scale": [*scale, n, n]}]}
+        for path, n in (("small", 2.0), (finest["path"], 1.0))
+    ]
+    kept = levels if scaled else [{"path": level["path"]} for level in levels]
+    image.attrs["multiscales"] = [entry | {"datasets": kept}]
+    if not scaled:
+        with pytest.raises(InputError, match=r"level 0 of .* is larger than small of"):
+            ingest_plate(tmp_path)
+        return
+    reader = PlateReader(str(tmp_path / "in.zarr"))
+    np.testing.assert_array_equal(reader.read_plane("A/1/0", 1), pixels[1, 0])
+    result, reader = ingest_plate(tmp_path)
+    assert "listed out of order; the finest is read" in str(result.summary["layout"])
+    for index, channel in enumerate(("D", "T")):
+        assert_plane(reader, "A01", 0, channel, pixels[index, 0])

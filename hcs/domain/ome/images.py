@@ -73,12 +73,16 @@ def parse_image(attributes: Mapping[str, Any]) -> ImageMetadata:
     entry = entries[0]
     version = str(ome.get("version") or entry.get("version") or "")
     datasets = [item for item in _items(entry.get("datasets")) if isinstance(item, Mapping)]
-    levels = tuple(str(item["path"]) for item in datasets if item.get("path") not in (None, ""))
-    if not levels:
+    datasets = [item for item in datasets if item.get("path") not in (None, "")]
+    if not datasets:
         raise InputError("its metadata name no array ('datasets')")
     described = find_axes(entry, version)
     axes = _name_axes(described)
     notes = [] if len(entries) == 1 else ["only the first of its multiscales is read"]
+    ordered = _order_levels(entry, datasets, axes, version)
+    if ordered != datasets:
+        notes.append("its levels are listed out of order; the finest is read")
+    datasets = ordered
     scale = _scale_of(entry, datasets[0], len(axes), version)
     steps = dict(zip(axes, scale, strict=True)) if scale is not None else {}
     units = dict(zip(axes, (_unit_of(item) for item in described), strict=True))
@@ -87,7 +91,7 @@ def parse_image(attributes: Mapping[str, Any]) -> ImageMetadata:
     return ImageMetadata(
         version=version,
         axes=axes,
-        levels=levels,
+        levels=tuple(str(item["path"]) for item in datasets),
         labels=labels,
         colors=colors,
         pixel_size_um=size,
@@ -202,6 +206,18 @@ def _scale_of(
         elif kind not in {"identity", "translation"}:
             return None
     return scale if found else None
+
+
+def _order_levels(
+    entry: Mapping[str, Any], datasets: list[Mapping[str, Any]], axes: Sequence[str], version: str
+) -> list[Mapping[str, Any]]:
+    """Put the finest level first, which the specification asks for; as listed without scales."""
+    scales = [_scale_of(entry, item, len(axes), version) for item in datasets]
+    if None in scales:
+        return datasets
+    x = axes.index("x")
+    steps = [scale[x] for scale in scales if scale is not None]
+    return [datasets[i] for i in sorted(range(len(datasets)), key=steps.__getitem__)]
 
 
 def _is_positive(value: object) -> bool:

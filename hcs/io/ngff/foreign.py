@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -217,6 +218,7 @@ class ForeignPlate:
             first = levels[f"{path}/{found.levels[0]}"]
             try:
                 image = _as_image(path, found, first)
+                _refuse_larger(path, found, levels)
                 self._refuse_folders(f"{path}/{found.levels[0]}", first)
             except InputError as error:
                 flaws.append(_flaw_of(owners[path], path, first, error))
@@ -231,6 +233,18 @@ def _flaw_of(field: ListedField, path: str, document: Document, error: InputErro
     absent = document.kind == "absent"
     reason = Reason.MISSING_FILE if absent else Reason.UNREADABLE
     return Flaw(reason, path, str(error), field.well, field.site)
+
+
+def _refuse_larger(path: str, metadata: ImageMetadata, levels: Mapping[str, Document]) -> None:
+    """Refuse an image of which another level than the one to be read is the largest."""
+    first = metadata.levels[0]
+    for name in metadata.levels[1:]:
+        shape, read = levels[f"{path}/{name}"].shape, levels[f"{path}/{first}"].shape
+        if len(shape) == len(read) and math.prod(shape) > math.prod(read):
+            raise InputError(
+                f"field {path}: its level {name} of {shape} is larger than {first} of {read}, "
+                "which its metadata say is the finest: list the largest first"
+            )
 
 
 def _name_lost_levels(
