@@ -120,6 +120,14 @@ IMAGE: Final = (
         "Share of pixels at the camera's limit.",
     ),
     Feature(
+        "Image_Quality_BlankFraction",
+        "share",
+        0,
+        "classic",
+        "Share of the field that holds no image: black, as stitching and rotation leave it. It"
+        " counts in no other statistic, and shares of area are of the rest.",
+    ),
+    Feature(
         "Image_Quality_NoiseCounts",
         "counts",
         0,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hcs.domain.columns import N_CELLS, with_unit
 from hcs.domain.config.stages import MorphologyConfig
 from hcs.ops import quality
+from hcs.ops.blank import fill_blank
 from hcs.ops.filters import FloatPlane, estimate_background
 from hcs.ops.intensity import PlaneStatistics, plane_statistics
 from hcs.ops.markers import marker_columns, marker_features
@@ -29,6 +30,14 @@ MEAN_SOMA_AREA: Final = "Image_Soma_MeanArea"
 TOTAL_LENGTH: Final = "Image_Neurite_TotalLength"
 TRACED_LENGTH: Final = "Image_Neurite_TracedLength"
 LENGTH_PER_CELL: Final = "Image_Neurite_LengthPerCell"
+
+
+PER_AREA: Final = (
+    "Image_Soma_AreaFraction",
+    "Image_Neurite_AreaFraction",
+    quality.DEBRIS,
+)
+"""Shares of the part of a field that was taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +96,8 @@ def measure_field(
     Parameters
     ----------
     image
-        Shape (Y, X), unsigned integer or float, the channel that shows the neurites.
+        Shape (Y, X), unsigned integer or float, the channel that shows the neurites. Black parts
+        of stitched or rotated fields (:mod:`hcs.ops.blank`) count in no statistic and no area.
     pixel_size_um
         Edge of a pixel; None where the source has none: results are then in pixels.
     settings
@@ -110,8 +120,8 @@ def measure_field(
     ImageReadError
         When a plane is not one of numbers, see :func:`hcs.ops.intensity.plane_statistics`.
     """
-    statistics = plane_statistics(image)
-    values: FloatPlane = image.astype(np.float32)
+    filled, statistics, blank = _leave_blank_out(image)
+    values: FloatPlane = filled.astype(np.float32)
     if flat is not None:
         values /= flat
     settings = with_estimates(settings, [values], pixel_size_um)
@@ -122,13 +132,14 @@ def measure_field(
     somas = segment_somas(signal, centers.brightness, scales, settings)
     nuclear = None
     if nuclei is not None:
-        plane_statistics(nuclei)
-        nuclear = segment_nuclei(nuclei)
+        nuclear = segment_nuclei(_leave_blank_out(nuclei)[0])
         somas = seed_somas(somas, nuclear, signal, centers.brightness, scales)
     neurites = trace_neurites(ridges, centers, somas, scales)
     full = settings.feature_set == "full"
     cells = _cells(signal, somas, neurites, pixel_size_um, full=full)
-    features = _basic_features(image, statistics, cells, somas, neurites, pixel_size_um)
+    features = _basic_features(filled, statistics, cells, somas, neurites, pixel_size_um)
+    features |= {name: features[name] / (1.0 - blank) for name in PER_AREA}
+    features[quality.BLANK] = blank
     if full:
         along = Along.of(signal, somas, neurites, scales)
         cells |= arbor_columns(somas, neurites, along, pixel_size_um)
@@ -136,10 +147,19 @@ def measure_field(
     if nuclear is not None:
         features["Image_Count_Nuclei"] = float(nuclear.max())
     for marker in settings.markers:
-        found = marker_columns((markers or {})[marker.name], somas, marker, scales)
+        found = marker_columns(fill_blank((markers or {})[marker.name])[0], somas, marker, scales)
         cells |= found
         features |= marker_features(found, marker, somas.count)
     return FieldMorphology(features, cells, somas.labels, neurites.labels(), nuclear)
+
+
+def _leave_blank_out(image: NDArray[Any]) -> tuple[NDArray[Any], PlaneStatistics, float]:
+    """Fill what holds no image; also the statistics of the rest, and the share that is blank."""
+    statistics = plane_statistics(image)
+    filled, blank = fill_blank(image)
+    if blank is None:
+        return image, statistics, 0.0
+    return filled, plane_statistics(image[~blank][None]), float(blank.mean())
 
 
 def _cells(

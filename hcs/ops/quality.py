@@ -18,6 +18,7 @@ SATURATION: Final = "Image_Quality_SaturatedFraction"
 NOISE: Final = "Image_Quality_NoiseCounts"
 BACKGROUND: Final = "Image_Quality_BackgroundCounts"
 GRADIENT: Final = "Image_Quality_BackgroundGradientFraction"
+BLANK: Final = "Image_Quality_BlankFraction"
 DEBRIS: Final = "Image_Quality_DebrisAreaFraction"
 
 QUALITY_COLUMNS: Final = (FOCUS, SLOPE, SATURATION, NOISE, BACKGROUND, GRADIENT)
@@ -92,7 +93,7 @@ def estimate_noise(image: NDArray[np.float32]) -> float:
     Parameters
     ----------
     image
-        Shape (Y, X).
+        Shape (Y, X); NaN where there is no image.
 
     Returns
     -------
@@ -105,7 +106,11 @@ def estimate_noise(image: NDArray[np.float32]) -> float:
     rows = thirds[0] - 2 * thirds[1] + thirds[2]
     filtered = (rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:])[:, ::2]
     norm = float(_NOISE_MASK @ _NOISE_MASK)
-    return MAD_TO_SD * float(np.median(np.abs(filtered))) / norm
+    middle = float(np.median(np.abs(filtered)))
+    if np.isnan(middle):
+        known = np.abs(filtered[np.isfinite(filtered)])
+        middle = float(np.median(known)) if known.size else 0.0
+    return MAD_TO_SD * middle / norm
 
 
 def _background(image: NDArray[np.float32]) -> tuple[float, float]:

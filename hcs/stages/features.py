@@ -32,7 +32,7 @@ from hcs.stages.work.tables import Known, Piece, hash_rows, join_pieces
 if TYPE_CHECKING:
     from distributed import Client
 
-_FORMAT: Final = 4
+_FORMAT: Final = 5
 
 _UNITS: Final = ("um", "px")
 _COPIES: Final = 40

@@ -18,6 +18,7 @@ from hcs.io.files.paths import sidecar
 from hcs.io.imageset import name_group
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.fingerprints import fingerprint
+from hcs.ops.blank import fill_blank
 from hcs.ops.filters import FloatPlane
 from hcs.ops.light.flatfield import profile_image
 from hcs.ops.light.illumination import Illumination, estimate_illumination, judge_illumination
@@ -163,7 +164,7 @@ def _iterate_planes(
         times = [time for time in chosen.times if there[time].any()] or chosen.times
         time = times[turn * len(times) // len(spread)]
         try:
-            yield read_chosen(reader, path, channel, chosen.plane, time)
+            yield fill_blank(read_chosen(reader, path, channel, chosen.plane, time))[0]
         except ImageReadError as error:  # the field's own row in the problems says so
             if error.reason != col.Reason.NOT_ACQUIRED:
                 unread.add(path)

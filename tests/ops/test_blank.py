@@ -1,0 +1,91 @@
+"""Black parts of a field count in nothing; zeros that were measured stay what they are."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from hcs.domain.config.stages import MorphologyConfig
+from hcs.ops import quality
+from hcs.ops.blank import fill_blank, find_blank
+from hcs.ops.morphology import CLASSIC_COLUMNS_PX, PER_AREA, measure_field
+
+sys.path.insert(0, str(Path(__file__).parent))
+from drawing import Drawing, draw
+
+COUNT, _, LENGTH = CLASSIC_COLUMNS_PX
+SIDE = 384
+
+
+@pytest.fixture(scope="module")
+def field():
+    return draw(Drawing(shape=(SIDE, SIDE), n_neurons=5, shading=0.1), seed=4)[0]
+
+
+def measure(image):
+    return measure_field(image, pixel_size_um=None, settings=MorphologyConfig()).features
+
+
+def put(image, height, width, top=0, left=0):
+    canvas = np.zeros((height, width), image.dtype)
+    canvas[top : top + SIDE, left : left + SIDE] = image
+    return canvas
+
+
+CANVASES = {
+    "half black": (SIDE, 2 * SIDE),
+    "three quarters black": (2 * SIDE, 2 * SIDE),
+    "a frame": (SIDE + 80, SIDE + 80, 40, 40),
+    "a strip": (SIDE, SIDE + 24, 0, 24),
+}
+
+
+@pytest.mark.parametrize("place", CANVASES.values(), ids=CANVASES)
+def test_a_field_on_black_is_measured_as_without(field, place):
+    """Half black gave 7,607 um of neurites in place of about 200, without a word."""
+    alone, on_black = measure(field), measure(put(field, *place))
+    assert on_black[COUNT] == alone[COUNT]
+    assert on_black[LENGTH] == pytest.approx(alone[LENGTH], rel=0.05)
+    for name in (quality.NOISE, quality.BACKGROUND, *PER_AREA[:2]):
+        assert on_black[name] == pytest.approx(alone[name], rel=0.1), name
+    # The rim that interpolation may have touched is left out as well.
+    blank = 1 - field.size / (place[0] * place[1])
+    assert on_black[quality.BLANK] == pytest.approx(blank, abs=0.02)
+    assert alone[quality.BLANK] == 0
+
+
+@pytest.mark.parametrize("reshape", [False, True])
+def test_a_rotated_field_keeps_its_neurites(field, reshape):
+    rotated = ndimage.rotate(field, 10, reshape=reshape, order=1, cval=0)
+    share = measure(rotated)[quality.BLANK]
+    assert share == pytest.approx((rotated == 0).mean(), abs=0.03)
+    inside = measure(rotated)[LENGTH] / (1 if reshape else 1 - share)
+    assert inside == pytest.approx(measure(field)[LENGTH], rel=0.1)
+
+
+def test_zeros_that_were_measured_are_no_blank(field):
+    background = np.percentile(field, 60).astype(field.dtype)
+    subtracted = np.where(field > background, field - background, 0).astype(field.dtype)
+    assert (subtracted == 0).mean() > 0.4
+    assert find_blank(ndimage.gaussian_filter(subtracted, 2)) is None
+    assert find_blank(subtracted) is None
+
+
+def test_what_holds_no_image_or_no_black_is_left_alone(field):
+    dead = field.copy()
+    dead[100:110, 100:110] = 0  # too small to matter
+    for image in (field, dead, np.zeros_like(field)):
+        filled, blank = fill_blank(image)
+        assert filled is image
+        assert blank is None
+
+
+def test_the_same_is_filled_every_time(field):
+    image = put(field, SIDE, 2 * SIDE)
+    first, second = fill_blank(image)[0], fill_blank(image)[0]
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(first[:, : SIDE - 4], field[:, : SIDE - 4])
