@@ -103,8 +103,8 @@ def _find_levels(values: FloatPlane) -> FloatPlane:
     rows, columns = -(-height // _BLOCK_PX), -(-width // _BLOCK_PX)
     padded = np.full((rows * _BLOCK_PX, columns * _BLOCK_PX), np.nan, np.float32)
     padded[:height, :width] = values
-    blocks = padded.reshape(rows, _BLOCK_PX, columns, _BLOCK_PX).swapaxes(1, 2)
-    blocks = blocks.reshape(rows, columns, -1)
+    parted = padded.reshape(rows, _BLOCK_PX, columns, _BLOCK_PX).swapaxes(1, 2)
+    blocks = parted.reshape(rows, columns, -1)
     known = np.isfinite(blocks).mean(axis=2) >= _LEAST_KNOWN
     overall = float(np.nanmedian(values))
     medians = np.full((rows, columns), overall, np.float32)
