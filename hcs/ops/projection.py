@@ -54,7 +54,7 @@ def project(planes: Iterable[NDArray[Any]], how: Projection) -> tuple[NDArray[An
     if how == "max":
         return total, None
     total /= count
-    return (np.rint(total) if kind.kind == "u" else total).astype(kind), None
+    return (np.rint(total) if kind.kind in "iu" else total).astype(kind), None
 
 
 _NOTHING = "a projection needs at least one plane"

@@ -84,7 +84,8 @@ def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
     units = [unit for found in by_plate.values() for unit in found]
     results = frame.do(measure_well, units)
     if not any(result["n_images"] for result in results):
-        msg = f"no image of {', '.join(config.plates)} could be measured"
+        reasons = "; ".join(dict.fromkeys(problem.message for problem in frame.problems[:3]))
+        msg = f"no image of {', '.join(config.plates)} could be measured: {reasons}"
         raise InputError(msg)
     measured_with = {reader.name: plans[reader.name].record(reader) for reader in readers}
     frame.notes["measured_with"] = measured_with

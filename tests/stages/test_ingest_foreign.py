@@ -488,3 +488,45 @@ def test_the_finest_level_is_read_wherever_it_is_listed(tmp_path, scaled):
     assert "listed out of order; the finest is read" in str(result.summary["layout"])
     for index, channel in enumerate(("D", "T")):
         assert_plane(reader, "A01", 0, channel, pixels[index, 0])
+
+
+def test_a_shallower_stack_is_projected_over_the_planes_that_its_image_has(tmp_path):
+    deep, shallow = Image(n={"z": 5}), Image(n={"z": 3})
+    wells = {"A/1": {"0": deep}, "A/2": {"0": deep}, "B/1": {"0": deep}, "B/2": {"0": shallow}}
+    source = write_plate(tmp_path / "in.zarr", wells)
+    result, reader = ingest_plate(tmp_path, projection="max")
+    assert result.problems == ()
+    for well, path in (("A01", "A/1"), ("B02", "B/2")):
+        assert_plane(reader, well, 0, "GFP", source[path, "0"][1].max(axis=0))
+    kept = ingest.run(
+        IngestConfig(source=str(tmp_path / "in.zarr"), out=str(tmp_path / "kept.zarr"))
+    )
+    assert kept.problems == ()
+    there = PlateReader(kept.out)
+    field = there.images.set_index(col.WELL)[col.FIELD_PATH]["B02"]
+    assert there.acquired(field, 1).tolist() == [[True] * 3 + [False] * 2]
+    assert not there.missing(field, 1).any()
+
+
+@pytest.mark.parametrize("dtype", ["int16", "bool"])
+def test_a_field_of_a_type_that_is_not_read_is_named_and_the_others_are_kept(tmp_path, dtype):
+    usual, other = Image(size=600), Image(size=600, dtype=dtype)
+    wells = {"A/1": {"0": usual}, "A/2": {"0": other}, "B/1": {"0": usual}}
+    write_plate(tmp_path / "in.zarr", wells)
+    result, reader = ingest_plate(tmp_path)
+    assert set(reader.images[col.WELL]) == {"A01", "B01"}
+    assert {(p.reason, p.well, p.kept) for p in result.problems} == {
+        (col.Reason.WRONG_TYPE, "A02", False)
+    }
+    write_plate(tmp_path / "in.zarr", {"A/2": {"0": other}})
+    with pytest.raises(InputError, match=rf"A/2/0: pixels of type {dtype}"):
+        ingest_plate(tmp_path)
+
+
+def test_what_could_not_be_measured_is_said_when_nothing_could(tmp_path):
+    write_plate(tmp_path / "in.zarr", {"A/2": {"0": Image(dtype="int16")}})
+    config = FeaturesConfig(
+        plates=(str(tmp_path / "in.zarr"),), channel="GFP", out=str(tmp_path / "f.parquet")
+    )
+    with pytest.raises(InputError, match=r"could be measured: .*int16"):
+        features.run(config)

@@ -114,6 +114,12 @@ class ZarrFields:
             image = self.reader.describe(plane.path)
         except InputError as error:
             raise ImageReadError(str(error), Reason.UNREADABLE) from error
+        if np.dtype(image.dtype).kind not in "uf":
+            msg = (
+                f"{self.reader.path}/{plane.path}: pixels of type {image.dtype}; unsigned integers "
+                "or floats are read, write it as one of them"
+            )
+            raise ImageReadError(msg, Reason.WRONG_TYPE)
         return Header(image.frame, image.dtype, image.metadata.pixel_size_um)
 
     def read(

@@ -93,7 +93,8 @@ class _Patterns:
     a sidecar names its file, or when more than half of the channel's fields have it. Any other was
     not acquired. What no field of the channel has was not acquired either, whatever a sidecar
     lists: a copy of a plate may hold one plane of each stack on purpose, and each file that a
-    sidecar names in vain is a row of its own. A plate that notes a plane as missing is believed.
+    sidecar names in vain is a row of its own. Images of OME-Zarr say themselves which planes they
+    have: of those is missing what the plate notes, and nothing else.
     """
 
     def __init__(self, plate: SourcePlate) -> None:
@@ -106,8 +107,11 @@ class _Patterns:
             if (place := (plane.well, plane.site, plane.channel)) not in seen:
                 seen.add(place)
                 self._fields[plane.channel] += 1
+        is_noted = plate.layout == OME_ZARR
         self._usual = {
-            channel: {place for place, n in have.items() if 2 * n > self._fields[channel]}
+            channel: {
+                place for place, n in have.items() if 2 * n > self._fields[channel] and not is_noted
+            }
             for channel, have in self._have.items()
         }
         self._is_plain = all(
@@ -115,7 +119,6 @@ class _Patterns:
             for channel, have in self._have.items()
             for n in have.values()
         )
-        is_noted = plate.layout == OME_ZARR
         self._listed: defaultdict[tuple[Well, int, str], set[tuple[int, int]]] = defaultdict(set)
         for plane in plate.missing:
             if is_noted or (plane.t_index, plane.z_index) in self._have.get(plane.channel, ()):

@@ -217,7 +217,7 @@ def _name_missing(job: WellJob, field: FieldJob) -> list[Problem]:
     rows = []
     who = "a sidecar names or most other fields have"
     if job.layout == OME_ZARR:
-        who = "the plate notes as missing or most other fields have"
+        who = "the plate notes as missing"
     for index, channel in enumerate(job.channels):
         planes = [(t, z) for t, c, z in field.missing if c == index]
         if planes:
