@@ -220,18 +220,32 @@ def _name_without_number(found: io_values.Values, source: ValuesTable) -> list[P
 
 
 def _name_unmapped(found: io_values.Values, source: ValuesTable) -> list[Problem]:
+    """Name wells that the plate map does not describe; a plate of nothing else once."""
     name = PurePosixPath(source.path).name
+    wells: dict[str, list[str | None]] = {}
+    for plate, well in found.unmapped:
+        wells.setdefault(plate, []).append(well)
+    n_wells = found.table.groupby(col.PLATE)[col.WELL].nunique()
+    what = dict.fromkeys(wells, f"{source.platemap} says nothing of the well")
+    for plate, lone in wells.items():
+        if len(lone) == n_wells[plate]:
+            wells[plate] = [None]
+            what[plate] = (
+                f"{source.platemap} says nothing of plate {plate!r} (where a table names no plate, "
+                "its file's name does): name it as in the map"
+            )
     return [
         Problem(
             stage=STAGE,
             file=name,
             reason=col.Reason.NOT_IN_MAP,
-            message=f"{source.platemap} says nothing of the well: neither control nor hit",
+            message=f"{what[plate]}: neither control nor hit",
             plate=plate,
             well=well,
             kept=True,
         )
-        for plate, well in found.unmapped
+        for plate, lone in wells.items()
+        for well in lone
     ]
 
 

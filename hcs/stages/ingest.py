@@ -316,6 +316,14 @@ def _compare_with_map(
     if mapped is None:
         return []
     described = {row.well for row in wells_map.rows}
+    if not described:
+        why = "; ".join(wells_map.notes) or "it is empty"
+        message = (
+            f"the plate map says nothing of plate {source.name!r}: {why}. Name the plate as there, "
+            "with --plate-name or in the map"
+        )
+        common = {"stage": STAGE, "file": mapped.source, "reason": col.Reason.NOT_IN_MAP}
+        return [Problem(**common, message=message, plate=source.name, kept=True)]
     problems = [
         Problem(
             stage=STAGE,

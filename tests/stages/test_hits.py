@@ -425,3 +425,32 @@ def test_limits_need_their_column(tmp_path):
 @pytest.mark.parametrize("text", ["Focus", "Focus=2", "Focus=..", "=1..2", "Focus=a..b"])
 def test_a_limit_that_cannot_be_read_is_a_usage_error(text):
     assert call("a.parquet", "--image-limit", text)[0] == 2
+
+
+def test_values_of_a_plate_that_the_map_lacks_are_one_problem(tmp_path):
+    (tmp_path / "reader.csv").write_text("well,Lum\n" + "".join(f"{w},1{w[1:]}\n" for w in WELLS))
+    rows = "".join(f"P1,{well},negcon\n" for well in WELLS)
+    (tmp_path / "map.csv").write_text("plate,well,pert_type\n" + rows)
+    tables = ["--values", tmp_path / "reader.csv", "--platemap", tmp_path / "map.csv"]
+    code, result = call(*tables, "--out", tmp_path / "hits.parquet")
+    assert code == 3
+    found = [item for item in result["problems"] if item["reason"] == "not-in-map"]
+    assert [(item["plate"], item["well"]) for item in found] == [("reader", None)]
+    assert "says nothing of plate 'reader'" in found[0]["message"]
+    (tmp_path / "reader.csv").rename(tmp_path / "P1.csv")
+    tables[1] = tmp_path / "P1.csv"
+    (tmp_path / "map.csv").write_text(
+        "plate,well,pert_type\n" + rows.replace("P1,A01,negcon\n", "")
+    )
+    _, result = call(*tables, "--out", tmp_path / "hits.parquet")
+    lone = [item["well"] for item in result["problems"] if item["reason"] == "not-in-map"]
+    assert lone == ["A01"]
+
+
+def test_features_given_as_predictions_are_told_the_way(tmp_path):
+    table = pd.DataFrame({f"f{i}": [1.0] for i in range(40)})
+    table.to_parquet(tmp_path / "features.parquet")
+    done = CliRunner().invoke(app, ["hits", str(tmp_path / "features.parquet")])
+    assert done.exit_code == 1
+    assert "given to hcs hits with --values" in done.output
+    assert "and 28 more" in done.output

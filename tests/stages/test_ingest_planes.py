@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 from hcs.domain import columns as col
 from hcs.domain.columns import Reason
 from hcs.domain.config.layouts import RegexLayout
-from hcs.domain.config.stages import IngestConfig
+from hcs.domain.config.stages import FeaturesConfig, IngestConfig
 from hcs.errors import ImageReadError, InputError
 from hcs.io.plates.reader import PlateReader
 from hcs.io.plates.validate import faults_of
-from hcs.stages import ingest
+from hcs.stages import features, ingest
 from hcs_cli.app import app
 
 SHAPE = (24, 20)
@@ -56,7 +56,7 @@ def test_a_stack_beside_a_single_plane_is_kept_and_padded(tmp_path):
     write(tmp_path / "in", files)
     result = take(tmp_path)
     assert result.problems == ()
-    assert "z 1 alone" in result.summary["channel TL"]
+    assert "z 1 alone (--plane z:0)" in result.summary["channel TL"]
     reader = PlateReader(result.out)
     assert (reader.axes, reader.n_z, reader.n_t) == (("c", "z", "y", "x"), 3, 1)
     dapi, tl = (reader.channel_index(name) for name in ("DAPI", "TL"))
@@ -66,6 +66,9 @@ def test_a_stack_beside_a_single_plane_is_kept_and_padded(tmp_path):
     np.testing.assert_array_equal(reader.read_plane("A/2/0", tl), files["A02_TL"])
     assert reader.acquired("A/2/0", dapi).tolist() == [[True, True, True]]
     assert reader.acquired("A/2/0", tl).tolist() == [[True, False, False]]
+    asked = {"plates": (result.out,), "out": str(tmp_path / "f.parquet"), "channel": "TL"}
+    with pytest.raises(InputError, match=r"could be measured: .*z 2 of channel TL was not"):
+        features.run(FeaturesConfig.model_validate(asked | {"plane": "z:1"}))
     with pytest.raises(ImageReadError, match="z 2 of channel TL was not acquired") as error:
         reader.read_plane("A/2/0", tl, z_index=1)
     assert error.value.reason == Reason.NOT_ACQUIRED

@@ -84,3 +84,15 @@ def test_a_number_that_is_not_clear_is_refused_until_it_is_said(source):
     assert done.exit_code == 0, done.stderr
     wells = PlateReader(str(out)).well_table
     assert wells[col.CONCENTRATION_UM].tolist() == [1000, 1000, 0]
+
+
+def test_a_map_of_another_plate_is_one_problem_with_a_way_out(tmp_path, source):
+    (tmp_path / "map.csv").write_text("plate,well,compound\nP7,A01,x\nP7,A02,y\n")
+    out = tmp_path / "P.zarr"
+    arguments = ["ingest", str(source), str(out), "--platemap", str(tmp_path / "map.csv")]
+    done = CliRunner().invoke(app, [*arguments, "--cluster", "inline", "--json"])
+    assert done.exit_code == 3
+    (found,) = json.loads(done.stdout)["problems"]
+    assert (found["reason"], found["plate"], found["well"]) == ("not-in-map", "00012", None)
+    assert "it describes 'P7', and not '00012'" in found["message"]
+    assert "--plate-name" in found["message"]

@@ -117,3 +117,20 @@ def test_a_folder_for_a_file_is_a_sentence(place, monkeypatch, command, out):
     result = CliRunner().invoke(app, [*command, out, *clustered])
     assert isinstance(result.exception, SystemExit)
     assert (result.exit_code, f"error: {out} is a f" in result.output) == (1, True), result.output
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("P1", "hcs ingest P1 NEW.zarr makes one"),
+        ("nowhere.zarr", "nowhere.zarr does not exist"),
+        ("wells.csv", "wells.csv is a file; an OME-Zarr plate was expected"),
+    ],
+)
+@pytest.mark.parametrize("command", [["info"], ["validate"], ["features"]], ids=lambda c: c[0])
+def test_what_is_no_plate_is_said_with_a_way_out(place, monkeypatch, command, given, said):
+    monkeypatch.chdir(place)
+    clustered = ["--cluster", "inline"] if command == ["features"] else []
+    done = CliRunner().invoke(app, [*command, given, *clustered])
+    assert done.exit_code in {1, 2}
+    assert said in done.output or (command, given) == (["features"], "wells.csv"), done.output

@@ -187,11 +187,18 @@ def _to_pandas(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
+_LISTED = 12
+"""Columns that a message names."""
+
+
 def _require_columns(
     existing: Sequence[str], columns: Sequence[str], what: str, file: AnyPath
 ) -> None:
     if absent := [name for name in columns if name not in existing]:
-        msg = f"{what} {file} lacks {absent}; it has {list(existing)}"
+        more = f" and {len(existing) - _LISTED} more" if len(existing) > _LISTED else ""
+        msg = f"{what} {file} lacks {absent}; it has {list(existing)[:_LISTED]}{more}"
+        if what == "predictions":
+            msg += ". Other values, such as features, are given to hcs hits with --values"
         raise InputError(msg)
 
 

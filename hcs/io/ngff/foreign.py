@@ -110,8 +110,7 @@ class ForeignPlate:
         """
         root = self.documents.read_one("")
         if root.kind == "absent":
-            msg = f"{self.path} is not a Zarr store; an OME-Zarr plate was expected"
-            raise NotFoundError(msg)
+            raise say_no_store(self.path)
         if root.fault:
             raise InputError(f"{self.path}: {root.fault}")
         try:
@@ -321,6 +320,19 @@ def _as_image(path: str, metadata: ImageMetadata, level: Document) -> Image:
     named = level.array.get("dimension_names")
     names = tuple(map(str, named)) if isinstance(named, list) else ()
     return Image(path, metadata, sizes, level.dtype, channels, names)
+
+
+def say_no_store(path: AnyPath) -> NotFoundError:
+    """Say what lies where a plate was expected, and what to do."""
+    place = as_path(path)
+    if not place.exists():
+        return NotFoundError(f"{path} does not exist; an OME-Zarr plate was expected")
+    if place.is_file():
+        return NotFoundError(f"{path} is a file; an OME-Zarr plate was expected, which is a folder")
+    return NotFoundError(
+        f"{path} is not a Zarr store; an OME-Zarr plate was expected: hcs ingest {path} NEW.zarr "
+        "makes one of a folder of images"
+    )
 
 
 def name_kind(root: Document, path: AnyPath) -> str:

@@ -189,8 +189,8 @@ def prepare_labels(out: AnyPath, field_path: str) -> None:
     """
     if plate_tables.is_version_04(out):
         msg = (
-            f"{out} is OME-Zarr 0.4, into which hcs writes no labels: go on without them, or "
-            f"convert the plate with: hcs ingest {out} NEW.zarr"
+            f"{out} is OME-Zarr 0.4, into which hcs writes no labels: go on without them "
+            f"(--no-labels), or convert the plate with: hcs ingest {out} NEW.zarr"
         )
         raise InputError(msg)
     storage.sweep_folder(str(as_path(out) / field_path / "labels"))

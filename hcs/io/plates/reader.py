@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from hcs.domain import columns as col
 from hcs.domain.plate import FlatField
 from hcs.domain.wells import PlateFormat, Well
-from hcs.errors import ImageReadError, InputError, NotFoundError, StaleError, UnknownNameError
+from hcs.errors import ImageReadError, InputError, StaleError, UnknownNameError
 from hcs.io.files import objects
 from hcs.io.files.paths import as_path
-from hcs.io.ngff.foreign import ForeignPlate, Image
+from hcs.io.ngff.foreign import ForeignPlate, Image, say_no_store
 from hcs.io.ngff.uneven import list_in_place, refuse_uneven
 from hcs.io.plates import labels, plate_tables
 from hcs.io.plates.padding import Padding
@@ -50,8 +50,7 @@ class PlateReader:
         try:
             return zarr.open_group(store, mode="r")
         except (zarr.errors.GroupNotFoundError, FileNotFoundError) as error:
-            msg = f"{self.path} is not a Zarr store; an OME-Zarr plate was expected"
-            raise NotFoundError(msg) from error
+            raise say_no_store(self.path) from error
         except DAMAGE as error:
             raise InputError(f"{self.path}: its metadata cannot be read: {error}") from error
 

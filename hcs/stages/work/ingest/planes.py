@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from hcs.domain.planes import list_planes
@@ -31,7 +32,8 @@ def describe_planes(source: SourcePlate, job: WellJob) -> dict[str, str]:
     for channel, own in zip(job.channels, job.own_pixels, strict=True):
         parts = []
         if len(have[channel.name]) < job.n_planes * job.n_times:
-            parts.append(f"has {list_planes(have[channel.name], job.numbers)} alone")
+            told = list_planes(have[channel.name], job.numbers)
+            parts.append(f"has {told} alone{_name_index(have[channel.name], job)}")
         if own.binning > 1:
             parts.append(f"binned {own.binning} × {own.binning}, its pixels are repeated")
         if own.dtype != job.dtype:
@@ -39,6 +41,17 @@ def describe_planes(source: SourcePlate, job: WellJob) -> dict[str, str]:
         if parts:
             said[f"channel {channel.name}"] = "; ".join(parts)
     return said
+
+
+def _name_index(places: Collection[tuple[int, int]], job: WellJob) -> str:
+    """Say what ``--plane`` calls the one plane of a channel, where the source counts otherwise."""
+    planes = sorted({z for _, z in places})
+    numbers = job.numbers.z
+    if len(planes) != 1 or job.projection is not None or job.n_planes == 1:
+        return ""
+    (index,) = planes
+    number = numbers[index] if index < len(numbers) else index
+    return "" if number == index else f" (--plane z:{index})"
 
 
 def note_planes(job: WellJob, *, padded: bool) -> dict[str, Any]:
