@@ -22,7 +22,9 @@ _OPPOSITE_P = 0.01
 _STATED = {"increase": 1.0, "decrease": -1.0, "both": 0.0}
 
 
-def find_direction(screen: Screen, options: HitsOptions) -> tuple[Floats, list[PlateFault]]:
+def find_direction(
+    screen: Screen, options: HitsOptions, *, is_inhibition: bool = False
+) -> tuple[Floats, list[PlateFault]]:
     """Find which way a hit lies, +1, −1 or 0 (both), for every well.
 
     With weak positive controls the medians of one plate part by chance alone, so the plates of a
@@ -35,6 +37,11 @@ def find_direction(screen: Screen, options: HitsOptions) -> tuple[Floats, list[P
         Wells with comparable values.
     options
         ``direction`` (all but ``auto`` is taken as stated), ``min_controls``, ``score_over``.
+    is_inhibition
+        Whether hits are looked for in percent inhibition, on which the positive controls of every
+        plate lie at 100 by definition, be they ever so weak or swapped. `screen` must then hold
+        values that know nothing of the positive controls; where these can be told from the
+        negative ones, hits lie up.
 
     Returns
     -------
@@ -56,14 +63,15 @@ def find_direction(screen: Screen, options: HitsOptions) -> tuple[Floats, list[P
         wells = screen.model == model
         row = screen.plates.iloc[int(screen.plate[wells][0])]
         name = str(row[col.MODEL])
-        usual = -1.0 if name in col.CLASSIFIERS else 0.0
+        usual = -1.0 if name in col.CLASSIFIERS and not is_inhibition else 0.0
         positive = distance[wells & known & screen.is_poscon]
         negative = distance[wells & known & screen.is_negcon]
         found, p = _compare_controls(positive, negative, options.min_controls)
         if found and p > _CLEAR_P:
             faults.append(PlateFault(name, None, UnclearDirection(p, usual)))
         clear = bool(found) and p <= _CLEAR_P
-        direction[wells] = found if clear else usual
+        lies = 1.0 if is_inhibition else found
+        direction[wells] = lies if clear else usual
         if clear:
             faults += _find_opposite_plates(screen, controls, wells, found)
     return direction, faults

@@ -8,7 +8,13 @@ import numpy as np
 import pandas as pd
 
 from hcs.domain import columns as col
-from hcs.domain.config.screening import EmpiricalCall, HitsOptions, NoCorrection
+from hcs.domain.config.screening import (
+    EmpiricalCall,
+    HitsOptions,
+    NoCorrection,
+    PercentInhibition,
+    RobustZScore,
+)
 from hcs.screen import effects
 from hcs.screen.calling import is_evident
 from hcs.screen.controls import (
@@ -90,9 +96,7 @@ def call_hits(
     scaled = corrected.with_value(normalize(corrected, level, options))
     measured = control_stats(corrected, options, options.score_over).reference
     controls = control_stats(scaled, options, options.score_over).without_spread(measured.mad == 0)
-    # Both kinds of controls are alike in what a correction cannot see: they still show the way.
-    placed = replace(scaled, usable=shown.usable & np.isfinite(scaled.value))
-    direction, unclear = find_direction(placed, options)
+    direction, unclear = _find_way(shown, corrected, level, scaled.value, options)
     found = _statistics(scaled, controls, direction, options)
 
     hits = _lay_out(wells, corrected, scaled, controls, found)
@@ -109,6 +113,19 @@ def call_hits(
     faults += _find_coarse_models(scaled, found, options)
     faults += find_position_effects(quality, is_corrected=not isinstance(how, NoCorrection))
     return hits, quality, faults + failed
+
+
+def _find_way(
+    shown: Screen, corrected: Screen, level: Floats, scaled: Floats, options: HitsOptions
+) -> tuple[Floats, list[PlateFault]]:
+    """Find which way a hit lies on the scale of the normalized values."""
+    is_inhibition = isinstance(options.normalization, PercentInhibition)
+    if is_inhibition and options.direction == "auto":
+        alone = options.model_copy(update={"normalization": RobustZScore()})
+        scaled = normalize(corrected, level, alone)
+    # Both kinds of controls are alike in what a correction cannot see: they still show the way.
+    placed = replace(shown.with_value(scaled), usable=shown.usable & np.isfinite(scaled))
+    return find_direction(placed, options, is_inhibition=is_inhibition)
 
 
 def _lay_out(

@@ -34,7 +34,7 @@ from hcs.words.english import list_some
 
 STAGE: Final = "hits"
 
-_FORMAT: Final = 5
+_FORMAT: Final = 6
 
 _AT_ZERO: Final = col.CELLS_AT_ZERO.removeprefix("Metadata_")
 
