@@ -95,25 +95,9 @@ def parse_cluster(text: str) -> Cluster:
 
 def read_yaml(path: str) -> dict[str, Any]:
     """Read a YAML file that holds a mapping; nothing in it is executed."""
-    from pathlib import Path
+    from hcs.io.files.text import read_mapping
 
-    import yaml
-
-    from hcs.errors import InputError, NotFoundError
-
-    file = Path(path)
-    if not file.is_file():
-        msg = f"{path} does not exist"
-        raise NotFoundError(msg)
-    try:
-        value = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        msg = f"{path} is not YAML: {error}"
-        raise InputError(msg) from error
-    if not isinstance(value, dict):
-        msg = f"{path} holds {type(value).__name__}; a mapping of settings was expected"
-        raise InputError(msg)
-    return value
+    return read_mapping(path, "settings file")
 
 
 def run_stage(

@@ -120,7 +120,11 @@ def read_manifest(folder: AnyPath) -> dict[str, Any]:
     StaleError
         When another version of hcs wrote it.
     """
-    manifest = read_json(as_path(folder) / MANIFEST)
+    file = as_path(folder) / MANIFEST
+    if not file.exists():
+        msg = f"{folder} holds no models (no {MANIFEST}): hcs train or hcs forest makes them"
+        raise NotFoundError(msg)
+    manifest = read_json(file)
     if not isinstance(manifest, dict):
         msg = f"{folder}/{MANIFEST} holds {type(manifest).__name__}; a mapping was expected"
         raise InputError(msg)

@@ -447,7 +447,20 @@ def test_values_of_a_plate_that_the_map_lacks_are_one_problem(tmp_path):
     assert lone == ["A01"]
 
 
-def test_features_given_as_predictions_are_told_the_way(tmp_path):
+def test_faults_of_values_are_not_those_of_a_plate_map(tmp_path):
+    (tmp_path / "reader.csv").write_text("well,Lum\nA01,1\nA1,2\n")
+    for name, said in (("reader.csv", "stands in row 2 already"), ("no.csv", "does not exist")):
+        done = CliRunner().invoke(
+            app, ["hits", "--values", str(tmp_path / name), "--out", str(tmp_path / "h.parquet")]
+        )
+        assert done.exit_code == 1
+        assert f"values {tmp_path / name}" in done.output
+        assert said in done.output
+        assert "plate map" not in done.output
+
+
+def test_features_given_as_predictions_are_told_the_way(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     table = pd.DataFrame({f"f{i}": [1.0] for i in range(40)})
     table.to_parquet(tmp_path / "features.parquet")
     done = CliRunner().invoke(app, ["hits", str(tmp_path / "features.parquet")])

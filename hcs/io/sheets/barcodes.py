@@ -41,7 +41,7 @@ def read_barcodes(path: AnyPath) -> Barcodes:
     FaultsError
         For absent columns, empty cells and plates that stand twice with different maps.
     """
-    sheet = read_sheet(path, _is_header)
+    sheet = read_sheet(path, _is_header, what="barcode table")
     folded = [normal(name) for name in sheet.header]
     plate = next((i for i, name in enumerate(folded) if name in NAMES["plate"]), None)
     layout = next((i for i, name in enumerate(folded) if name in _MAP_NAMES), None)

@@ -91,7 +91,7 @@ def read_screen(plate_list: AnyPath) -> pd.DataFrame:
     ----------
     Boutros, Brás & Huber 2006, Genome Biol 7:R66, doi 10.1186/gb-2006-7-7-r66.
     """
-    listed = _frame(read_sheet(plate_list, is_plate_header), _NAMES)
+    listed = _frame(read_sheet(plate_list, is_plate_header, what="plate list"), _NAMES)
     if listed.get("channel", pd.Series(dtype=object)).nunique() > 1:
         msg = f"{plate_list} lists several channels; give one plate list for each"
         raise InputError(msg)

@@ -41,7 +41,7 @@ def read_clonetable(path: AnyPath) -> tuple[CloneEntry, ...]:
     NotFoundError, InputError
         When the file is absent or of another kind.
     """
-    sheet = read_sheet(path, _is_header)
+    sheet = read_sheet(path, _is_header, what="clone table")
     # A clone has no well yet: the name is added so that the reader of plate maps is content.
     columns, faults = assign(sheet.file, [*sheet.header, "well"])
     if columns.of.get("well", len(sheet.header)) < len(sheet.header):

@@ -99,6 +99,7 @@ def read_wells(
     faults: list[Fault],
     values: Mapping[str, Sequence[float | None]] | None = None,
     units: Mapping[int, str] | None = None,
+    what: str = "plate map",
 ) -> PlateMap:
     """Read the rows of a sheet as wells.
 
@@ -110,6 +111,8 @@ def read_wells(
         Columns that are read already, by their own name: a value for every row.
     units
         Units that a row below the header states, by position of the column.
+    what
+        What the table is, for messages.
 
     Raises
     ------
@@ -122,7 +125,7 @@ def read_wells(
         faults.append(Fault(sheet.file, "there are no wells below the header"))
     if faults:
         ordered = sorted(faults, key=lambda fault: fault.row or 0)
-        raise FaultsError(f"plate map {sheet.file}", ordered)
+        raise FaultsError(f"{what} {sheet.file}", ordered)
     return PlateMap(rows=tuple(rows), source=sheet.file, notes=(*sheet.notes, *reader.notes))
 
 

@@ -73,7 +73,7 @@ def list_files(path: AnyPath) -> list[str]:
         may_be_list = b"filename" in stream.read(65536).replace(b"\0", b"").lower()
     if not may_be_list:
         return [str(file)]
-    sheet = read_sheet(path, _is_header, grids="values")
+    sheet = read_sheet(path, _is_header, grids="values", what="values")
     return [str(file), *(cellhts.list_files(path, sheet) if cellhts.is_plate_list(sheet) else ())]
 
 
@@ -141,14 +141,14 @@ def _is_header(header: Sequence[str], below: Records) -> bool:
 def _read_table(
     path: AnyPath, wanted: Sequence[str], numeric: Iterable[str], dialect: Dialect | None
 ) -> Values:
-    sheet = read_sheet(path, _is_header, dialect=dialect, grids="values")
+    sheet = read_sheet(path, _is_header, dialect=dialect, grids="values", what="values")
     if cellhts.is_plate_list(sheet):
         return _read_screen(path)
     columns, faults = platemap.assign_columns(sheet)
     sheet, units = keep_wells(sheet, columns)
     numbers = _read_value_columns(sheet, columns, wanted, numeric, faults)
     values = {name: of.values for name, of in numbers.items()}
-    mapped = platemap.read_wells(sheet, columns, faults, values, units)
+    mapped = platemap.read_wells(sheet, columns, faults, values, units, "values")
     table = platemap.to_frame(mapped)
     for name in values:
         table[f"Metadata_{name}"] = table[f"Metadata_{name}"].astype("float64")

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import yaml
 from pydantic import ValidationError
 
 from hcs.compute import progress
@@ -15,10 +14,11 @@ from hcs.domain.config import presets, studies
 from hcs.domain.config import stages as cfg
 from hcs.domain.config.planes import AllTimes
 from hcs.domain.results import StageResult
-from hcs.errors import Fault, FaultsError, InputError, NotFoundError, UnknownNameError
+from hcs.errors import Fault, FaultsError, UnknownNameError
 from hcs.io import layouts
 from hcs.io.files import parquet
 from hcs.io.files.atomic import write_json
+from hcs.io.files.text import read_mapping
 from hcs.learn.network.weights import resolve_weights
 from hcs.stages import (
     embed,
@@ -64,27 +64,43 @@ def read_study(path: str) -> studies.StudyConfig:
     FaultsError
         When settings cannot be used: all of them at once.
     """
-    file = Path(path)
-    if not file.is_file():
-        msg = f"study file {path} does not exist"
-        raise NotFoundError(msg)
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        msg = f"{path} is not YAML: {error}"
-        raise InputError(msg) from error
-    if not isinstance(content, dict):
-        msg = f"{path} holds {type(content).__name__}; a mapping of settings was expected"
-        raise InputError(msg)
+    content = read_mapping(path, "study file")
     try:
         study = studies.StudyConfig.model_validate(presets.with_preset(content))
     except UnknownNameError as error:
         fault = Fault(file=path, column=presets.KEY, message=str(error))
         raise FaultsError(path, [fault]) from error
     except ValidationError as error:
-        raise FaultsError(path, [_fault(path, item) for item in error.errors()]) from error
+        raise FaultsError(path, _list_faults(path, error)) from error
     _refuse_remote(path, study)
-    return _anchor(study, file.resolve().parent)
+    return _anchor(study, Path(path).resolve().parent)
+
+
+def _list_faults(path: str, error: ValidationError) -> list[Fault]:
+    """List what is wrong, without what only follows: a list is too short by its faulty entries."""
+    items = error.errors()
+    within = {item["loc"][:n] for item in items for n in range(len(item["loc"]))}
+    return [
+        _fault(path, item)
+        for item in items
+        if item["type"] != "too_short" or item["loc"] not in within
+    ]
+
+
+def _refuse_absent(study: studies.StudyConfig) -> None:
+    """Refuse files that the study names and that are not there, all at once and before any work."""
+    named = [
+        (f"plates.{number}.{name}", getattr(plate, name))
+        for number, plate in enumerate(study.plates)
+        for name in ("source", "platemap", "barcodes")
+    ]
+    faults = [
+        Fault(file=value, column=place, message="there is no such file or folder")
+        for place, value in (*named, ("truth", study.truth))
+        if value is not None and "://" not in value and not Path(value).exists()
+    ]
+    if faults:
+        raise FaultsError(f"study {study.name}", faults)
 
 
 def _fault(path: str, item: Mapping[str, Any]) -> Fault:
@@ -147,6 +163,7 @@ def run(study: studies.StudyConfig, client: Client | None = None) -> StageResult
         Whatever a stage raises; what was finished stays, and the next run goes on from there.
     """
     started = time.time()
+    _refuse_absent(study)
     # Said before hours of work rather than after them.
     weights = resolve_weights(study.embed.backbone)
     progress.current().say(f"weights: {weights.description}")

@@ -10,6 +10,7 @@ from hcs.domain import columns as col
 from hcs.domain.splits import Splits
 from hcs.errors import InputError, NotFoundError, StaleError
 from hcs.io.files.paths import AnyPath, as_path
+from hcs.io.files.text import read_text
 from hcs.io.imageset import VALID
 from hcs.io.runs.fingerprints import fingerprint
 
@@ -35,7 +36,7 @@ def read_splits(path: AnyPath, expected: str | None = None) -> Splits:
     if not file.exists():
         msg = f"splits file {file} does not exist; make it with: hcs splits PLATE… --out {file}"
         raise NotFoundError(msg)
-    found = Splits.read_json(file.read_text(encoding="utf-8"), where=str(file))
+    found = Splits.read_json(read_text(file, "splits file"), where=str(file))
     if expected is not None and fingerprint_splits(found) != expected:
         msg = f"{file} was changed while work on it ran: run the same command again"
         raise StaleError(msg)

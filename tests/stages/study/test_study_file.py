@@ -6,7 +6,9 @@ import pytest
 import yaml
 
 from hcs.errors import FaultsError, InputError, NotFoundError
-from hcs.stages.study.run import read_study
+from hcs.stages.study.run import read_study, run
+from hcs.stages.work.study import read_splits
+from hcs_cli.running import read_yaml
 
 GOOD = {"name": "s", "plates": [{"name": "P1", "source": "tiffs/P1", "platemap": "wells.csv"}]}
 
@@ -72,3 +74,34 @@ def test_files_that_are_no_study(tmp_path, content, error):
 def test_no_file(tmp_path):
     with pytest.raises(NotFoundError, match="nowhere"):
         read_study(str(tmp_path / "nowhere.yaml"))
+
+
+def test_a_faulty_plate_is_one_fault_and_not_an_empty_list(tmp_path):
+    content = GOOD | {"plates": [GOOD["plates"][0] | {"rolle": "cohort"}]}
+    with pytest.raises(FaultsError) as caught:
+        read_study(write(tmp_path, content))
+    assert [fault.column for fault in caught.value.faults] == ["plates.0.rolle"]
+    with pytest.raises(FaultsError, match="at least 1 item"):
+        read_study(write(tmp_path, GOOD | {"plates": []}))
+
+
+@pytest.mark.parametrize("read", [read_study, read_yaml, read_splits], ids=lambda f: f.__name__)
+def test_text_that_is_no_utf_8_is_a_sentence(tmp_path, read):
+    path = tmp_path / "saved-by-notepad.yaml"
+    path.write_bytes("a: 1\nname: Jörg\n".encode("cp1252"))
+    with pytest.raises(InputError, match=r"no text in UTF-8 \(line 2\): save it as UTF-8"):
+        read(str(path))
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="is a folder"):
+        read(str(tmp_path / "folder"))
+
+
+def test_all_files_that_are_not_there_are_said_before_weights_are_asked_for(tmp_path):
+    study = read_study(write(tmp_path, GOOD))
+    with pytest.raises(FaultsError) as caught:
+        run(study)
+    found = {(fault.column, fault.file) for fault in caught.value.faults}
+    assert found == {
+        ("plates.0.source", str(tmp_path / "tiffs/P1")),
+        ("plates.0.platemap", str(tmp_path / "wells.csv")),
+    }

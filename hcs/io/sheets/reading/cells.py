@@ -109,6 +109,7 @@ def read_sheet(
     *,
     dialect: Dialect | None = None,
     grids: Grids | None = None,
+    what: str = "plate map",
 ) -> Sheet:
     """Read a CSV, TSV, XLSX or parquet file, or the assay layout that Harmony saves as XML.
 
@@ -125,6 +126,8 @@ def read_sheet(
         Which sheet to read, and the decimal sign, where the user says so.
     grids
         Whether grids of wells (a frame of A, B, … and 1, 2, …) are read, and as what.
+    what
+        What the file is, for messages.
 
     Raises
     ------
@@ -138,13 +141,13 @@ def read_sheet(
     dialect = dialect or Dialect()
     file = as_path(path)
     if not file.is_file():
-        msg = f"plate map {path} does not exist"
+        msg = f"{what} {path} does not exist"
         raise NotFoundError(msg)
     pages = _read_pages(file, str(path), is_header)
     page = _choose_page(pages, str(path), dialect.sheet, is_header, grids)
     if page.faults:
-        raise FaultsError(f"plate map {path}", page.faults)
-    return _frame(page, str(path), is_header, grids, SIGN_OF.get(dialect.decimal or ""))
+        raise FaultsError(f"{what} {path}", page.faults)
+    return _frame(page, str(path), is_header, grids, SIGN_OF.get(dialect.decimal or ""), what)
 
 
 def _read_pages(file: UPath, name: str, is_header: IsHeader) -> list[Page]:
@@ -159,7 +162,7 @@ def _read_pages(file: UPath, name: str, is_header: IsHeader) -> list[Page]:
     elif suffix == ".parquet":
         pages = [Page("", _parquet_records(data, name))]
     else:
-        msg = f"plate map {name} is {suffix or 'without suffix'}, expected {_SUFFIXES}"
+        msg = f"{name} is {suffix or 'without suffix'}, expected {_SUFFIXES}"
         raise InputError(msg)
     for page in pages:
         page.records = [_clean_cells(record) for record in page.records]
@@ -217,10 +220,15 @@ def _holds_table(page: Page, is_header: IsHeader, grids: Grids | None) -> bool:
 
 
 def _frame(
-    page: Page, file: str, is_header: IsHeader, grids: Grids | None, decimal: str | None
+    page: Page,
+    file: str,
+    is_header: IsHeader,
+    grids: Grids | None,
+    decimal: str | None,
+    kind: str,
 ) -> Sheet:
     """Find the table in a sheet."""
-    what = f"plate map {file}"
+    what = f"{kind} {file}"
     if page.is_empty:
         raise FaultsError(what, [Fault(file, "the file is empty", expected="a header and wells")])
     start = find_header(page.records, is_header)
@@ -233,7 +241,7 @@ def _frame(
             expected = "a header with a column 'well', or grids framed by A, B … and 1, 2 …"
             fault = Fault(file, "no table of wells is found", first + 1, expected=expected)
             raise FaultsError(what, [fault])
-        return _read_list(page, file, first if start is None else start, decimal)
+        return _read_list(page, file, first if start is None else start, decimal, what)
     if start is not None:
         message = f"there is a grid of wells too (row {blocks[0].top + 1}): which one is meant?"
         faults = [Fault(file, message, start + 1, expected="a table or grids, not both")]
@@ -249,7 +257,7 @@ def _frame(
     )  # fmt: skip
 
 
-def _read_list(page: Page, file: str, start: int, decimal: str | None) -> Sheet:
+def _read_list(page: Page, file: str, start: int, decimal: str | None, what: str) -> Sheet:
     header = list(page.records[start])
     while header and not header[-1]:
         header.pop()
@@ -265,7 +273,7 @@ def _read_list(page: Page, file: str, start: int, decimal: str | None) -> Sheet:
         if extra
     ]
     if faults:
-        raise FaultsError(f"plate map {file}", faults)
+        raise FaultsError(what, faults)
     above = [i for i, record in enumerate(page.records[:start], start=1) if any(record)]
     notes = list(page.notes)
     if above:
@@ -285,7 +293,7 @@ def _parquet_records(data: bytes, name: str) -> list[list[str]]:
     try:
         table = pq.read_table(io.BytesIO(data))
     except (pa.ArrowException, OSError) as error:
-        msg = f"plate map {name} is not a readable parquet file: {error}"
+        msg = f"{name} is not a readable parquet file: {error}"
         raise InputError(msg) from error
     columns = [[_read_value(value) for value in column.to_pylist()] for column in table.columns]
     return [list(table.column_names), *map(list, zip(*columns, strict=True))]
@@ -307,7 +315,7 @@ def _assay_layout_records(data: bytes, name: str) -> list[list[str]]:
         root = ET.fromstring(data)
         layers = root.findall("{*}Layer")
         if not layers:
-            msg = f"plate map {name} is XML without layers, expected a Harmony assay layout"
+            msg = f"{name} is XML without layers, expected a Harmony assay layout"
             raise InputError(msg)
         values: dict[tuple[int, int], dict[str, str]] = {}
         for layer in layers:
@@ -319,7 +327,7 @@ def _assay_layout_records(data: bytes, name: str) -> list[list[str]]:
     except (ET.ParseError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        msg = f"plate map {name} is not a readable assay layout: {error}"
+        msg = f"{name} is not a readable assay layout: {error}"
         raise InputError(msg) from error
     titles = list(dict.fromkeys(title for cells in values.values() for title in cells))
     body = [

@@ -109,7 +109,7 @@ def read_workbook(data: bytes, name: str) -> list[Page]:
         SyntaxError,
         AttributeError,
     ) as error:
-        msg = f"plate map {name} is not a readable workbook: {error}"
+        msg = f"{name} is not a readable workbook: {error}"
         raise InputError(msg) from error
 
 
@@ -120,7 +120,7 @@ def _refuse_bombs(data: bytes, name: str) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         unpacked_bytes = sum(entry.file_size for entry in archive.infolist())
         if unpacked_bytes > _MAX_UNPACKED_BYTES:
-            msg = f"plate map {name} unpacks to {unpacked_bytes} bytes; that is no plate map"
+            msg = f"{name} unpacks to {unpacked_bytes} bytes; that is no plate map"
             raise InputError(msg)
         for entry in archive.namelist():
             if not entry.startswith("xl/worksheets/") or not entry.endswith(".xml"):
@@ -130,7 +130,7 @@ def _refuse_bombs(data: bytes, name: str) -> None:
                 n_cells = (index_of(right) - index_of(left) + 1) * (int(bottom) - int(top) + 1)
                 if n_cells > _MAX_CELLS:
                     place = f"{left}{top}:{right}{bottom}"
-                    msg = f"plate map {name} has a merged range of {n_cells} cells: {place}"
+                    msg = f"{name} has a merged range of {n_cells} cells: {place}"
                     raise InputError(msg)
 
 
