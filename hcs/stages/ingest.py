@@ -48,7 +48,7 @@ from hcs.stages.work.ingest import (
     windows as ingest_windows,
 )
 from hcs.stages.work.ingest.channels import Expected
-from hcs.stages.work.ingest.reading import STAGE, WellJob
+from hcs.stages.work.ingest.reading import STAGE, WellJob, count_bytes
 from hcs.stages.work.ingest.wells import write_well
 from hcs.stages.work.tables import hash_rows
 
@@ -56,9 +56,6 @@ if TYPE_CHECKING:
     from distributed import Client
 
 _PREVIEWED: Final = 10
-
-_COPIES: Final = 4
-"""Peak memory in copies of one field: decoded planes, the stack, its overview, encoder."""
 
 
 def run(config: IngestConfig, client: Client | None = None) -> StageResult:
@@ -175,7 +172,7 @@ def _make_plan(config: IngestConfig) -> _Plan:
 
 def _run(config: IngestConfig, frame: Frame) -> StageResult:
     plan = _make_plan(config)
-    needed = budget.WORKER_FLOOR_BYTES + _COPIES * _count_field_bytes(plan.expected, plan.jobs)
+    needed = budget.WORKER_FLOOR_BYTES + max(map(count_bytes, plan.jobs), default=0)
     budget.check_budget("ingest", needed, frame.client, "give workers more memory or fewer threads")
     frame.problems += [Problem.from_row(row) for row in plan.scanned.problems] + plan.misfits
     shown = None if plan.in_place else ingest_windows.plan_windows(plan.source, plan.jobs, frame)
@@ -265,12 +262,6 @@ def _make_attributes(plan: _Plan, wells: Sequence[Well]) -> dict[str, Any]:
     fields_per_well = max((len(job.fields) for job in plan.jobs), default=0)
     name, plate_format = plan.source.name, plan.source.plate_format
     return ngff.plate_attributes(name, plate_format, wells, fields_per_well)
-
-
-def _count_field_bytes(expected: Expected, jobs: Sequence[WellJob]) -> int:
-    # Of what is kept in memory, planes that a channel does not have take as much as those it has.
-    planes = max((job.n_times * len(job.channels) * job.n_planes for job in jobs), default=1)
-    return int(np.prod(expected.shape)) * np.dtype(expected.dtype).itemsize * planes
 
 
 def _list_extras(

@@ -24,6 +24,9 @@ from hcs.ops.projection import Projection
 
 STAGE: Final = "ingest"
 
+_COPIES: Final = 4
+"""Peak memory in copies of one field: decoded planes, the stack, its overview, encoder."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelPixels:
@@ -114,6 +117,19 @@ def axes_of(job: WellJob) -> tuple[str, ...]:
     return ngff.axis_names(job.n_times, job.n_planes if job.projection is None else 1)
 
 
+def count_bytes(job: WellJob) -> int:
+    """Count the bytes that reading and writing one field takes, copies as well.
+
+    Of what is kept, planes that a channel does not have take as much as those it has. What is
+    projected is read one time point after the other.
+    """
+    flat = job.n_times * len(job.channels)
+    planes = _COPIES * flat * job.n_planes
+    if job.projection is not None and job.n_planes > 1:
+        planes = len(job.channels) * job.n_planes + _COPIES * (flat + 1)
+    return planes * int(np.prod(job.shape)) * np.dtype(job.dtype).itemsize
+
+
 def make_problem(
     job: WellJob, field: FieldJob, file: str, reason: col.Reason, message: str
 ) -> Problem:
@@ -152,12 +168,10 @@ def read_field(job: WellJob, field: FieldJob, faults: list[Problem]) -> FieldPix
     state = np.full((job.n_times, len(job.channels), job.n_planes), PlaneState.NOT_ACQUIRED, "u1")
     for place in field.missing:
         state[place] = PlaneState.MISSING
+    read = _read_planes if job.projection is None or job.n_planes == 1 else _read_projected
     with closing(open_source(job.source, job.layout)) as source:
-        stack = _read_planes(job, field, source, state, found)
+        result = read(job, field, source, state, found)
     found += _name_missing(job, field)
-    result = FieldPixels(stack, state)
-    if job.projection is not None and job.n_planes > 1:
-        result = _project(job, field, result, found)
     lacking = _name_absent_channels(job, field, result.state)
     found += lacking
     there = (result.state == PlaneState.PRESENT).any(axis=(0, 2))
@@ -173,21 +187,44 @@ def read_field(job: WellJob, field: FieldJob, faults: list[Problem]) -> FieldPix
     return FieldPixels(pixels, result.state, result.focus)
 
 
+def _read_projected(
+    job: WellJob,
+    field: FieldJob,
+    source: Source,
+    state: NDArray[np.uint8],
+    faults: list[Problem],
+) -> FieldPixels:
+    """Read and project one time point after the other: all stacks at once would fill the memory."""
+    parts = []
+    for time in range(job.n_times):
+        read = _read_planes(job, field, source, state[time : time + 1], faults, first_time=time)
+        parts.append(_project(job, field, read, faults, time))
+    if len(parts) == 1:
+        return parts[0]
+    flat = np.concatenate([part.pixels for part in parts])
+    return FieldPixels(flat, np.concatenate([part.state for part in parts]), parts[0].focus)
+
+
 def _read_planes(
     job: WellJob,
     field: FieldJob,
     source: Source,
     state: NDArray[np.uint8],
     faults: list[Problem],
-) -> NDArray[Any]:
-    """Read the planes that were found into ``(t, c, z, Y, X)``, and note them in the state."""
+    first_time: int = 0,
+) -> FieldPixels:
+    """Read the planes that were found into ``(t, c, z, Y, X)``, and note them in the state.
+
+    ``state`` has the time points that are to be read, from the first.
+    """
     order = {channel.name: index for index, channel in enumerate(job.channels)}
-    whole = len(field.planes) == state.size
+    planes = [p for p in field.planes if 0 <= p.t_index - first_time < len(state)]
+    whole = len(planes) == state.size
     allocate = np.empty if whole else np.zeros
     stack = None if state.size == 1 else allocate((*state.shape, *job.shape), np.dtype(job.dtype))
     remarks: list[str] = []
-    for item in field.planes:
-        place = (item.t_index, order[item.channel], item.z_index)
+    for item in planes:
+        place = (item.t_index - first_time, order[item.channel], item.z_index)
         own = job.own_pixels[place[1]]
         try:
             picture = intensity.finite(source.read(item, own.shape, own.dtype, remarks))
@@ -209,7 +246,9 @@ def _read_planes(
     faults += [
         make_problem(job, field, field.path, col.Reason.UNREAD_PAGES, text) for text in remarks
     ]
-    return np.zeros((1, 1, 1, *job.shape), np.dtype(job.dtype)) if stack is None else stack
+    if stack is None:
+        stack = np.zeros((1, 1, 1, *job.shape), np.dtype(job.dtype))
+    return FieldPixels(stack, state)
 
 
 def _name_missing(job: WellJob, field: FieldJob) -> list[Problem]:
@@ -241,32 +280,32 @@ def _name_absent_channels(job: WellJob, field: FieldJob, state: NDArray[np.uint8
 
 
 def _project(
-    job: WellJob, field: FieldJob, read: FieldPixels, faults: list[Problem]
+    job: WellJob, field: FieldJob, read: FieldPixels, faults: list[Problem], at: int
 ) -> FieldPixels:
-    """One plane for every time and channel, of the planes that the channel has.
+    """One plane for every channel at time point ``at``, of the planes that the channel has.
 
     A stack of which a plane is missing is not projected: its maximum would be another image's.
     """
-    n_times, n_channels, _ = read.state.shape
-    flat = np.zeros((n_times, n_channels, 1, *read.pixels.shape[3:]), read.pixels.dtype)
-    state = np.full((n_times, n_channels, 1), PlaneState.NOT_ACQUIRED, "u1")
+    _, n_channels, _ = read.state.shape
+    flat = np.zeros((1, n_channels, 1, *read.pixels.shape[3:]), read.pixels.dtype)
+    state = np.full((1, n_channels, 1), PlaneState.NOT_ACQUIRED, "u1")
     focus: dict[str, int] = {}
-    for time, channel in np.ndindex(n_times, n_channels):
-        planes = read.state[time, channel]
+    for channel in range(n_channels):
+        planes = read.state[0, channel]
         there = np.flatnonzero(planes == PlaneState.PRESENT)
         if (planes == PlaneState.MISSING).any():
-            state[time, channel] = PlaneState.MISSING
+            state[0, channel] = PlaneState.MISSING
             if there.size:
-                faults.append(_name_incomplete_stack(job, field, planes, (time, channel)))
+                faults.append(_name_incomplete_stack(job, field, planes, (at, channel)))
             continue
         if not there.size:
             continue
         k = job.own_pixels[channel].binning
-        own = _take(read.pixels[time, channel], there)[:, ::k, ::k]
+        own = _take(read.pixels[0, channel], there)[:, ::k, ::k]
         plane, sharpest = projection.project(own, job.projection or "max")
-        flat[time, channel, 0] = plane if k == 1 else plane.repeat(k, axis=0).repeat(k, axis=1)
-        state[time, channel] = PlaneState.PRESENT
-        if sharpest is not None and time == 0:
+        flat[0, channel, 0] = plane if k == 1 else plane.repeat(k, axis=0).repeat(k, axis=1)
+        state[0, channel] = PlaneState.PRESENT
+        if sharpest is not None and at == 0:
             focus[f"Image_BestFocusPlane_{job.channels[channel].name}"] = int(there[sharpest])
     return FieldPixels(flat, state, focus)
 
