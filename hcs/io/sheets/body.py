@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Final
 
 from hcs.domain.wells import Well
 from hcs.io.sheets.platemap_columns import Columns
@@ -10,6 +11,9 @@ from hcs.io.sheets.reading.cells import Sheet
 from hcs.io.sheets.reading.framing import is_footer, is_summary, is_unit_row
 from hcs.io.sheets.reading.numbers import MISSING
 from hcs.io.sheets.wellnames import parse_row_and_column, parse_well
+
+_REMARK_CELLS: Final = 2
+"""Cells of a remark: ``Assay ID:`` and 200."""
 
 
 def read_well(cells: tuple[str, ...], columns: Columns) -> Well | None:
@@ -44,7 +48,7 @@ def keep_wells(sheet: Sheet, columns: Columns) -> tuple[Sheet, dict[int, str]]:
         return sheet, {}
     units: dict[int, str] = {}
     kept, notes = [], list(sheet.notes)
-    after_gap = False
+    after_gap = footed = False
     for index, (number, cells) in enumerate(sheet.rows):
         after_gap = index > known[-1] and (after_gap or number > sheet.rows[index - 1][0] + 1)
         if wells[index] is None and index == 0 and is_unit_row(cells):
@@ -57,12 +61,21 @@ def keep_wells(sheet: Sheet, columns: Columns) -> tuple[Sheet, dict[int, str]]:
         elif index > known[-1] and _sums_up(cells, columns):
             said = " ".join(cell for cell in cells if cell)
             notes.append(f"row {number} ({said[:40]!r}) sums up those above and is left out")
-        elif index > known[-1] and is_footer(cells, after_gap=after_gap):
+        elif index > known[-1] and (
+            is_footer(cells, after_gap=after_gap) or (footed and _goes_on(cells, columns))
+        ):
+            footed = True
             first = next(cell for cell in cells if cell)
             notes.append(f"row {number} below the table is passed over: {first[:60]!r}")
         else:
             kept.append((number, cells))
     return dataclasses.replace(sheet, rows=tuple(kept), notes=tuple(notes)), units
+
+
+def _goes_on(cells: tuple[str, ...], columns: Columns) -> bool:
+    """Whether a row may go on with the remarks below a table: a name and a value, and no well."""
+    place = columns.of.get("well", columns.of.get("row", 0))
+    return not cells[place] and sum(map(bool, cells)) <= _REMARK_CELLS < len(cells)
 
 
 def _sums_up(cells: tuple[str, ...], columns: Columns) -> bool:

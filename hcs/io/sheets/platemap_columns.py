@@ -152,8 +152,9 @@ def assign(
         Cells of a column, where they are known. Two columns that hold the same in every row may
         have the same meaning (a profile has ``Metadata_Well`` and ``Metadata_well_position``), and
         the second one stays under its own name. Of columns called a well that one counts which
-        holds wells (a reader's ``Well ID`` says what stands in its ``Well``). A column without a
-        name that counts the rows is passed over: programs write it by themselves.
+        holds wells (a reader's ``Well ID`` says what stands in its ``Well``), and of a number and a
+        barcode of each plate the barcode. A column without a name that counts the rows is passed
+        over: programs write it by themselves.
 
     Returns
     -------
@@ -170,6 +171,9 @@ def assign(
     called = [i for i, name in enumerate(folded) if meaning_of.get(name) == "well"]
     true = [position for position in called if names.holds_wells(position)]
     passed = {*called} - {*true} if len(true) == 1 else set()
+    passed |= names.list_numberings(
+        [i for i, name in enumerate(folded) if meaning_of.get(name) == "plate"], true
+    )
     for position, name in enumerate(folded):
         meaning = meaning_of.get(name)
         if meaning is not None and position not in passed:
@@ -190,6 +194,12 @@ def assign(
     used = {*found.values(), *(place for of in numbered.values() for place in of.values())}
     extra = _extras(used, folded, names)
     return Columns(found, unit, extra, numbered, numbered_units), faults
+
+
+def _is_count(cells: Sequence[str]) -> bool:
+    """Whether a column holds 1, 2 … up to the number of its different values."""
+    found = set(cells)
+    return found == {str(number + 1) for number in range(len(found))}
 
 
 @dataclass(frozen=True)
@@ -213,6 +223,27 @@ class _Header:
         """Whether most cells of a column are wells."""
         cells = [cell for cell in self.cells_of(position) if cell] if self.cells_of else []
         return sum(parse_well(cell) is not None for cell in cells) * 2 > len(cells)
+
+    def list_numberings(self, positions: Sequence[int], wells: Sequence[int]) -> set[int]:
+        """List columns that only number what another column names, or that hold nothing.
+
+        Rows without a well do not count: remarks below a table stand in any column.
+        """
+        if self.cells_of is None or len(positions) < 2:
+            return set()
+        is_well = [True] * len(self.cells_of(positions[0]))
+        if wells:
+            is_well = [parse_well(cell) is not None for cell in self.cells_of(wells[0])]
+        columns = {p: list(itertools.compress(self.cells_of(p), is_well)) for p in positions}
+        filled = [p for p in positions if any(columns[p])]
+        if len(filled) != 2:
+            return set(positions) - set(filled) if filled else set()
+        one, other = filled
+        n_pairs = len(set(zip(columns[one], columns[other], strict=True)))
+        if not n_pairs == len(set(columns[one])) == len(set(columns[other])):
+            return set(positions) - set(filled)
+        counts = [p for p in filled if _is_count(columns[p])]
+        return set(positions) - set(filled) | (set(counts) if len(counts) == 1 else set())
 
     def counts_rows(self, position: int) -> bool:
         """Whether a column is 0, 1, 2 … or 1, 2, 3 …."""
@@ -293,6 +324,8 @@ def _extras(used: set[int], folded: Sequence[str], names: _Header) -> dict[str, 
         if position in used:
             continue
         name = re.sub(r"^(Image_)?Metadata_", "", written, flags=re.IGNORECASE)
+        if f"Metadata_{name}".casefold() == col.PLATE.casefold():
+            name = f"{name} number"  # beside the column that names the plate
         is_index = name == _PANDAS_INDEX or (not name and position == 0)
         if is_index and names.counts_rows(position):
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -31,6 +32,9 @@ _POINT: Final = re.compile(r"[-+]?(?:\d+|0?\.\d+|\d{4,}\.\d+|\d{1,3}\.(?:\d{1,2}
 """A number that can be read in one way, with a point or without any sign."""
 
 _OTHER: Final = {".": ",", ",": "."}
+_FEW: Final = 3
+"""A decimal sign is the odd one where the other stands in so many times as many cells."""
+
 _SPACES: Final = "'’ \u00a0\u202f\u2009"
 
 
@@ -81,12 +85,14 @@ class _Evidence:
     point: bool = False
     decimals: dict[str, str] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
+    n_decimals: Counter[str] = field(default_factory=Counter)
 
     def add(self, readings: Sequence[_Reading], cell: str) -> None:
         """Learn from a cell that can be read in one way only."""
         if len(readings) == 1:
             if readings[0].decimal:
                 self.decimals.setdefault(readings[0].decimal, cell)
+                self.n_decimals[readings[0].decimal] += 1
             if readings[0].group and readings[0].group in ".,":
                 self.groups.setdefault(readings[0].group, cell)
 
@@ -104,6 +110,14 @@ class _Evidence:
         if other in self.decimals or self.hint == other:
             return None
         return as_decimal.value if self.hint == sign or (self.point and sign == ".") else None
+
+    @property
+    def odd(self) -> str | None:
+        """The decimal sign of the few where most cells have the other one."""
+        if self.stated is not None or len(self.n_decimals) < len(_OTHER) or self.groups:
+            return None
+        (_, many), (sign, few) = self.n_decimals.most_common()
+        return sign if few * _FEW <= many else None
 
     @property
     def clash(self) -> tuple[str, str] | None:
@@ -206,6 +220,8 @@ def _read_cell(
         is_clear = cell.casefold() in MISSING or is_beyond(cell)
         return None, None if is_clear else ("no number", "a number")
     if evidence.clash and any(reading.decimal or reading.group for reading in readings):
+        if evidence.odd and {reading.decimal for reading in readings} == {_OTHER[evidence.odd]}:
+            return readings[0].value, None  # the column is refused for the others
         one, other = evidence.clash
         message = f"decimal point or comma? The column holds {one!r} and {other!r}"
         return None, (message, "one decimal sign in the whole column")

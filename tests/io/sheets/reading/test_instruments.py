@@ -145,3 +145,43 @@ def test_rows_without_letters_are_refused_with_what_is_expected(tmp_path):
     lines += [f"\t26.2\t{r}.1\t{r}.2\t{r}.3\t{r}.4\t{r}.5\t{r}.6" for r in range(4)]
     with pytest.raises(FaultsError, match="grids framed by A, B … and 1, 2"):
         read(tmp_path, lines, name="softmax.txt")
+
+
+def test_a_list_with_number_and_barcode_of_the_plate_and_remarks_below(tmp_path):
+    """An EnVision's list: the barcode names the plate, what follows the blank line is no well."""
+    rows = "".join(f"{n},{code},{well},{10 * n + i}.5\n" for n, code in ((1, "B7"), (2, "B9"))
+                   for i, well in enumerate(("A01", "A02", "H12")))  # fmt: skip
+    path = tmp_path / "list.csv"
+    path.write_text(
+        "Plate information\nPlate,Repeat,Barcode,Height\n1,1,B7,14.2\n\nResults\n\n"
+        f"Plate,Barcode,Well,Signal\n{rows}\nBasic assay information\n"
+        "Assay ID:,200\nName:,Lum 1 s\n"
+    )
+    found = read_values(path, ("Signal",))
+    wells = found.table.set_index([col.PLATE, col.WELL])["Signal"].to_dict()
+    assert wells == {
+        (code, well): 10 * n + i + 0.5
+        for n, code in ((1, "B7"), (2, "B9"))
+        for i, well in enumerate(("A01", "A02", "H12"))
+    }
+    assert sum("below the table is passed over" in note for note in found.notes) == 3
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        pytest.param("1,,A01,5\n2,,A01,6\n", {"1", "2"}, id="no-barcodes"),
+        pytest.param("1,X,A01,5\n1,X,A02,6\n", {"X"}, id="one-plate"),
+        pytest.param("1,X,A01,5\n1,Y,A01,6\n", None, id="number-of-two-barcodes"),
+        pytest.param("7,X,A01,5\n9,Y,A01,6\n", None, id="no-count"),
+        pytest.param("P,X,A01,5\nQ,Y,A01,6\n", None, id="two-names"),
+    ],
+)
+def test_which_column_names_the_plate(tmp_path, rows, expected):
+    path = tmp_path / "list.csv"
+    path.write_text("Plate,Barcode,Well,Signal\n" + rows)
+    if expected is None:
+        with pytest.raises(FaultsError, match="both mean the plate"):
+            read_values(path, ("Signal",))
+        return
+    assert set(read_values(path, ("Signal",)).table[col.PLATE]) == expected

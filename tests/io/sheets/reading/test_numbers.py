@@ -143,3 +143,10 @@ def test_a_column_of_any_locale_is_read_exactly_or_refused(values, locale, group
         assert place in unread or math.isclose(read, value, rel_tol=1e-12, abs_tol=1e-12)
     if says:  # whoever says the sign has every number read
         assert not unread
+
+
+def test_of_a_clash_the_odd_cells_are_named_and_not_all():
+    cells = ["1002.51", "97.5", "3.25", "12", "1 000,5", "88.1"]
+    found = read_numbers(cells)
+    assert [item.place for item in found.unread] == [4]
+    assert len(read_numbers(["1.5", "2,5"]).unread) == 2
