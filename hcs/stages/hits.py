@@ -21,7 +21,7 @@ from hcs.io.files.together import replace_together
 from hcs.io.runs.fingerprints import fingerprint_file
 from hcs.io.sheets import values as io_values
 from hcs.io.sheets.reading.cells import Dialect
-from hcs.planes.times import image_key, keep_time
+from hcs.planes.times import keep_time
 from hcs.screen import aggregate
 from hcs.screen import hits as screen_hits
 from hcs.screen.curves.dose import fit_doses
@@ -29,6 +29,7 @@ from hcs.screen.curves.growth import fit_growths
 from hcs.screen.quality import batch_quality
 from hcs.screen.replicates import call_compounds
 from hcs.stages.frame import Frame, MadeFrom, open_frame, require_parquet
+from hcs.stages.work.cell_counts import join_measurements, read_measurements
 from hcs.words import hits as words
 from hcs.words.english import list_some
 
@@ -252,22 +253,16 @@ def _name_unmapped(found: io_values.Values, source: ValuesTable) -> list[Problem
 def _well_scores(source: ScoresOfImages, config: HitsConfig) -> tuple[pd.DataFrame, list[Problem]]:
     """One row a well and model; image scores are read a few plates at a time."""
     needed = (*col.IMAGE_KEY, col.MODEL, col.SPLIT, col.SCORE)
-    measured = _read_measurements(source, config)
+    measured = read_measurements(source, config.image_limits)
     wells = []
     problems: list[Problem] = []
     for images in _iterate_plates(source.path, needed):
         images = keep_time(images, config.time, source.path)  # noqa: PLW2901
         if measured is not None:
-            seen = measured  # at the time of each score; without one, at the chosen time
-            if col.TIME not in images:
-                seen = keep_time(measured, config.time, str(source.features))
-            keys = image_key(images, seen)
-            images = images.merge(  # noqa: PLW2901
-                seen.drop(columns=[col.TIME_MIN], errors="ignore"),
-                on=keys,
-                how="left",
-                validate="m:1",
+            images, unmeasured = join_measurements(  # noqa: PLW2901
+                images, measured, source, config.time
             )
+            problems += unmeasured
         images, named = _flag_images(images, config)  # noqa: PLW2901
         problems += named
         wells.append(aggregate.well_scores(images, config))
@@ -277,23 +272,6 @@ def _well_scores(source: ScoresOfImages, config: HitsConfig) -> tuple[pd.DataFra
     keys = [col.MODEL, *col.WELL_KEY]
     found = pd.concat(wells, ignore_index=True).sort_values(keys, ignore_index=True)
     return found, problems
-
-
-def _read_measurements(source: ScoresOfImages, config: HitsConfig) -> pd.DataFrame | None:
-    """Cell counts and what else has limits, of every image; None without features."""
-    if source.features is None:
-        if config.image_limits:
-            msg = f"limits on {list(config.image_limits)} need --features"
-            raise InputError(msg)
-        return None
-    wanted = list(dict.fromkeys([*col.IMAGE_KEY, col.N_CELLS, *config.image_limits]))
-    return parquet.read_table(
-        source.features,
-        columns=wanted,
-        what="features",
-        no_others=True,
-        optional=(col.TIME, col.TIME_MIN),
-    )
 
 
 def _flag_images(images: pd.DataFrame, config: HitsConfig) -> tuple[pd.DataFrame, list[Problem]]:
