@@ -324,7 +324,7 @@ def open_frame(
         raise InputError(msg)
     places.refuse_taken(out, stage, (*reads, *also_writes), in_place=may_be_input)
     with locked(out, *also_writes), reading(*reads):
-        places.mark_place(out, stage)
+        places.mark_place(out, stage, reads)
         for path in dict.fromkeys((*reads, *also_writes)):
             refuse_unfinished(path)
         for path in also_writes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import tifffile
+from foreign_plates import Image, write_plate
 from small_plates import field, name_of
 from typer.testing import CliRunner
 
@@ -86,6 +87,37 @@ def test_an_output_is_known_by_its_documents_where_no_mark_is(place, records):
         run_stack(place / "P2.zarr", place / "P1.zarr")
     assert list_files(place / "P1.zarr") == before
     run_stack(place / "P2.zarr", place / "stack.zarr")
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize("used", ["untouched", "measured", "in-place"])
+def test_a_plate_of_another_program_stays(place, version, used):
+    theirs = place / "theirs.zarr"
+    write_plate(theirs, {"A/1": {"0": Image(labels=("D",), n={"c": 1})}}, version=version)
+    if used == "measured":
+        (place / "theirs.zarr.hcs").mkdir()
+        (place / "theirs.zarr.hcs" / "lock").touch()
+    if used == "in-place":
+        run_ingest(theirs, theirs)
+    before = list_files(theirs)
+    for run, source in ((run_ingest, "P1"), (run_convert, "P1.zarr"), (run_stack, "P1.zarr")):
+        with pytest.raises(InputError, match=r"theirs\.zarr"):
+            run(place / source, theirs)
+    assert list_files(theirs) == before
+    run_ingest(theirs, theirs)
+
+
+def test_a_converted_plate_that_got_a_plate_map_is_converted_anew(place):
+    run_ingest(place / "old.zarr", place / "old.zarr", platemap=str(place / "wells.csv"))
+    assert run_convert(place / "P1.zarr", place / "old.zarr").summary["images"] == 2
+
+
+def test_no_output_lies_within_a_store_that_is_read(place):
+    before = list_files(place)
+    for run in (run_stack, run_convert):
+        with pytest.raises(InputError, match="lies within"):
+            run(place / "P1.zarr", place / "P1.zarr" / "A" / "mine.zarr")
+    assert list_files(place) == before
 
 
 def test_another_plate_does_not_take_the_place_of_one(place):

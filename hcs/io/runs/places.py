@@ -29,8 +29,9 @@ _ADDS: Final = frozenset({"explain"})
 def refuse_taken(out: str, stage: str, reads: Iterable[str], *, in_place: bool = False) -> None:
     """Refuse an output path at which something lies that this stage did not make.
 
-    What a killed run of the stage left is its own: its folder of records is there, or its Zarr
-    documents say what it is. To be called before the output is locked, which makes that folder.
+    What the stage made, also in a run that was killed, bears its mark in the folder of records, or
+    its documents say so; that there is such a folder says nothing, since plates of other programs
+    get one when they are read or used in place. To be called before the output is locked.
 
     Parameters
     ----------
@@ -52,6 +53,7 @@ def refuse_taken(out: str, stage: str, reads: Iterable[str], *, in_place: bool =
             return
         msg = f"{out} is both input and output of hcs {stage}: give the output another path"
         raise InputError(msg)
+    _refuse_inside(place, reads, stage)
     objects.check(place)
     if not place.exists():
         return
@@ -66,7 +68,7 @@ def refuse_taken(out: str, stage: str, reads: Iterable[str], *, in_place: bool =
             "path, or remove it first"
         )
         raise InputError(msg)
-    known = maker == stage or stage in _ADDS or place.is_file() or as_path(sidecar(out)).exists()
+    known = maker == stage or stage in _ADDS or place.is_file()
     other = None if known else next(iter(sorted(item.name for item in place.iterdir())), None)
     if other is not None:
         msg = (
@@ -76,9 +78,22 @@ def refuse_taken(out: str, stage: str, reads: Iterable[str], *, in_place: bool =
         raise InputError(msg)
 
 
-def mark_place(out: str, stage: str) -> None:
-    """Note in the folder of records which stage the output belongs to."""
-    if _read_maker(out) != stage:
+def _refuse_inside(place: UPath, reads: Iterable[str], stage: str) -> None:
+    """Refuse an output within a Zarr store that is read: it would be among what belongs to that."""
+    for path in reads:
+        store = as_path(path)
+        if not _key(place).startswith(f"{_key(store)}/"):
+            continue
+        objects.check(store)
+        if (store / "zarr.json").exists() or (store / ".zgroup").exists():
+            msg = f"{place} lies within {path}, which hcs {stage} reads: give another path"
+            raise InputError(msg)
+
+
+def mark_place(out: str, stage: str, reads: Iterable[str]) -> None:
+    """Note in the folder of records whose the output is; what is changed in place is not ours."""
+    in_place = _key(as_path(out)) in {_key(as_path(path)) for path in reads}
+    if not in_place and _read_maker(out) != stage:
         write_json(as_path(sidecar(out)) / _MARK, {"stage": stage})
 
 
@@ -91,9 +106,10 @@ def _read_maker(out: str) -> str | None:
 def _recognize(place: UPath) -> str | None:
     """Name the stage whose outputs look like this, by the documents in the folder."""
     ours = _read(place / "zarr.json", "attributes")
-    if _read(ours, "ome", "plate"):
+    before = _read(place / ".zattrs")
+    if _read(ours, "ome", "plate") and _read(ours, "hcs"):
         return "ingest"
-    if _read(place / ".zattrs", "plate"):
+    if _read(before, "plate") and _read(before, "hcs"):
         return "convert"
     kind = _read(ours, "hcs", "kind") or _read(place / "manifest.json", "provenance", "stage")
     return str(kind) if kind in _FOLDERS else None

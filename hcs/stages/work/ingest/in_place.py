@@ -50,6 +50,9 @@ def refuse_other_plate(config: IngestConfig, name: str) -> None:
     there = attributes.get("ome", {}).get("plate", {}).get("name")
     made = attributes.get("hcs", {}).get("ingest", {}).get("config", {})
     source = made.get("source", config.source)
+    if made and os.path.realpath(source) == os.path.realpath(config.out):
+        msg = f"{config.out} is a plate that was used where it lay: give the output another path"
+        raise InputError(msg)
     if there in {None, name} or os.path.realpath(source) == os.path.realpath(config.source):
         return
     msg = (
