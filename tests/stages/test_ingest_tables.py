@@ -96,3 +96,16 @@ def test_a_map_of_another_plate_is_one_problem_with_a_way_out(tmp_path, source):
     assert (found["reason"], found["plate"], found["well"]) == ("not-in-map", "00012", None)
     assert "it describes 'P7', and not '00012'" in found["message"]
     assert "--plate-name" in found["message"]
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "said"),
+    [
+        (["--platemap", "."], 1, "plate map . is a folder; a file was expected"),
+        (["--well", "A01"], 2, "it needs --layout regex:PATTERN"),
+    ],
+)
+def test_wrong_use_is_said_in_plain_words(tmp_path, source, monkeypatch, more, code, said):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["ingest", source.name, "P.zarr", *more, "--cluster", "inline"])
+    assert (done.exit_code, said in done.output) == (code, True), done.output

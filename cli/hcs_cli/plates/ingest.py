@@ -12,6 +12,8 @@ from hcs_cli import options
 def layout_section(text: str, well: str | None) -> dict[str, str]:
     """Turn ``auto``, a vendor or ``regex:PATTERN`` into a configuration section."""
     kind, _, pattern = text.partition(":")
+    if well and kind != "regex":
+        raise typer.BadParameter("it needs --layout regex:PATTERN", param_hint="--well")
     given = {"kind": kind, "pattern": pattern, "well": well}
     return {name: value for name, value in given.items() if value}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -225,7 +225,26 @@ def _faults_of_groups(groups: Sequence[Group]) -> list[str]:
     classes = sorted({group.label for group in groups})
     if len(classes) < 2:
         faults.append(f"at least 2 classes are needed; there are {classes}")
+    for what, names in (
+        ("classes", classes),
+        ("groups", described),
+        ("donors", {group.donor for group in groups if group.donor is not None}),
+    ):
+        faults += _list_look_alikes(what, names)
     return faults
+
+
+def _list_look_alikes(what: str, names: Iterable[str]) -> list[str]:
+    """Name what differs only in letter case or spaces: two classes of one, or a leak."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(names):
+        alike["".join(name.split()).casefold()].append(name)
+    return [
+        f"{what} {', '.join(map(repr, found))} differ in letter case or spaces alone: write one "
+        "name in the plate map where one is meant, or names that differ"
+        for found in alike.values()
+        if len(found) > 1
+    ]
 
 
 def _smallest_n_splits(groups: Sequence[Group], counts: RoleCounts) -> int:

@@ -250,3 +250,19 @@ def test_numbers_as_clone_names_and_contradictions_reach_the_refusal():
     )
     with pytest.raises(SplitError, match="group '1' has 2 classes"):
         make(groups_of_images(images, **COLUMNS))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param({"label": "als"}, "classes 'ALS', 'als' differ", id="class"),
+        pytest.param({"label": "A LS"}, "classes 'A LS', 'ALS' differ", id="class-with-a-space"),
+        pytest.param({"name": "als-1"}, "groups 'ALS-1', 'als-1' differ", id="group"),
+        pytest.param({"donor": "als-d1"}, "donors 'ALS-D1', 'als-d1' differ", id="donor"),
+    ],
+)
+def test_names_that_differ_in_case_or_spaces_alone_are_refused(change, said):
+    groups = cohort(15, 15)
+    groups[-1] = groups[-1].model_copy(update=change)
+    with pytest.raises(SplitError, match=said):
+        make(groups)

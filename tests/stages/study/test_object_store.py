@@ -231,7 +231,7 @@ def test_absent_keys_and_a_server_that_is_away_are_said(server, monkeypatch):
 def test_a_folder_or_plate_that_is_not_there(bucket):
     with pytest.raises(NotFoundError, match="does not exist"):
         ingest.run(IngestConfig(source=f"{bucket}/nothing", out=f"{bucket}/P.zarr"))
-    with pytest.raises(NotFoundError, match="not a Zarr store"):
+    with pytest.raises(NotFoundError, match="does not exist"):
         _ = PlateReader(f"{bucket}/nothing.zarr").metadata
 
 

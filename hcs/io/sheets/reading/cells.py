@@ -141,7 +141,8 @@ def read_sheet(
     dialect = dialect or Dialect()
     file = as_path(path)
     if not file.is_file():
-        msg = f"{what} {path} does not exist"
+        there = "is a folder; a file was expected" if file.is_dir() else "does not exist"
+        msg = f"{what} {path} {there}"
         raise NotFoundError(msg)
     pages = _read_pages(file, str(path), is_header)
     page = _choose_page(pages, str(path), dialect.sheet, is_header, grids)
