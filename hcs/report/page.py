@@ -22,6 +22,7 @@ from hcs.domain.config.stages import ReportConfig
 from hcs.domain.results import StageResult
 from hcs.io.files.atomic import write_bytes
 from hcs.io.files.paths import AnyPath, as_path
+from hcs.io.runs.places import refuse_other_file
 from hcs.report import (
     class_features,
     classifiers,
@@ -62,6 +63,7 @@ def write_report(config: ReportConfig) -> StageResult:
         When the study folder does not exist.
     """
     started = time.time()
+    refuse_other_file(config.out, ".html")
     study = open_study(config.study)
     sections = sections_of(study, config.out)
     html = render(study.name, sections)

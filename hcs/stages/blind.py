@@ -33,6 +33,7 @@ from hcs.io.files.paths import as_path
 from hcs.io.plates import plate_tables
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.locks import locked
+from hcs.io.runs.places import refuse_same
 from hcs.io.sheets import clones as clonetable
 from hcs.io.sheets import keyfile, platemap
 from hcs.words.positions import say_position
@@ -69,6 +70,7 @@ def run(config: BlindConfig) -> StageResult:
         When the clones do not fit, or ``out`` holds another map: pipetted layouts are not lost.
     """
     started = time.time()
+    refuse_same(clones=config.clones, key=config.key, out=config.out)
     entries = clonetable.read_clonetable(config.clones)
     with locked(config.key):
         old = as_path(config.key).exists()
@@ -219,6 +221,8 @@ def reveal(config: RevealConfig) -> StageResult:
         When ``out`` is absent where it is needed, or would replace the blinded file.
     """
     started = time.time()
+    refuse_same(blinded=config.blinded, key=config.key)
+    refuse_same(key=config.key, out=config.out)
     key = keyfile.read_key(config.key)
     kind = "plate" if as_path(config.blinded).is_dir() else Path(config.blinded).suffix.lower()
     if kind == "plate":

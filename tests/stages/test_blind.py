@@ -260,3 +260,20 @@ def test_position_of_anyones_plate_map(tmp_path):
 def test_help_has_an_example(command):
     done = CliRunner().invoke(app, ["blind", command, "--help"])
     assert f"hcs blind {command}" in done.stdout.split("Example:")[1]
+
+
+@pytest.mark.parametrize("link", [False, True], ids=["same", "through-a-link"])
+def test_the_key_is_not_written_over(tmp_path, clones, link):
+    """A map in the place of its key: the codes could never be turned back."""
+    key = tmp_path / "key.json"
+    other = tmp_path / "link.json" if link else key
+    if link:
+        other.symlink_to(key)
+    with pytest.raises(InputError, match="is given as key and as out"):
+        blind.run(BlindConfig(clones=str(clones), key=str(key), out=str(other)))
+    assert not key.exists()
+    blind.run(BlindConfig(clones=str(clones), key=str(key), out=str(tmp_path / "map.csv")))
+    kept = key.read_bytes()
+    with pytest.raises(InputError, match="is given as key and as out"):
+        blind.reveal(RevealConfig(blinded=str(tmp_path / "map.csv"), key=str(key), out=str(other)))
+    assert key.read_bytes() == kept

@@ -166,3 +166,22 @@ def test_what_is_no_plate_is_said_with_a_way_out(place, monkeypatch, command, gi
     done = CliRunner().invoke(app, [*command, given, *clustered])
     assert done.exit_code in {1, 2}
     assert said in done.output or (command, given) == (["features"], "wells.csv"), done.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["report", "."],
+        ["splits", "P1.zarr"],
+        ["info", "P1.zarr"],
+        ["evaluate", "P1"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_file_of_another_kind_stays(place, monkeypatch, command):
+    monkeypatch.chdir(place)
+    option = "--overview" if command[0] == "info" else "--out"
+    done = CliRunner().invoke(app, [*command, option, "wells.csv"])
+    assert done.exit_code == 1
+    assert "wells.csv is there and is no ." in done.output
+    assert (place / "wells.csv").read_text() == "well\nA01\n"

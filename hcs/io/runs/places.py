@@ -22,6 +22,9 @@ _FOLDERS: Final = frozenset({"ingest", "convert", "stack", "embed", "train", "fo
 _FILES: Final = frozenset({"features", "predict", "splits", "evaluate", "hits", "probe", "export"})
 """Stages that write one file, and more beside it."""
 
+_SUFFIXES: Final = {"splits": ".json", "evaluate": ".json", "probe": ".json"}
+"""What files of stages are called that take any name."""
+
 _ADDS: Final = frozenset({"explain"})
 """Stages that only add files of their own to a folder."""
 
@@ -62,6 +65,8 @@ def refuse_taken(out: str, stage: str, reads: Iterable[str], *, in_place: bool =
         msg = f"{out} is {there}, and hcs {stage} writes {made}: give the output another path"
         raise InputError(msg)
     maker = _read_maker(out) or (_recognize(place) if stage in _FOLDERS else None)
+    if place.is_file() and maker is None and stage in _SUFFIXES:
+        refuse_other_file(out, _SUFFIXES[stage])
     if maker not in {None, stage}:
         msg = (
             f"{out} is an output of hcs {maker}, whose place hcs {stage} would take: give another "
@@ -76,6 +81,38 @@ def refuse_taken(out: str, stage: str, reads: Iterable[str], *, in_place: bool =
             "take: give another path"
         )
         raise InputError(msg)
+
+
+def refuse_other_file(out: str, suffix: str) -> None:
+    """Refuse to write over a file that is not called as what is to be written.
+
+    Raises
+    ------
+    InputError
+        When there is such a file: a plate map, a thesis, an image.
+    """
+    place = as_path(out)
+    if place.suffix.lower() != suffix and place.is_file():
+        msg = f"{out} is there and is no {suffix} file: give the output another path"
+        raise InputError(msg)
+
+
+def refuse_same(**paths: str | None) -> None:
+    """Refuse two names of one file, of which writing one would lose the other.
+
+    Raises
+    ------
+    InputError
+        With both.
+    """
+    seen: dict[str, str] = {}
+    for name, path in paths.items():
+        if path is None:
+            continue
+        first = seen.setdefault(_key(as_path(path)), name)
+        if first != name:
+            msg = f"{path} is given as {first} and as {name}: name two files"
+            raise InputError(msg)
 
 
 def _refuse_inside(place: UPath, reads: Iterable[str], stage: str) -> None:

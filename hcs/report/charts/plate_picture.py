@@ -19,6 +19,7 @@ from hcs.errors import ImageReadError, InputError
 from hcs.io.files.atomic import write_bytes
 from hcs.io.plates.overview import WELL_PX, read_overview
 from hcs.io.plates.reader import PlateReader
+from hcs.io.runs.places import refuse_other_file
 from hcs.ops.mosaic import lay_out, place_fields, shrink
 from hcs.planes.reading import Chosen, choose_in, read_chosen
 
@@ -74,6 +75,7 @@ def draw_plate(
         When there is no such plate or channel, or it was not said what of a z-stack or a time-lapse
         is meant.
     """
+    refuse_other_file(out, ".png")
     reader = PlateReader(plate)
     index = reader.channel_index(channel)
     look = choose_in(reader, plane, time)
