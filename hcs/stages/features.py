@@ -85,7 +85,8 @@ def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
     results = frame.do(measure_well, units)
     if not any(result["n_images"] for result in results):
         reasons = "; ".join(dict.fromkeys(problem.message for problem in frame.problems[:3]))
-        msg = f"no image of {', '.join(config.plates)} could be measured: {reasons}"
+        msg = f"no image of {', '.join(config.plates)} could be measured: "
+        msg += reasons or "the channel was not acquired at any time point"
         raise InputError(msg)
     measured_with = {reader.name: plans[reader.name].record(reader) for reader in readers}
     frame.notes["measured_with"] = measured_with

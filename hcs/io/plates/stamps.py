@@ -28,8 +28,13 @@ def stamp_field(root: str, field_path: str) -> str:
     folder = as_path(root) / field_path
     if not is_local(folder):
         details = folder.fs.find(folder.path, detail=True)
-        parts = [(name, item.get("ETag"), item["size"]) for name, item in sorted(details.items())]
-        return fingerprint(parts)
+        apart = f"{folder.path.rstrip('/')}/labels/".lstrip("/")
+        parts = [
+            (name, item.get("ETag"), item["size"])
+            for name, item in sorted(details.items())
+            if not name.lstrip("/").startswith(apart)
+        ]
+        return fingerprint(parts) if parts else ABSENT
     stamps = []
     for here, folders, files in os.walk(str(folder)):
         folders[:] = sorted(name for name in folders if name != "labels")
