@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from hcs.domain import columns as col
-from hcs.domain.config.stages import HitsConfig, ScoresOfImages
+from hcs.domain.config.stages import HitsConfig, ProbeConfig, ScoresOfImages
 from hcs.errors import InputError
 from hcs.stages import hits
+from hcs.stages.work.probe_inputs import intensity_table
 
 DEAD = "A06"
 
@@ -54,3 +55,15 @@ def test_images_that_the_features_lack_are_counted_and_their_wells_named(tmp_pat
     assert problem.message.startswith("2 of 96 scored images at time point 1 have no row in")
     assert "(H11, H12)" in problem.message
     assert problem.kept
+
+
+def test_probes_refuse_the_intensity_of_another_time_point(tmp_path):
+    key = {col.PLATE: ["P1"], col.WELL: ["A01"], col.SITE: [0]}
+    features = pd.DataFrame({**key, col.TIME: [0], "Image_Intensity_Mean": [3.0]})
+    features.to_parquet(tmp_path / "f.parquet")
+    config = ProbeConfig(
+        bank="b", splits="s", out="p.json", features=str(tmp_path / "f.parquet"), plates=()
+    )
+    seen = pd.DataFrame({**key, col.TIME: [1]})
+    with pytest.raises(InputError, match=r"none of the images that the network saw, at time point"):
+        intensity_table(config, None, seen)

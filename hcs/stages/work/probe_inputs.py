@@ -14,6 +14,7 @@ from hcs.domain.columns import Role
 from hcs.domain.config.stages import ProbeConfig
 from hcs.domain.splits import Splits
 from hcs.domain.wells import Well
+from hcs.errors import InputError
 from hcs.io import imageset
 from hcs.io.files import parquet
 from hcs.io.plates.reader import PlateReader
@@ -134,7 +135,16 @@ def _keep_seen(features: pd.DataFrame, frame: pd.DataFrame, where: str) -> pd.Da
     """Keep the rows of the time point that the network saw of each image."""
     if col.TIME not in features or col.TIME not in frame:
         return keep_time(features, None, where)
-    return features.merge(frame[[*col.IMAGE_KEY, col.TIME]], on=[*col.IMAGE_KEY, col.TIME])
+    kept = features.merge(frame[[*col.IMAGE_KEY, col.TIME]], on=[*col.IMAGE_KEY, col.TIME])
+    if kept.empty and len(frame):
+        # Joined all the same, unknown intensity would pass for one that tells nothing.
+        times = ", ".join(str(time) for time in sorted(frame[col.TIME].unique()))
+        msg = (
+            f"{where} has none of the images that the network saw, at time point {times}: measure "
+            "them with hcs features --time all"
+        )
+        raise InputError(msg)
+    return kept
 
 
 def _join_tables(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
