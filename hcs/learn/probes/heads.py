@@ -14,7 +14,7 @@ from hcs.learn import counters
 from hcs.learn.heads.batches import HeadJob
 from hcs.learn.heads.training import stream_heads
 from hcs.learn.heads.weights import HeadRecipe, predict_heads
-from hcs.learn.scores.split_scores import rank
+from hcs.learn.scores.split_scores import list_judged_classes, rank
 
 F32 = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
@@ -205,7 +205,7 @@ def score_images(truth: IntArray, probability: NDArray[np.floating], positive: i
     accuracy = float((probability.argmax(axis=1) == truth).mean())
     if len(np.unique(truth)) < n_classes:
         return HeadScore(None, accuracy)
-    chosen = [positive] if n_classes == 2 else range(n_classes)
+    chosen = list_judged_classes(n_classes, positive)
     areas = [rank(truth == k, probability[:, k].astype(float)).roc_auc() for k in chosen]
     return HeadScore(float(np.mean(areas)), accuracy)
 

@@ -35,6 +35,7 @@ from hcs.learn.scores.scored import Scored, find_diverged, read_models
 from hcs.learn.scores.split_scores import (
     calibration,
     confusion,
+    list_judged_classes,
     mean_roc,
     score_split,
     summarize,
@@ -74,14 +75,13 @@ def evaluate(
         When the table does not belong to the splits.
     """
     models = read_models(predictions, splits)
-    if not models and (lost := find_diverged(predictions, splits)):
-        msg = (
-            f"every head of {', '.join(lost)} diverged, so there is nothing to judge: train again "
-            "with a lower learning rate"
-        )
-        raise InputError(msg)
     if not models:
         msg = "the predictions hold no image in validation or test, so there is nothing to judge"
+        if lost := find_diverged(predictions, splits):
+            msg = (
+                f"every head of {', '.join(lost)} diverged, so there is nothing to judge: train "
+                "again with a lower learning rate"
+            )
         raise InputError(msg)
     judged = [_evaluate_model(scored, splits, n_bootstrap, seed) for scored in models]
     return Evaluation(
@@ -118,8 +118,7 @@ def _evaluate_model(scored: Scored, splits: Splits, n_bootstrap: int, seed: int)
 
 def _auc_intervals(test: Scored, splits: Splits, n_bootstrap: int, seed: int) -> Iterable[Interval]:
     n_classes = len(splits.classes)
-    # As in the summary: of two classes the positive one, of more the mean of each against the rest.
-    chosen = [splits.classes.index(splits.positive)] if n_classes == 2 else range(n_classes)
+    chosen = list_judged_classes(n_classes, splits.classes.index(splits.positive))
     # One mean score a group over all splits: as if it were a single split with one image a group.
     together = replace(test, split=np.zeros_like(test.split)).means_by_group()
     against = "every positive against every negative group"

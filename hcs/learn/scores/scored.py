@@ -126,8 +126,8 @@ def read_models(predictions: pd.DataFrame, splits: Splits) -> list[Scored]:
     if missing := [column for column in needed if column not in predictions]:
         msg = f"the predictions lack the columns {missing}; they have {list(predictions.columns)}"
         raise InputError(msg)
-    judged = predictions[predictions[col.ROLE].isin([role.value for role in JUDGED])]
-    judged = judged[~_is_diverged(judged, splits)]
+    lost = _is_diverged(predictions, splits)
+    judged = predictions[predictions[col.ROLE].isin([role.value for role in JUDGED]) & ~lost]
     group, split, role = _check_roles(judged, splits)
     label_of = splits.label_of()
     class_of = [splits.classes.index(label_of[entry.name]) for entry in splits.groups]

@@ -65,6 +65,11 @@ def rank(truth: NDArray[np.bool_], score: FloatArray) -> Ranking:
     return Ranking(np.concatenate([[0.0], true]), np.concatenate([[0.0], false]))
 
 
+def list_judged_classes(n_classes: int, positive: int) -> list[int]:
+    """Classes whose curves are taken, each against the rest: of two the positive one, else all."""
+    return [positive] if n_classes == 2 else list(range(n_classes))
+
+
 def score_split(part: Scored, positive: int, *, split: int, role: Role, unit: Unit) -> SplitScores:
     """Compute all metrics of one split.
 
@@ -95,7 +100,7 @@ def score_split(part: Scored, positive: int, *, split: int, role: Role, unit: Un
     if counted.sum(axis=1).all():
         recall = np.diag(counted) / counted.sum(axis=1)
         f1 = 2 * np.diag(counted) / (counted.sum(axis=0) + counted.sum(axis=1))
-        chosen = [positive] if n_classes == 2 else list(range(n_classes))
+        chosen = list_judged_classes(n_classes, positive)
         curves = [rank(part.truth == k, part.probability[:, k]) for k in chosen]
         metrics[Metric.BALANCED_ACCURACY] = float(recall.mean())
         metrics[Metric.F1] = float(f1[chosen].mean())

@@ -473,6 +473,11 @@ def test_a_diverged_head_is_left_out_counted_and_named(splits, table):
     (said,) = warn_of_diverged(find_diverged(lost, splits), splits)
     assert said.startswith(f"cnn: 1 of {len(splits.splits)} heads diverged")
     assert said.endswith("splits 1")
+    # A head that scored its training images is none either.
+    mute = cnn.assign(score=cnn["score"].where((cnn["split"] != 1) | (cnn["role"] == "train")))
+    assert find_diverged(mute, splits) == {}
+    with pytest.raises(InputError, match="no score between"):
+        evaluate(mute, splits, n_bootstrap=10, seed=0)
     # A single image without a score is no diverged head.
     torn = cnn.assign(score=cnn["score"].where(cnn.index != cnn.index[cnn["role"] == "test"][0]))
     with pytest.raises(InputError, match="no score between"):

@@ -39,11 +39,6 @@ def is_map_header(header: Sequence[str], below: Records) -> bool:
     return read is not None and any(read(record) for record in filled)
 
 
-def names_well(header: Sequence[str], _below: Records = ()) -> bool:
-    """Whether a row names a column of wells."""
-    return _find_well_reader(header) is not None
-
-
 def _find_well_reader(header: Sequence[str]) -> Callable[[Sequence[str]], bool] | None:
     folded = [normal(name) for name in header]
     place = {
