@@ -90,7 +90,9 @@ def call_hits(
     raw = read_wells(wells)
     how = correction_of(options)
     corrected_value, level, seen = correct(raw, how)
-    shown = raw.with_value(corrected_value)
+    is_corrected = not isinstance(how, NoCorrection)
+    # The same wells where nothing is corrected: tests of place are then made once.
+    shown = raw.with_value(corrected_value) if is_corrected else raw
     # A control that keeps its value beside corrected samples would make hits of a gradient.
     corrected = replace(shown, usable=shown.usable & seen)
     scaled = corrected.with_value(normalize(corrected, level, options))
@@ -111,7 +113,7 @@ def call_hits(
     hits[col.PLATE_PASSED] = quality["passed"].to_numpy(bool)[raw.plate]
     faults = find_control_faults(corrected, options, shown.usable & ~seen) + unclear
     faults += _find_coarse_models(scaled, found, options)
-    faults += find_position_effects(quality, is_corrected=not isinstance(how, NoCorrection))
+    faults += find_position_effects(quality, is_corrected=is_corrected)
     return hits, quality, faults + failed
 
 
