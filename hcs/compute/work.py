@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
 from hcs.io.files import storage
-from hcs.io.files.written import record_writes
+from hcs.io.files.written import note_write, record_writes
 from hcs.io.runs.ledger import Ledger, Record, read_claim, write_claim
 
 T = TypeVar("T")
@@ -66,6 +66,12 @@ class Past:
     items: frozenset[str] = frozenset()
     result: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, int] = field(default_factory=dict)
+
+    def keep_files(self, within: str) -> None:
+        """Note again the files of a part that is kept, by a piece of their paths."""
+        for path, n_bytes in self.files.items():
+            if within in path:
+                note_write(path, n_bytes)
 
 
 @dataclass(frozen=True, slots=True)

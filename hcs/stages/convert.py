@@ -14,7 +14,6 @@ from hcs.domain.ome.plates import Flaw, ListedImage, ListedWell
 from hcs.domain.results import Problem, StageResult
 from hcs.errors import ImageReadError, InputError
 from hcs.io.files.paths import as_path
-from hcs.io.files.written import note_write
 from hcs.io.ngff import version04 as files
 from hcs.io.ngff.foreign import ForeignPlate
 from hcs.io.plates import plate, plate_tables
@@ -106,7 +105,7 @@ def _run(config: ConvertConfig, frame: Frame) -> StageResult:
     if not kept:
         first = "; ".join(problem.message for problem in frame.problems[:3])
         raise InputError(f"no image of {config.plate} could be read: {first}")
-    _join(config, reader, kept, frame)
+    _join(config, source, reader, kept, frame)
     return frame.result(
         {
             "plate": reader.name,
@@ -144,9 +143,7 @@ def write_well(job: _Job, past: Past) -> Mapping[str, Any]:
     problems = []
     for site, image in enumerate(job.images):
         if image.path in past.items and image.path in known:
-            for path, n_bytes in past.files.items():
-                if f"/{image.path}/" in path:
-                    note_write(path, n_bytes)
+            past.keep_files(f"/{image.path}/")
             written.append(image.path)
             continue
         try:
@@ -187,6 +184,7 @@ def _read_image(reader: PlateReader, path: str) -> files.ImageTree:
 
 def _join(
     config: ConvertConfig,
+    source: ForeignPlate,
     reader: PlateReader,
     wells: Sequence[tuple[ListedWell, Sequence[ListedImage]]],
     frame: Frame,
@@ -195,7 +193,6 @@ def _join(
     attributes = reader.attributes("")
     notes = attributes.get(version04.NOTES, {})
     carried = {key: notes[key] for key in _CARRIED if key in notes}
-    source = ForeignPlate(config.plate)
     described = version04.plate_attributes(attributes, source.metadata, wells, carried)
     images, map_of_wells = reader.image_table, reader.well_table
     if images is not None:

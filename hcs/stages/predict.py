@@ -23,7 +23,7 @@ from hcs.io.files import parquet
 from hcs.io.files.paths import as_path
 from hcs.io.runs.ledger import Ledger
 from hcs.learn.scores.predictions import prediction_rows, rows_of_all_heads
-from hcs.planes.times import measured_plane, refuse_other_plane
+from hcs.planes.times import image_key, measured_plane, refuse_other_plane
 from hcs.stages.frame import Frame, MadeFrom, open_frame, require_parquet
 from hcs.stages.work import scoring
 from hcs.stages.work.images import Images, refuse_nothing
@@ -207,8 +207,7 @@ def _hash_plates(features: str, columns: Sequence[str]) -> dict[str, str]:
         if absent := [name for name in columns if name not in rows]:
             msg = f"the forests were trained on the features {absent}, which {features} lacks"
             raise StaleError(msg)
-        keys = [*col.IMAGE_KEY, *([col.TIME] if col.TIME in rows else [])]
-        chosen = rows[[*keys, *columns]]
+        chosen = rows[[*image_key(rows), *columns]]
         for plate, part in chosen.groupby(col.PLATE, sort=False):
             found.setdefault(str(plate), []).append(hash_rows(part))
     return {plate: MadeFrom(_FORMAT, values=marks).fingerprint for plate, marks in found.items()}

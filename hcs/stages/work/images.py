@@ -22,6 +22,7 @@ from hcs.io.runs.fingerprints import file_stamp
 from hcs.ops import intensity
 from hcs.planes.reading import Chosen, choose, read_chosen
 from hcs.stages.work.plates import open_plates
+from hcs.stages.work.tables import keys_first
 
 MAY_PASS: Final = frozenset({col.Reason.UNREADABLE, col.Reason.MISSING_FILE})
 """Why an image could not be read that may be mended with the image's fingerprint unchanged: such
@@ -171,8 +172,7 @@ def repeat_over_times(images: pd.DataFrame, chosen: Chosen) -> pd.DataFrame:
             part[col.TIME_MIN] = minutes
         parts.append(part)
     found = pd.concat(parts, ignore_index=True)
-    keys = [name for name in (*col.IMAGE_KEY, col.TIME, col.TIME_MIN) if name in found]
-    return found[[*keys, *(name for name in found.columns if name not in keys)]]
+    return found[keys_first(list(found.columns))]
 
 
 def refuse_nothing(images: Images, plates: Sequence[str], out: str) -> None:

@@ -15,7 +15,6 @@ from hcs.domain import columns as col
 from hcs.domain.results import Problem
 from hcs.errors import ImageReadError
 from hcs.io.files import parquet
-from hcs.io.files.written import note_write
 from hcs.io.plates.labels import LabelImages
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.ledger import Ledger
@@ -64,10 +63,10 @@ def measure_well(task: WellTask, past: Past) -> Mapping[str, Any]:
     cells = [_read_part(ledger, task, CELLS, kept)]
     problems = [item for item in past.result.get("problems", ()) if item["site"] in kept]
     again: set[str] = set()
-    n_absent = sum(_count_absent(reader, field, task) for field in task.fields)
-    for path, n_bytes in past.files.items():
-        if any(f"/{name}/labels/" in path for name in past.items):
-            note_write(path, n_bytes)
+    n_chosen = len(task.plan.chosen.times)
+    n_absent = sum(n_chosen - len(_list_times(reader, field, task)) for field in task.fields)
+    for name in past.items:
+        past.keep_files(f"/{name}/labels/")
     for field in task.fields:
         if field.site in kept:
             continue
@@ -95,12 +94,9 @@ def _measure_field(reader: PlateReader, field: FieldTask, task: WellTask) -> lis
     Its labels are written when all times are through. Where several times are measured, those at
     which the field was not acquired are passed over.
     """
-    chosen = task.plan.chosen
     labels = LabelImages(reader.n_z, reader.n_t)
     found: list[_Rows | Problem] = []
-    for time in chosen.times:
-        if len(chosen.times) > 1 and not _is_acquired(reader, field, task, time):
-            continue
+    for time in _list_times(reader, field, task):
         try:
             measured, planes = _measure(reader, field, task, time)
         except ImageReadError as error:
@@ -120,17 +116,14 @@ def _measure_field(reader: PlateReader, field: FieldTask, task: WellTask) -> lis
     return found
 
 
-def _is_acquired(reader: PlateReader, field: FieldTask, task: WellTask, time: int) -> bool:
-    place = (field.field_path, task.plan.channel)
-    return bool(reader.acquired(*place)[time].any() or reader.missing(*place)[time].any())
-
-
-def _count_absent(reader: PlateReader, field: FieldTask, task: WellTask) -> int:
-    """Count the times that are passed over."""
+def _list_times(reader: PlateReader, field: FieldTask, task: WellTask) -> list[int]:
+    """List the times to measure: of several, those at which the field was acquired."""
     times = task.plan.chosen.times
     if len(times) == 1:
-        return 0
-    return sum(not _is_acquired(reader, field, task, time) for time in times)
+        return list(times)
+    place = (field.field_path, task.plan.channel)
+    there = np.any(reader.acquired(*place) | reader.missing(*place), axis=1)
+    return [time for time in times if there[time]]
 
 
 def _name_row(field: FieldTask, task: WellTask, time: int) -> dict[str, Any]:

@@ -114,10 +114,10 @@ def join_pieces(
 def _join_schemas(about: pa.Schema, own: pa.Schema) -> pa.Schema:
     fields = [*about, *(field for field in own if field.name not in about.names)]
     by_name = {field.name: field for field in fields}
-    return pa.schema([by_name[name] for name in _keys_first(list(by_name))])
+    return pa.schema([by_name[name] for name in keys_first(list(by_name))])
 
 
-def _keys_first(names: Sequence[str]) -> list[str]:
+def keys_first(names: Sequence[str]) -> list[str]:
     """Put the time of a row beside the other keys, which stand first."""
     keys = [name for name in (*col.IMAGE_KEY, col.TIME, col.TIME_MIN) if name in names]
     return [*keys, *(name for name in names if name not in keys)]
@@ -135,4 +135,4 @@ def _join_piece(piece: Piece) -> pa.Table:
     for name in rows.column_names:
         if name not in about.column_names:
             joined = joined.append_column(rows.schema.field(name), rows[name])
-    return joined.select(_keys_first(joined.column_names))
+    return joined.select(keys_first(joined.column_names))

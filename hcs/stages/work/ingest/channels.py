@@ -131,8 +131,12 @@ def _read_headers(source: Source, planes: Sequence[Plane], errors: list[str]) ->
 def _summarize(headers: Sequence[Header], n_images: int) -> _Found:
     (shape, dtype), _ = Counter((each.shape, each.dtype) for each in headers).most_common(1)[0]
     sizes = [e.pixel_size_um for e in headers if e.shape == shape and e.pixel_size_um is not None]
-    same = bool(sizes) and bool(np.allclose(sizes, sizes[0], rtol=1e-3))
-    return _Found(shape, dtype, sizes[0] if same else None, n_images)
+    return _Found(shape, dtype, _agree_on_size(sizes), n_images)
+
+
+def _agree_on_size(sizes: Sequence[float]) -> float | None:
+    """Pixel size that all state; None where they differ or none does."""
+    return sizes[0] if sizes and np.allclose(sizes, sizes[0], rtol=1e-3) else None
 
 
 def _choose_shape(found: Mapping[str, _Found]) -> tuple[tuple[int, int], float | None]:
@@ -150,8 +154,7 @@ def _choose_shape(found: Mapping[str, _Found]) -> tuple[tuple[int, int], float |
 
     shape = max(dict.fromkeys(each.shape for each in found.values()), key=rank)
     sizes = [e.pixel_size_um for e in found.values() if e.shape == shape and e.pixel_size_um]
-    same = bool(sizes) and bool(np.allclose(sizes, sizes[0], rtol=1e-3))
-    return shape, sizes[0] if same else None
+    return shape, _agree_on_size(sizes)
 
 
 def _ratio(small: tuple[int, int], large: tuple[int, int]) -> int | None:

@@ -46,11 +46,10 @@ def describe_planes(source: SourcePlate, job: WellJob) -> dict[str, str]:
 def _name_index(places: Collection[tuple[int, int]], job: WellJob) -> str:
     """Say what ``--plane`` calls the one plane of a channel, where the source counts otherwise."""
     planes = sorted({z for _, z in places})
-    numbers = job.numbers.z
     if len(planes) != 1 or job.projection is not None or job.n_planes == 1:
         return ""
     (index,) = planes
-    number = numbers[index] if index < len(numbers) else index
+    number = job.numbers.z[index]
     return "" if number == index else f" (--plane z:{index})"
 
 

@@ -13,7 +13,6 @@ from hcs.domain import columns as col
 from hcs.domain import ngff
 from hcs.domain.planes import PlaneState, describe_states
 from hcs.domain.results import Problem
-from hcs.io.files.written import note_write
 from hcs.io.plates import overview, plate
 from hcs.ops import intensity, mosaic
 from hcs.stages.work.ingest.reading import (
@@ -38,9 +37,7 @@ def write_well(job: WellJob, past: Past) -> Mapping[str, Any]:
             images += [known[field.path]] if field.path in known else []
             problems += [p for p in past.result.get("problems", ()) if p["site"] == field.site]
             padded += [path for path in past.result.get("padded", ()) if path == field.path]
-            for path, n_bytes in past.files.items():
-                if f"/{field.path}/" in path:
-                    note_write(path, n_bytes)
+            past.keep_files(f"/{field.path}/")
             if not job.in_place and field.path in known:
                 plate.set_windows(job.out, field.path, job.windows)
             continue
