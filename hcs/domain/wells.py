@@ -128,3 +128,9 @@ class Well:
             msg = f"{text!r} is not a well name such as 'A1', 'A01' or 'A - 1'"
             raise InputError(msg)
         return cls(row_index(match[1]), int(match[2]) - 1)
+
+
+def numbered_well(number: int, plate_format: PlateFormat) -> Well | None:
+    """Return the well of a number that counts from 1, row by row; None below 1."""
+    row, column = divmod(number - 1, plate_format.n_columns)
+    return Well(row, column) if row >= 0 else None

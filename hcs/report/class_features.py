@@ -73,7 +73,7 @@ def _blocks(features: pd.DataFrame, found: Mapping[str, ByClass], study: Study) 
     yield Charts(
         tuple(charts), f"One dot a {group}: the mean of its images. Bars are the means of classes."
     )
-    if col.TIME in features and isinstance(study.features_over_time, pd.DataFrame):
+    if col.TIME in features:
         shown = ", ".join(str(time) for time in sorted(features[col.TIME].unique()))
         yield Paragraph(
             f"Of the time-lapse, time point {shown} is compared here (time: {study.time})."

@@ -14,6 +14,7 @@ from hcs.domain.ome.plates import Flaw, ListedImage, ListedWell
 from hcs.domain.results import Problem, StageResult
 from hcs.errors import ImageReadError, InputError
 from hcs.io.files.paths import as_path
+from hcs.io.images.checks import to_native
 from hcs.io.ngff import version04 as files
 from hcs.io.ngff.foreign import ForeignPlate
 from hcs.io.plates import plate, plate_tables
@@ -176,7 +177,7 @@ def _read_tree(reader: PlateReader, path: str) -> files.ImageTree:
 
 def _read_image(reader: PlateReader, path: str) -> files.ImageTree:
     levels = reader.describe(path).metadata.levels
-    arrays = {level: files.native(reader.read_array(f"{path}/{level}")) for level in levels}
+    arrays = {level: to_native(reader.read_array(f"{path}/{level}")) for level in levels}
     shapes = [pixels.shape for pixels in arrays.values()]
     attributes = reader.attributes(path)
     return files.ImageTree(version04.image_attributes(attributes, shapes), arrays, {})

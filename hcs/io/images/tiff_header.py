@@ -147,7 +147,7 @@ def count_planes(tif: tifffile.TiffFile) -> tuple[int, int]:
     """
     if _has_one_plane(tif):
         return 1, 0
-    pages, _, n_others = _find_planes(tif)
+    pages, _, n_others = _find_planes(tif, named=False)
     return len(pages), n_others
 
 
@@ -207,13 +207,14 @@ def planes_of(tif: tifffile.TiffFile, shape: tuple[int, int], dtype: np.dtype[An
 
 
 def _find_planes(
-    tif: tifffile.TiffFile,
+    tif: tifffile.TiffFile, *, named: bool = True
 ) -> tuple[tuple[int, ...], tuple[PagePosition, ...], int]:
     """Pages of the first series, what each is, and the number of other pages.
 
     The series counts, not the directories: ImageJ beyond 4 GB, MetaMorph's STK and tifffile's
     truncated files have one directory for all of their planes. A page is then the plane's number.
-    Positions are empty where the file does not say what its pages are.
+    Positions are empty where the file does not say what its pages are, and where they are not to
+    be named: 2,000 planes in one directory, each read with all named, took 5 s for 0.1.
     """
     series = tif.series
     if not series:
@@ -225,7 +226,8 @@ def _find_planes(
     axes = first.axes.rstrip("S")
     lengths = first.shape[: len(axes) - 2]
     count = int(np.prod(lengths)) if axes.endswith("YX") else len(first)
-    positions = tuple(_name_positions(axes[:-2], lengths)) if axes.endswith("YX") else ()
+    says = named and axes.endswith("YX")
+    positions = tuple(_name_positions(axes[:-2], lengths)) if says else ()
     _refuse_lost(tif, count)
     if len(tif.pages) == 1 or first.kind in {"imagej", "nih"}:
         n_directories = len(tif.pages)

@@ -16,7 +16,7 @@ from upath import UPath
 from hcs.domain import columns as col
 from hcs.domain.columns import Reason
 from hcs.domain.plate import Channel, FieldPosition, FlatField
-from hcs.domain.wells import PlateFormat, Well, row_index
+from hcs.domain.wells import PlateFormat, Well, numbered_well, row_index
 from hcs.errors import InputError
 from hcs.io.images.steps import NOTHING_STATED, Steps
 
@@ -271,8 +271,8 @@ class NamePatterns:
         if match is None:
             return None
         groups = match.groupdict()
-        row, column = divmod(int(groups.pop("number") or 0) - 1, self.plate_format.n_columns)
-        return fields_from({**groups, "well": Well(row, column).name}) if row >= 0 else None
+        well = numbered_well(int(groups.pop("number") or 0), self.plate_format)
+        return None if well is None else fields_from({**groups, "well": well.name})
 
 
 def fields_from(groups: Mapping[str, str | None], parts: tuple[str, ...] = ()) -> NameFields | None:

@@ -66,10 +66,11 @@ def scan_plate(source: AnyPath, stated: Stated, why: str) -> ScanResult:
     NotFoundError, InputError
         When it is no plate, holds no images, or its acquisitions do not match field by field.
     """
-    _ = ForeignPlate(str(source)).metadata  # says what it is when it is no plate
+    foreign = ForeignPlate(str(source))
+    _ = foreign.metadata  # says what it is when it is no plate
     reader = PlateReader(str(source), is_source=True)
     if reader.is_foreign and not reader.is_padded:
-        return _scan_foreign(ForeignPlate(str(source)), stated, why)
+        return _scan_foreign(foreign, stated, why)
     if stated.acquisition is not None:
         raise UnknownNameError("acquisition", stated.acquisition, f"plate {reader.name}", ())
     return _scan_own(reader, stated, why)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hcs.domain.config.layouts import MINUTES
-from hcs.domain.wells import PlateFormat, Well
+from hcs.domain.wells import PlateFormat, Well, numbered_well
 from hcs.errors import InputError
 from hcs.io.layouts.base import NUMBER, Listing, NameFields, Sidecar, fields_from, file_name
 
@@ -53,7 +53,7 @@ class NamedGroups:
 
     def parse(self, path: str) -> NameFields | None:
         """Read one relative path; None when it does not match, or a group is no well or number."""
-        match = self.pattern.fullmatch(path) or self.pattern.fullmatch(file_name(path))
+        match = self._match(path)
         if match is None:
             return None
         groups = self._without_units(match.groupdict())
@@ -78,11 +78,13 @@ class NamedGroups:
                 groups["t"] = f"{round(float(text or 0) * factor, 4):f}" if known else text
         return groups
 
+    def _match(self, path: str) -> re.Match[str] | None:
+        return self.pattern.fullmatch(path) or self.pattern.fullmatch(file_name(path))
+
     def _numbered(self, text: str) -> Well | None:
         if self.plate_format is None or not (text.isascii() and text.isdigit()):
             return None
-        row, column = divmod(int(text) - 1, self.plate_format.n_columns)
-        return Well(row, column) if row >= 0 else None
+        return numbered_well(int(text), self.plate_format)
 
     def explain(self, listing: Listing) -> None:
         """Refuse groups that cannot be what they are called, before a well is read wrongly.
@@ -104,7 +106,7 @@ class NamedGroups:
             return
         found: dict[str, str] = {}
         for path in listing.images:
-            match = self.pattern.fullmatch(path) or self.pattern.fullmatch(file_name(path))
+            match = self._match(path)
             if match is not None and match["well"] is not None:
                 found.setdefault(match["well"], path)
         wide = self.plate_format is PlateFormat.WELLS_1536  # which has a row W

@@ -66,7 +66,7 @@ def choose_run(
 def _find_folders(listing: Listing, marks: tuple[str, ...]) -> list[str]:
     """Folders that hold a run each; none where one of them holds another, or is the source."""
     for mark in marks:
-        files = [path for path in listing.others if file_name(path).lower().endswith(mark)]
+        files = listing.ending(mark)
         if files:
             break
     else:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import zarr
 from numcodecs import Blosc
 from numpy.typing import NDArray
@@ -77,8 +76,3 @@ def _chunks(shape: Sequence[int]) -> tuple[int, ...]:
 
 def _as_json(attributes: Mapping[str, Any]) -> bytes:
     return json.dumps(dict(attributes), ensure_ascii=False, allow_nan=False).encode()
-
-
-def native(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Return pixels in this machine's order of bytes."""
-    return np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))

@@ -71,8 +71,9 @@ class LabelImages:
         """Write all labels into a plate, in place of those of the same names."""
         for name, label in self._planes.items():
             plate.write_label(out, field_path, name, label, pixel_size_um)
-        for name, series in self._series.items():
+        if self._series:
             plate.prepare_labels(out, field_path)
+        for name, series in self._series.items():
             axes = ("t", *(("z",) if self.n_z > 1 else ()), "y", "x")
             attributes = ngff.label_attributes(name, series.levels, pixel_size_um, axes)
             attributes[NOTES] = {_TIMES: series.times}

@@ -83,8 +83,9 @@ def faults_of(path: AnyPath, told: Told | None = None) -> list[str]:
     images = _check_fields(plate, fields, checks, faults, told)
     _check_channels(images, faults)
     _check_alike(fields, images, faults)
-    _check_chunks(path, images, faults)
-    _check_tables(path, images, faults)
+    reader = PlateReader(str(path))
+    _check_chunks(reader, images, faults)
+    _check_tables(reader, images, faults)
     return faults.lines()
 
 
@@ -247,16 +248,16 @@ def _differences(image: Image, other: Image) -> list[str]:
     return found
 
 
-def _check_chunks(path: AnyPath, images: Mapping[str, Image], faults: _Faults) -> None:
+def _check_chunks(reader: PlateReader, images: Mapping[str, Image], faults: _Faults) -> None:
     """Check that a plate of hcs has the files of its pixels: Zarr reads a lost one as zeros.
 
     Other programs leave out chunks of zeros, so of theirs only an image without any is a fault. On
     an object store files are not counted, which would ask for every one of them.
     """
-    folder = as_path(path)
+    folder = as_path(reader.path)
     if not is_local(folder):
         return
-    is_foreign = PlateReader(str(path)).is_foreign
+    is_foreign = reader.is_foreign
     for name, image in images.items():
         counts = list(zip(image.metadata.levels, image.n_files, strict=True))
         for level, wanted in counts[: 1 if is_foreign else None]:
@@ -268,9 +269,8 @@ def _check_chunks(path: AnyPath, images: Mapping[str, Image], faults: _Faults) -
                 faults.add(f"field {name}", message)
 
 
-def _check_tables(path: AnyPath, images: Mapping[str, Image], faults: _Faults) -> None:
+def _check_tables(reader: PlateReader, images: Mapping[str, Image], faults: _Faults) -> None:
     """Check the tables that hcs writes: the fields and wells that they describe are there."""
-    reader = PlateReader(str(path))
     try:
         frame, wells = reader.image_table, reader.well_table
         inside = {well.name for well in _list_wells(reader)}

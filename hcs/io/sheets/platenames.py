@@ -57,9 +57,8 @@ def select_plate(mapped: PlateMap, plate: str, others: Collection[str] = ()) -> 
         msg = f"which of the plates {listed} does {mapped.source} mean? Write their names as text"
         raise InputError(msg)
     if same:
-        rows = tuple(row for row in mapped.rows if row.plate in {None, same[0]})
         note = f"plate {same[0]!r} of the plate map is taken for {plate!r}"
-        return mapped.model_copy(update={"rows": rows, "notes": (*mapped.notes, note)})
+        return mapped.of_plate(same[0]).model_copy(update={"notes": (*mapped.notes, note)})
     listed = ", ".join(repr(name) for name in names[:5]) + (" …" if len(names) > 5 else "")
     note = f"it describes {listed}, and not {plate!r}"
     found = mapped.of_plate(plate)

@@ -101,5 +101,5 @@ def _join_pert_types(
 
 
 def _read_text(cell: object) -> str | None:
-    text = "" if cell is None or cell != cell or cell is pd.NA else str(cell).strip()  # noqa: PLR0124
+    text = "" if pd.isna(cell) else str(cell).strip()  # type: ignore[call-overload]
     return None if text.casefold() in MISSING else text

@@ -107,7 +107,7 @@ class RowReader:
             expected = "a unit in the column's name (concentration_um) or a column 'unit'"
             self.add_fault(number, column, "a concentration without unit", text, expected)
             return None, {}
-        folded = unit.casefold().replace("µ", "μ")
+        folded = unit.casefold()
         if folded in NOT_MOLAR_UNITS:
             return None, {"concentration": value, "concentration_unit": str(unit)}
         if folded not in UM_PER_UNIT:

@@ -221,8 +221,10 @@ def _list_absent(
         position = columns.extra[name]
         for index, (number, cells) in enumerate(sheet.rows):
             text = cells[position]
+            if not text or of.values[index] is not None:
+                continue
             well = read_well(cells, columns)
-            if well is None or not text or of.values[index] is not None:
+            if well is None:
                 continue
             plate = cells[columns.of["plate"]] if "plate" in columns.of else stem
             row = sheet.find_row(number, sheet.header[position])

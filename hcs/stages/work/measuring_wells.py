@@ -122,8 +122,8 @@ def _list_times(reader: PlateReader, field: FieldTask, task: WellTask) -> list[i
     if len(times) == 1:
         return list(times)
     place = (field.field_path, task.plan.channel)
-    there = np.any(reader.acquired(*place) | reader.missing(*place), axis=1)
-    return [time for time in times if there[time]]
+    there = reader.acquired(*place) | reader.missing(*place)
+    return [time for time in times if there[time].any()]
 
 
 def _name_row(field: FieldTask, task: WellTask, time: int) -> dict[str, Any]:

@@ -136,6 +136,13 @@ def test_a_control_of_no_known_type_is_a_fault_and_never_a_treated_well(tmp_path
     assert table[col.PERT_TYPE].tolist() == ["trt", "negcon", "negcon"]
 
 
+def test_a_kind_of_well_that_is_missing_in_a_column_of_texts_is_blank(tmp_path):
+    """pandas' own missing value is neither equal to itself nor not."""
+    kinds = pd.array(["negcon", None, "trt"], dtype="string")
+    found = read_values(profile(tmp_path, Metadata_pert_type=kinds, a=[1.0, 2.0, 3.0]), ["a"])
+    assert found.table[col.PERT_TYPE].fillna("").tolist() == ["negcon", "", "trt"]
+
+
 def test_infinite_and_textual_values_of_a_profile_are_named(tmp_path):
     path = profile(tmp_path, a=[1.0, float("inf"), float("nan")], b=["1,5", "OVRFLW", "2"])
     found = read_values(path, ["a", "b"])

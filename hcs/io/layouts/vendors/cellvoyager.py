@@ -21,7 +21,7 @@ from xml.etree import ElementTree as ET
 
 from hcs.domain.columns import Reason
 from hcs.domain.plate import Channel, FieldPosition
-from hcs.domain.wells import PlateFormat, Well, row_index
+from hcs.domain.wells import PlateFormat, Well, numbered_well, row_index
 from hcs.errors import InputError
 from hcs.io.images.steps import Places
 from hcs.io.layouts.base import (
@@ -274,9 +274,8 @@ def _cq1_name(path: str, plate_format: PlateFormat) -> NameFields | None:
     if match is None:
         return None
     groups = match.groupdict()
-    row, column = divmod(int(groups.pop("number") or 0) - 1, plate_format.n_columns)
-    well = Well(row, column).name
-    return _read_numbers({**groups, "well": well}, path) if row >= 0 else None
+    well = numbered_well(int(groups.pop("number") or 0), plate_format)
+    return None if well is None else _read_numbers({**groups, "well": well.name}, path)
 
 
 _READERS: Final = {

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from hcs.domain.wells import PlateFormat, Well
+from hcs.domain.wells import PlateFormat, Well, numbered_well
 from hcs.io.layouts.base import IMAGE_ENDING, NameFields, NamePatterns, fields_from, file_name
 from hcs.io.layouts.vendors import scanr
 
@@ -58,9 +58,7 @@ def _find_well(before: list[str], number: int, layout: NamePatterns) -> Well | N
         numbers = {stated.row * each.n_columns + stated.column + 1 for each in formats}
         if before[-1] in before[:-1] or number in numbers:
             return stated
-    if layout.plate_format is None or number < 1:
-        return None
-    return Well(*divmod(number - 1, layout.plate_format.n_columns))
+    return None if layout.plate_format is None else numbered_well(number, layout.plate_format)
 
 
 LAYOUT: Final = _Embl(

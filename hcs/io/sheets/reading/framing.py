@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -35,8 +36,10 @@ _UNIT_WORDS: Final = frozenset(
 def is_map_header(header: Sequence[str], below: Records) -> bool:
     """Whether a row names a column of wells, and wells stand below it."""
     read = _find_well_reader(header)
-    filled = [record for record in below if any(record)][:_SEARCHED_ROWS]
-    return read is not None and any(read(record) for record in filled)
+    if read is None:
+        return False
+    filled = (record for record in below if any(record))
+    return any(read(record) for record in itertools.islice(filled, _SEARCHED_ROWS))
 
 
 def _find_well_reader(header: Sequence[str]) -> Callable[[Sequence[str]], bool] | None:
@@ -84,7 +87,7 @@ def is_unit_row(cells: Sequence[str]) -> bool:
     """Whether a row below the header says the units of its columns."""
     filled = [cell for cell in cells if cell.casefold() not in MISSING]
     words = [re.sub(r"[\[\](){}]", "", cell).strip() for cell in filled]
-    folded = [word.casefold().replace("µ", "μ") for word in words]
+    folded = [word.casefold() for word in words]
     return (
         any(word in _UNIT_WORDS for word in folded)
         and not any(is_number(word) or is_beyond(word) for word in words)

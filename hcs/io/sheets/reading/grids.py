@@ -13,7 +13,6 @@ from hcs.io.sheets.reading.framing import is_summary
 from hcs.io.sheets.reading.numbers import MISSING, is_number
 
 _MIN_COLUMNS: Final = 3
-_MIN_ROWS: Final = 2
 """The smallest plate has 2 × 3 wells."""
 
 _WIDTHS: Final = frozenset(plate_format.n_columns for plate_format in PlateFormat)

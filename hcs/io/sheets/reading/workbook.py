@@ -150,6 +150,8 @@ def _find_formulas(data: bytes) -> dict[str, dict[tuple[int, int], str]]:
     found: dict[str, dict[tuple[int, int], str]] = {}
     for sheet in book.worksheets:
         of = found.setdefault(sheet.title, {})
+        # Else rows are padded to the last corner before _read_page can refuse how far they span.
+        sheet.reset_dimensions()
         for row in sheet.iter_rows():
             for cell in row:
                 if cell.data_type == "f":

@@ -209,3 +209,13 @@ def test_a_merged_range_as_large_as_the_sheet_is_refused(tmp_path):
             archive.writestr(entry, data)
     with pytest.raises(InputError, match="merged range of 17179869184 cells"):
         read_platemap(path)
+
+
+@pytest.mark.timeout(30)
+def test_a_stray_cell_in_the_last_corner_is_refused_and_not_walked_to(tmp_path):
+    """Formulas were looked for in 17 billion cells before the span was refused."""
+    book = openpyxl.Workbook()
+    book.active["A1"], book.active["A2"], book.active["XFD1048576"] = "well", "A01", "x"
+    book.save(tmp_path / "map.xlsx")
+    with pytest.raises(InputError, match="delete what stands far outside the table"):
+        read_platemap(tmp_path / "map.xlsx")
