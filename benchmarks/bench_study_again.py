@@ -75,7 +75,10 @@ def write_study(folder: Path, names: list[str], *, renamed: str | None = None) -
             }
             for name in names
         ],
-        "morphology": {"soma_diameter_px": 8, "neurite_width_px": 2, "illumination": "none"},
+        "morphology": {
+            "sizes": {"soma_diameter_px": 8, "neurite_width_px": 2},
+            "illumination": "none",
+        },
         "splits": {"n_splits": 8, "train": 3, "validation": 1, "test": 1},
         "stack": {"image_px": 32},
         "embed": {"views": 1, "backbone": {"weights": "random"}},

@@ -23,7 +23,7 @@ import tifffile
 from benchmarks._table import WORK, report
 from hcs.compute.units import Past
 from hcs.domain import columns as col
-from hcs.domain.config.measuring import MorphologyConfig
+from hcs.domain.config.measuring import MorphologyConfig, Sizes
 from hcs.domain.config.stages import FeaturesConfig, IngestConfig
 from hcs.domain.wells import PlateFormat
 from hcs.io.files import parquet
@@ -52,7 +52,9 @@ def measure_nothing(task: features.WellTask, past: Past) -> Mapping[str, Any]:
 
 def run(plates: list[str], out: str, queue: multiprocessing.Queue[Any]) -> None:
     features._measure_well = measure_nothing
-    settings = MorphologyConfig(soma_diameter_px=8, neurite_width_px=2, illumination="none")
+    settings = MorphologyConfig(
+        sizes=Sizes(soma_diameter_px=8, neurite_width_px=2), illumination="none"
+    )
     started = time.perf_counter()
     result = features.run(
         FeaturesConfig(plates=tuple(plates), out=out, morphology=settings, write_labels=False)

@@ -120,11 +120,11 @@ def _read_cache(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def _measure_field(plan: FieldPlan) -> dict[str, Any]:
-    from hcs.domain.config.stages import MorphologyConfig
+    from hcs.domain.config.stages import MorphologyConfig, Neurons
     from hcs.ops.morphology import measure_field
 
     image, truth = draw_field(plan)
-    settings = MorphologyConfig(feature_set="classic")
+    settings = MorphologyConfig(assay=Neurons(feature_set="classic"))
     found = measure_field(image, pixel_size_um=PIXEL_SIZE_UM, settings=settings).features
     return {
         **{name: getattr(plan, name) for name in ("seed", "noise", "density", "width")},

@@ -19,15 +19,15 @@ _TOLERANCE_PX = 3
 
 def masks(data: Path) -> None:
     """Compare traces with neurite masks: length, share of the mask found, share found in it."""
-    from hcs.domain.config.stages import MorphologyConfig, NoiseLevel
+    from hcs.domain.config.stages import MorphologyConfig, Neurons, NoiseLevel
     from hcs.ops.morphology import measure_field
 
     pairs = _pairs(data / "deepneurite" / "data" / "PC3")
     rows = []
     settings = {
-        "default": MorphologyConfig(feature_set="classic"),
+        "default": MorphologyConfig(assay=Neurons(feature_set="classic")),
         "noise x10": MorphologyConfig(
-            feature_set="classic", neurite_threshold=NoiseLevel(multiple=10)
+            assay=Neurons(feature_set="classic", neurite_threshold=NoiseLevel(multiple=10))
         ),
     }
     for name, chosen in settings.items():

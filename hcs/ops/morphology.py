@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcs.domain.columns import N_CELLS, with_unit
-from hcs.domain.config.stages import MorphologyConfig
+from hcs.domain.config.stages import MorphologyConfig, Neurons
+from hcs.errors import InputError
 from hcs.ops import quality
 from hcs.ops.blank import fill_blank
 from hcs.ops.filters import FloatPlane, estimate_background
@@ -120,6 +121,7 @@ def measure_field(
     ImageReadError
         When a plane is not one of numbers, see :func:`hcs.ops.intensity.plane_statistics`.
     """
+    assay = _as_neurons(settings)
     filled, statistics, blank = _leave_blank_out(image)
     values: FloatPlane = filled.astype(np.float32)
     if flat is not None:
@@ -128,14 +130,13 @@ def measure_field(
     scales = Scales.of(settings, pixel_size_um)
     signal = values - estimate_background(values, scales.soma_diameter_px)
     ridges = find_ridges(signal, scales.ridge_sigma_px)
-    centers = find_centers(ridges, settings.neurite_threshold)
-    somas = segment_somas(signal, centers.brightness, scales, settings)
-    nuclear = None
-    if nuclei is not None:
-        nuclear = segment_nuclei(_leave_blank_out(nuclei)[0])
+    centers = find_centers(ridges, assay.neurite_threshold)
+    somas = segment_somas(signal, centers.brightness, scales, assay.soma_threshold)
+    nuclear = None if nuclei is None else _segment_nuclei(nuclei, scales)
+    if nuclear is not None:
         somas = seed_somas(somas, nuclear, signal, centers.brightness, scales)
     neurites = trace_neurites(ridges, centers, somas, scales)
-    full = settings.feature_set == "full"
+    full = assay.feature_set == "full"
     cells = _cells(signal, somas, neurites, pixel_size_um, full=full)
     features = _basic_features(filled, statistics, cells, somas, neurites, pixel_size_um)
     features |= {name: features[name] / (1.0 - blank) for name in PER_AREA}
@@ -151,6 +152,17 @@ def measure_field(
         cells |= found
         features |= marker_features(found, marker, somas.count)
     return FieldMorphology(features, cells, somas.labels, neurites.labels(), nuclear)
+
+
+def _segment_nuclei(nuclei: NDArray[Any], scales: Scales) -> LabelPlane:
+    return segment_nuclei(_leave_blank_out(nuclei)[0], scales.nucleus_diameter_px)
+
+
+def _as_neurons(settings: MorphologyConfig) -> Neurons:
+    if isinstance(settings.assay, Neurons):
+        return settings.assay
+    msg = f"the assay {settings.assay.kind!r} has no kernel"
+    raise InputError(msg)
 
 
 def _leave_blank_out(image: NDArray[Any]) -> tuple[NDArray[Any], PlaneStatistics, float]:

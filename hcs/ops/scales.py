@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from hcs.domain.config.stages import MorphologyConfig
+from hcs.domain.config.stages import Assay, MorphologyConfig, Neurons
 from hcs.ops.estimate import estimate_neurite_width, estimate_soma_diameter
 
 _SIGMA_WIDTHS: Final = 0.42
@@ -24,11 +24,15 @@ USUAL_NEURITE_PX: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Scales:
-    """Sizes that segmentation works with, in pixels of the full-resolution plane."""
+    """Sizes that segmentation works with, in pixels of the full-resolution plane.
+
+    ``nucleus_diameter_px`` is None where each image is to estimate it.
+    """
 
     soma_diameter_px: float
     neurite_width_px: float
     min_neurite_length_px: float
+    nucleus_diameter_px: float | None = None
 
     @property
     def ridge_sigma_px(self) -> float:
@@ -37,21 +41,24 @@ class Scales:
 
     @classmethod
     def of(cls, settings: MorphologyConfig, pixel_size_um: float | None) -> Scales:
-        """Take the µm settings where a pixel size is known, else the px settings.
+        """Take the sizes of the settings, in pixels.
 
         Sizes that the settings leave out are the usual ones of a neuron; see
         :func:`with_estimates`.
+
+        Raises
+        ------
+        InputError
+            When a size is given in µm and there is no pixel size.
         """
-        if pixel_size_um is None:
-            return cls(
-                soma_diameter_px=settings.soma_diameter_px or USUAL_SOMA_PX,
-                neurite_width_px=settings.neurite_width_px or USUAL_NEURITE_PX,
-                min_neurite_length_px=settings.min_neurite_length_px,
-            )
+        size = 1.0 if pixel_size_um is None else pixel_size_um
+        usual_soma, usual_neurite = _usual(pixel_size_um)
+        sizes = settings.sizes
         return cls(
-            soma_diameter_px=(settings.soma_diameter_um or USUAL_SOMA_UM) / pixel_size_um,
-            neurite_width_px=(settings.neurite_width_um or USUAL_NEURITE_UM) / pixel_size_um,
-            min_neurite_length_px=settings.min_neurite_length_um / pixel_size_um,
+            soma_diameter_px=sizes.in_px("soma_diameter", pixel_size_um) or usual_soma / size,
+            neurite_width_px=sizes.in_px("neurite_width", pixel_size_um) or usual_neurite / size,
+            min_neurite_length_px=_min_neurite_length_px(settings.assay, pixel_size_um),
+            nucleus_diameter_px=sizes.in_px("nucleus_diameter", pixel_size_um),
         )
 
 
@@ -75,19 +82,36 @@ def with_estimates(
         With both sizes set, to three digits; the usual sizes where the images show nothing.
     """
     unit, size = ("px", 1.0) if pixel_size_um is None else ("um", pixel_size_um)
-    width_name, diameter_name = f"neurite_width_{unit}", f"soma_diameter_{unit}"
-    width, diameter = getattr(settings, width_name), getattr(settings, diameter_name)
+    width = settings.sizes.in_px("neurite_width", pixel_size_um)
+    diameter = settings.sizes.in_px("soma_diameter", pixel_size_um)
     if width is not None and diameter is not None:
         return settings
+    usual_soma, usual_neurite = _usual(pixel_size_um)
     planes = list(images)
+    found: dict[str, float] = {}
     if width is None:
-        usual = USUAL_NEURITE_PX if pixel_size_um is None else USUAL_NEURITE_UM
-        width = _middle([estimate_neurite_width(plane) for plane in planes], size, usual)
+        estimated = _middle([estimate_neurite_width(p) for p in planes], size, usual_neurite)
+        found[f"neurite_width_{unit}"] = estimated
+        width = estimated / size
     if diameter is None:
-        usual = USUAL_SOMA_PX if pixel_size_um is None else USUAL_SOMA_UM
-        found = [estimate_soma_diameter(plane, width / size) for plane in planes]
-        diameter = _middle(found, size, usual)
-    return settings.model_copy(update={width_name: width, diameter_name: diameter})
+        diameters = [estimate_soma_diameter(plane, width) for plane in planes]
+        found[f"soma_diameter_{unit}"] = _middle(diameters, size, usual_soma)
+    return settings.model_copy(update={"sizes": settings.sizes.model_copy(update=found)})
+
+
+def _usual(pixel_size_um: float | None) -> tuple[float, float]:
+    """Usual sizes of a neuron's soma and neurites, in µm or, without a pixel size, in px."""
+    if pixel_size_um is None:
+        return USUAL_SOMA_PX, USUAL_NEURITE_PX
+    return USUAL_SOMA_UM, USUAL_NEURITE_UM
+
+
+def _min_neurite_length_px(assay: Assay, pixel_size_um: float | None) -> float:
+    if not isinstance(assay, Neurons):
+        return 0.0
+    if pixel_size_um is None:
+        return assay.min_neurite_length_px
+    return assay.min_neurite_length_um / pixel_size_um
 
 
 def _middle(found: list[float | None], size: float, usual: float) -> float:

@@ -16,7 +16,11 @@ from hcs.words import english
 _GROUPS: Final = "forest/groups.parquet"
 _IMPORTANCE: Final = "forest/importance.parquet"
 _SHOWN: Final = 15
-_SIZES: Final = {"soma_diameter": "soma diameter", "neurite_width": "neurite width"}
+_SIZES: Final = {
+    "soma_diameter": "soma diameter",
+    "neurite_width": "neurite width",
+    "nucleus_diameter": "nucleus diameter",
+}
 _UNITS: Final = {"um": "µm", "px": "px"}
 
 

@@ -19,7 +19,10 @@ CELLS = {"A1": 1, "A2": 2, "A3": 1, "B1": 3, "B2": 4, "B3": 2}
 LENGTHS = (9, 14, 19)
 """Pixels of neurite at each time point."""
 
-SIZES = {"soma_diameter_px": 10, "neurite_width_px": 2, "min_neurite_length_px": 3}
+SIZES = {
+    "sizes": {"soma_diameter_px": 10, "neurite_width_px": 2},
+    "assay": {"kind": "neurons", "min_neurite_length_px": 3},
+}
 
 
 def draw(n_cells: int, length: int, seed: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from hcs.domain.config.stages import MorphologyConfig
+from hcs.domain.config.stages import MorphologyConfig, Sizes
 from hcs.ops.estimate import estimate_neurite_width, estimate_soma_diameter
 from hcs.ops.scales import with_estimates
 
@@ -51,12 +51,12 @@ def test_images_without_structure_have_no_sizes(shape):
 
 def test_sizes_that_are_given_stay_and_others_are_filled_in():
     image = _lines(4.0, 5.0)
-    filled = with_estimates(MorphologyConfig(soma_diameter_um=9.0), [image], 0.5)
-    assert filled.soma_diameter_um == 9.0
-    assert filled.neurite_width_um == pytest.approx(2.0, rel=0.15)
-    assert filled.neurite_width_px is None
+    filled = with_estimates(MorphologyConfig(sizes=Sizes(soma_diameter_um=9.0)), [image], 0.5)
+    assert filled.sizes.soma_diameter_um == 9.0
+    assert filled.sizes.neurite_width_um == pytest.approx(2.0, rel=0.15)
+    assert filled.sizes.neurite_width_px is None
     usual = with_estimates(MorphologyConfig(), [np.zeros((64, 64), np.uint16)], None)
-    assert (usual.soma_diameter_px, usual.neurite_width_px) == (22.0, 3.0)
+    assert (usual.sizes.soma_diameter_px, usual.sizes.neurite_width_px) == (22.0, 3.0)
 
 
 def test_one_wide_cluster_does_not_decide():

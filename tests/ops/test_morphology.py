@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from hcs.domain import catalog
-from hcs.domain.config.stages import FixedLevel, MorphologyConfig, NeuriteLevel, NoiseLevel, Otsu
+from hcs.domain.config.stages import (
+    FixedLevel,
+    MorphologyConfig,
+    NeuriteLevel,
+    Neurons,
+    NoiseLevel,
+    Otsu,
+    Sizes,
+)
 from hcs.errors import ImageReadError
 from hcs.ops.morphology import CLASSIC_COLUMNS, CLASSIC_COLUMNS_PX, measure_field
 from hcs.ops.neurites.tracing import UNASSIGNED
@@ -20,8 +28,9 @@ from drawing import Drawing, draw
 COUNT, AREA, LENGTH = CLASSIC_COLUMNS_PX
 
 
-def measure(image, *, pixel_size_um=None, **settings):
-    return measure_field(image, pixel_size_um=pixel_size_um, settings=MorphologyConfig(**settings))
+def measure(image, *, pixel_size_um=None, sizes=None, **neurons):
+    settings = MorphologyConfig(assay=Neurons(**neurons), sizes=sizes or Sizes())
+    return measure_field(image, pixel_size_um=pixel_size_um, settings=settings)
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +103,11 @@ def test_neurites_belong_to_the_soma_they_grow_from():
 
 def test_units_scale_with_the_pixel():
     image, _ = draw(Drawing(shape=(256, 256), n_neurons=2), 5)
-    in_px = measure(image, soma_diameter_px=22.0, neurite_width_px=3.0)
+    in_px = measure(image, sizes=Sizes(soma_diameter_px=22.0, neurite_width_px=3.0))
     in_um = measure(
         image,
         pixel_size_um=0.5,
-        soma_diameter_um=11.0,
-        neurite_width_um=1.5,
+        sizes=Sizes(soma_diameter_um=11.0, neurite_width_um=1.5),
         min_neurite_length_um=7.5,
     )
     assert set(CLASSIC_COLUMNS) <= set(in_um.features)

@@ -55,6 +55,19 @@ def test_images_cells_and_labels(plate, tmp_path, cluster):
     assert read_provenance(result.out)["stage"] == "features"
 
 
+def test_a_size_in_um_needs_a_pixel_size_and_one_in_px_does_not(source, tmp_path):
+    out = str(tmp_path / "bare.zarr")
+    ingest.run(IngestConfig(source=str(source.images), out=out, plate_name="bare"))
+    in_um = {"sizes": {"soma_diameter_um": 9}}
+    with pytest.raises(InputError, match=r"--soma-um 9\).*plate bare has no pixel size.*--soma-px"):
+        features.run(config_of(out, tmp_path, morphology=in_um))
+    in_px = {"sizes": {"soma_diameter_px": 9.5}}
+    result = features.run(config_of(out, tmp_path, morphology=in_px))
+    measured_with = read_provenance(result.out)["measured_with"]["bare"]
+    assert measured_with["soma_diameter_px"] == 9.5
+    assert set(pd.read_parquet(result.out)[col.N_CELLS]) == {2.0}
+
+
 def test_ngio_opens_labels_and_the_features_table(plate, tmp_path):
     ngio = pytest.importorskip("ngio")
     features.run(config_of(plate, tmp_path))

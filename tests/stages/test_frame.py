@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from hcs.compute.units import Unit
 from hcs.domain import columns as col
 from hcs.domain.config.layouts import InCellLayout
-from hcs.domain.config.measuring import MorphologyConfig
+from hcs.domain.config.measuring import MorphologyConfig, Sizes
 from hcs.domain.config.network import Augmentation, Backbone, FixedOptimizer, Head
 from hcs.domain.config.planes import LastTime, MaximumOfPlanes
 from hcs.domain.config.screening import HitsOptions
@@ -218,7 +218,7 @@ OTHER = {
         "projection": "max", "pages": "z",
     },
     "features": {
-        "morphology": MorphologyConfig(soma_diameter_um=9.0), "write_labels": False,
+        "morphology": MorphologyConfig(sizes=Sizes(soma_diameter_um=9.0)), "write_labels": False,
         **CHOICE,
     },
     "splits": {

@@ -59,7 +59,7 @@ def write_again(plate):
 
 
 def test_a_lost_chunk_is_named_and_never_zeros_and_mending_it_mends_the_tables(plate):
-    fixed = {"soma_diameter_um": 8, "neurite_width_um": 2, "illumination": "none"}
+    fixed = {"sizes": {"soma_diameter_um": 8, "neurite_width_um": 2}, "illumination": "none"}
     whole = measure(plate, "whole.parquet", morphology=fixed)
     write_again(plate)  # records of this very folder
     lost = plate / "A/2/0/0/c/0/0/0"
@@ -223,7 +223,7 @@ def test_without_labels_a_plate_is_left_alone(plate):
     measured = FeaturesConfig(plates=(str(plate),), out=str(plate.parent / "a.parquet"))
     features.run(measured)
     before = {path: path.stat().st_mtime_ns for path in plate.rglob("*") if path.is_file()}
-    measure(plate, "b.parquet", morphology={"soma_diameter_um": 6})
+    measure(plate, "b.parquet", morphology={"sizes": {"soma_diameter_um": 6}})
     after = {path: path.stat().st_mtime_ns for path in plate.rglob("*") if path.is_file()}
     assert after == before
 

@@ -15,6 +15,12 @@ def features(
     channel: options.Channel = None,
     plane: options.Plane = None,
     time: options.Time = None,
+    assay: Annotated[
+        str,
+        typer.Option(
+            "--assay", help="What the objects are: neurons (with neurites), cells or nuclei."
+        ),
+    ] = "neurons",
     feature_set: Annotated[
         str,
         typer.Option(
@@ -30,12 +36,35 @@ def features(
             "--marker", help="NAME=CHANNEL: share of cells positive in a channel; may be repeated."
         ),
     ] = None,
-    soma_diameter_um: Annotated[
+    measure: Annotated[
+        str | None,
+        typer.Option(
+            "--measure",
+            help="Channels, with commas between, or all: brightness and texture of each compartment"
+            " in them.",
+        ),
+    ] = None,
+    contrast: Annotated[
+        str | None,
+        typer.Option("--contrast", help="Neurons on their ground: bright, dark or mixed."),
+    ] = None,
+    soma_um: Annotated[
         float | None, typer.Option("--soma-um", help="Soma diameter in µm; by default estimated.")
     ] = None,
-    neurite_width_um: Annotated[
+    soma_px: Annotated[float | None, typer.Option("--soma-px", help="The same in pixels.")] = None,
+    neurite_um: Annotated[
         float | None,
         typer.Option("--neurite-um", help="Neurite width in µm; by default estimated."),
+    ] = None,
+    neurite_px: Annotated[
+        float | None, typer.Option("--neurite-px", help="The same in pixels.")
+    ] = None,
+    nucleus_um: Annotated[
+        float | None,
+        typer.Option("--nucleus-um", help="Nucleus diameter in µm; by default estimated."),
+    ] = None,
+    nucleus_px: Annotated[
+        float | None, typer.Option("--nucleus-px", help="The same in pixels.")
     ] = None,
     illumination: Annotated[
         str,
@@ -73,11 +102,19 @@ def features(
                 "write_labels": labels,
                 "strict": strict,
                 "morphology": {
-                    "feature_set": feature_set,
+                    "assay": {"kind": assay, "feature_set": feature_set}
+                    | ({} if contrast is None else {"contrast": contrast}),
+                    "sizes": {
+                        "soma_diameter_um": soma_um,
+                        "soma_diameter_px": soma_px,
+                        "neurite_width_um": neurite_um,
+                        "neurite_width_px": neurite_px,
+                        "nucleus_diameter_um": nucleus_um,
+                        "nucleus_diameter_px": nucleus_px,
+                    },
                     "nuclei": nuclei,
                     "markers": [_marker(text) for text in marker or []],
-                    "soma_diameter_um": soma_diameter_um,
-                    "neurite_width_um": neurite_width_um,
+                    "measured": _channels(measure),
                     "illumination": illumination,
                 },
             }
@@ -85,6 +122,13 @@ def features(
         return stages_features.run(config, client)
 
     run_stage(stage, cluster=cluster, as_json=as_json)
+
+
+def _channels(text: str | None) -> str | list[str]:
+    """``A,B`` as names of channels; ``all`` stays a word."""
+    if text == "all":
+        return text
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 def _marker(text: str) -> dict[str, str]:

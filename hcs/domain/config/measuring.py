@@ -1,12 +1,13 @@
-"""How cells and neurites are measured: channels, thresholds, scales and the set of features."""
+"""How objects are measured: the assay, its channels, thresholds, sizes and set of features."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, PositiveFloat, StringConstraints
+from pydantic import Field, PositiveFloat, StringConstraints, model_validator
 
 from hcs.domain.plate import Frozen
+from hcs.errors import InputError
 
 FeatureSet = Literal["classic", "full"]
 """``classic``: the study's three features with what lies beside them; ``full``: all of the feature
@@ -58,24 +59,130 @@ class Marker(Frozen):
     threshold: Threshold = NoiseLevel()
 
 
-class MorphologyConfig(Frozen):
-    """What is measured, and on which scales.
+class Neurons(Frozen):
+    """Somas and the neurites that grow from them.
 
-    Scales are in µm where the plate has a pixel size, else in pixels; those left out are estimated
-    from images of the plate and stored with the results. ``nuclei`` names a nuclear channel, whose
-    nuclei then seed the somas. ``illumination``: ``auto`` divides by the plate's own uneven
-    illumination where that is found to help, ``none`` never does.
+    ``contrast`` says how they stand out from their ground: ``bright``, ``dark``, or ``mixed`` as in
+    phase contrast and holography.
     """
 
+    kind: Literal["neurons"] = "neurons"
     feature_set: FeatureSet = "full"
-    nuclei: str | None = None
-    markers: tuple[Marker, ...] = ()
-    illumination: Literal["auto", "none"] = "auto"
-    soma_diameter_um: PositiveFloat | None = None
-    neurite_width_um: PositiveFloat | None = None
-    soma_diameter_px: PositiveFloat | None = None
-    neurite_width_px: PositiveFloat | None = None
+    contrast: Literal["bright", "dark", "mixed"] = "bright"
     soma_threshold: SomaThreshold = NeuriteLevel()
     neurite_threshold: Threshold = NoiseLevel()
     min_neurite_length_um: Annotated[float, Field(ge=0)] = 10.0
     min_neurite_length_px: Annotated[float, Field(ge=0)] = 15.0
+
+
+class Cells(Frozen):
+    """Cell bodies without neurites: outlined in a stain of the cytoplasm, seeded by nuclei.
+
+    Without such a stain a ring around each nucleus stands for its cell.
+    """
+
+    kind: Literal["cells"] = "cells"
+    feature_set: FeatureSet = "full"
+
+
+class Nuclei(Frozen):
+    """Nuclei alone."""
+
+    kind: Literal["nuclei"] = "nuclei"
+    feature_set: FeatureSet = "full"
+
+
+Assay = Annotated[Neurons | Cells | Nuclei, Field(discriminator="kind")]
+
+
+class Sizes(Frozen):
+    """Sizes of what is measured; those left out are estimated. A size has one unit.
+
+    A size in µm needs a plate with a pixel size (:meth:`check_units`); one in px is taken as it is
+    on any plate.
+    """
+
+    soma_diameter_um: PositiveFloat | None = None
+    soma_diameter_px: PositiveFloat | None = None
+    neurite_width_um: PositiveFloat | None = None
+    neurite_width_px: PositiveFloat | None = None
+    nucleus_diameter_um: PositiveFloat | None = None
+    nucleus_diameter_px: PositiveFloat | None = None
+
+    @model_validator(mode="after")
+    def _a_size_has_one_unit(self) -> Self:
+        if twice := [n for n in SIZE_NAMES if self.is_given(n, "um") and self.is_given(n, "px")]:
+            msg = f"give a size in µm or in px, not in both: {', '.join(twice)}"
+            raise ValueError(msg)
+        return self
+
+    def is_given(self, name: str, unit: str) -> bool:
+        """Whether a size, such as ``soma_diameter``, is set in a unit (``um`` or ``px``)."""
+        return getattr(self, f"{name}_{unit}") is not None
+
+    def in_px(self, name: str, pixel_size_um: float | None) -> float | None:
+        """Return a size in pixels, None where it is not set.
+
+        Raises
+        ------
+        InputError
+            When it is set in µm and there is no pixel size.
+        """
+        px: float | None = getattr(self, f"{name}_px")
+        um: float | None = getattr(self, f"{name}_um")
+        if um is None:
+            return px
+        self.check_units(pixel_size_um)
+        return um / (pixel_size_um or 1.0)
+
+    def check_units(self, pixel_size_um: float | None, plate: str | None = None) -> None:
+        """Refuse sizes in µm where there is no pixel size to turn them into pixels.
+
+        Raises
+        ------
+        InputError
+            Names the sizes, the plate, and what to do.
+        """
+        given = [name for name in SIZE_NAMES if self.is_given(name, "um")]
+        if pixel_size_um is None and given:
+            name = given[0]
+            value, flag = getattr(self, f"{name}_um"), name.split("_")[0]
+            msg = (
+                f"{', '.join(n.replace('_', ' ') for n in given)} in µm (--{flag}-um {value:g})"
+                f" cannot be used: {plate or 'the image'} has no pixel size. Give the size in"
+                f" pixels (--{flag}-px; {name}_px in a study), or ingest the plate again with"
+                " --pixel-size-um"
+            )
+            raise InputError(msg)
+
+
+SIZE_NAMES: Final = ("soma_diameter", "neurite_width", "nucleus_diameter")
+"""Fields of :class:`Sizes` without their unit."""
+
+
+class MorphologyConfig(Frozen):
+    """What is measured, and on which scales.
+
+    Attributes
+    ----------
+    assay
+        What the objects are: neurons, cells or nuclei, with the settings of each.
+    sizes
+        Their sizes; what is left out is estimated from the plates and stored with the results.
+    nuclei
+        The nuclear channel, whose nuclei then seed the somas or cells.
+    markers
+        Channels of which cells are positive or negative.
+    measured
+        Channels of which brightness and texture are measured on every compartment, or ``all``.
+    illumination
+        ``auto`` divides by the plate's own uneven illumination where that is found to help,
+        ``none`` never does.
+    """
+
+    assay: Assay = Neurons()
+    sizes: Sizes = Sizes()
+    nuclei: str | None = None
+    markers: tuple[Marker, ...] = ()
+    measured: tuple[str, ...] | Literal["all"] = ()
+    illumination: Literal["auto", "none"] = "auto"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import watershed
 
-from hcs.domain.config.stages import FixedLevel, MorphologyConfig, NoiseLevel, SomaThreshold
+from hcs.domain.config.stages import FixedLevel, NoiseLevel, SomaThreshold
 from hcs.ops.filters import FloatPlane, smooth
 from hcs.ops.intensity import downsample_mean
 from hcs.ops.quality import estimate_noise
@@ -98,7 +98,7 @@ class Somas:
 
 
 def segment_somas(
-    signal: FloatPlane, neurite_counts: float, scales: Scales, settings: MorphologyConfig
+    signal: FloatPlane, neurite_counts: float, scales: Scales, threshold: SomaThreshold
 ) -> Somas:
     """Find somas and separate those that touch.
 
@@ -115,8 +115,8 @@ def segment_somas(
         Usual height of neurites: somas are not darker than they are.
     scales
         Expected sizes.
-    settings
-        How the levels are chosen.
+    threshold
+        How the level of somas is chosen.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def segment_somas(
     disk = _disk(diameter * _OPENING_DIAMETERS / 2)
     opened = _shift_plane(_shift_plane(coarse, disk, np.minimum), disk, np.maximum)
     noise = estimate_noise(coarse)
-    level = _level(settings.soma_threshold, max(_NOISE_MULTIPLE * noise, neurite_counts))
+    level = _level(threshold, max(_NOISE_MULTIPLE * noise, neurite_counts))
     summit = ndimage.maximum_filter(opened, round(_SUMMIT_DIAMETERS * diameter), mode="nearest")
     body = opened > np.maximum(level, summit * _SUMMIT_FRACTION)
     restored = opened + _NOISE_MARGIN * noise

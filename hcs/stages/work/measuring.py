@@ -11,7 +11,7 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from hcs.domain import columns as col
-from hcs.domain.config.stages import FeaturesConfig, MorphologyConfig
+from hcs.domain.config.stages import FeaturesConfig, MorphologyConfig, Neurons
 from hcs.errors import ImageReadError, InputError
 from hcs.io.files.atomic import write_json
 from hcs.io.files.paths import sidecar
@@ -66,8 +66,6 @@ class PlatePlan:
 
     def record(self, reader: PlateReader) -> dict[str, Any]:
         """Return what was estimated, for the provenance of the results."""
-        unit = "px" if reader.pixel_size_um is None else "um"
-        sizes = (f"soma_diameter_{unit}", f"neurite_width_{unit}")
         light = {
             reader.channels[channel]: {
                 "range_fraction": round(found.range_fraction, 4),
@@ -78,8 +76,9 @@ class PlatePlan:
             for channel, found in self.light.items()
         }
         return {
-            **{name: getattr(self.settings, name) for name in sizes},
-            "feature_set": self.settings.feature_set,
+            "assay": self.settings.assay.kind,
+            **self.settings.sizes.model_dump(exclude_none=True),
+            "feature_set": self.settings.assay.feature_set,
             "illumination": light,
         }
 
@@ -90,9 +89,12 @@ def plan_plate(config: FeaturesConfig, reader: PlateReader, chosen: Chosen) -> P
     Raises
     ------
     UnknownNameError, InputError
-        When a channel does not exist, or two markers have one name.
+        When a channel does not exist, two markers have one name, or a size is given in µm and the
+        plate has no pixel size.
     """
     settings = config.morphology
+    settings.sizes.check_units(reader.pixel_size_um, f"plate {reader.name}")
+    _refuse_what_is_not_built(settings)
     names = [marker.name for marker in settings.markers]
     if len(set(names)) < len(names):
         msg = f"markers need names of their own, found {names}"
@@ -120,6 +122,19 @@ def plan_plate(config: FeaturesConfig, reader: PlateReader, chosen: Chosen) -> P
     light = {int(index): Illumination(**item) for index, item in kept["light"].items()}
     filled = MorphologyConfig.model_validate(kept["settings"])
     return PlatePlan(channel, nuclei, markers, filled, light, chosen)
+
+
+def _refuse_what_is_not_built(settings: MorphologyConfig) -> None:
+    assay = settings.assay
+    if not isinstance(assay, Neurons):
+        msg = f"the assay {assay.kind!r} cannot be measured yet; use --assay neurons"
+        raise InputError(msg)
+    if assay.contrast != "bright":
+        msg = f"the contrast {assay.contrast!r} cannot be measured yet; use --contrast bright"
+        raise InputError(msg)
+    if settings.measured:
+        msg = "channels other than the stain's cannot be measured yet; leave --measure out"
+        raise InputError(msg)
 
 
 def _find_plan(

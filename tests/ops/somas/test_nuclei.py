@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from hcs.domain.config.stages import Marker, MorphologyConfig
+from hcs.domain.config.stages import Marker, MorphologyConfig, Sizes
 from hcs.ops.morphology import measure_field
 from hcs.ops.somas.nuclei import segment_nuclei
 
@@ -65,7 +65,7 @@ def stained():
     return _photo(cells + body), _photo(nuclei, 1)
 
 
-SIZES = {"soma_diameter_px": 26.0, "neurite_width_px": 3.0}
+SIZES = {"sizes": Sizes(soma_diameter_px=26.0, neurite_width_px=3.0)}
 
 
 def test_nuclei_decide_what_is_a_cell(stained):
@@ -109,6 +109,8 @@ def test_otsu_parts_the_cells_of_an_image():
     image = _photo(_disks(places, 11, shape=(220, 220)))
     plane = _photo(_disks(places[:5], 11, 900, (220, 220)) + _disks(places, 11, 60, (220, 220)), 2)
     marker = Marker.model_validate({"name": "M", "channel": "M", "threshold": {"kind": "otsu"}})
-    settings = MorphologyConfig(markers=(marker,), soma_diameter_px=22.0, neurite_width_px=3.0)
+    settings = MorphologyConfig(
+        markers=(marker,), sizes=Sizes(soma_diameter_px=22.0, neurite_width_px=3.0)
+    )
     found = measure_field(image, pixel_size_um=None, settings=settings, markers={"M": plane})
     assert found.features["Image_M_PositiveCount"] == 5

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from scipy import ndimage
 
-from hcs.domain.config.stages import FixedLevel, MorphologyConfig, NoiseLevel
+from hcs.domain.config.stages import FixedLevel, MorphologyConfig, NeuriteLevel, NoiseLevel, Sizes
+from hcs.errors import InputError
 from hcs.ops.neurites.ridges import find_centers, find_ridges
 from hcs.ops.scales import Scales
 from hcs.ops.somas.segment import segment_somas
 
 
-def _segment(clean, noise=10.0, **settings):
+def _segment(clean, noise=10.0, soma_threshold=None):
     rng = np.random.default_rng(0)
     blurred = ndimage.gaussian_filter(clean.astype(float), 1.0)
     signal = (blurred + rng.normal(0, noise, clean.shape)).astype(np.float32)
-    config = MorphologyConfig(**settings)
-    scales = Scales.of(config, None)
-    centers = find_centers(find_ridges(signal, scales.ridge_sigma_px), config.neurite_threshold)
-    return segment_somas(signal, centers.brightness, scales, config)
+    scales = Scales.of(MorphologyConfig(), None)
+    centers = find_centers(find_ridges(signal, scales.ridge_sigma_px), NoiseLevel())
+    return segment_somas(signal, centers.brightness, scales, soma_threshold or NeuriteLevel())
 
 
 def _body(y0, x0, a, b, angle_deg=0.0, shape=(160, 160)):
@@ -105,7 +106,13 @@ def test_many_cells_are_numbered_without_gaps():
     np.testing.assert_array_equal(np.unique(somas.labels), np.arange(37))
 
 
-def test_scales_are_taken_in_the_unit_that_is_known():
-    config = MorphologyConfig(soma_diameter_um=10, soma_diameter_px=30)
-    assert Scales.of(config, 0.5).soma_diameter_px == 20
-    assert Scales.of(config, None).soma_diameter_px == 30
+def test_scales_are_taken_in_the_unit_that_is_given():
+    in_um = MorphologyConfig(sizes=Sizes(soma_diameter_um=10))
+    in_px = MorphologyConfig(sizes=Sizes(soma_diameter_px=30))
+    assert Scales.of(in_um, 0.5).soma_diameter_px == 20
+    assert Scales.of(in_px, 0.5).soma_diameter_px == 30
+    assert Scales.of(in_px, None).soma_diameter_px == 30
+    with pytest.raises(InputError, match=r"soma diameter in µm \(--soma-um 10\).*--soma-px"):
+        Scales.of(in_um, None)
+    with pytest.raises(ValidationError, match="in µm or in px, not in both: soma_diameter"):
+        Sizes(soma_diameter_um=10, soma_diameter_px=30)
