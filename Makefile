@@ -33,6 +33,7 @@ check: lint types contracts
 schemas: $(VENV)/.installed
 	$(BIN)/hcs schema write
 	$(BIN)/python -c "from pathlib import Path; from hcs.domain import catalog; Path('docs/features.md').write_text(catalog.as_markdown(), encoding='utf-8')"
+	$(BIN)/python -c "from pathlib import Path; from hcs.domain.tuning import page; Path('docs/tuning.md').write_text(page.as_markdown(), encoding='utf-8')"
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks

@@ -97,6 +97,8 @@ class StageResult(Frozen):
         Every fault met, also those of units that an earlier run finished.
     seconds
         Wall time of this run.
+    settings
+        All settings that can change the result, those that were left at their defaults too.
     written
         Whether there is an output: not after a dry run.
     """
@@ -108,4 +110,5 @@ class StageResult(Frozen):
     n_skipped: int = 0
     problems: tuple[Problem, ...] = ()
     seconds: float = 0.0
+    settings: dict[str, Any] = Field(default_factory=dict)
     written: bool = True

@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from hcs.domain.tuning.planes import BlankTuning
+from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.filters import FloatPlane
 from hcs.ops.quality import estimate_noise
 
 Mask = NDArray[np.bool_]
 
-_LEAST_SHARE: Final = 0.002
-_LEAST_PX: Final = 256
-"""Smaller black areas are dead pixels, or a hole that no statistic sees."""
 
-_RIM_PX: Final = 2
-"""Interpolation mixes black into the pixels next to it; those are taken for black too."""
-
-_STEP: Final = 0.5
-"""Least share of their own median that 95 of 100 pixels beside a black area have."""
-
-_BLOCK_PX: Final = 32
-"""Edge of the blocks whose median is the level that a black area is filled with."""
-
-_LEAST_KNOWN: Final = 0.25
-_SMOOTH_BLOCKS: Final = 1.5
-_FAR: Final = 1e-3
-"""Share of a block that has a value for its median to count; reach of a block, in blocks; and the
-weight of the overall level."""
-
-
-def find_blank(image: NDArray[Any]) -> Mask | None:
+def find_blank(image: NDArray[Any], tuning: BlankTuning = DEFAULTS.blank) -> Mask | None:
     """Find the parts of a field that hold no image.
 
     They are areas of exactly 0 that begin with a step, as at the edge of an acquired tile. Where
@@ -43,6 +26,8 @@ def find_blank(image: NDArray[Any]) -> Mask | None:
     ----------
     image
         Shape (Y, X).
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
@@ -50,7 +35,7 @@ def find_blank(image: NDArray[Any]) -> Mask | None:
         Shape (Y, X), true where there is no image; None where there is image everywhere or nowhere.
     """
     black = image == 0
-    least = max(_LEAST_PX, int(_LEAST_SHARE * black.size))
+    least = max(tuning.min_area_px, int(tuning.min_share * black.size))
     if np.count_nonzero(black) < least or black.all():
         return None
     solid = ndimage.binary_opening(black, np.ones((3, 3), bool))
@@ -60,15 +45,19 @@ def find_blank(image: NDArray[Any]) -> Mask | None:
     blank = large[labels]
     if not blank.any():
         return None
-    blank = ndimage.binary_dilation(blank, np.ones((3, 3), bool), iterations=_RIM_PX)
-    beside = ndimage.binary_dilation(blank, np.ones((3, 3), bool), iterations=_RIM_PX) & ~blank
+    blank = ndimage.binary_dilation(blank, np.ones((3, 3), bool), iterations=tuning.rim_px)
+    beside = (
+        ndimage.binary_dilation(blank, np.ones((3, 3), bool), iterations=tuning.rim_px) & ~blank
+    )
     values = image[beside]
-    if values.size == 0 or np.percentile(values, 5) < _STEP * np.median(values):
+    if values.size == 0 or np.percentile(values, 5) < tuning.min_step * np.median(values):
         return None
     return blank
 
 
-def fill_blank(image: NDArray[Any]) -> tuple[NDArray[Any], Mask | None]:
+def fill_blank(
+    image: NDArray[Any], tuning: BlankTuning = DEFAULTS.blank
+) -> tuple[NDArray[Any], Mask | None]:
     """Fill what holds no image with background and noise of what lies beside it.
 
     Thresholds, scales and levels that are taken from a whole field then do not follow how much of
@@ -78,6 +67,8 @@ def fill_blank(image: NDArray[Any]) -> tuple[NDArray[Any], Mask | None]:
     ----------
     image
         Shape (Y, X).
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
@@ -86,35 +77,35 @@ def fill_blank(image: NDArray[Any]) -> tuple[NDArray[Any], Mask | None]:
     blank
         As :func:`find_blank` gives it.
     """
-    blank = find_blank(image)
+    blank = find_blank(image, tuning=tuning)
     if blank is None:
         return image, None
     values = image.astype(np.float32)
     values[blank] = np.nan
-    level = _find_levels(values)
+    level = _find_levels(values, tuning)
     noise = np.random.Generator(np.random.Philox(0)).standard_normal(blank.shape, dtype=np.float32)
     filled: NDArray[Any] = np.where(blank, level + estimate_noise(values) * noise, values)
     return filled, blank
 
 
-def _find_levels(values: FloatPlane) -> FloatPlane:
+def _find_levels(values: FloatPlane, tuning: BlankTuning) -> FloatPlane:
     """Background near every pixel: medians of blocks, carried on smoothly into the black."""
     height, width = values.shape
-    rows, columns = -(-height // _BLOCK_PX), -(-width // _BLOCK_PX)
-    padded = np.full((rows * _BLOCK_PX, columns * _BLOCK_PX), np.nan, np.float32)
+    rows, columns = -(-height // tuning.block_px), -(-width // tuning.block_px)
+    padded = np.full((rows * tuning.block_px, columns * tuning.block_px), np.nan, np.float32)
     padded[:height, :width] = values
-    parted = padded.reshape(rows, _BLOCK_PX, columns, _BLOCK_PX).swapaxes(1, 2)
+    parted = padded.reshape(rows, tuning.block_px, columns, tuning.block_px).swapaxes(1, 2)
     blocks = parted.reshape(rows, columns, -1)
-    known = np.isfinite(blocks).mean(axis=2) >= _LEAST_KNOWN
+    known = np.isfinite(blocks).mean(axis=2) >= tuning.min_known_share
     overall = float(np.nanmedian(values))
     medians = np.full((rows, columns), overall, np.float32)
     if known.any():
         medians[known] = np.nanmedian(blocks[known], axis=1)
     # Smooth, because a step between two blocks would be a line; far away the overall level.
-    weight = ndimage.gaussian_filter(known.astype(np.float32), _SMOOTH_BLOCKS)
-    total = ndimage.gaussian_filter(np.where(known, medians, 0.0), _SMOOTH_BLOCKS)
-    smooth = (total + _FAR * overall) / (weight + _FAR)
-    y, x = ((np.arange(n) + 0.5) / _BLOCK_PX - 0.5 for n in (height, width))
+    weight = ndimage.gaussian_filter(known.astype(np.float32), tuning.smooth_blocks)
+    total = ndimage.gaussian_filter(np.where(known, medians, 0.0), tuning.smooth_blocks)
+    smooth = (total + tuning.overall_weight * overall) / (weight + tuning.overall_weight)
+    y, x = ((np.arange(n) + 0.5) / tuning.block_px - 0.5 for n in (height, width))
     grid = np.meshgrid(y, x, indexing="ij")
     level: FloatPlane = ndimage.map_coordinates(smooth, grid, order=1, mode="nearest")
     return level

@@ -8,16 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from hcs.domain.tuning.planes import BackgroundTuning
+from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.compiled import blur
 from hcs.ops.intensity import downsample_mean
 
 FloatPlane = NDArray[np.float32]
 
-_BACKGROUND_BLOCKS_PER_SOMA: Final = 3
-"""Blocks along a soma's diameter in the coarse image that the background is read from."""
-
-_BACKGROUND_WINDOW_SOMAS: Final = 3.0
-"""Window of the opening, in soma diameters: wide enough to hold background beside every cell."""
 
 _TRUNCATE_SIGMAS: Final = 3.0
 
@@ -31,7 +28,9 @@ def smooth(image: FloatPlane, sigma_px: float) -> FloatPlane:
     return blur(plane, weights.astype(np.float32))
 
 
-def estimate_background(image: FloatPlane, soma_diameter_px: float) -> FloatPlane:
+def estimate_background(
+    image: FloatPlane, soma_diameter_px: float, tuning: BackgroundTuning = DEFAULTS.background
+) -> FloatPlane:
     """Estimate the slowly varying background under cells and neurites.
 
     The image is averaged to blocks of a third of a soma, opened (minimum, then maximum) with a
@@ -43,15 +42,17 @@ def estimate_background(image: FloatPlane, soma_diameter_px: float) -> FloatPlan
         Shape (Y, X), in counts.
     soma_diameter_px
         Typical diameter of a soma.
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
     ndarray
         Shape (Y, X), float32, in counts.
     """
-    factor = max(1, int(soma_diameter_px / _BACKGROUND_BLOCKS_PER_SOMA))
+    factor = max(1, int(soma_diameter_px / tuning.blocks_per_soma))
     coarse = downsample_mean(image, factor)
-    window = 2 * round(_BACKGROUND_WINDOW_SOMAS * soma_diameter_px / factor / 2) + 1
+    window = 2 * round(tuning.window_somas * soma_diameter_px / factor / 2) + 1
     opened = ndimage.grey_opening(coarse, size=(window, window), mode="nearest")
     return enlarge(smooth(opened, window / 4), factor, image.shape)
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hcs.domain.config.stages import FixedLevel, Marker, Otsu
 from hcs.domain.constants import MAD_TO_SD
+from hcs.domain.tuning.planes import MarkerTuning
+from hcs.domain.tuning.sets import DEFAULTS, Tuning
 from hcs.ops.filters import estimate_background
 from hcs.ops.intensity import plane_statistics
 from hcs.ops.scales import Scales
 from hcs.ops.somas.cells import CellColumns
 from hcs.ops.somas.segment import Somas
 
-_MIN_CELLS: Final = 8
-"""Between fewer cells Otsu's level is chance: none is positive then."""
-
 
 def marker_columns(
-    plane: NDArray[Any], somas: Somas, marker: Marker, scales: Scales
+    plane: NDArray[Any], somas: Somas, marker: Marker, scales: Scales, tuning: Tuning = DEFAULTS
 ) -> CellColumns:
     """Measure a marker in every soma.
 
@@ -34,6 +33,8 @@ def marker_columns(
         Name and threshold rule.
     scales
         Expected sizes.
+    tuning
+        Constants of the kernels.
 
     Returns
     -------
@@ -47,12 +48,12 @@ def marker_columns(
     """
     plane_statistics(plane)
     values = plane.astype(np.float32)
-    signal = values - estimate_background(values, scales.soma_diameter_px)
+    signal = values - estimate_background(values, scales.soma_diameter_px, tuning.background)
     inside = somas.labels > 0
     owner = somas.labels[inside]
     area = np.maximum(np.bincount(owner, minlength=somas.count + 1), 1)
     mean = (np.bincount(owner, signal[inside], somas.count + 1) / area)[1:]
-    level = _level(mean, signal[~inside], marker)
+    level = _level(mean, signal[~inside], marker, tuning.markers)
     return {
         f"Cells_{marker.name}_MeanIntensity": mean,
         f"Cells_{marker.name}_Positive": mean > level,
@@ -70,13 +71,15 @@ def marker_features(columns: CellColumns, marker: Marker, count: int) -> dict[st
     }
 
 
-def _level(mean: NDArray[np.float64], around: NDArray[np.float32], marker: Marker) -> float:
+def _level(
+    mean: NDArray[np.float64], around: NDArray[np.float32], marker: Marker, tuning: MarkerTuning
+) -> float:
     """Mean brightness above which a cell is positive, in counts above background."""
     rule = marker.threshold
     if isinstance(rule, FixedLevel):
         return rule.level_counts
     if isinstance(rule, Otsu):
-        enough = mean.size >= _MIN_CELLS and float(np.ptp(mean)) > 0
+        enough = mean.size >= tuning.min_otsu_cells and float(np.ptp(mean)) > 0
         return _otsu(mean) if enough else np.inf
     if around.size == 0:
         return np.inf

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from hcs.domain.columns import N_CELLS, with_unit
 from hcs.domain.config.stages import MorphologyConfig, Neurons
+from hcs.domain.tuning.planes import BlankTuning
+from hcs.domain.tuning.sets import Tuning
 from hcs.errors import InputError
 from hcs.ops import quality
 from hcs.ops.blank import fill_blank
@@ -122,40 +124,45 @@ def measure_field(
         When a plane is not one of numbers, see :func:`hcs.ops.intensity.plane_statistics`.
     """
     assay = _as_neurons(settings)
-    filled, statistics, blank = _leave_blank_out(image)
+    filled, statistics, blank = _leave_blank_out(image, settings.tuning.blank)
     values: FloatPlane = filled.astype(np.float32)
     if flat is not None:
         values /= flat
     settings = with_estimates(settings, [values], pixel_size_um)
-    scales = Scales.of(settings, pixel_size_um)
-    signal = values - estimate_background(values, scales.soma_diameter_px)
-    ridges = find_ridges(signal, scales.ridge_sigma_px)
-    centers = find_centers(ridges, assay.neurite_threshold)
-    somas = segment_somas(signal, centers.brightness, scales, assay.soma_threshold)
-    nuclear = None if nuclei is None else _segment_nuclei(nuclei, scales)
+    scales, tuning = Scales.of(settings, pixel_size_um), settings.tuning
+    signal = values - estimate_background(values, scales.soma_diameter_px, tuning.background)
+    ridges = find_ridges(signal, scales.ridge_sigma_px, tuning.neurites)
+    centers = find_centers(ridges, assay.neurite_threshold, tuning.neurites)
+    somas = segment_somas(signal, centers.brightness, scales, assay.soma_threshold, tuning.somas)
+    nuclear = None if nuclei is None else _segment_nuclei(nuclei, scales, tuning)
     if nuclear is not None:
-        somas = seed_somas(somas, nuclear, signal, centers.brightness, scales)
-    neurites = trace_neurites(ridges, centers, somas, scales)
+        somas = seed_somas(somas, nuclear, signal, centers.brightness, scales, tuning.seeding)
+    neurites = trace_neurites(ridges, centers, somas, scales, tuning.neurites)
     full = assay.feature_set == "full"
     cells = _cells(signal, somas, neurites, pixel_size_um, full=full)
-    features = _basic_features(filled, statistics, cells, somas, neurites, pixel_size_um)
+    features = _basic_features(filled, statistics, cells, somas, neurites, pixel_size_um, tuning)
     features |= {name: features[name] / (1.0 - blank) for name in PER_AREA}
     features[quality.BLANK] = blank
     if full:
-        along = Along.of(signal, somas, neurites, scales)
-        cells |= arbor_columns(somas, neurites, along, pixel_size_um)
-        features |= full_features(values, signal, cells, neurites, along, scales, pixel_size_um)
+        along = Along.of(signal, somas, neurites, scales, tuning.neurites)
+        cells |= arbor_columns(somas, neurites, along, pixel_size_um, tuning.neurites)
+        features |= full_features(
+            values, signal, cells, neurites, along, scales, pixel_size_um, tuning
+        )
     if nuclear is not None:
         features["Image_Count_Nuclei"] = float(nuclear.max())
     for marker in settings.markers:
-        found = marker_columns(fill_blank((markers or {})[marker.name])[0], somas, marker, scales)
+        found = marker_columns(
+            fill_blank((markers or {})[marker.name], tuning.blank)[0], somas, marker, scales, tuning
+        )
         cells |= found
         features |= marker_features(found, marker, somas.count)
     return FieldMorphology(features, cells, somas.labels, neurites.labels(), nuclear)
 
 
-def _segment_nuclei(nuclei: NDArray[Any], scales: Scales) -> LabelPlane:
-    return segment_nuclei(_leave_blank_out(nuclei)[0], scales.nucleus_diameter_px)
+def _segment_nuclei(nuclei: NDArray[Any], scales: Scales, tuning: Tuning) -> LabelPlane:
+    filled = _leave_blank_out(nuclei, tuning.blank)[0]
+    return segment_nuclei(filled, scales.nucleus_diameter_px, tuning.nuclei)
 
 
 def _as_neurons(settings: MorphologyConfig) -> Neurons:
@@ -165,10 +172,12 @@ def _as_neurons(settings: MorphologyConfig) -> Neurons:
     raise InputError(msg)
 
 
-def _leave_blank_out(image: NDArray[Any]) -> tuple[NDArray[Any], PlaneStatistics, float]:
+def _leave_blank_out(
+    image: NDArray[Any], tuning: BlankTuning
+) -> tuple[NDArray[Any], PlaneStatistics, float]:
     """Fill what holds no image; also the statistics of the rest, and the share that is blank."""
     statistics = plane_statistics(image)
-    filled, blank = fill_blank(image)
+    filled, blank = fill_blank(image, tuning)
     if blank is None:
         return image, statistics, 0.0
     return filled, plane_statistics(image[~blank][None]), float(blank.mean())
@@ -196,13 +205,14 @@ def _basic_features(
     somas: Somas,
     neurites: Neurites,
     pixel_size_um: float | None,
+    tuning: Tuning,
 ) -> dict[str, float]:
     return {
         **_shape_features(cells, somas, neurites, pixel_size_um),
         "Image_Intensity_Mean": statistics.mean,
         "Image_Intensity_Median": statistics.median,
         "Image_Intensity_Maximum": statistics.maximum,
-        **quality.image_quality(image, statistics),
+        **quality.image_quality(image, statistics, tuning.quality),
         quality.DEBRIS: float(somas.debris.mean()),
     }
 

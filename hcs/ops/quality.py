@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from hcs.domain.constants import MAD_TO_SD
+from hcs.domain.tuning.planes import QualityTuning
+from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.intensity import PlaneStatistics, plane_statistics
 
 FOCUS: Final = "Image_Quality_FocusScore"
@@ -24,21 +26,15 @@ DEBRIS: Final = "Image_Quality_DebrisAreaFraction"
 QUALITY_COLUMNS: Final = (FOCUS, SLOPE, SATURATION, NOISE, BACKGROUND, GRADIENT)
 """Columns of :func:`image_quality`."""
 
-_SPECTRUM_PX: Final = 512
-"""Edge of the middle part whose spectrum is taken; enough for the slope, bounded in time."""
-
-_N_TILES: Final = 8
-"""Tiles along each axis for the gradient of the background."""
-
 
 _NOISE_MASK: Final = np.array([1.0, -2.0, 1.0])
 """Second difference; applied along both axes it cancels everything up to linear structure."""
 
-_BACKGROUND_PERCENTILE: Final = 10
-
 
 def image_quality(
-    image: NDArray[Any], statistics: PlaneStatistics | None = None
+    image: NDArray[Any],
+    statistics: PlaneStatistics | None = None,
+    tuning: QualityTuning = DEFAULTS.quality,
 ) -> dict[str, float]:
     """Quality measures of one plane.
 
@@ -48,6 +44,8 @@ def image_quality(
         Shape (Y, X), unsigned integer or float, in acquired counts.
     statistics
         Summary of the same plane where it is known already.
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
@@ -71,11 +69,11 @@ def image_quality(
     """
     statistics = statistics or plane_statistics(image)
     values = image.astype(np.float32, copy=False)
-    background, gradient = _background(values)
+    background, gradient = _background(values, tuning)
     variance = float(values.var(dtype=np.float64))
     return {
         FOCUS: variance / statistics.mean if statistics.mean > 0 else 0.0,
-        SLOPE: _power_slope(values),
+        SLOPE: _power_slope(values, tuning),
         SATURATION: statistics.saturated_fraction,
         NOISE: estimate_noise(values),
         BACKGROUND: background,
@@ -113,15 +111,19 @@ def estimate_noise(image: NDArray[np.float32]) -> float:
     return MAD_TO_SD * middle / norm
 
 
-def _background(image: NDArray[np.float32]) -> tuple[float, float]:
+def _background(image: NDArray[np.float32], tuning: QualityTuning) -> tuple[float, float]:
     """Background level in counts, and the range of its fitted plane over that level."""
-    rows = np.array_split(np.arange(image.shape[0]), min(_N_TILES, image.shape[0]))
-    columns = np.array_split(np.arange(image.shape[1]), min(_N_TILES, image.shape[1]))
+    rows = np.array_split(np.arange(image.shape[0]), min(tuning.background_tiles, image.shape[0]))
+    columns = np.array_split(
+        np.arange(image.shape[1]), min(tuning.background_tiles, image.shape[1])
+    )
     design, levels = [], []
     for row in rows:
         for column in columns:
             tile = image[row[0] : row[-1] + 1 : 2, column[0] : column[-1] + 1 : 2].ravel()
-            rank = (tile.size - 1) * _BACKGROUND_PERCENTILE // 100  # percentile() takes 0.4 ms
+            rank = int(
+                (tile.size - 1) * tuning.background_percentile / 100
+            )  # percentile() takes 0.4 ms
             levels.append(float(np.partition(tile, rank)[rank]))
             design.append((1.0, float(row.mean()), float(column.mean())))
     level = float(np.median(levels))
@@ -132,9 +134,9 @@ def _background(image: NDArray[np.float32]) -> tuple[float, float]:
     return level, float(np.abs(coefficients[1:] * spans).sum()) / level
 
 
-def _power_slope(image: NDArray[np.float32]) -> float:
+def _power_slope(image: NDArray[np.float32], tuning: QualityTuning) -> float:
     """Slope of log10 power over log10 frequency of the middle of the image."""
-    height, width = (min(n, _SPECTRUM_PX) for n in image.shape)
+    height, width = (min(n, tuning.spectrum_px) for n in image.shape)
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
     middle = image[top : top + height, left : left + width]
     bins, frequencies = _radial_bins(height, width)

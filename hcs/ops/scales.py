@@ -10,11 +10,8 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from hcs.domain.config.stages import Assay, MorphologyConfig, Neurons
+from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.estimate import estimate_neurite_width, estimate_soma_diameter
-
-_SIGMA_WIDTHS: Final = 0.42
-"""Blur over width, which is that of a Gaussian profile; less would follow noise, more would merge
-neighbors."""
 
 USUAL_SOMA_UM: Final = 14.0
 USUAL_NEURITE_UM: Final = 2.0
@@ -33,11 +30,12 @@ class Scales:
     neurite_width_px: float
     min_neurite_length_px: float
     nucleus_diameter_px: float | None = None
+    ridge_sigma_widths: float = DEFAULTS.neurites.ridges.sigma_widths
 
     @property
     def ridge_sigma_px(self) -> float:
         """Standard deviation of the blur under which neurites are ridges, in pixels."""
-        return _SIGMA_WIDTHS * self.neurite_width_px
+        return self.ridge_sigma_widths * self.neurite_width_px
 
     @classmethod
     def of(cls, settings: MorphologyConfig, pixel_size_um: float | None) -> Scales:
@@ -59,6 +57,7 @@ class Scales:
             neurite_width_px=sizes.in_px("neurite_width", pixel_size_um) or usual_neurite / size,
             min_neurite_length_px=_min_neurite_length_px(settings.assay, pixel_size_um),
             nucleus_diameter_px=sizes.in_px("nucleus_diameter", pixel_size_um),
+            ridge_sigma_widths=settings.tuning.neurites.ridges.sigma_widths,
         )
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hcs.domain.columns import with_unit
 from hcs.domain.constants import MAD_TO_SD
+from hcs.domain.tuning.sets import DEFAULTS, Tuning
 from hcs.ops.filters import FloatPlane
 from hcs.ops.neurites.arbors import Along, beading_of_branches, end_points
 from hcs.ops.neurites.tracing import Neurites
@@ -37,6 +38,7 @@ def full_features(
     along: Along,
     scales: Scales,
     pixel_size_um: float | None,
+    tuning: Tuning = DEFAULTS,
 ) -> dict[str, float]:
     """Features of one image beyond the classic ones.
 
@@ -50,6 +52,8 @@ def full_features(
         The field.
     pixel_size_um
         Edge of a pixel, None where it is not known.
+    tuning
+        Constants of the kernels.
 
     Returns
     -------
@@ -57,8 +61,8 @@ def full_features(
         Means over cells or over neurites are NaN where there are none.
     """
     size = 1.0 if pixel_size_um is None else pixel_size_um
-    variation, weight = beading_of_branches(neurites, along.light)
-    n_ends = end_points(neurites, along.rooted, signal.shape).size
+    variation, weight = beading_of_branches(neurites, along.light, tuning.neurites)
+    n_ends = end_points(neurites, along.rooted, signal.shape, tuning.neurites).size
     sample = values[::2, ::2]
     median = float(np.median(sample))
     distance = max(1, round(scales.neurite_width_px))
@@ -82,7 +86,7 @@ def full_features(
     found |= {
         f"Image_Intensity_P{p:02d}": float(v) for p, v in zip(PERCENTILES, levels, strict=True)
     }
-    found |= {f"Image_Texture_{k}": v for k, v in texture(signal, distance).items()}
+    found |= {f"Image_Texture_{k}": v for k, v in texture(signal, distance, tuning.texture).items()}
     return found
 
 

@@ -7,14 +7,16 @@ from typing import Final
 import numpy as np
 from skimage.feature import graycomatrix, graycoprops
 
+from hcs.domain.tuning.planes import TextureTuning
+from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.filters import FloatPlane
 
-LEVELS: Final = 32
-_LOW_PERCENTILE, _HIGH_PERCENTILE = 1.0, 99.5
 NAMES: Final = ("Contrast", "Correlation", "Energy", "Homogeneity", "Entropy")
 
 
-def texture(signal: FloatPlane, distance_px: int) -> dict[str, float]:
+def texture(
+    signal: FloatPlane, distance_px: int, tuning: TextureTuning = DEFAULTS.texture
+) -> dict[str, float]:
     """Haralick's measures of a plane, averaged over four directions.
 
     Haralick et al. 1973, doi 10.1109/TSMC.1973.4309314, on 32 gray levels between the 1st and the
@@ -26,6 +28,8 @@ def texture(signal: FloatPlane, distance_px: int) -> dict[str, float]:
         Shape (Y, X), in counts.
     distance_px
         Distance of the two pixels of a pair.
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
@@ -34,12 +38,12 @@ def texture(signal: FloatPlane, distance_px: int) -> dict[str, float]:
         without contrast, or smaller than the distance, has contrast 0, correlation 1, energy 1,
         homogeneity 1 and entropy 0.
     """
-    low, high = np.percentile(signal[::2, ::2], (_LOW_PERCENTILE, _HIGH_PERCENTILE))
+    low, high = np.percentile(signal[::2, ::2], (tuning.low_percentile, tuning.high_percentile))
     flat = dict(zip(NAMES, (0.0, 1.0, 1.0, 1.0, 0.0), strict=True))
     if not high > low:
         return flat
-    scaled = (signal[::2] - np.float32(low)) * np.float32(LEVELS / (high - low))
-    gray = np.clip(scaled, 0, LEVELS - 1).astype(np.uint8)
+    scaled = (signal[::2] - np.float32(low)) * np.float32(tuning.levels / (high - low))
+    gray = np.clip(scaled, 0, tuning.levels - 1).astype(np.uint8)
     across, down = distance_px, max(1, round(distance_px / 2))
     n_rows, n_columns = gray.shape
     if n_rows <= down or n_columns <= across:
@@ -47,7 +51,7 @@ def texture(signal: FloatPlane, distance_px: int) -> dict[str, float]:
     # Every second row is there: half a step down is a whole one on the plane.
     steps = ((0, across), (down, 0), (down, across), (down, -across))
     counts = [
-        graycomatrix(gray, [np.hypot(*step)], [np.arctan2(*step)], LEVELS, symmetric=True)
+        graycomatrix(gray, [np.hypot(*step)], [np.arctan2(*step)], tuning.levels, symmetric=True)
         for step in steps
     ]
     pairs = np.concatenate(counts, axis=3)

@@ -257,6 +257,7 @@ class Frame:
             n_skipped=self.n_skipped,
             problems=tuple(self.problems),
             seconds=time.time() - self.started,
+            settings=self.settings,
         )
 
     def _begin_changes(self, *, in_place: bool) -> None:

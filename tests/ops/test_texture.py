@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hcs.ops.texture import LEVELS, texture
+from hcs.domain.tuning.sets import DEFAULTS
+from hcs.ops.texture import texture
 
-APART = (LEVELS - 1) ** 2
+APART = (DEFAULTS.texture.levels - 1) ** 2
 STRIPES = np.tile(np.array([0, 0, 9, 9], np.float32), (64, 16))
 """Two columns dark, two bright: pixels two columns apart always differ."""
 

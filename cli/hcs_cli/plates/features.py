@@ -72,6 +72,13 @@ def features(
             "--illumination", help="Uneven light: auto (corrected where that helps) or none."
         ),
     ] = "auto",
+    tuning: Annotated[
+        str | None,
+        typer.Option(
+            "--tuning",
+            help="YAML file with other constants for the kernels; docs/tuning.md lists all.",
+        ),
+    ] = None,
     labels: Annotated[
         bool,
         typer.Option(
@@ -86,7 +93,7 @@ def features(
 
     Example: hcs features P1.zarr --channel TUJ1 --nuclei DAPI --marker Casp3=Cy5
     """
-    from hcs_cli.running import run_stage
+    from hcs_cli.running import read_yaml, run_stage
 
     def stage(client: Any) -> Any:  # noqa: ANN401
         from hcs.domain.config.stages import FeaturesConfig
@@ -116,6 +123,7 @@ def features(
                     "markers": [_marker(text) for text in marker or []],
                     "measured": _channels(measure),
                     "illumination": illumination,
+                    "tuning": read_yaml(tuning) if tuning else {},
                 },
             }
         )

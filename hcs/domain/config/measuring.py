@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, PositiveFloat, StringConstraints, model_validator
 
 from hcs.domain.plate import Frozen
+from hcs.domain.tuning.sets import Tuning
 from hcs.errors import InputError
 
 FeatureSet = Literal["classic", "full"]
@@ -178,6 +179,8 @@ class MorphologyConfig(Frozen):
     illumination
         ``auto`` divides by the plate's own uneven illumination where that is found to help,
         ``none`` never does.
+    tuning
+        Every constant of the kernels that was fitted or chosen (``docs/tuning.md``).
     """
 
     assay: Assay = Neurons()
@@ -186,3 +189,4 @@ class MorphologyConfig(Frozen):
     markers: tuple[Marker, ...] = ()
     measured: tuple[str, ...] | Literal["all"] = ()
     illumination: Literal["auto", "none"] = "auto"
+    tuning: Tuning = Tuning()

@@ -4,35 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hcs.domain.tuning.planes import LightTuning
+from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.filters import FloatPlane, enlarge
 from hcs.ops.intensity import downsample_mean
-
-_BLOCKS: Final = 32
-"""Blocks along the longer axis in which illumination is estimated."""
-
-_MIN_FIELDS: Final = 8
-"""From fewer fields, cells would be taken for light."""
-
-_DEGREE: Final = 3
-"""Illumination is smooth: a polynomial of this degree in both directions describes it."""
-
-_MIN_EXPLAINED: Final = 0.5
-"""The polynomial describes at least this share of the variance of what fields share; else they
-share structure, as fields do that show the same object."""
-
-_MIN_RANGE: Final = 0.05
-"""A field that is this even (largest over smallest, minus 1) is left alone."""
-
-_FLOOR: Final = 0.05
-"""Least relative illumination; nothing is divided by less."""
-
-_MIN_GAIN: Final = 0.3
-"""The estimate of one half of the fields evens out the other half by at least this share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +53,9 @@ class Illumination:
         return enlarge(coarse, self.block_px, shape)
 
 
-def estimate_illumination(planes: Iterable[NDArray[Any]]) -> Illumination:
+def estimate_illumination(
+    planes: Iterable[NDArray[Any]], tuning: LightTuning = DEFAULTS.light
+) -> Illumination:
     """Estimate the illumination that all fields of a channel share.
 
     Every field is averaged to blocks and divided by its median; the median over fields is what
@@ -86,21 +68,27 @@ def estimate_illumination(planes: Iterable[NDArray[Any]]) -> Illumination:
     planes
         Fields (Y, X) of one shape, in counts; those of another shape or without light are left
         out.
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
     Illumination
         That helps nothing with fewer than eight fields.
     """
-    blocks, block = _in_blocks(planes)
-    if len(blocks) < _MIN_FIELDS:
+    blocks, block = _in_blocks(planes, tuning)
+    if len(blocks) < tuning.min_fields:
         return Illumination()
-    shared = _find_shape(blocks)
-    gain = min(_gain(blocks[0::2], blocks[1::2]), _gain(blocks[1::2], blocks[0::2]))
+    shared = _find_shape(blocks, tuning)
+    gain = min(_gain(blocks[0::2], blocks[1::2], tuning), _gain(blocks[1::2], blocks[0::2], tuning))
     spread = float(shared.max() / max(float(shared.min()), 1e-6)) - 1
     middle = np.median(np.stack(blocks), axis=0)
-    explained = 1 - float((middle - _fit_surface(middle)).var()) / max(float(middle.var()), 1e-12)
-    helps = spread >= _MIN_RANGE and gain >= _MIN_GAIN and explained >= _MIN_EXPLAINED
+    explained = 1 - float((middle - _fit_surface(middle, tuning)).var()) / max(
+        float(middle.var()), 1e-12
+    )
+    helps = (
+        spread >= tuning.min_range and gain >= tuning.min_gain and explained >= tuning.min_explained
+    )
     return Illumination(
         coarse=tuple(tuple(float(f"{v:.5g}") for v in row) for row in shared),
         block_px=block,
@@ -110,7 +98,9 @@ def estimate_illumination(planes: Iterable[NDArray[Any]]) -> Illumination:
     )
 
 
-def judge_illumination(flat: FloatPlane, planes: Iterable[NDArray[Any]]) -> Illumination:
+def judge_illumination(
+    flat: FloatPlane, planes: Iterable[NDArray[Any]], tuning: LightTuning = DEFAULTS.light
+) -> Illumination:
     """Judge the profile that a vendor gives, against the fields of the plate.
 
     Parameters
@@ -119,6 +109,8 @@ def judge_illumination(flat: FloatPlane, planes: Iterable[NDArray[Any]]) -> Illu
         Shape (Y, X), relative illumination.
     planes
         Fields of that shape.
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
@@ -126,13 +118,13 @@ def judge_illumination(flat: FloatPlane, planes: Iterable[NDArray[Any]]) -> Illu
         That helps when it makes the fields more even; with fewer than eight fields the vendor is
         believed.
     """
-    blocks, block = _in_blocks(planes)
-    block = block if blocks else max(1, -(-max(flat.shape) // _BLOCKS))
+    blocks, block = _in_blocks(planes, tuning)
+    block = block if blocks else max(1, -(-max(flat.shape) // tuning.blocks))
     coarse: FloatPlane = downsample_mean(flat.astype(np.float32), block)
-    coarse = np.maximum(coarse / max(float(coarse.mean()), 1e-6), np.float32(_FLOOR))
+    coarse = np.maximum(coarse / max(float(coarse.mean()), 1e-6), np.float32(tuning.floor))
     gain = 1.0
-    if len(blocks) >= _MIN_FIELDS and blocks[0].shape == coarse.shape:
-        before = _find_shape(blocks)
+    if len(blocks) >= tuning.min_fields and blocks[0].shape == coarse.shape:
+        before = _find_shape(blocks, tuning)
         unevenness = max(float(before.std()), 1e-9)
         gain = 1 - float((before / coarse).std()) / unevenness
     return Illumination(
@@ -145,7 +137,7 @@ def judge_illumination(flat: FloatPlane, planes: Iterable[NDArray[Any]]) -> Illu
     )
 
 
-def _in_blocks(planes: Iterable[NDArray[Any]]) -> tuple[list[FloatPlane], int]:
+def _in_blocks(planes: Iterable[NDArray[Any]], tuning: LightTuning) -> tuple[list[FloatPlane], int]:
     """Fields of the first field's shape as block means over their medians, and the block."""
     shape: tuple[int, ...] = ()
     block = 1
@@ -153,7 +145,7 @@ def _in_blocks(planes: Iterable[NDArray[Any]]) -> tuple[list[FloatPlane], int]:
     for plane in planes:
         if not shape:
             shape = plane.shape
-            block = max(1, -(-max(shape) // _BLOCKS))
+            block = max(1, -(-max(shape) // tuning.blocks))
         coarse: FloatPlane = downsample_mean(plane.astype(np.float32), block)
         level = np.float32(np.median(coarse))
         if plane.shape == shape and level > 0:
@@ -161,25 +153,25 @@ def _in_blocks(planes: Iterable[NDArray[Any]]) -> tuple[list[FloatPlane], int]:
     return blocks, block
 
 
-def _find_shape(blocks: list[FloatPlane]) -> FloatPlane:
+def _find_shape(blocks: list[FloatPlane], tuning: LightTuning) -> FloatPlane:
     middle = np.median(np.stack(blocks), axis=0)
-    fitted = np.maximum(_fit_surface(middle), _FLOOR)
+    fitted = np.maximum(_fit_surface(middle, tuning), tuning.floor)
     shared: FloatPlane = (fitted / fitted.mean()).astype(np.float32)
     return shared
 
 
-def _fit_surface(plane: NDArray[Any]) -> NDArray[np.float64]:
+def _fit_surface(plane: NDArray[Any], tuning: LightTuning) -> NDArray[np.float64]:
     """Least-squares polynomial through a plane."""
     y, x = (np.linspace(-1, 1, size) if size > 1 else np.zeros(1) for size in plane.shape)
-    powers = [(i, j) for i in range(_DEGREE + 1) for j in range(_DEGREE + 1 - i)]
+    powers = [(i, j) for i in range(tuning.degree + 1) for j in range(tuning.degree + 1 - i)]
     design = np.stack([np.outer(y**i, x**j).ravel() for i, j in powers], axis=1)
     weights = np.linalg.lstsq(design, plane.ravel().astype(np.float64), rcond=None)[0]
     result: NDArray[np.float64] = (design @ weights).reshape(plane.shape)
     return result
 
 
-def _gain(from_these: list[FloatPlane], on_those: list[FloatPlane]) -> float:
-    before = _find_shape(on_those)
-    after = before / _find_shape(from_these)
+def _gain(from_these: list[FloatPlane], on_those: list[FloatPlane], tuning: LightTuning) -> float:
+    before = _find_shape(on_those, tuning)
+    after = before / _find_shape(from_these, tuning)
     unevenness = float(before.std())
     return 1 - float(after.std()) / unevenness if unevenness > 0 else 0.0

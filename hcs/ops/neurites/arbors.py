@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csgraph
 
 from hcs.domain.columns import with_unit
+from hcs.domain.tuning.lines import NeuriteTuning
+from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.filters import FloatPlane
 from hcs.ops.neurites.graph import find_touching_labels, link_matrix
 from hcs.ops.neurites.tracing import UNASSIGNED, Neurites
@@ -21,12 +23,6 @@ from hcs.ops.somas.segment import Somas
 SHOLL_STEP_UM: Final = 10.0
 SHOLL_STEP_PX: Final = 15.0
 N_SHOLL: Final = 10
-
-_EDGE_PX: Final = 3
-"""An end this near to the edge of the plane is cut off, not an end."""
-
-_BEAD_LENGTH_PX: Final = 8
-"""Branches of fewer pixels are too short to vary along themselves."""
 
 
 def sholl_names(pixel_size_um: float | None) -> tuple[str, ...]:
@@ -56,18 +52,29 @@ class Along:
     rooted: NDArray[np.uint16]
 
     @classmethod
-    def of(cls, signal: FloatPlane, somas: Somas, neurites: Neurites, scales: Scales) -> Along:
+    def of(
+        cls,
+        signal: FloatPlane,
+        somas: Somas,
+        neurites: Neurites,
+        scales: Scales,
+        tuning: NeuriteTuning = DEFAULTS.neurites,
+    ) -> Along:
         """Read a field, whose signal has the shape (Y, X)."""
         graph = neurites.graph
         return cls(
             light=signal[graph.y, graph.x].astype(np.float64),
-            width_px=widths_at(signal, graph, scales),
+            width_px=widths_at(signal, graph, scales, tuning=tuning),
             rooted=find_touching_labels(graph, somas.labels),
         )
 
 
 def arbor_columns(
-    somas: Somas, neurites: Neurites, along: Along, pixel_size_um: float | None
+    somas: Somas,
+    neurites: Neurites,
+    along: Along,
+    pixel_size_um: float | None,
+    tuning: NeuriteTuning = DEFAULTS.neurites,
 ) -> CellColumns:
     """Measure the neurites of every soma.
 
@@ -77,6 +84,8 @@ def arbor_columns(
         The field.
     pixel_size_um
         Edge of a pixel, None where it is not known.
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
@@ -92,7 +101,7 @@ def arbor_columns(
     reached = np.isfinite(neurites.distance)
     np.maximum.at(longest, own[reached], neurites.distance[reached])
     light, rooted = along.light, along.rooted
-    ends = end_points(neurites, rooted, somas.labels.shape)
+    ends = end_points(neurites, rooted, somas.labels.shape, tuning=tuning)
     width = along.width_px * size
     length_name = with_unit("Cells_Neurite_LongestLength", 1, pixel_size_um)
     return {
@@ -102,22 +111,25 @@ def arbor_columns(
         "Cells_Neurite_EndPoints": _of_cells(own[ends], count),
         with_unit("Cells_Neurite_MeanWidth", 1, pixel_size_um): _mean(width, own, count),
         "Cells_Neurite_MeanIntensity": _mean(light, own, count),
-        "Cells_Neurite_Beading": _measure_beading(neurites, own, light, count),
+        "Cells_Neurite_Beading": _measure_beading(neurites, own, light, count, tuning),
         **_sholl(neurites, somas, own, pixel_size_um),
     }
 
 
 def end_points(
-    neurites: Neurites, rooted: NDArray[np.uint16], shape: tuple[int, ...]
+    neurites: Neurites,
+    rooted: NDArray[np.uint16],
+    shape: tuple[int, ...],
+    tuning: NeuriteTuning = DEFAULTS.neurites,
 ) -> NDArray[np.intp]:
     """Pixels at which a neurite ends: not at a soma, and not where the plane cuts it off."""
     graph = neurites.graph
     to_rim = np.minimum.reduce([graph.y, graph.x, shape[0] - 1 - graph.y, shape[1] - 1 - graph.x])
-    return np.flatnonzero((graph.degree == 1) & (rooted == 0) & (to_rim >= _EDGE_PX))
+    return np.flatnonzero((graph.degree == 1) & (rooted == 0) & (to_rim >= tuning.arbors.edge_px))
 
 
 def beading_of_branches(
-    neurites: Neurites, light: NDArray[np.float64]
+    neurites: Neurites, light: NDArray[np.float64], tuning: NeuriteTuning = DEFAULTS.neurites
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Coefficient of variation of the brightness along each branch, and its number of pixels.
 
@@ -130,13 +142,17 @@ def beading_of_branches(
     mean = np.bincount(branch[inside], value, n.size) / np.maximum(n, 1)
     square = np.bincount(branch[inside], value**2, n.size) / np.maximum(n, 1)
     variation = np.sqrt(np.maximum(square - mean**2, 0)) / np.maximum(mean, 1e-9)
-    return variation, np.where((n >= _BEAD_LENGTH_PX) & (mean > 0), n, 0)
+    return variation, np.where((n >= tuning.arbors.bead_length_px) & (mean > 0), n, 0)
 
 
 def _measure_beading(
-    neurites: Neurites, own: NDArray[np.intp], light: NDArray[np.float64], count: int
+    neurites: Neurites,
+    own: NDArray[np.intp],
+    light: NDArray[np.float64],
+    count: int,
+    tuning: NeuriteTuning,
 ) -> NDArray[np.float64]:
-    variation, weight = beading_of_branches(neurites, light)
+    variation, weight = beading_of_branches(neurites, light, tuning=tuning)
     owner = np.zeros(weight.size, np.intp)
     inside = neurites.branches.of_pixel >= 0
     owner[neurites.branches.of_pixel[inside]] = own[inside]

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
+from hcs.domain.tuning.lines import NeuriteTuning
+from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.filters import FloatPlane
 from hcs.ops.neurites.branches import Indices, walk
 from hcs.ops.neurites.graph import PixelGraph, smooth_path
 from hcs.ops.somas.segment import LabelPlane
 
-_MAX_GAP_WIDTHS: Final = 4.0
-"""Longest gap that is closed, in neurite widths."""
-
-_DIRECTION_WIDTHS: Final = 2.5
-"""The direction of a line's end is taken over this many neurite widths."""
-
-_TURNS_RAD: Final = tuple(np.deg2rad((0.0, 12.0, -12.0, 25.0, -25.0, 40.0, -40.0)))
-"""Directions that are looked along from an end, the likeliest first."""
-
-_TURN_COST: Final = 0.8
-"""What a turn of one radian adds to the length of a gap, relative to it."""
-
-_MIN_BRIGHTNESS: Final = 0.3
-"""A gap is nowhere darker than this share of the line's brightness at its end."""
-
 
 def bridge_gaps(
-    graph: PixelGraph, somas: LabelPlane, blurred: FloatPlane, width_px: float
+    graph: PixelGraph,
+    somas: LabelPlane,
+    blurred: FloatPlane,
+    width_px: float,
+    tuning: NeuriteTuning = DEFAULTS.neurites,
 ) -> NDArray[np.bool_]:
     """Continue loose ends to what lies ahead of them.
 
@@ -46,6 +35,8 @@ def bridge_gaps(
         Shape (Y, X): blurred signal above background.
     width_px
         Width of a neurite.
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
@@ -56,19 +47,19 @@ def bridge_gaps(
     skeleton[graph.y, graph.x] = True
     if graph.size == 0:
         return skeleton
-    gap = max(int(_MAX_GAP_WIDTHS * width_px), 2)
+    gap = max(int(tuning.bridges.max_gap_widths * width_px), 2)
     ends = np.flatnonzero(graph.degree == 1)
     trails = walk(graph, ends, 2 * gap)
-    points = smooth_path(graph)
-    back = trails[:, max(round(_DIRECTION_WIDTHS * width_px), 2)]
+    points = smooth_path(graph, tuning=tuning)
+    back = trails[:, max(round(tuning.bridges.direction_widths * width_px), 2)]
     directions = points[ends] - points[back]
     norm = np.linalg.norm(directions, axis=1, keepdims=True)
     directions /= np.maximum(norm, 1e-9)
-    targets = _look_ahead(graph, somas, trails, directions, gap)
+    targets = _look_ahead(graph, somas, trails, directions, gap, tuning)
     found = targets[:, 0] >= 0
     y, x = _lines(graph, ends[found], targets[found], gap)
     bright = blurred[y, x]
-    kept = bright.min(axis=1, initial=np.inf) >= _MIN_BRIGHTNESS * bright[:, 0]
+    kept = bright.min(axis=1, initial=np.inf) >= tuning.bridges.min_brightness * bright[:, 0]
     skeleton[y[kept], x[kept]] = True
     skeleton[somas > 0] = False
     return skeleton
@@ -80,6 +71,7 @@ def _look_ahead(
     trails: Indices,
     directions: NDArray[np.float64],
     gap: int,
+    tuning: NeuriteTuning,
 ) -> Indices:
     """Pixel (y, x) to which each end is to be joined, or -1; shape (E, 2)."""
     ends, row = trails[:, 0], np.arange(len(trails))
@@ -87,7 +79,7 @@ def _look_ahead(
     occupied = _thicken_lines(graph, somas.shape)
     targets = np.full((ends.size, 2), -1)
     best = np.full(ends.size, np.inf)
-    for turn in _TURNS_RAD:
+    for turn in np.deg2rad(tuning.bridges.turns_deg):
         sine, cosine = np.sin(turn), np.cos(turn)
         turned = directions @ np.array([[cosine, -sine], [sine, cosine]])
         y = np.rint(graph.y[ends, None] + turned[:, :1] * reach).astype(np.intp)
@@ -99,7 +91,7 @@ def _look_ahead(
         line = (pixel >= 0) & ~own
         hit = line | (inside & (somas[y, x] > 0))
         first = hit.argmax(axis=1)
-        cost = reach[first] * (1 + _TURN_COST * abs(turn))
+        cost = reach[first] * (1 + tuning.bridges.turn_cost_per_rad * abs(turn))
         better = hit[row, first] & (cost < best)
         best[better] = cost[better]
         on_line, goal = line[row, first], pixel[row, first]

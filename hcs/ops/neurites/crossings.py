@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hcs.domain.tuning.lines import NeuriteTuning
+from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.neurites.branches import FREE, Branches, Indices, walk
 from hcs.ops.neurites.graph import PixelGraph
-
-_DIRECTION_WIDTHS: Final = 2.5
-"""The direction of a branch is taken over this many neurite widths."""
-
-_OPENING_COSINE: Final = 0.42
-"""Two branches go on along a third when both turn by less than 65°."""
-
-_MAX_SHARED_WIDTHS: Final = 10.0
-"""Two neurites that cross at a small angle run together over at most this many widths."""
-
-_KNOT_WIDTHS: Final = 1.5
-"""A shorter piece between two junctions is part of the knot in which two wide lines cross; its own
-direction, read over a few pixels, says nothing."""
-
-_STRAIGHT_COSINE: Final = -0.7
-"""Mean cosine between the arms of two crossing lines, -1 when both go straight on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +54,11 @@ class _Arms:
 
 
 def find_crossings(
-    graph: PixelGraph, branches: Branches, points: NDArray[np.float64], width_px: float
+    graph: PixelGraph,
+    branches: Branches,
+    points: NDArray[np.float64],
+    width_px: float,
+    tuning: NeuriteTuning = DEFAULTS.neurites,
 ) -> Crossings:
     """Tell crossings from branchings.
 
@@ -85,26 +74,28 @@ def find_crossings(
         Smoothed positions of its pixels, shape (N, 2).
     width_px
         Width of a neurite.
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
     Crossings
         No crossing in a skeleton without junctions.
     """
-    arms = _find_arms(graph, branches, points, width_px)
+    arms = _find_arms(graph, branches, points, width_px, tuning)
     triples = arms.find_meeting(3)
-    opening, others = _openings(arms, triples)
+    opening, others = _openings(arms, triples, tuning)
     lengths = branches.n_pixels
     both = np.zeros((branches.count, 2), np.intp) + FREE
     both[arms.branch, arms.side] = np.arange(arms.branch.size)
     inner = (both != FREE).all(axis=1)
-    shared = inner & (lengths <= _MAX_SHARED_WIDTHS * width_px)
+    shared = inner & (lengths <= tuning.crossings.max_shared_widths * width_px)
     shared[shared] = (others[both[shared], 0] != FREE).all(axis=1)
     goes_on = opening[both[shared]].all(axis=1)
-    is_knot = lengths[shared] <= _KNOT_WIDTHS * width_px
-    shared[shared] = goes_on | (is_knot & _is_straight(arms, both[shared], others))
+    is_knot = lengths[shared] <= tuning.crossings.knot_widths * width_px
+    shared[shared] = goes_on | (is_knot & _is_straight(arms, both[shared], others, tuning))
     pairs, resolved = _pair_across(arms, both[shared], others)
-    fours, lone = _pair_in_one(arms, arms.find_meeting(4))
+    fours, lone = _pair_in_one(arms, arms.find_meeting(4), tuning)
     resolved = np.union1d(resolved, arms.junction[fours[:, 0]]) if fours.size else resolved
     open_triples = triples[~np.isin(arms.junction[triples[:, 0]], resolved)]
     links = [pairs, fours, lone, *_all_pairs(open_triples)]
@@ -117,11 +108,15 @@ def find_crossings(
 
 
 def _find_arms(
-    graph: PixelGraph, branches: Branches, points: NDArray[np.float64], width_px: float
+    graph: PixelGraph,
+    branches: Branches,
+    points: NDArray[np.float64],
+    width_px: float,
+    tuning: NeuriteTuning,
 ) -> _Arms:
     branch, side = np.nonzero(branches.junctions != FREE)
     at = branches.ends[branch, side]
-    inward = walk(graph, at, max(round(_DIRECTION_WIDTHS * width_px), 2))[:, -1]
+    inward = walk(graph, at, max(round(tuning.crossings.direction_widths * width_px), 2))[:, -1]
     n_junctions = branches.n_junctions
     junction = branches.junctions[branch, side]
     members = np.flatnonzero(branches.junction_of_pixel >= 0)
@@ -135,23 +130,27 @@ def _find_arms(
     return _Arms(branch, side, junction, at, direction)
 
 
-def _openings(arms: _Arms, triples: Indices) -> tuple[NDArray[np.bool_], Indices]:
+def _openings(
+    arms: _Arms, triples: Indices, tuning: NeuriteTuning
+) -> tuple[NDArray[np.bool_], Indices]:
     """For every arm of a triple junction: do the other two go on along it, and which are they."""
     opening = np.zeros(arms.branch.size, bool)
     others = np.full((arms.branch.size, 2), FREE)
     for place in range(3):
         arm, one, other = np.roll(triples, -place, axis=1).T
         turn = [-(arms.direction[arm] * arms.direction[k]).sum(axis=1) for k in (one, other)]
-        opening[arm] = np.minimum(*turn) > _OPENING_COSINE
+        opening[arm] = np.minimum(*turn) > tuning.crossings.opening_cosine
         others[arm] = np.stack([one, other], axis=1)
     return opening, others
 
 
-def _is_straight(arms: _Arms, ends: Indices, others: Indices) -> NDArray[np.bool_]:
+def _is_straight(
+    arms: _Arms, ends: Indices, others: Indices, tuning: NeuriteTuning
+) -> NDArray[np.bool_]:
     """Whether the arms at both ends of each piece are two lines that go straight on."""
     pairs = _match_arms(arms, others[ends[:, 0]], others[ends[:, 1]])
     cosine = _cosine(arms, pairs[..., 0].ravel(), pairs[..., 1].ravel()).reshape(-1, 2)
-    straight: NDArray[np.bool_] = cosine.mean(axis=1) < _STRAIGHT_COSINE
+    straight: NDArray[np.bool_] = cosine.mean(axis=1) < tuning.crossings.straight_cosine
     return straight
 
 
@@ -174,7 +173,7 @@ def _pair_across(arms: _Arms, ends: Indices, others: Indices) -> tuple[Indices, 
     return np.concatenate([through, piece]), np.unique(arms.junction[ends])
 
 
-def _pair_in_one(arms: _Arms, fours: Indices) -> tuple[Indices, Indices]:
+def _pair_in_one(arms: _Arms, fours: Indices, tuning: NeuriteTuning) -> tuple[Indices, Indices]:
     """Pair the four arms of a junction; arms of junctions that are no crossing are all linked."""
     none = np.zeros((0, 2), np.intp)
     if fours.size == 0:
@@ -189,7 +188,7 @@ def _pair_in_one(arms: _Arms, fours: Indices) -> tuple[Indices, Indices]:
     )
     best = np.array(pairings)[costs.argmin(axis=1)]
     paired = np.take_along_axis(fours, best, axis=1)
-    crosses = costs.min(axis=1) < _STRAIGHT_COSINE
+    crosses = costs.min(axis=1) < tuning.crossings.straight_cosine
     alone = fours[~crosses]
     return paired[crosses].reshape(-1, 2), np.concatenate([none, *_all_pairs(alone)])
 

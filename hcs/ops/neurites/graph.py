@@ -13,16 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from hcs.domain.tuning.lines import NeuriteTuning
+from hcs.domain.tuning.sets import DEFAULTS
+
 _OFFSETS: Final = ((0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, -1), (-1, 1))
 """Neighbors: first the four that share an edge, then the four that share a corner."""
 
 _CORNER_BETWEEN: Final = {4: (0, 1), 5: (1, 2), 6: (2, 3), 7: (3, 0)}
 """The two edge neighbors that lie beside each corner neighbor."""
-
-_SMOOTHING_STEPS: Final = 6
-_SHRINK: Final = 0.5
-_INFLATE: Final = -0.53
-"""Two steps that smooth and one that undoes their shrinking, twice (Taubin 1995)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,9 @@ def pixel_graph(skeleton: NDArray[np.bool_]) -> PixelGraph:
     return PixelGraph(y - 1, x - 1, neighbors.astype(np.intp), (neighbors >= 0).sum(axis=1))
 
 
-def smooth_path(graph: PixelGraph) -> NDArray[np.float64]:
+def smooth_path(
+    graph: PixelGraph, tuning: NeuriteTuning = DEFAULTS.neurites
+) -> NDArray[np.float64]:
     """Positions of the pixels after smoothing along their paths; ends and junctions stay.
 
     Each step replaces a pixel on a path by the mean of itself (half) and its two neighbors (a
@@ -101,14 +101,18 @@ def smooth_path(graph: PixelGraph) -> NDArray[np.float64]:
     smoothed = []
     for place in (graph.y, graph.x):
         along = place.astype(np.float64)
-        for step in range(_SMOOTHING_STEPS):
+        for step in range(tuning.path.smoothing_steps):
             middle = (along[one] + along[other]) / 2
-            along[inner] += (_INFLATE if step % 3 == 2 else _SHRINK) * (middle - along[inner])
+            along[inner] += (tuning.path.inflate if step % 3 == 2 else tuning.path.shrink) * (
+                middle - along[inner]
+            )
         smoothed.append(along)
     return np.stack(smoothed, axis=1)
 
 
-def lengths_of_pixels(graph: PixelGraph) -> NDArray[np.float64]:
+def lengths_of_pixels(
+    graph: PixelGraph, tuning: NeuriteTuning = DEFAULTS.neurites
+) -> NDArray[np.float64]:
     """Length that belongs to every pixel: half of each of its links along the smoothed path.
 
     Returns
@@ -116,7 +120,7 @@ def lengths_of_pixels(graph: PixelGraph) -> NDArray[np.float64]:
     ndarray
         Shape (N,), in pixels; the sum is the length of the whole skeleton.
     """
-    points = smooth_path(graph)
+    points = smooth_path(graph, tuning=tuning)
     start, end = graph.links()
     length = np.hypot(points[start, 0] - points[end, 0], points[start, 1] - points[end, 1])
     halves = np.bincount(start, length, graph.size) + np.bincount(end, length, graph.size)

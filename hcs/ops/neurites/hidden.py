@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from hcs.domain.tuning.lines import NeuriteTuning
+from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.neurites.graph import PixelGraph
-
-_MERGING_WIDTHS: Final = 0.86
-"""Two neurites nearer than this many widths leave one trace; fitted on drawn fields."""
-
-_WINDOW_WIDTHS: Final = 60.0
-"""Edge of the window in which the density of neurites is read."""
-
-_OWN_LENGTH: Final = 1.1
-"""Length of a neurite inside the window around one of its pixels, in edges of the window."""
-
-_BLOCK_PX: Final = 8
-_MAX_SHARE: Final = 0.5
-"""Where more than that would be hidden, the correction stops: the image shows too little."""
 
 
 def hidden_factor(
-    graph: PixelGraph, lengths: NDArray[np.float64], width_px: float, shape: tuple[int, ...]
+    graph: PixelGraph,
+    lengths: NDArray[np.float64],
+    width_px: float,
+    shape: tuple[int, ...],
+    tuning: NeuriteTuning = DEFAULTS.neurites,
 ) -> NDArray[np.float64]:
     """Length that stands for each unit of traced length, by the density of traces around it.
 
@@ -45,6 +36,8 @@ def hidden_factor(
         Width of a neurite.
     shape
         (Y, X) of the plane.
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
@@ -53,13 +46,17 @@ def hidden_factor(
     """
     if graph.size == 0:
         return np.ones(0)
-    window = max(round(_WINDOW_WIDTHS * width_px / _BLOCK_PX), 1)
-    n_rows, n_columns = (-(-size // _BLOCK_PX) for size in shape)
-    block = graph.y // _BLOCK_PX * n_columns + graph.x // _BLOCK_PX
+    window = max(round(tuning.hidden.window_widths * width_px / tuning.hidden.block_px), 1)
+    n_rows, n_columns = (-(-size // tuning.hidden.block_px) for size in shape)
+    block = graph.y // tuning.hidden.block_px * n_columns + graph.x // tuning.hidden.block_px
     sums = np.bincount(block, lengths, n_rows * n_columns).reshape(n_rows, n_columns)
-    density = ndimage.uniform_filter(sums, min(window, n_rows, n_columns)) / _BLOCK_PX**2
-    own = _OWN_LENGTH / (min(window, n_rows, n_columns) * _BLOCK_PX)
+    density = (
+        ndimage.uniform_filter(sums, min(window, n_rows, n_columns)) / tuning.hidden.block_px**2
+    )
+    own = tuning.hidden.own_length_windows / (
+        min(window, n_rows, n_columns) * tuning.hidden.block_px
+    )
     others = np.maximum(density.ravel()[block] - own, 0)
-    share = np.minimum(_MERGING_WIDTHS * width_px * others, _MAX_SHARE)
+    share = np.minimum(tuning.hidden.merging_widths * width_px * others, tuning.hidden.max_share)
     factor: NDArray[np.float64] = 1 / (1 - share)
     return factor

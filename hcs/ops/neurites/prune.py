@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csgraph
 
+from hcs.domain.tuning.lines import NeuriteTuning
+from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.filters import FloatPlane
 from hcs.ops.neurites.branches import Indices, walk
 from hcs.ops.neurites.graph import (
@@ -19,20 +19,13 @@ from hcs.ops.neurites.graph import (
 )
 from hcs.ops.somas.segment import LabelPlane
 
-_PASSES: Final = 2
-"""Spurs can carry spurs: removal is repeated so often at most."""
 
-_TRIM_WIDTHS: Final = 2.0
-"""Loose ends are cut back by at most this many neurite widths."""
-
-_SPOT_LEVEL: Final = 0.35
-"""Share of a piece's greatest strength above which a neurite stays over most of its length."""
-
-_SPOT_FRACTION: Final = 0.9
-"""A piece that stays above that level over less than this many least lengths is a spot."""
-
-
-def remove_spurs(skeleton: NDArray[np.bool_], somas: LabelPlane, spur_px: float) -> PixelGraph:
+def remove_spurs(
+    skeleton: NDArray[np.bool_],
+    somas: LabelPlane,
+    spur_px: float,
+    tuning: NeuriteTuning = DEFAULTS.neurites,
+) -> PixelGraph:
     """Remove short side branches.
 
     A branch with one free end is a spur when it is shorter than ``spur_px`` and not the longest
@@ -46,6 +39,8 @@ def remove_spurs(skeleton: NDArray[np.bool_], somas: LabelPlane, spur_px: float)
         Shape (Y, X): labels of somas.
     spur_px
         Least number of pixels of a side branch.
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
@@ -53,7 +48,7 @@ def remove_spurs(skeleton: NDArray[np.bool_], somas: LabelPlane, spur_px: float)
         What is left.
     """
     graph = pixel_graph(skeleton)
-    for _ in range(_PASSES):
+    for _ in range(tuning.pruning.passes):
         spur = _spurs(graph, find_touching_labels(graph, somas) > 0, spur_px)
         if not spur.any():
             break
@@ -62,7 +57,11 @@ def remove_spurs(skeleton: NDArray[np.bool_], somas: LabelPlane, spur_px: float)
 
 
 def remove_pieces(
-    graph: PixelGraph, strength: FloatPlane, somas: LabelPlane, least_px: tuple[float, float]
+    graph: PixelGraph,
+    strength: FloatPlane,
+    somas: LabelPlane,
+    least_px: tuple[float, float],
+    tuning: NeuriteTuning = DEFAULTS.neurites,
 ) -> PixelGraph:
     """Remove connected pieces that are too short, rays of a bright spot, or noise at the rim.
 
@@ -76,6 +75,8 @@ def remove_pieces(
         Shape (Y, X): labels of somas.
     least_px
         Least length in pixels of a piece that grows from a soma, and of any other.
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
@@ -87,15 +88,19 @@ def remove_pieces(
     links = link_matrix(*graph.links(), graph.size)
     piece: Indices = csgraph.connected_components(links, directed=False)[1].astype(np.intp)
     rooted = np.bincount(piece, find_touching_labels(graph, somas) > 0) > 0
-    length = np.bincount(piece, lengths_of_pixels(graph))
+    length = np.bincount(piece, lengths_of_pixels(graph, tuning=tuning))
     minor = length < np.where(rooted, *least_px)
-    minor |= ~rooted & _is_spot(graph, piece, strength, least_px[1])
+    minor |= ~rooted & _is_spot(graph, piece, strength, least_px[1], tuning)
     minor |= _hugs_rim(graph, piece, strength.shape, least_px[0] / 2)
     return _keep_pixels(graph, ~minor[piece], strength.shape)
 
 
 def trim_ends(
-    graph: PixelGraph, blurred: FloatPlane, somas: LabelPlane, width_px: float
+    graph: PixelGraph,
+    blurred: FloatPlane,
+    somas: LabelPlane,
+    width_px: float,
+    tuning: NeuriteTuning = DEFAULTS.neurites,
 ) -> PixelGraph:
     """Cut loose ends back to where the line has half of its brightness.
 
@@ -111,6 +116,8 @@ def trim_ends(
         Shape (Y, X): labels of somas; ends at a soma stay.
     width_px
         Width of a neurite; an end is cut by at most twice as much.
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
@@ -118,7 +125,7 @@ def trim_ends(
         What is left.
     """
     ends = np.flatnonzero((graph.degree == 1) & (find_touching_labels(graph, somas) == 0))
-    longest_cut = max(round(_TRIM_WIDTHS * width_px), 1)
+    longest_cut = max(round(tuning.pruning.trim_widths * width_px), 1)
     trails = walk(graph, ends, 3 * longest_cut)
     values = blurred[graph.y[trails], graph.x[trails]]
     half = np.median(values[:, longest_cut:], axis=1, keepdims=True) / 2
@@ -129,7 +136,7 @@ def trim_ends(
 
 
 def _is_spot(
-    graph: PixelGraph, piece: Indices, strength: FloatPlane, piece_px: float
+    graph: PixelGraph, piece: Indices, strength: FloatPlane, piece_px: float, tuning: NeuriteTuning
 ) -> NDArray[np.bool_]:
     """Whether a connected piece is the rays of a bright spot.
 
@@ -140,14 +147,14 @@ def _is_spot(
     at_pixel = strength[graph.y, graph.x]
     top = np.zeros(n_pieces)
     np.maximum.at(top, piece, at_pixel)
-    strong = at_pixel >= _SPOT_LEVEL * top[piece]
+    strong = at_pixel >= tuning.pruning.spot_level * top[piece]
     spans = np.zeros((2, n_pieces))
     for span, place in zip(spans, (graph.y, graph.x), strict=True):
         low, high = np.full(n_pieces, np.inf), np.full(n_pieces, -np.inf)
         np.minimum.at(low, piece[strong], place[strong])
         np.maximum.at(high, piece[strong], place[strong])
         span[:] = high - low
-    spot: NDArray[np.bool_] = np.hypot(*spans) < _SPOT_FRACTION * piece_px
+    spot: NDArray[np.bool_] = np.hypot(*spans) < tuning.pruning.spot_fraction * piece_px
     return spot
 
 

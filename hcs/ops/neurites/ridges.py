@@ -11,49 +11,10 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from hcs.domain.config.stages import FixedLevel, Otsu, Threshold
+from hcs.domain.tuning.lines import NeuriteTuning
+from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.compiled import ridge_centers, ridge_strength
 from hcs.ops.filters import FloatPlane, smooth
-
-_ALPHA: Final = 1 / 3
-"""Weight of the curvature along the line (Meijering et al. 2004)."""
-
-_LOW_FRACTION: Final = 0.4
-"""Lower hysteresis level over the upper one: beaded neurites are followed through dim parts."""
-
-_USUAL_SHARE: Final = 0.5
-"""The high level is at least this share of the usual strength of lines."""
-
-_EVIDENCE_PX: Final = 7.0
-"""A line is kept when its strength above the low level adds up to as much as this many pixels at
-the high level: few strong pixels or many weak ones."""
-
-_NEIGHBORHOOD_SIGMAS: Final = 4.0
-"""Width of the neighborhood that a line is compared with, in standard deviations of the blur."""
-
-_PROMINENCE: Final = 0.2
-"""A line weaker than this share of the strongest ridge nearby belongs to its flank or end."""
-
-_CONTRAST: Final = 0.2
-"""A line is narrow: its curvature is at least this share of its height above background. Half of
-that height is usual; the rims and folds of wide bodies have less."""
-
-_LINE_CONTRAST: Final = 0.3
-_MIN_LINE_PX: Final = 20
-"""Neurites are clearly narrow and not a few specks: else their usual brightness is not known."""
-
-_QUIET_PERCENTILE: Final = 30
-"""The response's spread is read here, so that even dense neurites do not enter into it."""
-
-_QUIET_TO_SIGMA: Final = 1.69
-"""Standard deviation of one second derivative of white noise over that percentile of the
-strength; measured on drawn noise, the same at every scale."""
-
-_SLOPE_SIGMAS: Final = 2.5
-"""Slope along a line over its curvature across, in standard deviations of the blur."""
-
-_CENTER_REACH_PX: Final = 0.75
-"""A pixel is on the middle line when the ridge's top lies this near along both axes; half a
-pixel would be exact, the rest keeps the line connected."""
 
 _NOWHERE: Final = np.zeros(0, np.intp)
 _NOTHING: Final = np.zeros(0, np.float32)
@@ -91,6 +52,8 @@ class Centers:
     high, low
         Levels of the strength: what noise does not reach, and down to where a line is followed;
         0 without structure.
+    tuning
+        Constants that they were found with.
     """
 
     y: NDArray[np.intp]
@@ -99,12 +62,13 @@ class Centers:
     height: FloatPlane
     high: float
     low: float
+    tuning: NeuriteTuning
 
     @property
     def on_line(self) -> NDArray[np.bool_]:
         """Which of them lie on strong narrow lines, shape (N,)."""
         clear: NDArray[np.bool_] = self.strength > np.maximum(
-            _LINE_CONTRAST * self.height, self.high
+            self.tuning.ridges.line_contrast * self.height, self.high
         )
         return clear
 
@@ -112,10 +76,16 @@ class Centers:
     def brightness(self) -> float:
         """Median height of the lines in the blurred plane, in counts; 0 without lines."""
         on_line = self.on_line
-        return float(np.median(self.height[on_line])) if on_line.sum() >= _MIN_LINE_PX else 0.0
+        return (
+            float(np.median(self.height[on_line]))
+            if on_line.sum() >= self.tuning.ridges.min_line_px
+            else 0.0
+        )
 
 
-def find_ridges(image: FloatPlane, sigma_px: float) -> Ridges:
+def find_ridges(
+    image: FloatPlane, sigma_px: float, tuning: NeuriteTuning = DEFAULTS.neurites
+) -> Ridges:
     """Measure the negative curvature across bright lines, normalized for scale.
 
     Modified Hessian of Meijering et al. 2004 (doi 10.1002/cyto.a.20022): ``-(l1 - l2 / 3)`` with
@@ -128,6 +98,8 @@ def find_ridges(image: FloatPlane, sigma_px: float) -> Ridges:
         Shape (Y, X), in counts.
     sigma_px
         Standard deviation of the Gaussian; about half of the line's width.
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
@@ -135,10 +107,12 @@ def find_ridges(image: FloatPlane, sigma_px: float) -> Ridges:
         Strength in counts: multiplied with ``sigma_px`` squared.
     """
     padded = np.pad(smooth(image, sigma_px), 1, mode="edge")
-    return Ridges(ridge_strength(padded, _ALPHA, float(sigma_px**2)), sigma_px, padded)
+    return Ridges(ridge_strength(padded, tuning.ridges.alpha, float(sigma_px**2)), sigma_px, padded)
 
 
-def find_centers(ridges: Ridges, threshold: Threshold) -> Centers:
+def find_centers(
+    ridges: Ridges, threshold: Threshold, tuning: NeuriteTuning = DEFAULTS.neurites
+) -> Centers:
     """Find pixels on the middle of a ridge.
 
     A pixel is on the middle line when the top of the parabola across the ridge lies within it
@@ -151,6 +125,8 @@ def find_centers(ridges: Ridges, threshold: Threshold) -> Centers:
     threshold
         ``noise``: the high level is a multiple of the response's own spread; ``otsu``: Otsu's
         level of the positive responses; ``fixed``: given in counts of the response.
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
@@ -158,35 +134,46 @@ def find_centers(ridges: Ridges, threshold: Threshold) -> Centers:
         Of no pixels for an image without structure.
     """
     strength = ridges.strength
-    high = _high_level(strength, threshold)
-    low = high * _LOW_FRACTION
+    high = _high_level(strength, threshold, tuning)
+    low = high * tuning.ridges.low_fraction
     if high <= 0:
-        return Centers(_NOWHERE, _NOWHERE, _NOTHING, _NOTHING, high, low)
+        return Centers(_NOWHERE, _NOWHERE, _NOTHING, _NOTHING, high, low, tuning)
     places = ridge_centers(
-        ridges.blurred, strength, low, _CENTER_REACH_PX, _SLOPE_SIGMAS * ridges.sigma_px
+        ridges.blurred,
+        strength,
+        low,
+        tuning.ridges.center_reach_px,
+        tuning.ridges.slope_sigmas * ridges.sigma_px,
     )
     y, x = np.divmod(places, strength.shape[1])
-    found = Centers(y, x, strength[y, x], ridges.blurred[y + 1, x + 1], high, low)
+    found = Centers(y, x, strength[y, x], ridges.blurred[y + 1, x + 1], high, low, tuning)
     return found if isinstance(threshold, FixedLevel) else _without_faint(found)
 
 
 def _without_faint(centers: Centers) -> Centers:
     """Raise the levels where usual lines stand far above the noise: haze has ridges too."""
+    tuning = centers.tuning.ridges
     on_line = centers.on_line
     usual = float(np.median(centers.strength[on_line])) if on_line.any() else 0.0
-    high = max(centers.high, _USUAL_SHARE * usual)
-    kept = centers.strength > high * _LOW_FRACTION
+    high = max(centers.high, tuning.usual_share * usual)
+    kept = centers.strength > high * tuning.low_fraction
     return Centers(
         y=centers.y[kept],
         x=centers.x[kept],
         strength=centers.strength[kept],
         height=centers.height[kept],
         high=high,
-        low=high * _LOW_FRACTION,
+        low=high * tuning.low_fraction,
+        tuning=centers.tuning,
     )
 
 
-def center_lines(ridges: Ridges, centers: Centers, bodies: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def center_lines(
+    ridges: Ridges,
+    centers: Centers,
+    bodies: NDArray[np.bool_],
+    tuning: NeuriteTuning = DEFAULTS.neurites,
+) -> NDArray[np.bool_]:
     """Follow middle lines from their strong into their weak parts.
 
     Lines are kept where they exceed the low level and are connected with enough pixels above it;
@@ -198,6 +185,8 @@ def center_lines(ridges: Ridges, centers: Centers, bodies: NDArray[np.bool_]) ->
         See :func:`find_ridges` and :func:`find_centers`.
     bodies
         Shape (Y, X), bool: somas, whose strong edges do not count.
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
@@ -207,17 +196,19 @@ def center_lines(ridges: Ridges, centers: Centers, bodies: NDArray[np.bool_]) ->
     lines = np.zeros(bodies.shape, bool)
     if centers.y.size == 0:
         return lines
-    block = max(1, round(_NEIGHBORHOOD_SIGMAS * ridges.sigma_px / 2))
+    block = max(1, round(tuning.ridges.neighborhood_sigmas * ridges.sigma_px / 2))
     y, x, strength = centers.y, centers.x, centers.strength
     nearby = _largest_nearby(ridges.strength, bodies, block)[y // block, x // block]
-    kept = strength > np.maximum(nearby * _PROMINENCE, centers.height * _CONTRAST)
+    kept = strength > np.maximum(
+        nearby * tuning.ridges.prominence, centers.height * tuning.ridges.contrast
+    )
     kept &= ~bodies[y, x]
     y, x, strength = y[kept], x[kept], strength[kept]
     lines[y, x] = True
     line, count = ndimage.label(lines, np.ones((3, 3)))
     line_of = line[y, x]
     excess = np.bincount(line_of, strength - centers.low, minlength=count + 1)
-    lines[y, x] = (excess > (centers.high - centers.low) * _EVIDENCE_PX)[line_of]
+    lines[y, x] = (excess > (centers.high - centers.low) * tuning.ridges.evidence_px)[line_of]
     return lines
 
 
@@ -246,7 +237,7 @@ def _block_maximum(plane: NDArray[Any], block: int) -> NDArray[Any]:
     return blocks
 
 
-def _high_level(strength: FloatPlane, threshold: Threshold) -> float:
+def _high_level(strength: FloatPlane, threshold: Threshold, tuning: NeuriteTuning) -> float:
     """Strength that noise does not reach, in counts; 0 when there is no structure at all."""
     if isinstance(threshold, FixedLevel):
         return threshold.level_counts
@@ -255,5 +246,5 @@ def _high_level(strength: FloatPlane, threshold: Threshold) -> float:
         return 0.0
     if isinstance(threshold, Otsu):
         return float(threshold_otsu(positive))
-    quiet = float(np.percentile(positive, _QUIET_PERCENTILE))
-    return threshold.multiple * _QUIET_TO_SIGMA * quiet
+    quiet = float(np.percentile(positive, tuning.ridges.quiet_percentile))
+    return threshold.multiple * tuning.ridges.quiet_to_sigma * quiet

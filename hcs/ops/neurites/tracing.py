@@ -11,6 +11,8 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from skimage.morphology import skeletonize
 
+from hcs.domain.tuning.lines import NeuriteTuning
+from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.neurites.branches import Branches, find_branches
 from hcs.ops.neurites.bridges import bridge_gaps
 from hcs.ops.neurites.crossings import Crossings, find_crossings
@@ -20,9 +22,6 @@ from hcs.ops.neurites.prune import remove_pieces, remove_spurs, trim_ends
 from hcs.ops.neurites.ridges import Centers, Ridges, center_lines
 from hcs.ops.scales import Scales
 from hcs.ops.somas.segment import LabelPlane, Somas
-
-_SPUR_WIDTHS: Final = 3.0
-"""Side branches shorter than this many neurite widths come from the neurite's own width."""
 
 UNASSIGNED: Final = 65535
 """Label of a neurite that leads to no soma of this image."""
@@ -74,7 +73,13 @@ class Neurites:
         return plane
 
 
-def trace_neurites(ridges: Ridges, centers: Centers, somas: Somas, scales: Scales) -> Neurites:
+def trace_neurites(
+    ridges: Ridges,
+    centers: Centers,
+    somas: Somas,
+    scales: Scales,
+    tuning: NeuriteTuning = DEFAULTS.neurites,
+) -> Neurites:
     """Find the neurites of a field.
 
     Parameters
@@ -85,6 +90,8 @@ def trace_neurites(ridges: Ridges, centers: Centers, somas: Somas, scales: Scale
         Somas of the field.
     scales
         Expected sizes.
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
@@ -92,17 +99,17 @@ def trace_neurites(ridges: Ridges, centers: Centers, somas: Somas, scales: Scale
         Of no pixels when there are none.
     """
     bodies = somas.labels > 0
-    mask = center_lines(ridges, centers, bodies)
+    mask = center_lines(ridges, centers, bodies, tuning=tuning)
     skeleton = skeletonize(mask & ~bodies)
-    graph = _tidy_skeleton(skeleton, ridges, somas.labels, scales)
+    graph = _tidy_skeleton(skeleton, ridges, somas.labels, scales, tuning)
     branches = find_branches(graph)
-    points = smooth_path(graph)
-    crossings = find_crossings(graph, branches, points, scales.neurite_width_px)
-    lengths = lengths_of_pixels(graph)
+    points = smooth_path(graph, tuning=tuning)
+    crossings = find_crossings(graph, branches, points, scales.neurite_width_px, tuning=tuning)
+    lengths = lengths_of_pixels(graph, tuning=tuning)
     lengths[branches.of_branches(crossings.shared)] *= 2
     owner, distance = _owners(graph, points, branches, crossings, somas)
     traced_px = float(lengths.sum())
-    lengths *= hidden_factor(graph, lengths, scales.neurite_width_px, mask.shape)
+    lengths *= hidden_factor(graph, lengths, scales.neurite_width_px, mask.shape, tuning=tuning)
     return Neurites(
         graph=graph,
         lengths=lengths,
@@ -125,17 +132,21 @@ def _first_pixels(branches: Branches, crossings: Crossings) -> NDArray[np.intp]:
 
 
 def _tidy_skeleton(
-    skeleton: NDArray[np.bool_], ridges: Ridges, somas: LabelPlane, scales: Scales
+    skeleton: NDArray[np.bool_],
+    ridges: Ridges,
+    somas: LabelPlane,
+    scales: Scales,
+    tuning: NeuriteTuning,
 ) -> PixelGraph:
     """Take off spurs, close gaps, and drop what then is still too short."""
-    spur_px = _SPUR_WIDTHS * scales.neurite_width_px
-    graph = remove_spurs(skeleton, somas, spur_px)
+    spur_px = tuning.pruning.spur_widths * scales.neurite_width_px
+    graph = remove_spurs(skeleton, somas, spur_px, tuning=tuning)
     blurred = ridges.blurred[1:-1, 1:-1]
-    bridged = bridge_gaps(graph, somas, blurred, scales.neurite_width_px)
-    graph = remove_spurs(bridged, somas, spur_px)
+    bridged = bridge_gaps(graph, somas, blurred, scales.neurite_width_px, tuning=tuning)
+    graph = remove_spurs(bridged, somas, spur_px, tuning=tuning)
     least_px = (spur_px, scales.min_neurite_length_px)
-    graph = remove_pieces(graph, ridges.strength, somas, least_px)
-    return trim_ends(graph, blurred, somas, scales.neurite_width_px)
+    graph = remove_pieces(graph, ridges.strength, somas, least_px, tuning=tuning)
+    return trim_ends(graph, blurred, somas, scales.neurite_width_px, tuning=tuning)
 
 
 def _owners(

@@ -8,17 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcs.domain.constants import FWHM_IN_SDS
+from hcs.domain.tuning.lines import NeuriteTuning
+from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.filters import FloatPlane, smooth
 from hcs.ops.neurites.graph import PixelGraph
 from hcs.ops.scales import Scales
 
-_BLUR_RATIO: Final = 1.4
 _DIFFERENCE_VARIANCE: Final = 1 / 6
-_MAX_WIDTHS: Final = 3.0
-"""Wider than this many usual widths is no single neurite."""
 
 
-def widths_at(signal: FloatPlane, graph: PixelGraph, scales: Scales) -> NDArray[np.float64]:
+def widths_at(
+    signal: FloatPlane, graph: PixelGraph, scales: Scales, tuning: NeuriteTuning = DEFAULTS.neurites
+) -> NDArray[np.float64]:
     """Estimate the width at every pixel of a skeleton.
 
     From the curvature across the line under two blurs, as
@@ -32,6 +33,8 @@ def widths_at(signal: FloatPlane, graph: PixelGraph, scales: Scales) -> NDArray[
         The skeleton.
     scales
         Expected sizes.
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
@@ -39,13 +42,13 @@ def widths_at(signal: FloatPlane, graph: PixelGraph, scales: Scales) -> NDArray[
         Shape (N,), full width at half maximum in pixels; NaN where the two blurs do not fit a
         line, as at junctions.
     """
-    narrow, wide = scales.ridge_sigma_px, _BLUR_RATIO * scales.ridge_sigma_px
+    narrow, wide = scales.ridge_sigma_px, tuning.arbors.blur_ratio * scales.ridge_sigma_px
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = _curvature(signal, graph, wide) / _curvature(signal, graph, narrow)
         share = np.where((ratio > 0) & (ratio < 1), ratio, np.nan) ** (2 / 3)
         variance = (share * wide**2 - narrow**2) / (1 - share) - _DIFFERENCE_VARIANCE
         width = FWHM_IN_SDS * np.sqrt(variance)
-    fits = width <= _MAX_WIDTHS * scales.neurite_width_px
+    fits = width <= tuning.arbors.max_widths * scales.neurite_width_px
     return np.where(fits, width, np.nan)
 
 

@@ -9,23 +9,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import label
 
+from hcs.domain.tuning.bodies import NucleiTuning
+from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.filters import FloatPlane
 
 Labels = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
-_MIN_NECK: Final = 0.8
-"""Two pieces are one nucleus when the passage between them is at least this share as wide as the
-narrower of both. Two equal disks whose centers lie 1.2 radii apart have a passage of 0.8."""
-
-_MAX_CONTRAST: Final = 1.6
-"""Pieces whose mean heights differ by more than this factor are two nuclei, one over the other."""
-
-_MIN_ELLIPTIC: Final = 0.95
-"""Area over that of the ellipse with the same second moments. An ellipse has 1, two equal disks
-side by side 0.89."""
-
-_MIN_ESTIMATE_AREA_PX: Final = 20
 
 _NEIGHBORS: Final = (
     ((slice(None), slice(1, None)), (slice(None), slice(None, -1))),
@@ -35,7 +25,9 @@ _NEIGHBORS: Final = (
 )
 
 
-def join_pieces(pieces: Labels, signal: FloatPlane, depth: FloatPlane) -> Labels:
+def join_pieces(
+    pieces: Labels, signal: FloatPlane, depth: FloatPlane, tuning: NucleiTuning = DEFAULTS.nuclei
+) -> Labels:
     """Join neighbors between which there is neither a neck nor a step in brightness.
 
     Parameters
@@ -46,6 +38,8 @@ def join_pieces(pieces: Labels, signal: FloatPlane, depth: FloatPlane) -> Labels
         Shape (Y, X), counts above ground.
     depth
         Shape (Y, X), px: distance to the edge of what the pieces are part of.
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
@@ -64,8 +58,8 @@ def join_pieces(pieces: Labels, signal: FloatPlane, depth: FloatPlane) -> Labels
     for index in widest_first:
         i, j = _root(parent, int(first[index])), _root(parent, int(second[index]))
         dim, bright = sorted((light[i] / area[i], light[j] / area[j]))
-        narrow = saddle[index] < _MIN_NECK * min(peak[i], peak[j])
-        if i == j or narrow or bright > _MAX_CONTRAST * dim:
+        narrow = saddle[index] < tuning.min_neck * min(peak[i], peak[j])
+        if i == j or narrow or bright > tuning.max_contrast * dim:
             continue
         parent[j] = i
         area[i] += area[j]
@@ -75,7 +69,7 @@ def join_pieces(pieces: Labels, signal: FloatPlane, depth: FloatPlane) -> Labels
     return roots[pieces]
 
 
-def elliptic_diameter(mask: Mask) -> float | None:
+def elliptic_diameter(mask: Mask, tuning: NucleiTuning = DEFAULTS.nuclei) -> float | None:
     """Median diameter, in px, of elliptic objects that the border does not cut; None without."""
     labels = ndimage.label(mask)[0]
     y, x = np.nonzero(labels)
@@ -89,7 +83,7 @@ def elliptic_diameter(mask: Mask) -> float | None:
     xx = np.bincount(of, dx * dx, n) / area + 1 / 12
     yx = np.bincount(of, dy * dx, n) / area
     elliptic = area / (4 * np.pi * np.sqrt(np.maximum(yy * xx - yx * yx, 1e-9)))
-    whole = (elliptic >= _MIN_ELLIPTIC) & (area >= _MIN_ESTIMATE_AREA_PX)
+    whole = (elliptic >= tuning.min_elliptic) & (area >= tuning.min_estimate_area_px)
     whole[at_rim(labels)] = False
     whole[0] = False
     return float(np.sqrt(4 * np.median(area[whole]) / np.pi)) if whole.any() else None

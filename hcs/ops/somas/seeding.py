@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import watershed
 
+from hcs.domain.tuning.bodies import SeedingTuning
+from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.filters import FloatPlane
 from hcs.ops.scales import Scales
 from hcs.ops.somas.segment import MAX_LABEL, LabelPlane, Somas
-
-_MIN_OVERLAP: Final = 0.5
-"""A nucleus belongs to a body when at least this share of it lies within."""
-
-_SHELL_DIAMETERS: Final = 0.2
-"""Width of the shell around a nucleus in which the stain of its cell is looked for, in soma
-diameters."""
-
-_MIN_STAINED: Final = 0.7
-"""The stain surrounds a nucleus on at least this share of the shell; a neurite that passes by
-covers less."""
-
-_STAIN_FRACTION: Final = 0.5
-"""Stained is what is at least this share as high as neurites usually are."""
 
 
 def seed_somas(
@@ -34,6 +20,7 @@ def seed_somas(
     signal: FloatPlane,
     neurite_counts: float,
     scales: Scales,
+    tuning: SeedingTuning = DEFAULTS.seeding,
 ) -> Somas:
     """Let nuclei decide what is a cell.
 
@@ -53,6 +40,8 @@ def seed_somas(
         Usual height of neurites.
     scales
         Expected sizes.
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
@@ -64,7 +53,7 @@ def seed_somas(
         return Somas(np.zeros_like(somas.labels), 0, somas.debris | (somas.labels > 0))
     area = np.bincount(nuclei.ravel(), minlength=n_nuclei + 1)
     inside = np.bincount(nuclei.ravel(), somas.labels.ravel() > 0, n_nuclei + 1)
-    held = inside >= _MIN_OVERLAP * np.maximum(area, 1)
+    held = inside >= tuning.min_overlap * np.maximum(area, 1)
     held[0] = False
     seeds = np.where(held[nuclei], nuclei, 0).astype(np.int32)
     bodies = somas.labels > 0
@@ -73,7 +62,7 @@ def seed_somas(
     )
     lone = (area > 0) & ~held
     lone[0] = False
-    _add_shells(parted, np.where(lone[nuclei], nuclei, 0), signal, neurite_counts, scales)
+    _add_shells(parted, np.where(lone[nuclei], nuclei, 0), signal, neurite_counts, scales, tuning)
     present = np.unique(parted)
     present = present[present > 0][:MAX_LABEL]
     numbers = np.zeros(n_nuclei + 1, np.uint16)
@@ -88,20 +77,21 @@ def _add_shells(
     signal: FloatPlane,
     neurite_counts: float,
     scales: Scales,
+    tuning: SeedingTuning,
 ) -> None:
     """Add the cells of nuclei that lie in no body, in place."""
     if not nuclei.any():
         return
-    reach = _SHELL_DIAMETERS * scales.soma_diameter_px
+    reach = tuning.shell_diameters * scales.soma_diameter_px
     away, nearest = ndimage.distance_transform_edt(nuclei == 0, return_indices=True)
     zone = np.where(away <= reach, nuclei[tuple(nearest)], 0)
     zone[parted > 0] = 0
     shell = np.where(nuclei > 0, 0, zone)
     size = int(nuclei.max()) + 1
-    bright = signal > max(_STAIN_FRACTION * neurite_counts, 0)
+    bright = signal > max(tuning.stain_fraction * neurite_counts, 0)
     counts = np.bincount(shell.ravel(), minlength=size)
     share = np.bincount(shell.ravel(), bright.ravel(), size) / np.maximum(counts, 1)
-    stained = (neurite_counts > 0) & (counts > 0) & (share >= _MIN_STAINED)
+    stained = (neurite_counts > 0) & (counts > 0) & (share >= tuning.min_stained)
     stained[0] = False
     kept = stained[zone] & ((nuclei > 0) | bright)
     parted[kept] = zone[kept]

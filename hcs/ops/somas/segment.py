@@ -11,6 +11,8 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 from hcs.domain.config.stages import FixedLevel, NoiseLevel, SomaThreshold
+from hcs.domain.tuning.bodies import SomaTuning
+from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.filters import FloatPlane, smooth
 from hcs.ops.intensity import downsample_mean
 from hcs.ops.quality import estimate_noise
@@ -22,60 +24,6 @@ _Plane = TypeVar("_Plane", NDArray[np.float32], NDArray[np.int32])
 
 MAX_LABEL: Final = 65534
 """Largest object number; 65535 is kept for neurites of no soma."""
-
-_WORKING_DIAMETER_PX: Final = 11.0
-"""Somas are found on an image coarse enough for them to have about this diameter."""
-
-_BLUR_DIAMETERS: Final = 1 / 20
-_OPENING_DIAMETERS: Final = 0.5
-"""Diameter of the disk that erases neurites, in soma diameters."""
-
-_MIN_AREA_FRACTION: Final = 0.25
-"""Smaller bodies, in areas of a disk of the soma's diameter, are debris."""
-
-_MIN_FILL: Final = 0.77
-"""Mean of a soma after the opening over its mean before. A body loses little (0.8 and more on
-drawn fields); a bundle or a crossing of neurites is not filled and loses more (0.78 and less)."""
-
-_FULL: Final = 0.93
-_MAX_GLARE: Final = 0.8
-"""Mean of the pixels around a soma over its own height. Where neurites cross, bright ones lead
-away all around; only what is filled as evenly as :data:`_FULL` may have such surroundings. At 0.4
-a third of the somas of ``hcs simulate``, which lie among bright beads, were lost (r = 0.58 with the
-truth); at 0.8 counts are 2 % too high there (r = 0.96)."""
-
-_MIN_PIXEL_FILL: Final = 0.65
-"""The same of a single pixel: below, it belongs to a neurite that leaves the soma."""
-
-_NOISE_MARGIN: Final = 2.0
-"""The opening picks low values: it loses about this many standard deviations of the noise."""
-
-_SEED_DIAMETERS: Final = 0.5
-"""Centers of two somas lie at least this many diameters apart."""
-
-_BLOB_DIAMETERS: Final = 0.3
-"""Scale of the blobs, in soma diameters. At 0.25 counts were 4 % too high on fields of ``hcs
-simulate``, at 0.33 3 % too low; by distance alone they were 4 % too low (150 fields each)."""
-
-_DISTANCE_POWER: Final = 2
-
-_SUMMIT_DIAMETERS: Final = 1.5
-"""Width of the neighborhood whose highest soma a pixel is compared with."""
-
-_SUMMIT_FRACTION: Final = 0.4
-"""What is lower than this share of a soma beside it belongs to its flank or its neurites."""
-
-_ZONE_DIAMETERS: Final = 0.3
-"""An outline lies at most this far outside of its seed region."""
-
-_NOISE_MULTIPLE: Final = 5.0
-"""No soma is fainter than this many standard deviations of the noise."""
-
-_HEIGHT_PERCENTILE: Final = 75
-_BASE_PERCENTILE: Final = 50
-_OUTLINE_FRACTION: Final = 0.5
-_TRIM_DIAMETERS: Final = 0.6
-"""Diameter of the disk that must fit everywhere into a soma's outline, in soma diameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +46,11 @@ class Somas:
 
 
 def segment_somas(
-    signal: FloatPlane, neurite_counts: float, scales: Scales, threshold: SomaThreshold
+    signal: FloatPlane,
+    neurite_counts: float,
+    scales: Scales,
+    threshold: SomaThreshold,
+    tuning: SomaTuning = DEFAULTS.somas,
 ) -> Somas:
     """Find somas and separate those that touch.
 
@@ -117,40 +69,44 @@ def segment_somas(
         Expected sizes.
     threshold
         How the level of somas is chosen.
+    tuning
+        Constants of the kernel.
 
     Returns
     -------
     Somas
         None found in an empty, constant or tiny image.
     """
-    factor = max(1, round(scales.soma_diameter_px / _WORKING_DIAMETER_PX))
+    factor = max(1, round(scales.soma_diameter_px / tuning.working_diameter_px))
     diameter = scales.soma_diameter_px / factor
-    coarse = smooth(downsample_mean(signal, factor), diameter * _BLUR_DIAMETERS)
-    disk = _disk(diameter * _OPENING_DIAMETERS / 2)
+    coarse = smooth(downsample_mean(signal, factor), diameter * tuning.blur_diameters)
+    disk = _disk(diameter * tuning.opening_diameters / 2)
     opened = _shift_plane(_shift_plane(coarse, disk, np.minimum), disk, np.maximum)
     noise = estimate_noise(coarse)
-    level = _level(threshold, max(_NOISE_MULTIPLE * noise, neurite_counts))
-    summit = ndimage.maximum_filter(opened, round(_SUMMIT_DIAMETERS * diameter), mode="nearest")
-    body = opened > np.maximum(level, summit * _SUMMIT_FRACTION)
-    restored = opened + _NOISE_MARGIN * noise
-    seeds = _split_bodies(body & (restored > _MIN_PIXEL_FILL * coarse), coarse, diameter)
+    level = _level(threshold, max(tuning.noise_multiple * noise, neurite_counts), tuning)
+    reach = round(tuning.summit_diameters * diameter)
+    summit = ndimage.maximum_filter(opened, reach, mode="nearest")
+    body = opened > np.maximum(level, summit * tuning.summit_fraction)
+    restored = opened + tuning.noise_margin_sds * noise
+    body &= restored > tuning.min_pixel_fill * coarse
+    seeds = _split_bodies(body, coarse, diameter, tuning)
     if not seeds.any():
         return Somas(np.zeros(signal.shape, np.uint16), 0, np.zeros(signal.shape, bool))
     fill = np.bincount(seeds.ravel(), restored.ravel()) / np.maximum(
         np.bincount(seeds.ravel(), coarse.ravel()), 1e-12
     )
-    zones = _expand_labels(seeds, round(diameter * _ZONE_DIAMETERS))
+    zones = _expand_labels(seeds, round(diameter * tuning.zone_diameters))
     rims = np.where(seeds > 0, 0, zones)
-    heights = _percentiles(opened, seeds, _HEIGHT_PERCENTILE, fill.size)
-    bases = _percentiles(opened, rims, _BASE_PERCENTILE, fill.size)
-    levels = bases + _OUTLINE_FRACTION * (heights - bases)
+    heights = _percentiles(opened, seeds, tuning.height_percentile, fill.size)
+    bases = _percentiles(opened, rims, tuning.base_percentile, fill.size)
+    levels = bases + tuning.outline_fraction * (heights - bases)
     glare = _means(coarse, rims, fill.size) / np.maximum(heights, 1e-12)
-    filled = (fill >= _MIN_FILL) & ((glare < _MAX_GLARE) | (fill > _FULL))
+    filled = (fill >= tuning.min_fill) & ((glare < tuning.max_glare) | (fill > tuning.full))
     filled[0] = False
     objects = np.repeat(np.repeat(np.where(filled[zones], zones, 0), factor, 0), factor, 1)
     objects = objects[: signal.shape[0], : signal.shape[1]]
-    _outline(objects, signal, levels, scales.soma_diameter_px)
-    return _number_somas(objects, scales.soma_diameter_px)
+    _outline(objects, signal, levels, scales.soma_diameter_px, tuning)
+    return _number_somas(objects, scales.soma_diameter_px, tuning)
 
 
 def _disk(radius: float) -> NDArray[np.bool_]:
@@ -160,16 +116,18 @@ def _disk(radius: float) -> NDArray[np.bool_]:
     return disk
 
 
-def _level(threshold: SomaThreshold, floor: float) -> float:
+def _level(threshold: SomaThreshold, floor: float, tuning: SomaTuning) -> float:
     """Lowest opened value of a soma, in counts."""
     if isinstance(threshold, FixedLevel):
         return threshold.level_counts
     if isinstance(threshold, NoiseLevel):
-        return threshold.multiple / _NOISE_MULTIPLE * floor
+        return threshold.multiple / tuning.noise_multiple * floor
     return floor
 
 
-def _split_bodies(mask: NDArray[np.bool_], coarse: FloatPlane, diameter: float) -> Labels:
+def _split_bodies(
+    mask: NDArray[np.bool_], coarse: FloatPlane, diameter: float, tuning: SomaTuning
+) -> Labels:
     """Label a mask, one label for every body in it.
 
     Bodies are local maxima of the distance to the mask's border times the response to blobs of
@@ -179,9 +137,9 @@ def _split_bodies(mask: NDArray[np.bool_], coarse: FloatPlane, diameter: float) 
     """
     exact = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     distance = smooth(exact.astype(np.float32), 1.0)
-    blob = -ndimage.gaussian_laplace(coarse, _BLOB_DIAMETERS * diameter, mode="nearest")
-    body = np.where(mask, np.maximum(blob, 0) * distance**_DISTANCE_POWER, 0)
-    window = 2 * max(1, round(diameter * _SEED_DIAMETERS)) + 1
+    blob = -ndimage.gaussian_laplace(coarse, tuning.blob_diameters * diameter, mode="nearest")
+    body = np.where(mask, np.maximum(blob, 0) * distance**tuning.distance_power, 0)
+    window = 2 * max(1, round(diameter * tuning.seed_diameters)) + 1
     summit = (ndimage.maximum_filter(body, window, mode="constant") == body) & (body > 0)
     markers = ndimage.label(summit, np.ones((3, 3)))[0].astype(np.int32)
     labels: Labels = watershed(-blob, markers, mask=mask)
@@ -211,13 +169,15 @@ def _shift_plane(plane: _Plane, footprint: NDArray[np.bool_], extreme: np.ufunc)
     return result
 
 
-def _outline(objects: Labels, signal: FloatPlane, levels: FloatPlane, diameter: float) -> None:
+def _outline(
+    objects: Labels, signal: FloatPlane, levels: FloatPlane, diameter: float, tuning: SomaTuning
+) -> None:
     """Outline each object within its zone and cut off stumps of neurites, in place.
 
     An opening with an exact Euclidean disk, in the object's own window: distance transforms of
     the whole plane would take longer than everything else.
     """
-    radius, sigma = diameter * _TRIM_DIAMETERS / 2, max(diameter * _BLUR_DIAMETERS, 0.5)
+    radius, sigma = diameter * tuning.trim_diameters / 2, max(diameter * tuning.blur_diameters, 0.5)
     reach = int(np.ceil(radius)) + 1
     for index, window in enumerate(ndimage.find_objects(objects), start=1):
         if not window:  # a number whose object was no soma
@@ -235,9 +195,9 @@ def _outline(objects: Labels, signal: FloatPlane, levels: FloatPlane, diameter: 
         objects[window][(zone & ~mask)[inner]] = 0
 
 
-def _number_somas(objects: Labels, diameter: float) -> Somas:
+def _number_somas(objects: Labels, diameter: float, tuning: SomaTuning) -> Somas:
     """Give objects that are large enough numbers without gaps; the others are debris."""
-    is_soma = np.bincount(objects.ravel()) >= _MIN_AREA_FRACTION * np.pi / 4 * diameter**2
+    is_soma = np.bincount(objects.ravel()) >= tuning.min_area_fraction * np.pi / 4 * diameter**2
     is_soma[0] = False
     count = min(int(is_soma.sum()), MAX_LABEL)
     numbers = np.zeros(is_soma.size, np.uint16)

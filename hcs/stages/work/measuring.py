@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from hcs.domain import columns as col
 from hcs.domain.config.stages import FeaturesConfig, MorphologyConfig, Neurons
+from hcs.domain.tuning.planes import LightTuning
+from hcs.domain.tuning.sets import Tuning
 from hcs.errors import ImageReadError, InputError
 from hcs.io.files.atomic import write_json
 from hcs.io.files.paths import sidecar
@@ -112,7 +114,7 @@ def plan_plate(config: FeaturesConfig, reader: PlateReader, chosen: Chosen) -> P
     kept = json.loads(file.read_text()) if file.exists() else {}
     if kept.get("fingerprint") != mark:
         unread: set[str] = set()
-        planes = functools.partial(_iterate_planes, reader, chosen, unread)
+        planes = functools.partial(_iterate_planes, reader, chosen, unread, settings.tuning)
         kept = {
             "fingerprint": mark,
             **_find_plan(settings, reader, (channel, nuclei, markers), planes),
@@ -149,13 +151,17 @@ def _find_plan(
     if settings.illumination == "auto":
         used = {channel, *([] if nuclei is None else [nuclei]), *markers.values()}
         light = {
-            str(index): asdict(_estimate_light(reader, index, planes)) for index in sorted(used)
+            str(index): asdict(_estimate_light(reader, index, planes, settings.tuning.light))
+            for index in sorted(used)
         }
     return {"settings": filled.model_dump(mode="json"), "light": light}
 
 
 def _estimate_light(
-    reader: PlateReader, channel: int, read: Callable[[int, int], Iterator[NDArray[Any]]]
+    reader: PlateReader,
+    channel: int,
+    read: Callable[[int, int], Iterator[NDArray[Any]]],
+    tuning: LightTuning,
 ) -> Illumination:
     """Illumination of one channel: the vendor's profile where the plate carries one."""
     planes = list(read(channel, _LIGHT_FIELDS))
@@ -163,12 +169,12 @@ def _estimate_light(
     for profile in reader.flat_fields:
         if profile.channel == name and planes and planes[0].ndim == 2:
             height, width = planes[0].shape
-            return judge_illumination(profile_image(profile, (height, width)), planes)
-    return estimate_illumination(planes)
+            return judge_illumination(profile_image(profile, (height, width)), planes, tuning)
+    return estimate_illumination(planes, tuning)
 
 
 def _iterate_planes(
-    reader: PlateReader, chosen: Chosen, unread: set[str], channel: int, count: int
+    reader: PlateReader, chosen: Chosen, unread: set[str], tuning: Tuning, channel: int, count: int
 ) -> Iterator[NDArray[Any]]:
     """Fields spread evenly over plate and time; ``unread`` grows by those that cannot be read."""
     paths = reader.images[col.FIELD_PATH].tolist()
@@ -179,7 +185,9 @@ def _iterate_planes(
         times = [time for time in chosen.times if there[time].any()] or chosen.times
         time = times[turn * len(times) // len(spread)]
         try:
-            yield fill_blank(read_chosen(reader, path, channel, chosen.plane, time))[0]
+            yield fill_blank(read_chosen(reader, path, channel, chosen.plane, time), tuning.blank)[
+                0
+            ]
         except ImageReadError as error:  # the field's own row in the problems says so
             if error.reason != col.Reason.NOT_ACQUIRED:
                 unread.add(path)

@@ -1,0 +1,105 @@
+"""Constants of whole planes: background, parts without an image, light, quality, texture."""
+
+from __future__ import annotations
+
+from pydantic import PositiveFloat, PositiveInt
+
+from hcs.domain.tuning.base import Percentile, Share, Tuned
+
+
+class BackgroundTuning(Tuned):
+    """Constants of :func:`hcs.ops.filters.estimate_background`."""
+
+    blocks_per_soma: PositiveInt = 3
+    """Blocks along a soma's diameter in the coarse image that the background is read from."""
+
+    window_somas: PositiveFloat = 3.0
+    """Window of the opening, in soma diameters: wide enough to hold background beside every cell.
+    """
+
+
+class BlankTuning(Tuned):
+    """Constants of :mod:`hcs.ops.blank`."""
+
+    min_share: Share = 0.002
+    """Smaller black areas, in shares of the field, are a hole that no statistic sees."""
+
+    min_area_px: PositiveInt = 256
+    """Smaller black areas are dead pixels, in pixels of area."""
+
+    rim_px: PositiveInt = 2
+    """Interpolation mixes black into the pixels next to it; those are taken for black too."""
+
+    min_step: Share = 0.5
+    """Least share of their own median that 95 of 100 pixels beside a black area have."""
+
+    block_px: PositiveInt = 32
+    """Edge of the blocks whose median is the level that a black area is filled with."""
+
+    min_known_share: Share = 0.25
+    """Share of a block that has a value for its median to count."""
+
+    smooth_blocks: PositiveFloat = 1.5
+    """Reach of a block's level, in blocks."""
+
+    overall_weight: PositiveFloat = 1e-3
+    """Weight of the overall level, which decides far away from every known block."""
+
+
+class LightTuning(Tuned):
+    """Constants of :mod:`hcs.ops.light.illumination`."""
+
+    blocks: PositiveInt = 32
+    """Blocks along the longer axis in which illumination is estimated."""
+
+    min_fields: PositiveInt = 8
+    """From fewer fields, cells would be taken for light."""
+
+    degree: PositiveInt = 3
+    """Illumination is smooth: a polynomial of this degree in both directions describes it."""
+
+    min_explained: Share = 0.5
+    """The polynomial describes at least this share of the variance of what fields share; else they
+    share structure, as fields do that show the same object."""
+
+    min_range: PositiveFloat = 0.05
+    """A field that is this even (range over mean) is left alone."""
+
+    floor: Share = 0.05
+    """Least relative illumination; nothing is divided by less."""
+
+    min_gain: Share = 0.3
+    """The estimate of one half of the fields evens out the other half by at least this share."""
+
+
+class QualityTuning(Tuned):
+    """Constants of :mod:`hcs.ops.quality`."""
+
+    spectrum_px: PositiveInt = 512
+    """Edge of the middle part whose spectrum is taken; enough for the slope, bounded in time."""
+
+    background_tiles: PositiveInt = 8
+    """Tiles along each axis for the gradient of the background."""
+
+    background_percentile: Percentile = 10
+    """Percentile of a tile that counts as its background."""
+
+
+class TextureTuning(Tuned):
+    """Constants of :mod:`hcs.ops.texture`."""
+
+    levels: PositiveInt = 32
+    """Gray levels between both percentiles."""
+
+    low_percentile: Percentile = 1.0
+    """What is darker has the first gray level."""
+
+    high_percentile: Percentile = 99.5
+    """What is brighter has the last gray level."""
+
+
+class MarkerTuning(Tuned):
+    """Constants of :mod:`hcs.ops.markers`."""
+
+    min_otsu_cells: PositiveInt = 8
+    """Between fewer cells Otsu's level is chance: none is positive then."""
