@@ -134,9 +134,10 @@ class Work(Generic[T]):
         for claim in unit.claims:
             write_claim(claim, "")
         ledger.outdate(unit.id, record, kept)
-        if record is None or not kept:
+        if record is None:
             return Past()
-        files = {ledger.locate(key): size for key, size in (record.files or {}).items()}
+        written = (record.files or {}) if kept else {}
+        files = {ledger.locate(key): size for key, size in written.items()}
         return Past(frozenset(kept), record.result, files)
 
     def _finish(self, unit: Unit[T], do: Callable[[], Mapping[str, Any]]) -> Finished:

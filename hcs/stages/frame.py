@@ -239,6 +239,14 @@ class Frame:
         lost = record is None or (whole and not record.fingerprint)
         return {} if record is None or lost else dict(record.result)
 
+    def recall_others(self, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Return what units of earlier runs returned that this run has not; they stay recorded."""
+        known = self.ledger.list_units()
+        others = [name for name in set(known).difference(names) if not name.startswith(_JOINED)]
+        found = self.ledger.read_all(sorted(others))
+        self._ids += others
+        return {name: dict(record.result) for name, record in found.items() if record is not None}
+
     def provenance(self) -> dict[str, Any]:
         """Say how the output came to be."""
         return {**provenance(self.stage, self.config, self.inputs, self.started), **self.notes}

@@ -42,6 +42,9 @@ from hcs.stages.work.ingest import (
     planes as ingest_planes,
 )
 from hcs.stages.work.ingest import (
+    vanished as ingest_vanished,
+)
+from hcs.stages.work.ingest import (
     verify as ingest_verify,
 )
 from hcs.stages.work.ingest import (
@@ -167,6 +170,8 @@ def _make_plan(config: IngestConfig) -> _Plan:
         ingest_in_place.refuse_other_plate(config, source.name)
     source, expected, misfits = ingest_channels.fit_channels(config, source)
     jobs = ingest_jobs.well_jobs(config, source, expected, in_place=in_place)
+    if not in_place:
+        ingest_vanished.refuse_lost_axes(config, jobs[0])
     return _Plan(scanned, source, mapped, wells_map, expected, jobs, in_place, misfits)
 
 
@@ -179,6 +184,8 @@ def _run(config: IngestConfig, frame: Frame) -> StageResult:
     if shown is not None:
         plan = dataclasses.replace(plan, jobs=shown.give_to(plan.jobs))
     results = _write(config, plan, frame)
+    if not plan.in_place:
+        frame.problems += ingest_vanished.name_vanished(plan.jobs, results, frame)
     rows = [row for result in results for row in result["images"]]
     padded = any(result["padded"] for result in results)
     if not rows:

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from upath import UPath
 
@@ -98,6 +98,11 @@ class Ledger:
         files = {unit_id: as_path(self._file(unit_id)) for unit_id in ids}
         found = objects.read_many(list(files.values()))
         return {unit_id: _parse(found.get(str(file))) for unit_id, file in files.items()}
+
+    def list_units(self) -> list[str]:
+        """Names of all units of which there is a record, in their order."""
+        names = _names(self.folder)
+        return sorted(unquote(n.removesuffix(".json")) for n in names if n.endswith(".json"))
 
     def write(
         self,

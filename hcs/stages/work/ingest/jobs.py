@@ -13,6 +13,7 @@ from hcs.io.images.sources import OME_ZARR, Source, open_source
 from hcs.io.runs.fingerprints import fingerprint
 from hcs.stages.work.ingest.channels import Expected
 from hcs.stages.work.ingest.reading import FieldJob, WellJob
+from hcs.stages.work.ingest.vanished import choice_of
 
 FORMAT: Final = 3
 """Raised when what ingest writes changes, so that older plates are redone."""
@@ -48,6 +49,7 @@ def well_jobs(
     numbers = _name_planes(plate.numbers, n_planes, n_times)
     places = (numbers.z_um, numbers.t_min)
     # Named once: what all fields share would else be written out for each of 10,000.
+    chosen = choice_of(config)
     common = fingerprint(FORMAT, expected, channels, size, plate.name, projection, places)
     jobs = []
     for well, sites in sorted(grouped.items()):
@@ -74,6 +76,7 @@ def well_jobs(
                 projection=projection,
                 in_place=in_place,
                 strict=config.strict,
+                chosen=chosen,
             )
         )
     return jobs

@@ -57,7 +57,10 @@ class FieldJob:
 
 @dataclass(frozen=True)
 class WellJob:
-    """One well to write; the unit of work. ``in_place``: the pixels are read and stay there."""
+    """One well to write; the unit of work. ``in_place``: the pixels are read and stay there.
+
+    ``chosen`` names the settings that decide what is read of the source.
+    """
 
     source: str
     layout: str
@@ -76,6 +79,7 @@ class WellJob:
     projection: Projection | None
     in_place: bool
     strict: bool
+    chosen: str
     windows: tuple[Window, ...] = ()
 
 

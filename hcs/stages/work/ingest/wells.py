@@ -15,6 +15,7 @@ from hcs.domain.planes import PlaneState, describe_states
 from hcs.domain.results import Problem
 from hcs.io.plates import overview, plate
 from hcs.ops import intensity, mosaic
+from hcs.stages.work.ingest import vanished
 from hcs.stages.work.ingest.reading import (
     FieldJob,
     FieldPixels,
@@ -41,7 +42,7 @@ def write_well(job: WellJob, past: Past) -> Mapping[str, Any]:
             if not job.in_place and field.path in known:
                 plate.set_windows(job.out, field.path, job.windows)
             continue
-        faults: list[Problem] = []
+        faults = vanished.name_fewer(job, field, past.result)
         read = read_field(job, field, faults)
         if read is not None:
             images.append(_write_field(job, field, read, faults, small))
@@ -51,7 +52,9 @@ def write_well(job: WellJob, past: Past) -> Mapping[str, Any]:
         paths = [row[col.FIELD_PATH].rsplit("/", 1)[1] for row in images]
         plate.write_well(job.out, job.well, paths)
         _write_overview(job, [row[col.FIELD_PATH] for row in images], small)
-    return {"images": images, "problems": problems, "padded": padded}
+    found = {"images": images, "problems": problems, "padded": padded, "chosen": job.chosen}
+    gone = [] if job.in_place else vanished.list_gone(job, past.result)
+    return found | ({vanished.GONE: gone} if gone else {})
 
 
 def _write_overview(job: WellJob, paths: Sequence[str], small: Mapping[str, NDArray[Any]]) -> None:
