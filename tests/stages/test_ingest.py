@@ -268,16 +268,19 @@ def test_a_constant_image_is_kept_and_named(source, tmp_path):
     assert result.problems[0].kept
 
 
-def test_an_incomplete_field_is_left_out_never_filled(source, tmp_path):
+def test_a_channel_that_a_field_lacks_is_recorded_never_measured(source, tmp_path):
     for site in (1, 2):
         tifffile.imwrite(source.images / name_of("A", 1, site, "UV - DAPI"), field(3))
     result = ingest.run(config_of(source, tmp_path))
-    left_out = [item for item in result.problems if item.reason is Reason.MISSING_CHANNEL]
-    assert len(left_out) == 22
-    assert all("UV - DAPI" in item.message for item in left_out)
-    images = PlateReader(result.out).images
-    assert images[col.WELL].unique().tolist() == ["A01"]
-    assert PlateReader(result.out).channels == ("Blue - FITC", "UV - DAPI")
+    lacking = [item for item in result.problems if item.reason is Reason.MISSING_CHANNEL]
+    assert len(lacking) == 22
+    assert all("UV - DAPI" in item.message and item.kept for item in lacking)
+    reader = PlateReader(result.out)
+    assert (len(reader.images), reader.channels) == (24, ("Blue - FITC", "UV - DAPI"))
+    with_all = [path for path in reader.images["field_path"] if reader.acquired(path, 1).all()]
+    assert with_all == ["A/1/0", "A/1/1"]
+    lacking_rows = reader.images.set_index(col.WELL).loc["A02"]
+    assert lacking_rows["Image_Intensity_MedianIntensity_UV - DAPI"].isna().all()
 
 
 def test_all_faults_of_the_plate_map_come_at_once(source, tmp_path):

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from typer.testing import CliRunner
@@ -139,9 +140,12 @@ def test_a_stack_that_lacks_a_plane_is_not_projected(tmp_path):
     write(tmp_path / "in", files)
     result = take(tmp_path, projection="max")
     assert {problem.well for problem in result.problems} == {"A02"}
-    assert not any(problem.kept for problem in result.problems)
     assert any("z 2, so it is not projected" in problem.message for problem in result.problems)
-    assert PlateReader(result.out).images[col.WELL].tolist() == ["A01", "B01"]
+    reader = PlateReader(result.out)
+    dapi, tl = (reader.channel_index(name) for name in ("DAPI", "TL"))
+    with pytest.raises(ImageReadError, match="missing in the source"):
+        reader.read_plane("A/2/0", dapi)
+    np.testing.assert_array_equal(reader.read_plane("A/2/0", tl), files["A02_TL"])
 
 
 def test_a_damaged_plane_of_a_stack_is_named_and_the_others_are_kept(tmp_path):
@@ -158,14 +162,65 @@ def test_a_damaged_plane_of_a_stack_is_named_and_the_others_are_kept(tmp_path):
     assert not reader.level("A/1/0", 0)[dapi, 2].any()
 
 
-def test_a_field_without_a_channel_is_left_out(tmp_path):
+def test_a_field_without_a_channel_that_most_have_keeps_the_others(tmp_path):
     files = z_and_brightfield()
     del files["A02_TL"]
     write(tmp_path / "in", files)
     result = take(tmp_path)
     (problem,) = result.problems
-    assert (problem.reason, problem.well, problem.kept) == (Reason.MISSING_CHANNEL, "A02", False)
-    assert "TL" in problem.message
+    assert (problem.reason, problem.well, problem.kept) == (Reason.MISSING_CHANNEL, "A02", True)
+    assert "channel TL has no image in this field, which" in problem.message
+    reader = PlateReader(result.out)
+    dapi, tl = (reader.channel_index(name) for name in ("DAPI", "TL"))
+    for z in (1, 2, 3):
+        found = reader.read_plane("A/2/0", dapi, z_index=z - 1)
+        np.testing.assert_array_equal(found, files[f"A02_DAPI_z{z}"])
+    with pytest.raises(ImageReadError, match="missing in the source"):
+        reader.read_plane("A/2/0", tl)
+    assert faults_of(result.out) == []
+    asked = {"plates": (result.out,), "out": str(tmp_path / "f.parquet"), "channel": "TL"}
+    measured = features.run(FeaturesConfig.model_validate(asked | {"plane": "z:0"}))
+    assert [(p.reason, p.well) for p in measured.problems] == [(Reason.MISSING_FILE, "A02")]
+    assert pd.read_parquet(measured.out)[col.WELL].tolist() == ["A01", "B01"]
+
+
+def test_a_channel_that_few_fields_have_is_recorded_as_not_acquired_in_the_others(tmp_path):
+    files = z_and_brightfield()
+    del files["A02_TL"], files["B01_TL"]
+    write(tmp_path / "in", files)
+    result = take(tmp_path, projection="max")
+    assert [(p.reason, p.well, p.kept) for p in result.problems] == [
+        (Reason.MISSING_CHANNEL, "A02", True),
+        (Reason.MISSING_CHANNEL, "B01", True),
+    ]
+    reader = PlateReader(result.out)
+    dapi, tl = (reader.channel_index(name) for name in ("DAPI", "TL"))
+    highest = np.max([files[f"A02_DAPI_z{z}"] for z in (1, 2, 3)], axis=0)
+    np.testing.assert_array_equal(reader.read_plane("A/2/0", dapi), highest)
+    np.testing.assert_array_equal(reader.read_plane("A/1/0", tl), files["A01_TL"])
+    with pytest.raises(ImageReadError, match="was not acquired"):
+        reader.read_plane("A/2/0", tl)
+    copy = take(tmp_path, source=result.out, out=str(tmp_path / "Q.zarr"), layout={"kind": "auto"})
+    assert {(p.reason, p.well, p.kept) for p in copy.problems} == {
+        (p.reason, p.well, p.kept) for p in result.problems
+    }
+    again = PlateReader(copy.out)
+    assert again.acquired("A/2/0", tl).tolist() == [[False]]
+    assert again.missing("A/2/0", tl).tolist() == [[False]]
+
+
+def test_a_channel_whose_only_file_is_damaged_keeps_the_others(tmp_path):
+    files = z_and_brightfield()
+    write(tmp_path / "in", files)
+    (tmp_path / "in/A01_TL.tif").write_bytes(b"II*\0 and no more")
+    result = take(tmp_path)
+    (problem,) = result.problems
+    assert (problem.file, problem.well, problem.kept) == ("A01_TL.tif", "A01", True)
+    reader = PlateReader(result.out)
+    tl = reader.channel_index("TL")
+    assert reader.missing("A/1/0", tl).tolist()[0][0]
+    with pytest.raises(ImageReadError, match="missing in the source"):
+        reader.read_plane("A/1/0", tl)
 
 
 def test_channels_of_other_binning_and_depth_lie_on_each_other(tmp_path):
@@ -265,7 +320,9 @@ def test_verifying_finds_padding_that_is_noted_wrongly(tmp_path):
 
 @pytest.mark.parametrize("command", ["info", "validate"])
 def test_a_plate_that_failed_half_way_says_what_to_run(tmp_path, command):
-    write(tmp_path / "in", {"A01_DAPI": pixels(1), "A02_TL": pixels(2)})
+    write(tmp_path / "in", {"A01_DAPI": pixels(1)})
+    file = tmp_path / "in/A01_DAPI.tif"
+    file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(InputError, match="no image of"):
         take(tmp_path)
     shown = CliRunner().invoke(app, [command, str(tmp_path / "P.zarr")])

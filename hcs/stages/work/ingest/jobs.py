@@ -15,7 +15,7 @@ from hcs.stages.work.ingest.channels import Expected
 from hcs.stages.work.ingest.reading import FieldJob, WellJob
 from hcs.stages.work.ingest.vanished import choice_of
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 """Raised when what ingest writes changes, so that older plates are redone."""
 
 
@@ -96,7 +96,8 @@ class _Patterns:
     a sidecar names its file, or when more than half of the channel's fields have it. Any other was
     not acquired. What no field of the channel has was not acquired either, whatever a sidecar
     lists: a copy of a plate may hold one plane of each stack on purpose, and each file that a
-    sidecar names in vain is a row of its own. Images of OME-Zarr say themselves which planes they
+    sidecar names in vain is a row of its own. A channel of which a field has nothing is missing
+    there when a sidecar names its files, or when more than half of all fields have it. Images of OME-Zarr say themselves which planes they
     have: of those is missing what the plate notes, and nothing else.
     """
 
@@ -127,8 +128,11 @@ class _Patterns:
             if is_noted or (plane.t_index, plane.z_index) in self._have.get(plane.channel, ()):
                 key = (plane.well, plane.site, plane.channel)
                 self._listed[key].add((plane.t_index, plane.z_index))
+        n_fields = len({place[:2] for place in seen})
+        self._is_plain &= all(n == n_fields for n in self._fields.values())
         self._is_plain &= not (is_noted and self._listed)
-        self._lost = set(self._listed) - seen if is_noted else set()
+        self._lost = set(self._listed) - seen
+        self._common = {c for c, n in self._fields.items() if 2 * n > n_fields and not is_noted}
 
     def missing_of(self, planes: Sequence[Plane]) -> tuple[tuple[int, int, int], ...]:
         """Places ``(t, c, z)`` that a field lacks although it should have them."""
@@ -144,12 +148,13 @@ class _Patterns:
             for t, z in (self._usual[channel] | self._listed.get((well, site, channel), set()))
             - there
         ]
-        lacking += [
-            (t, order, z)
-            for channel, order in self._order.items()
-            if (well, site, channel) in self._lost
-            for t, z in self._listed[well, site, channel]
-        ]
+        for channel, order in self._order.items():
+            if channel in present:
+                continue
+            wanted = set(self._usual.get(channel, ())) if channel in self._common else set()
+            if (well, site, channel) in self._lost:
+                wanted |= self._listed[well, site, channel]
+            lacking += [(t, order, z) for t, z in wanted]
         return tuple(sorted(lacking))
 
 

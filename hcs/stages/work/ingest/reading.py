@@ -152,9 +152,8 @@ def make_problem(
 def read_field(job: WellJob, field: FieldJob, faults: list[Problem]) -> FieldPixels | None:
     """Read all planes of a field, as they are to be written.
 
-    A field is kept when every channel has at least one plane: planes that are missing or cannot be
-    read are recorded as such, and named. A channel without any leaves the field out, but for images
-    of OME-Zarr, which say themselves which channels they have: of those it is recorded as well.
+    A field is kept when any plane of it can be read: planes and whole channels that are missing,
+    cannot be read or were not acquired are recorded as such, and named.
 
     Parameters
     ----------
@@ -176,10 +175,8 @@ def read_field(job: WellJob, field: FieldJob, faults: list[Problem]) -> FieldPix
     with closing(open_source(job.source, job.layout)) as source:
         result = read(job, field, source, state, found)
     found += _name_missing(job, field)
-    lacking = _name_absent_channels(job, field, result.state)
-    found += lacking
-    there = (result.state == PlaneState.PRESENT).any(axis=(0, 2))
-    kept = bool(there.any() if job.layout == OME_ZARR else there.all())
+    found += _name_absent_channels(job, field, result.state)
+    kept = bool((result.state == PlaneState.PRESENT).any())
     faults += [fault.model_copy(update={"kept": kept}) for fault in found]
     if found and job.strict:
         raise ImageReadError(found[0].message, found[0].reason)
@@ -261,13 +258,17 @@ def _name_missing(job: WellJob, field: FieldJob) -> list[Problem]:
     who = "a sidecar names or most other fields have"
     if job.layout == OME_ZARR:
         who = "the plate notes as missing"
+    found = {plane.channel for plane in field.planes}
     for index, channel in enumerate(job.channels):
         planes = [(t, z) for t, c, z in field.missing if c == index]
-        if planes:
-            message = (
-                f"channel {channel.name} lacks {list_planes(planes, job.numbers)}, which {who}"
-            )
-            rows.append(make_problem(job, field, field.path, col.Reason.MISSING_FILE, message))
+        if not planes:
+            continue
+        if channel.name in found:
+            lost, reason = f"lacks {list_planes(planes, job.numbers)}", col.Reason.MISSING_FILE
+        else:
+            lost, reason = "has no image in this field", col.Reason.MISSING_CHANNEL
+        message = f"channel {channel.name} {lost}, which {who}; it is recorded as missing"
+        rows.append(make_problem(job, field, field.path, reason, message))
     return rows
 
 
@@ -277,9 +278,7 @@ def _name_absent_channels(job: WellJob, field: FieldJob, state: NDArray[np.uint8
     absent = [channel.name for channel, none in zip(job.channels, empty, strict=True) if none]
     if not absent:
         return []
-    message = f"planes of {absent} are absent, so the field is left out"
-    if job.layout == OME_ZARR:
-        message = f"the field's images have no channel {absent}; it is recorded as not acquired"
+    message = f"the field has no image of channel {absent}; it is recorded as not acquired"
     return [make_problem(job, field, field.path, col.Reason.MISSING_CHANNEL, message)]
 
 
