@@ -97,8 +97,9 @@ class _Patterns:
     not acquired. What no field of the channel has was not acquired either, whatever a sidecar
     lists: a copy of a plate may hold one plane of each stack on purpose, and each file that a
     sidecar names in vain is a row of its own. A channel of which a field has nothing is missing
-    there when a sidecar names its files, or when more than half of all fields have it. Images of OME-Zarr say themselves which planes they
-    have: of those is missing what the plate notes, and nothing else.
+    there when a sidecar names its files, or when more than half of all fields have it. Images of
+    OME-Zarr say themselves which planes they have: of those is missing what the plate notes, and
+    nothing else.
     """
 
     def __init__(self, plate: SourcePlate) -> None:
