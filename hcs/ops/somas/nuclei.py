@@ -26,9 +26,9 @@ from hcs.ops.somas.nuclei_pieces import (
 )
 
 _MAX_LABEL: Final = 65534
-
-
 _SAMPLED_PX: Final = 2**16
+_LEVEL_TOLERANCE: Final = 1e-5
+"""Share of the range of values to which the level of least cross-entropy is sought."""
 
 
 def segment_nuclei(
@@ -129,7 +129,12 @@ def _ground(blurred: FloatPlane, diameter: float, tuning: NucleiTuning) -> Float
 def _level(signal: FloatPlane) -> float:
     """Level of least cross-entropy, from a grid of pixels that suffices for it."""
     step = max(1, int(np.sqrt(signal.size / _SAMPLED_PX)))
-    return float(threshold_li(signal[::step, ::step]))
+    sample = signal[::step, ::step]
+    # Without a tolerance the iteration is to end at a step below half of the least difference of
+    # two values, which floats may be unable to reach: it then never ends.
+    return float(
+        threshold_li(sample, tolerance=_LEVEL_TOLERANCE * max(float(np.ptp(sample)), 1e-9))
+    )
 
 
 def _split_nuclei(core: Mask, signal: FloatPlane, diameter: float, tuning: NucleiTuning) -> Labels:

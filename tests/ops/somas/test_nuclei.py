@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import ndimage
+from skimage.filters import threshold_li
 
 from hcs.domain.config.stages import Marker, MorphologyConfig, Sizes
 from hcs.ops.morphology import measure_field
+from hcs.ops.somas import nuclei as nuclei_module
 from hcs.ops.somas.nuclei import segment_nuclei
 
 
@@ -114,3 +116,19 @@ def test_otsu_parts_the_cells_of_an_image():
     )
     found = measure_field(image, pixel_size_um=None, settings=settings, markers={"M": plane})
     assert found.features["Image_M_PositiveCount"] == 5
+
+
+def test_the_level_is_sought_no_finer_than_floats_can_tell(monkeypatch):
+    """Sought to the last bit, it was never found on some brightfield planes: an endless loop."""
+    asked = []
+
+    def record(values, *, tolerance=None):
+        asked.append((tolerance, float(np.ptp(values))))
+        return float(threshold_li(values, tolerance=tolerance))
+
+    monkeypatch.setattr(nuclei_module, "threshold_li", record)
+    plane = np.random.default_rng(0).gamma(4, 3000, (64, 64)).astype(np.float32)
+    nuclei_module.estimate_nuclear_diameter(plane)
+    tolerance, span = asked[0]
+    assert tolerance is not None
+    assert tolerance > 8 * np.finfo(np.float32).eps * span
