@@ -34,8 +34,8 @@ TUNING_SEED, HELD_OUT_SEED = 2_000, 500_000
 
 COUNT = "Image_Count_Cells"
 AREA = "Image_Soma_MeanArea_um2"
-LENGTH = "Image_Neurite_TotalLength_um"
-TRACED = "Image_Neurite_TracedLength_um"
+LENGTH = "Image_Neurite_HiddenCorrectedLength_um"
+TRACED = "Image_Neurite_TotalLength_um"
 CACHE = WORK / "morphology"
 PARTS = ("fields", "cohorts", "masks", "nuclei", "neurons", "speed")
 

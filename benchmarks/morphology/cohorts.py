@@ -22,7 +22,11 @@ _CLONES_PER_CLASS, _IMAGES_PER_CLONE = 5, 4
 _KEY = ["Metadata_Plate", "Metadata_Well", "Metadata_Site"]
 _QUANTITIES = {
     "cells": ("n_cells", "Image_Count_Cells"),
-    "neurite length, um": ("total_neurite_length_um", "Image_Neurite_TotalLength_um"),
+    "neurite length, traced, um": ("total_neurite_length_um", "Image_Neurite_TotalLength_um"),
+    "neurite length, corrected, um": (
+        "total_neurite_length_um",
+        "Image_Neurite_HiddenCorrectedLength_um",
+    ),
     "mean soma area, um2": ("mean_soma_area_um2", "Image_Soma_MeanArea_um2"),
 }
 

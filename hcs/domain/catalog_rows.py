@@ -58,24 +58,26 @@ IMAGE: Final = (
         "um",
         1,
         "classic",
-        "Length of all neurites outside of somas along smoothed middle lines, corrected for those"
-        " that lie under or close beside another.",
-        "10.1145/218380.218473; 10.1017/CBO9780511617331",
+        "Length of all neurites outside of somas as traced along smoothed middle lines: what the"
+        " label image `neurites` shows.",
+        "10.1145/218380.218473",
     ),
     Feature(
-        "Image_Neurite_TracedLength",
+        "Image_Neurite_HiddenCorrectedLength",
         "um",
         1,
         "classic",
-        "The same without the correction: what the label image `neurites` shows.",
-        "10.1145/218380.218473",
+        "Estimate of the length with neurites that lie under or close beside another and leave no"
+        " trace of their own: the traced length times a factor from the density of traces around"
+        " each, at most 2, fitted on drawn fields.",
+        "10.1017/CBO9780511617331",
     ),
     Feature(
         "Image_Neurite_LengthPerCell",
         "um",
         1,
         "classic",
-        "Total length over the number of cells.",
+        "Traced length over the number of cells.",
         empty="cells",
     ),
     Feature("Image_Soma_AreaFraction", "share", 0, "classic", "Share of the image under somas."),

@@ -31,7 +31,7 @@ from hcs.ops.summaries import full_features
 
 MEAN_SOMA_AREA: Final = "Image_Soma_MeanArea"
 TOTAL_LENGTH: Final = "Image_Neurite_TotalLength"
-TRACED_LENGTH: Final = "Image_Neurite_TracedLength"
+CORRECTED_LENGTH: Final = "Image_Neurite_HiddenCorrectedLength"
 LENGTH_PER_CELL: Final = "Image_Neurite_LengthPerCell"
 
 
@@ -228,7 +228,7 @@ def _shape_features(
         N_CELLS: float(count),
         with_unit(MEAN_SOMA_AREA, 2, pixel_size_um): float(area.mean()) if count else np.nan,
         with_unit(TOTAL_LENGTH, 1, pixel_size_um): total,
-        with_unit(TRACED_LENGTH, 1, pixel_size_um): neurites.traced_px * size,
+        with_unit(CORRECTED_LENGTH, 1, pixel_size_um): neurites.corrected_px * size,
         with_unit(LENGTH_PER_CELL, 1, pixel_size_um): total / count if count else np.nan,
         "Image_Soma_AreaFraction": float((somas.labels > 0).mean()),
         "Image_Neurite_AreaFraction": float(neurites.mask.mean()),

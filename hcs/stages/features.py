@@ -22,6 +22,7 @@ from hcs.io.files.together import replace_together
 from hcs.io.plates import plate, plate_tables
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.ledger import Ledger
+from hcs.planes.definitions import FEATURES_FORMAT, KEY
 from hcs.planes.reading import Chosen, choose
 from hcs.stages.frame import Frame, MadeFrom, open_frame, require_parquet
 from hcs.stages.work.measuring import PlatePlan, plan_plate
@@ -32,7 +33,7 @@ from hcs.stages.work.tables import Known, Piece, hash_rows, join_pieces
 if TYPE_CHECKING:
     from distributed import Client
 
-_FORMAT: Final = 5
+_FORMAT: Final = FEATURES_FORMAT
 
 _UNITS: Final = ("um", "px")
 _COPIES: Final = 40
@@ -89,7 +90,7 @@ def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
         msg += reasons or "the channel was not acquired at any time point"
         raise InputError(msg)
     measured_with = {reader.name: plans[reader.name].record(reader) for reader in readers}
-    frame.notes["measured_with"] = measured_with
+    frame.notes |= {"measured_with": measured_with, KEY: _FORMAT}
     about = {reader.name: _read_metadata(reader) for reader in readers}
     frame.inputs |= {name: hash_rows(metadata) for name, metadata in about.items()}
     made_from = MadeFrom(

@@ -27,6 +27,7 @@ from hcs.io.runs.ledger import Ledger
 from hcs.learn import forest
 from hcs.learn.scores import group_tests
 from hcs.learn.scores.predictions import prediction_rows, roles_of
+from hcs.planes.definitions import KEY, read_definitions
 from hcs.planes.times import image_key, keep_time, measured_plane
 from hcs.stages.frame import Frame, MadeFrom, open_frame
 from hcs.stages.work.study import find_study_images, fingerprint_splits, read_splits
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 STAGE: Final = "forest"
 MODEL: Final = "forest"
 
-_FORMAT: Final = 4
+_FORMAT: Final = 5
 
 _LABEL: Final = "class"
 _ALPHA: Final = 0.05
@@ -191,6 +192,7 @@ class _Joined:
         return {
             "features": list(self.columns),
             "plane": measured_plane(self.config.features),
+            KEY: read_definitions(self.config.features),
             "forests": marks,
             "importance": {
                 str(name): None if np.isnan(fall) else float(fall)

@@ -23,6 +23,7 @@ from hcs.io.files import parquet
 from hcs.io.files.paths import as_path
 from hcs.io.runs.ledger import Ledger
 from hcs.learn.scores.predictions import prediction_rows, rows_of_all_heads
+from hcs.planes.definitions import KEY, read_definitions, refuse_other_definitions
 from hcs.planes.times import image_key, measured_plane, refuse_other_plane
 from hcs.stages.frame import Frame, MadeFrom, open_frame, require_parquet
 from hcs.stages.work import scoring
@@ -178,6 +179,8 @@ def _score_table(config: ScoreConfig, frame: Frame) -> StageResult:
     forests = {str(name): str(mark) for name, mark in manifest["forests"].items()}
     hashes = _hash_plates(config.features, columns)
     refuse_other_plane(manifest.get("plane"), measured_plane(config.features), config.features)
+    defined = read_definitions(config.features)
+    refuse_other_definitions(manifest.get(KEY, 0), defined, config.features)
     common = MadeFrom(_FORMAT, (frame.settings, columns), weights=forests).fingerprint
     units = [
         Unit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 
 import numpy as np
@@ -13,6 +14,7 @@ from planted_cohorts import planted
 from hcs.domain import columns as col
 from hcs.domain.config.stages import ForestConfig, ScoreConfig
 from hcs.errors import StaleError
+from hcs.io.files.parquet import write_table
 from hcs.stages import forest, predict
 
 COLUMNS = {
@@ -122,3 +124,17 @@ def test_pycytominer_takes_the_table_as_it_stands(study):
     assert len(normalized) == len(frame)
     assert set(named) <= set(normalized.columns)
     assert [name for name in selected.columns if name.startswith("Metadata_")]
+
+
+def test_forests_of_former_definitions_are_refused(study, finished, tmp_path):
+    table = tmp_path / "measured.parquet"
+    rows = pd.read_parquet(study / "features.parquet")
+    write_table(table, rows, {"stage": "features", "features_format": 6})
+    models = tmp_path / "forest"
+    shutil.copytree(study / "forest", models)
+    manifest = json.loads((models / "manifest.json").read_text())
+    del manifest["features_format"]
+    (models / "manifest.json").write_text(json.dumps(manifest))
+    config = ScoreConfig(models=str(models), features=str(table), out=str(tmp_path / "s.parquet"))
+    with pytest.raises(StaleError, match="train the forests again"):
+        predict.run_forests(config)

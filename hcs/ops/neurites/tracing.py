@@ -36,10 +36,10 @@ class Neurites:
     graph
         Pixels of the skeleton outside of somas.
     lengths
-        Length that each pixel stands for, shape (N,), in pixels of the plane: traced, and
-        corrected for neurites that lie hidden (:mod:`hcs.ops.neurites.hidden`).
-    traced_px
-        Sum of the traced lengths alone.
+        Length that was traced at each pixel, shape (N,), in pixels of the plane.
+    corrected_px
+        Estimate of the whole length with neurites that lie hidden under or close beside another
+        (:mod:`hcs.ops.neurites.hidden`).
     n_crossings
         Places where two neurites cross.
     owner
@@ -58,7 +58,7 @@ class Neurites:
 
     graph: PixelGraph
     lengths: NDArray[np.float64]
-    traced_px: float
+    corrected_px: float
     n_crossings: int
     owner: NDArray[np.uint16]
     distance: NDArray[np.float64]
@@ -108,12 +108,11 @@ def trace_neurites(
     lengths = lengths_of_pixels(graph, tuning=tuning)
     lengths[branches.of_branches(crossings.shared)] *= 2
     owner, distance = _owners(graph, points, branches, crossings, somas)
-    traced_px = float(lengths.sum())
-    lengths *= hidden_factor(graph, lengths, scales.neurite_width_px, mask.shape, tuning=tuning)
+    factor = hidden_factor(graph, lengths, scales.neurite_width_px, mask.shape, tuning=tuning)
     return Neurites(
         graph=graph,
         lengths=lengths,
-        traced_px=traced_px,
+        corrected_px=float(lengths @ factor),
         n_crossings=crossings.n_crossings,
         owner=owner,
         distance=distance,

@@ -65,6 +65,12 @@ def _morphology(truth: Path, out: Path) -> Iterable[Comparison]:
             shown,
         ),
         (
+            "the same, corrected for hidden neurites",
+            f"total_neurite_length_{unit}",
+            f"Image_Neurite_HiddenCorrectedLength_{unit}",
+            shown,
+        ),
+        (
             "mean soma area",
             f"mean_soma_area_{unit}2",
             f"Image_Soma_MeanArea_{unit}2",
