@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from numpy.typing import NDArray
+from upath import UPath
 
 from hcs.domain import ngff
+from hcs.errors import InputError
 from hcs.io.files.atomic import replace_folder
-from hcs.io.files.paths import AnyPath, as_text
+from hcs.io.files.paths import AnyPath, as_path, as_text
 from hcs.io.plates import plate, shards
-from hcs.io.plates.plate import NOTES
+from hcs.io.plates.plate import MADE_BY, NOTES
 
 _TIMES: Final = "times"
 
@@ -76,7 +79,7 @@ class LabelImages:
         for name, series in self._series.items():
             axes = ("t", *(("z",) if self.n_z > 1 else ()), "y", "x")
             attributes = ngff.label_attributes(name, series.levels, pixel_size_um, axes)
-            attributes[NOTES] = {_TIMES: series.times}
+            attributes[NOTES] = {MADE_BY: "hcs", _TIMES: series.times}
             documents = {
                 f"{index}/{shards.DOCUMENT}": [shards.array_document(level, series.dtype, axes)]
                 for index, level in enumerate(series.levels)
@@ -123,3 +126,39 @@ def is_of_time(attributes: Mapping[str, Any], time: int) -> bool:
     ome = attributes.get("ome", attributes)
     axes = [axis["name"] for axis in ome["multiscales"][0]["axes"]]
     return "t" in axes
+
+
+def is_ours(attributes: Mapping[str, Any]) -> bool:
+    """Whether hcs wrote a label, by the attributes of its group."""
+    notes = attributes.get(NOTES, {})
+    return isinstance(notes, Mapping) and notes.get(MADE_BY) == "hcs"
+
+
+def refuse_others(out: AnyPath, field_path: str, names: Iterable[str]) -> None:
+    """Refuse to write labels over those that another program, or a person, left in a field.
+
+    Raises
+    ------
+    InputError
+        Naming the label, and what to do.
+    """
+    for name in names:
+        place = as_path(out) / field_path / "labels" / name
+        documents = [place / shards.DOCUMENT, place / ".zattrs", place / ".zgroup"]
+        found = next((file for file in documents if file.exists()), None)
+        if found is None or is_ours(_read_attributes(found)):
+            continue
+        msg = (
+            f"{place} was not written by hcs, so it is left as it is: measure it in place of our "
+            f"own segmentation (--labels {name}), write no labels (--no-write-labels), or remove it"
+        )
+        raise InputError(msg)
+
+
+def _read_attributes(document: UPath) -> dict[str, Any]:
+    try:
+        found = json.loads(document.read_text())
+    except ValueError:
+        return {}
+    attributes = found.get("attributes", {}) if isinstance(found, dict) else {}
+    return attributes if isinstance(attributes, dict) else {}

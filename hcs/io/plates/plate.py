@@ -28,6 +28,9 @@ NOTES: Final = "hcs"
 
 FLAT_FIELDS: Final = "flat_fields"
 
+MADE_BY: Final = "made_by"
+"""Note of a label that hcs wrote: it may write it again, and no other."""
+
 PLANES: Final = "planes"
 """Note of a plate: what its planes are; of a field: which of them are not there."""
 
@@ -175,6 +178,7 @@ def write_label(
     levels = ngff.pyramid(label.shape, label.dtype.itemsize)
     pictures = [(level, pick_pixels(label, level)) for level in levels]
     attributes = ngff.label_attributes(name, levels, pixel_size_um)
+    attributes[NOTES] = {MADE_BY: "hcs"}
     write_image(out, f"{field_path}/labels/{name}", attributes, pictures, ("y", "x"))
     list_label(out, field_path, name)
 
@@ -190,7 +194,7 @@ def prepare_labels(out: AnyPath, field_path: str) -> None:
     if plate_tables.is_version_04(out):
         msg = (
             f"{out} is OME-Zarr 0.4, into which hcs writes no labels: go on without them "
-            f"(--no-labels), or convert the plate with: hcs ingest {out} NEW.zarr"
+            f"(--no-write-labels), or convert the plate with: hcs ingest {out} NEW.zarr"
         )
         raise InputError(msg)
     storage.sweep_folder(str(as_path(out) / field_path / "labels"))
