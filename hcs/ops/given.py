@@ -68,6 +68,17 @@ class Objects:
         return np.where(labels == kept, np.iinfo(dtype).max, table[own]).astype(dtype)
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Objects of one field that somebody else has segmented; None are to be found here."""
+
+    cells: Objects | None = None
+    nuclei: Objects | None = None
+
+
+NOTHING: Final = Given()
+
+
 def number_objects(plane: NDArray[Any], name: str) -> Objects:
     """Take the objects of a label image.
 

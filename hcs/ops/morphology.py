@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -17,13 +17,14 @@ from hcs.errors import InputError
 from hcs.ops import quality
 from hcs.ops.blank import fill_blank
 from hcs.ops.filters import FloatPlane, estimate_background
+from hcs.ops.given import NOTHING, Given
 from hcs.ops.intensity import PlaneStatistics, plane_statistics
 from hcs.ops.markers import marker_columns, marker_features
 from hcs.ops.neurites.arbors import Along, arbor_columns
 from hcs.ops.neurites.ridges import find_centers, find_ridges
 from hcs.ops.neurites.tracing import UNASSIGNED, Neurites, trace_neurites
 from hcs.ops.scales import Scales, with_estimates
-from hcs.ops.somas.cells import CellColumns, soma_columns
+from hcs.ops.somas.cells import CellColumns, soma_columns, take_somas
 from hcs.ops.somas.nuclei import segment_nuclei
 from hcs.ops.somas.seeding import seed_somas
 from hcs.ops.somas.segment import LabelPlane, Somas, segment_somas
@@ -93,6 +94,7 @@ def measure_field(
     nuclei: NDArray[Any] | None = None,
     markers: Mapping[str, NDArray[Any]] | None = None,
     flat: FloatPlane | None = None,
+    given: Given = NOTHING,
 ) -> FieldMorphology:
     """Measure one field.
 
@@ -111,6 +113,8 @@ def measure_field(
         Planes of the markers of ``settings.markers``, by the marker's name.
     flat
         Shape (Y, X): relative illumination that the image is divided by.
+    given
+        Objects that others have segmented: they keep their numbers.
 
     Returns
     -------
@@ -133,10 +137,8 @@ def measure_field(
     signal = values - estimate_background(values, scales.soma_diameter_px, tuning.background)
     ridges = find_ridges(signal, scales.ridge_sigma_px, tuning.neurites)
     centers = find_centers(ridges, assay.neurite_threshold, tuning.neurites)
-    somas = segment_somas(signal, centers.brightness, scales, assay.soma_threshold, tuning.somas)
-    nuclear = None if nuclei is None else _segment_nuclei(nuclei, scales, tuning)
-    if nuclear is not None:
-        somas = seed_somas(somas, nuclear, signal, centers.brightness, scales, tuning.seeding)
+    nuclear = _find_nuclei(nuclei, given, scales, tuning)
+    somas = _find_somas(signal, centers.brightness, (nuclear, given), scales, settings)
     neurites = trace_neurites(ridges, centers, somas, scales, tuning.neurites)
     full = assay.feature_set == "full"
     cells = _cells(signal, somas, neurites, pixel_size_um, full=full)
@@ -157,12 +159,53 @@ def measure_field(
         )
         cells |= found
         features |= marker_features(found, marker, somas.count)
-    return FieldMorphology(features, cells, somas.labels, neurites.labels(), nuclear)
+    return _restore_numbers(
+        FieldMorphology(features, cells, somas.labels, neurites.labels(), nuclear), given
+    )
 
 
-def _segment_nuclei(nuclei: NDArray[Any], scales: Scales, tuning: Tuning) -> LabelPlane:
+def _find_nuclei(
+    nuclei: NDArray[Any] | None, given: Given, scales: Scales, tuning: Tuning
+) -> LabelPlane | None:
+    if given.nuclei is not None:
+        return given.nuclei.labels
+    if nuclei is None:
+        return None
     filled = _leave_blank_out(nuclei, tuning.blank)[0]
     return segment_nuclei(filled, scales.nucleus_diameter_px, tuning.nuclei)
+
+
+def _find_somas(
+    signal: FloatPlane,
+    neurite_counts: float,
+    known: tuple[LabelPlane | None, Given],
+    scales: Scales,
+    settings: MorphologyConfig,
+) -> Somas:
+    """Find somas, seeded by nuclei where there are some; or take those that were given."""
+    nuclei, given = known
+    if given.cells is not None:
+        return take_somas(given.cells)
+    tuning, threshold = settings.tuning, _as_neurons(settings).soma_threshold
+    somas = segment_somas(signal, neurite_counts, scales, threshold, tuning.somas)
+    if nuclei is None:
+        return somas
+    return seed_somas(somas, nuclei, signal, neurite_counts, scales, tuning.seeding)
+
+
+def _restore_numbers(found: FieldMorphology, given: Given) -> FieldMorphology:
+    """Let given objects have the numbers that they were given."""
+    cells, nuclei = given.cells, given.nuclei
+    if nuclei is not None and found.nuclei is not None:
+        found = replace(found, nuclei=nuclei.restore(found.nuclei))
+    if cells is None:
+        return found
+    return replace(
+        found,
+        cells=found.cells | {"Cells_ObjectNumber": cells.numbers},
+        soma=cells.restore(found.soma),
+        neurites=cells.restore(found.neurites, kept=UNASSIGNED),
+    )
 
 
 def _as_neurons(settings: MorphologyConfig) -> Neurons:

@@ -23,8 +23,10 @@ from hcs.io.plates import plate, plate_tables
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.ledger import Ledger
 from hcs.planes.definitions import FEATURES_FORMAT, KEY
+from hcs.planes.given import Located
 from hcs.planes.reading import Chosen, choose
 from hcs.stages.frame import Frame, MadeFrom, open_frame, require_parquet
+from hcs.stages.work.given import keep_labels, locate_labels, name_unmatched
 from hcs.stages.work.measuring import PlatePlan, plan_plate
 from hcs.stages.work.measuring_wells import CELLS, IMAGES, STAGE, FieldTask, WellTask, measure_well
 from hcs.stages.work.plates import count_plane_pixels, open_plates
@@ -81,7 +83,12 @@ def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
     remedy = "give workers more memory or fewer threads"
     budget.check_budget(STAGE, needed, frame.client, remedy)
     plans = {reader.name: plan_plate(config, reader, chosen[reader.name]) for reader in readers}
-    by_plate = {r.name: _list_units(frame, config, r, plans[r.name], is_timed) for r in readers}
+    given = locate_labels(config.morphology.labels, readers)
+    frame.problems += name_unmatched(given, STAGE)
+    by_plate = {
+        r.name: _list_units(frame, config, r, plans[r.name], given[r.name], is_timed)
+        for r in readers
+    }
     units = [unit for found in by_plate.values() for unit in found]
     results = frame.do(measure_well, units)
     if not any(result["n_images"] for result in results):
@@ -162,6 +169,7 @@ def _list_units(
     config: FeaturesConfig,
     reader: PlateReader,
     plan: PlatePlan,
+    given: Mapping[str, Located],
     is_timed: bool,
 ) -> list[Unit[WellTask]]:
     """One unit a well; its items are the fields, by their path."""
@@ -186,9 +194,15 @@ def _list_units(
             is_timed=is_timed,
             write_labels=config.write_labels,
             strict=config.strict,
+            given=keep_labels(given, [item.field_path for item in fields]),
         )
         items = {
-            item.field_path: MadeFrom(_FORMAT, common, pixels=(item.site, pixels)).fingerprint
+            item.field_path: MadeFrom(
+                _FORMAT,
+                common,
+                pixels=(item.site, pixels),
+                values=[located.stamps[item.field_path] for located in given.values()],
+            ).fingerprint
             for item, pixels in zip(fields, images[col.FINGERPRINT], strict=True)
         }
         claims = (f"{sidecar(reader.path)}/claims/labels-{well}",) if config.write_labels else ()

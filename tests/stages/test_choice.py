@@ -171,7 +171,7 @@ def test_a_plate_of_one_plane_needs_no_choice_and_takes_one(tmp_path):
 # ── what is refused ─────────────────────────────────────────────────────────────────────────────
 
 COMMANDS = {
-    "features": "features {plate} --out {out}.parquet --no-labels --cluster inline",
+    "features": "features {plate} --out {out}.parquet --no-write-labels --cluster inline",
     "stack": "stack {plate} --out {out}.zarr --cluster inline",
     "predict": "predict {models} {plate} --out {out}.parquet --cluster inline",
     "explain": "explain {models} {plate} --well A01 --out {out}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -80,9 +81,28 @@ def features(
         ),
     ] = None,
     labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--labels",
+            metavar="[cells=|nuclei=]NAME|FOLDER",
+            help="Objects that another program segmented, measured in place of our own: the NAME "
+            "of label images in the plates, or a FOLDER of mask images (docs/segmentation.md); "
+            "once for cells and once for nuclei.",
+        ),
+    ] = None,
+    blank_labels: Annotated[
+        str,
+        typer.Option(
+            "--blank-labels",
+            help="A label without any file of pixels: refuse (list the field as a problem), or "
+            "empty (a field without objects).",
+        ),
+    ] = "refuse",
+    write_labels: Annotated[
         bool,
         typer.Option(
-            "--labels/--no-labels", help="Write somas and neurites into the plates as label images."
+            "--write-labels/--no-write-labels",
+            help="Write somas, nuclei and neurites into the plates as label images.",
         ),
     ] = True,
     strict: options.Strict = False,
@@ -106,7 +126,7 @@ def features(
                 "channel": channel,
                 "plane": plane,
                 "time": time,
-                "write_labels": labels,
+                "write_labels": write_labels,
                 "strict": strict,
                 "morphology": {
                     "assay": {"kind": assay, "feature_set": feature_set}
@@ -124,12 +144,33 @@ def features(
                     "measured": _channels(measure),
                     "illumination": illumination,
                     "tuning": read_yaml(tuning) if tuning else {},
+                    "labels": given_labels(labels or [], assay) | {"blank": blank_labels},
                 },
             }
         )
         return stages_features.run(config, client)
 
     run_stage(stage, cluster=cluster, as_json=as_json)
+
+
+def given_labels(texts: list[str], assay: str) -> dict[str, Any]:
+    """``cells=NAME`` or ``nuclei=FOLDER`` as a section of the settings.
+
+    Without a word before it, it is of what the assay counts.
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        kind, sign, name = text.partition("=")
+        if not sign or kind not in {"cells", "nuclei"}:
+            kind, name = ("nuclei" if assay == "nuclei" else "cells"), text
+        if kind in found:
+            msg = f"--labels is given twice for {kind}: {text}"
+            raise typer.BadParameter(msg)
+        is_folder = "/" in name or "\\" in name or Path(name).is_dir()
+        found[kind] = (
+            {"kind": "folder", "path": name} if is_folder else {"kind": "plate", "name": name}
+        )
+    return found
 
 
 def _channels(text: str | None) -> str | list[str]:

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, PositiveFloat, StringConstraints, model_validator
 
+from hcs.domain.config.labels import GivenLabels
 from hcs.domain.plate import Frozen
 from hcs.domain.tuning.sets import Tuning
 from hcs.errors import InputError
@@ -181,6 +182,8 @@ class MorphologyConfig(Frozen):
         ``none`` never does.
     tuning
         Every constant of the kernels that was fitted or chosen (``docs/tuning.md``).
+    labels
+        Objects that others have segmented, to measure in place of those that hcs would.
     """
 
     assay: Assay = Neurons()
@@ -190,3 +193,4 @@ class MorphologyConfig(Frozen):
     measured: tuple[str, ...] | Literal["all"] = ()
     illumination: Literal["auto", "none"] = "auto"
     tuning: Tuning = Tuning()
+    labels: GivenLabels = GivenLabels()

@@ -71,7 +71,14 @@ class LabelImages:
             )
 
     def write(self, out: AnyPath, field_path: str, pixel_size_um: float | None) -> None:
-        """Write all labels into a plate, in place of those of the same names."""
+        """Write all labels into a plate, in place of those of the same names that hcs wrote.
+
+        Raises
+        ------
+        InputError
+            When one of the same name was not written by hcs.
+        """
+        refuse_others(out, field_path, [*self._planes, *self._series])
         for name, label in self._planes.items():
             plate.write_label(out, field_path, name, label, pixel_size_um)
         if self._series:

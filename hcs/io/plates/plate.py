@@ -203,12 +203,14 @@ def prepare_labels(out: AnyPath, field_path: str) -> None:
 def list_label(out: AnyPath, field_path: str, name: str) -> None:
     """Name a label in the list of those of its field."""
     document = as_path(out) / field_path / "labels" / shards.DOCUMENT
-    listed: list[str] = []
-    if document.exists():
-        listed = list(json.loads(document.read_text())["attributes"]["ome"]["labels"])
+    attributes: dict[str, Any] = {}
+    if document.exists():  # another program may have written it, with less or more than ours
+        attributes = dict(json.loads(document.read_text()).get("attributes") or {})
+    ome = dict(attributes.get("ome") or {})
+    listed = list(ome.get("labels") or ())
     if name not in listed:
-        described = {"ome": {"version": ngff.VERSION, "labels": [*listed, name]}}
-        write_bytes(document, shards.group_document(described))
+        attributes["ome"] = ome | {"version": ngff.VERSION, "labels": [*listed, name]}
+        write_bytes(document, shards.group_document(attributes))
 
 
 def pick_pixels(label: NDArray[Any], level: ngff.Level) -> NDArray[Any]:

@@ -8,14 +8,33 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import regionprops_table
 
-from hcs.domain.columns import with_unit
+from hcs.domain.columns import Reason, with_unit
+from hcs.errors import ImageReadError
 from hcs.ops.filters import FloatPlane
-from hcs.ops.somas.segment import Somas
+from hcs.ops.given import Objects
+from hcs.ops.somas.segment import MAX_LABEL, Somas
 
 CellColumns = dict[str, NDArray[Any]]
 
 _PIXEL_VARIANCE: Final = 1 / 12
 """Second moment of a pixel about its own middle."""
+
+
+def take_somas(given: Objects) -> Somas:
+    """Take objects that others have segmented as somas.
+
+    Raises
+    ------
+    ImageReadError
+        When there are more than neurites can be assigned to.
+    """
+    if given.count > MAX_LABEL:
+        msg = (
+            f"{given.count} objects: neurites are assigned to at most {MAX_LABEL} somas a field; "
+            "measure so many with --assay cells or nuclei"
+        )
+        raise ImageReadError(msg, Reason.WRONG_TYPE)
+    return Somas(given.labels, given.count, np.zeros(given.labels.shape, bool))
 
 
 def soma_columns(

@@ -19,6 +19,8 @@ from hcs.io.plates.labels import LabelImages
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.ledger import Ledger
 from hcs.ops import morphology
+from hcs.ops.given import Given
+from hcs.planes.given import Located, find_z
 from hcs.planes.reading import read_with_index
 from hcs.stages.work.images import MAY_PASS
 from hcs.stages.work.measuring import PlatePlan
@@ -52,6 +54,7 @@ class WellTask:
     is_timed: bool
     write_labels: bool
     strict: bool
+    given: Mapping[str, Located]
 
 
 def measure_well(task: WellTask, past: Past) -> Mapping[str, Any]:
@@ -104,16 +107,27 @@ def _measure_field(reader: PlateReader, field: FieldTask, task: WellTask) -> lis
                 raise
             found.append(_describe_problem(error, field, task, time))
             continue
-        labels.add("soma", measured.soma, time)
-        labels.add("neurites", measured.neurites, time)
-        if measured.nuclei is not None:
-            labels.add("nuclei", measured.nuclei, time)
+        for name, plane in _name_labels(measured, task.given).items():
+            labels.add(name, plane, time)
         key = _name_row(field, task, time)
-        cells = pd.DataFrame({**key, **measured.cells}, index=range(int(measured.soma.max())))
+        count = len(next(iter(measured.cells.values())))
+        cells = pd.DataFrame({**key, **measured.cells}, index=range(count))
         found.append((pd.DataFrame([{**key, **planes, **measured.features}]), cells))
     if task.write_labels:
         labels.write(task.plate_path, field.field_path, task.pixel_size_um)
     return found
+
+
+def _name_labels(
+    measured: morphology.FieldMorphology, given: Mapping[str, Located]
+) -> dict[str, NDArray[Any]]:
+    """Labels to write, by name; those that lie in the plate already stay as they are."""
+    planes = {"soma": measured.soma, "neurites": measured.neurites, "nuclei": measured.nuclei}
+    lie_there = {kind for kind, located in given.items() if located.source.kind == "plate"}
+    left_out = {"soma" if kind == "cells" else kind for kind in lie_there}
+    return {
+        name: plane for name, plane in planes.items() if plane is not None and name not in left_out
+    }
 
 
 def _list_times(reader: PlateReader, field: FieldTask, task: WellTask) -> list[int]:
@@ -188,13 +202,23 @@ def _measure(
         flat = plan.flat(channel, plane.shape)
         return plane if flat is None else plane / flat
 
-    picture = read(plan.channel)
+    picture, in_plane = read_with_index(
+        reader, field.field_path, plan.channel, plan.chosen.plane, time
+    )
+    if in_plane is not None:
+        in_focus[f"{col.FOCUS_PLANE}{reader.channels[plan.channel]}"] = in_plane
+    z_index = find_z(plan.chosen.plane, in_plane)
+    given = {
+        kind: located.read(reader, field.field_path, picture.shape, z_index=z_index, t_index=time)
+        for kind, located in task.given.items()
+    }
     measured = morphology.measure_field(
         picture,
         pixel_size_um=task.pixel_size_um,
         settings=plan.settings,
-        nuclei=None if plan.nuclei is None else even(plan.nuclei),
+        nuclei=None if plan.nuclei is None or "nuclei" in given else even(plan.nuclei),
         markers={name: even(channel) for name, channel in plan.markers.items()},
         flat=plan.flat(plan.channel, picture.shape),
+        given=Given(**given),
     )
     return measured, in_focus
