@@ -49,7 +49,7 @@ def leave_label(plate, path, name, label, *, axes="yx", scale=None):
         described = [item | {"unit": "micrometer"} for item in described]
     sets = [{"path": "0", "coordinateTransformations": steps}]
     group.attrs["ome"] = {
-        "version": version,
+        "version": "0.5",
         "multiscales": [{"axes": described, "datasets": sets}],
     }
 
