@@ -447,6 +447,28 @@ def test_values_of_a_plate_that_the_map_lacks_are_one_problem(tmp_path):
     assert lone == ["A01"]
 
 
+def test_values_of_several_times_are_read_at_the_time_that_is_chosen(tmp_path):
+    kinds = ["negcon"] * 4 + ["poscon"] * 4 + ["trt"] * 4
+    wells = [f"{row}{column:02d}" for row in "AB" for column in range(1, 7)]
+    lines = ["plate,well,pert_type,Time (h),Lum"]
+    for hours, shift in ((0, 0), (24, 10)):
+        for place, (well, kind) in enumerate(zip(wells, kinds, strict=True)):
+            value = 100 + place % 4 + (kind != "negcon") * shift
+            lines.append(f"P1,{well},{kind},{hours},{value}")
+    (tmp_path / "reader.csv").write_text("\n".join(lines) + "\n")
+    asked = ["--values", tmp_path / "reader.csv", "--out", tmp_path / "hits.parquet"]
+    done = CliRunner().invoke(app, ["hits", *map(str, asked)])
+    assert done.exit_code in (1, 2)
+    assert "2 time points of plate P1 (0, 1): choose one with --time" in " ".join(
+        done.output.split()
+    )
+    for time, shift in (("0", 0), ("last", 10), ("1440min", 10)):
+        call(*asked, "--time", time)
+        table = pd.read_parquet(tmp_path / "hits.parquet").set_index("Metadata_Well")
+        assert table["score"]["B06"] == 103 + shift
+        assert len(table) == 12
+
+
 def test_faults_of_values_are_not_those_of_a_plate_map(tmp_path):
     (tmp_path / "reader.csv").write_text("well,Lum\nA01,1\nA1,2\n")
     for name, said in (("reader.csv", "stands in row 2 already"), ("no.csv", "does not exist")):

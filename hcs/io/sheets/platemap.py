@@ -100,6 +100,7 @@ def read_wells(
     values: Mapping[str, Sequence[float | None]] | None = None,
     units: Mapping[int, str] | None = None,
     what: str = "plate map",
+    times: Sequence[int] | None = None,
 ) -> PlateMap:
     """Read the rows of a sheet as wells.
 
@@ -113,6 +114,8 @@ def read_wells(
         Units that a row below the header states, by position of the column.
     what
         What the table is, for messages.
+    times
+        Time point of every row, where a well has a row for each.
 
     Raises
     ------
@@ -120,6 +123,7 @@ def read_wells(
         With every fault at once.
     """
     reader = _Reader(sheet, columns, faults, units or {})
+    reader.times = times
     rows = reader.rows(values or {}) if "well" in columns.of or "column" in columns.of else []
     if not sheet.rows:
         faults.append(Fault(sheet.file, "there are no wells below the header"))
@@ -192,6 +196,7 @@ class _Reader(RowReader):
     """Turns the rows of one sheet into wells, and collects what is wrong."""
 
     notes: tuple[str, ...] = ()
+    times: Sequence[int] | None = None
 
     def rows(self, values: Mapping[str, Sequence[float | None]]) -> list[PlateMapRow]:
         """All rows that are right; the others are among the faults."""
@@ -201,13 +206,14 @@ class _Reader(RowReader):
         }
         self.refuse_broken_cells([self.columns.extra[name] for name in values])
         rows: list[PlateMapRow] = []
-        seen: dict[Well, dict[str | None, int]] = {}
+        seen: dict[tuple[Well, int | None], dict[str | None, int]] = {}
         for index, (number, cells) in enumerate(self.sheet.rows):
             before = len(self.faults)
             well = self._well(number, cells)
             plate = self.read_text(cells, "plate")
             if well is not None:
-                self._refuse_second_row(number, plate, well, seen.setdefault(well, {}))
+                key = (well, None if self.times is None else self.times[index])
+                self._refuse_second_row(number, plate, well, seen.setdefault(key, {}))
             read = self._values(number, cells)
             extra = {name: cells_of[index] for name, cells_of in extras.items()}
             extra |= read.pop("beside")

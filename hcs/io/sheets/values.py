@@ -24,6 +24,7 @@ from hcs.io.sheets.reading.framing import Records, is_map_header
 from hcs.io.sheets.reading.notes import list_some
 from hcs.io.sheets.reading.numbers import MISSING, SIGN_OF, Numbers, read_numbers
 from hcs.io.sheets.reading.typed import Stored
+from hcs.io.sheets.times import read_times
 from hcs.io.sheets.wellnames import parse_well
 
 _FLAG_NAMES: Final = ("flags", "flag")
@@ -93,7 +94,7 @@ def read_values(
     ----------
     path
         Parquet with ``Metadata_Plate`` and ``Metadata_Well``, one row a well or an image; CSV,
-        TSV or XLSX with one row a well, under the column names that plate maps use, or with grids
+        TSV or XLSX with one row a well (and time), under the column names that plate maps use, or with grids
         of wells (a frame of A, B, … and 1, 2, …); or the plate list of a cellHTS2 screen (columns
         Filename, Plate, Replicate).
     columns
@@ -146,9 +147,11 @@ def _read_table(
         return _read_screen(path)
     columns, faults = platemap.assign_columns(sheet)
     sheet, units = keep_wells(sheet, columns)
+    times, columns = read_times(sheet, columns, units, faults)
     numbers = _read_value_columns(sheet, columns, wanted, numeric, faults)
     values = {name: of.values for name, of in numbers.items()}
-    mapped = platemap.read_wells(sheet, columns, faults, values, units, "values")
+    when = None if times is None else times.index
+    mapped = platemap.read_wells(sheet, columns, faults, values, units, "values", when)
     table = platemap.to_frame(mapped)
     for name in values:
         table[f"Metadata_{name}"] = table[f"Metadata_{name}"].astype("float64")
@@ -159,7 +162,10 @@ def _read_table(
         table[col.PLATE] = as_path(path).stem
     notes = (*mapped.notes, *_say_values(sheet, columns, numbers, wanted))
     absent = _list_absent(sheet, columns, numbers, as_path(path).stem)
-    return Values(_restore_own_names(table), (), without_number=absent, notes=notes)
+    table = _restore_own_names(table)
+    if times is not None:
+        table, notes = times.add_to(table), (*notes, times.note)
+    return Values(table, (), without_number=absent, notes=notes)
 
 
 def _read_screen(plate_list: AnyPath) -> Values:

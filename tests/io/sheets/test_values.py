@@ -205,3 +205,63 @@ def test_a_file_of_any_locale_is_read_exactly_or_refused(
     path.write_text("\n".join(lines), encoding="utf-8")
     with contextlib.suppress(FaultsError):
         assert read_values(path, ["x"]).table["x"].tolist() == pytest.approx(numbers, rel=1e-12)
+
+
+def lapse_of(header, times, sign=","):
+    lines = [sign.join(["plate", "well", "pert_type", header, "RLU"])]
+    lines += [
+        sign.join(["P1", well, "trt", time, str(100 * place + number)])
+        for place, time in enumerate(times)
+        for number, well in enumerate(("A01", "A02"), start=1)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "index", "minutes"),
+    [
+        pytest.param("time", ["0", "1", "5"], [0, 1, 5], None, id="numbers"),
+        pytest.param("Metadata_Time", ["0", "1", "2"], [0, 1, 2], None, id="hcs"),
+        pytest.param("Time (h)", ["0", "0.5", "24"], [0, 1, 2], [0, 30, 1440], id="hours"),
+        pytest.param("Time [s]", ["30", "60", "90"], [0, 1, 2], [0.5, 1, 1.5], id="seconds"),
+        pytest.param("time_min", ["0", "10", "20"], [0, 1, 2], [0, 10, 20], id="minutes"),
+        pytest.param("Elapsed time", ["0:00", "0:30", "25:00"], [0, 1, 2], [0, 30, 1500], id="h:m"),
+        pytest.param(
+            "Time", ["0:00:30", "0:01:00", "1.00:00:00"], [0, 1, 2], [0.5, 1, 1440], id="clock"
+        ),
+        pytest.param("day", ["0", "3", "7"], [0, 1, 2], [0, 4320, 10080], id="days"),
+        pytest.param("time", ["0.5", "1.5", "2.5"], [0, 1, 2], None, id="no-unit"),
+    ],
+)
+@pytest.mark.parametrize("columns", [(), ("RLU",)])
+def test_values_of_several_times_keep_them_apart(tmp_path, header, cells, index, minutes, columns):
+    found = read(tmp_path, lapse_of(header, cells), *columns)
+    assert found.columns == ("RLU",)
+    assert found.table["RLU"].tolist() == [1, 2, 101, 102, 201, 202]
+    assert found.table[col.TIME].tolist() == [i for i in index for _ in range(2)]
+    if minutes is None:
+        assert col.TIME_MIN not in found.table
+    else:
+        assert found.table[col.TIME_MIN].tolist() == [m for m in minutes for _ in range(2)]
+    assert f"column {header.removeprefix('Metadata_')!r} holds times" in found.notes[-1]
+
+
+def test_a_well_that_stands_twice_at_one_time_is_refused(tmp_path):
+    with pytest.raises(FaultsError, match="the well stands in row 2 already"):
+        read(tmp_path, lapse_of("time", ["0", "1", "0"]))
+
+
+def test_a_cell_that_is_no_time_is_a_fault_where_wells_repeat(tmp_path):
+    with pytest.raises(FaultsError) as caught:
+        read(tmp_path, lapse_of("time", ["0", "later", "2"]))
+    assert [(f.row, f.column, f.value) for f in caught.value.faults] == [
+        (4, "time", "later"),
+        (5, "time", "later"),
+    ]
+
+
+def test_a_column_of_times_of_wells_that_stand_once_is_as_any_other(tmp_path):
+    text = "plate,well,pert_type,time,RLU\nP1,A01,trt,0,7\nP1,A02,trt,3,8\n"
+    found = read(tmp_path, text, "RLU")
+    assert col.TIME not in found.table
+    assert found.table["time"].tolist() == [0, 3]
