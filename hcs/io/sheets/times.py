@@ -116,7 +116,7 @@ _Column = tuple[str, list[float]]
 
 
 def _combine(stated: _Column | None, counted: _Column | None, used: tuple[str, ...]) -> Times:
-    """Number the time points by a column of numbers, else in the order of their times."""
+    """Give time points their numbers, by a column of numbers, else in the order of their times."""
     name, values = next(each for each in (counted, stated) if each is not None)
     known = sorted(set(values))
     whole = counted is not None and all(value == int(value) >= 0 for value in known)

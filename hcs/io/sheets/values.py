@@ -94,9 +94,9 @@ def read_values(
     ----------
     path
         Parquet with ``Metadata_Plate`` and ``Metadata_Well``, one row a well or an image; CSV,
-        TSV or XLSX with one row a well (and time), under the column names that plate maps use, or with grids
-        of wells (a frame of A, B, … and 1, 2, …); or the plate list of a cellHTS2 screen (columns
-        Filename, Plate, Replicate).
+        TSV or XLSX with one row a well (and time), under the column names that plate maps use, or
+        with grids of wells (a frame of A, B, … and 1, 2, …); or the plate list of a cellHTS2 screen
+        (columns Filename, Plate, Replicate).
     columns
         Value columns; without any, the only numeric column there is.
     cells
