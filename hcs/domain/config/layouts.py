@@ -83,6 +83,12 @@ class OmeTiffLayout(Frozen):
     kind: Literal["ometiff"] = "ometiff"
 
 
+class ContainerLayout(Frozen):
+    """Containers of microscope makers: CZI, ND2, LIF."""
+
+    kind: Literal["container"] = "container"
+
+
 class OmeZarrLayout(Frozen):
     """An existing OME-Zarr plate, 0.4 or 0.5."""
 
@@ -148,6 +154,7 @@ Layout = Annotated[
     | EmblLayout
     | IncucyteLayout
     | OmeTiffLayout
+    | ContainerLayout
     | OmeZarrLayout
     | RegexLayout,
     Field(discriminator="kind"),

@@ -1,7 +1,8 @@
-"""Where the planes of a plate come from: image files, or the fields of an OME-Zarr plate."""
+"""Where the planes of a plate come from: image files, containers, or an OME-Zarr plate."""
 
 from __future__ import annotations
 
+import bisect
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -12,8 +13,11 @@ from upath import UPath
 from hcs.domain.columns import Reason
 from hcs.domain.plate import Plane
 from hcs.errors import ImageReadError, InputError
+from hcs.io.containers import opening
+from hcs.io.containers.model import Container, Position, first_pages
 from hcs.io.files.paths import as_path, local_path
 from hcs.io.images import tiff
+from hcs.io.images.checks import check_plane, to_native
 from hcs.io.plates.reader import PlateReader
 from hcs.io.plates.stamps import stamp_field
 from hcs.io.runs.fingerprints import file_stamp
@@ -21,7 +25,11 @@ from hcs.io.runs.fingerprints import file_stamp
 OME_ZARR: Final = "omezarr"
 """Name of the layout whose planes lie in Zarr arrays."""
 
+CONTAINER: Final = "container"
+"""Name of the layout whose planes lie in containers of microscope makers."""
+
 _ABSENT: Final = "absent"
+_CONTAINER_TYPES: Final = ("uint8", "uint16", "float32")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,8 @@ class Source(Protocol):
 
 def open_source(root: str, layout: str) -> Source:
     """Open a source folder, or a plate when the layout is that of OME-Zarr."""
+    if layout == CONTAINER:
+        return ContainerFiles(root)
     return ZarrFields(PlateReader(root, is_source=True)) if layout == OME_ZARR else ImageFiles(root)
 
 
@@ -99,6 +109,83 @@ class ImageFiles:
     def close(self) -> None:
         """Close the file that was read last."""
         self._kept.close()
+
+
+@dataclass(frozen=True)
+class ContainerFiles:
+    """CZI, ND2 and LIF files below a folder; a plane's page counts all planes of its file."""
+
+    root: str
+    _open: dict[str, tuple[str, Container, list[int]]] = field(default_factory=dict, repr=False)
+
+    def _take(self, plane: Plane) -> tuple[Container, int, Position]:
+        """Open the plane's file, and find its image and its place there."""
+        path = f"{local_path(self.root)}/{plane.path}"
+        if path not in self._open:
+            try:
+                stamp = file_stamp(path)
+            except OSError as error:
+                raise ImageReadError(f"{plane.path}: {error}", Reason.MISSING_FILE) from error
+            container = opening.borrow(path, stamp)
+            self._open[path] = (stamp, container, first_pages(container.images))
+        _, container, firsts = self._open[path]
+        index = bisect.bisect_right(firsts, plane.page) - 1
+        if index >= len(container.images):
+            msg = f"{plane.path}: plane {plane.page} was asked for; the file has {firsts[-1]}"
+            raise ImageReadError(msg, Reason.WRONG_SHAPE)
+        return container, index, container.images[index].position_of(plane.page - firsts[index])
+
+    def header(self, plane: Plane) -> Header:
+        """Say what the container's metadata tell of the plane."""
+        container, index, (channel, _, _) = self._take(plane)
+        image = container.images[index]
+        name = f"{plane.path}: {image.name}"
+        if image.color > 1:
+            msg = (
+                f"{name}: color image of {image.color} samples a pixel, expected one gray channel "
+                "of 8 or 16 bits or float32"
+            )
+            raise ImageReadError(msg, Reason.WRONG_TYPE)
+        dtype = image.dtype[channel]
+        if dtype not in _CONTAINER_TYPES:
+            msg = f"{name}: pixels are {dtype}, expected one of {', '.join(_CONTAINER_TYPES)}"
+            raise ImageReadError(msg, Reason.WRONG_TYPE)
+        return Header(image.shape, dtype, image.pixel_size_um)
+
+    def read(
+        self,
+        plane: Plane,
+        shape: tuple[int, int],
+        dtype: str,
+        remarks: list[str] | None = None,  # noqa: ARG002  (all planes of a container are listed)
+    ) -> npt.NDArray[Any]:
+        """Read one plane and nothing else of the file."""
+        container, index, position = self._take(plane)
+        name = f"{plane.path}: {container.images[index].name}"
+        found = self.header(plane)
+        check_plane(name, found.shape, np.dtype(found.dtype), (shape, dtype), tiff.MAX_PIXELS)
+        try:
+            pixels = container.read(index, position)
+        except ImageReadError as error:
+            raise ImageReadError(f"{plane.path}: {error}", error.reason) from error
+        except opening.READER_FAULTS as error:
+            msg = f"{name}: plane {position} cannot be read: {error or type(error).__name__}"
+            raise ImageReadError(msg, Reason.UNREADABLE) from error
+        check_plane(name, pixels.shape, pixels.dtype, (shape, dtype), tiff.MAX_PIXELS)
+        return to_native(pixels)
+
+    def stamp(self, plane: Plane) -> str:
+        """Size and time of change of the file."""
+        try:
+            return file_stamp(f"{local_path(self.root)}/{plane.path}")
+        except OSError:
+            return _ABSENT
+
+    def close(self) -> None:
+        """Let others of this process have the files that were opened."""
+        for path, (stamp, container, _) in self._open.items():
+            opening.give_back(path, stamp, container)
+        self._open.clear()
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from hcs.domain.config.stages import AutoLayout, Layout, OmeZarrLayout, RegexLay
 from hcs.domain.plate import SourcePlate, quote_names
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import InputError, UnknownNameError
+from hcs.io.containers.opening import is_container
 from hcs.io.files.paths import AnyPath
 from hcs.io.images.sources import OME_ZARR
 from hcs.io.layouts.base import Listing, Sidecar, VendorLayout
@@ -28,6 +29,7 @@ from hcs.io.layouts.omezarr import is_plate, name_plates_inside, refuse_other_gr
 from hcs.io.layouts.regex import NamedGroups
 from hcs.io.layouts.runs import choose_run
 from hcs.io.layouts.scanning import Names, ScanResult, Stated, build, explain_no_layout
+from hcs.io.layouts.vendors.container import LAYOUT as CONTAINERS
 
 __all__ = ["ScanResult", "describe", "is_plate", "list_vendors", "scan"]
 
@@ -112,7 +114,7 @@ def scan(
         groups = NamedGroups(re.compile(layout.pattern), well, plate_format)
         groups.explain(listing)
         why = f"layout regex: names as {layout.pattern}"
-        result = build(listing, groups, None, stated, why)
+        result = _build_named(listing, groups, stated, why)
         return _with_heights(result) if groups.z_is_um else result
     names: Names | None = None
     if isinstance(layout, AutoLayout):
@@ -128,6 +130,15 @@ def scan(
     if note is not None:
         sidecar, why = read(run), f"{why}; {note}"
     return build(run, vendor, sidecar, stated, why, names)
+
+
+def _build_named(listing: Listing, groups: NamedGroups, stated: Stated, why: str) -> ScanResult:
+    """Read names as an expression tells; of containers it only tells what those do not."""
+    containers = [path for path in listing.images if is_container(path)]
+    if not containers or any(groups.parse(p) for p in listing.images if not is_container(p)):
+        return build(listing, groups, None, stated, why)
+    layout = dataclasses.replace(CONTAINERS, names=groups, t_is_minutes=groups.t_is_minutes)
+    return build(listing, layout, layout.sidecar(listing), stated, why)
 
 
 def _with_heights(result: ScanResult) -> ScanResult:

@@ -36,7 +36,7 @@ CONTAINERS: Final = {
     ".ims": "Imaris IMS",
     ".dv": "DeltaVision",
 }
-"""Containers of microscope makers, which no layout here reads, by their ending."""
+"""Containers of microscope makers by their ending; some are read with the extra ``formats``."""
 
 IMAGE_SUFFIXES: Final = frozenset(
     {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".stk", ".c01", *CONTAINERS}
@@ -116,6 +116,8 @@ class Sidecar:
         From the channel that a file name carries to the channel's real name.
     listed
         Relative path and fields of every plane that the vendor lists; files may be absent.
+    absent
+        Relative path and fields of planes that a file promises and does not hold.
     positions
         Where the stage stood for each field.
     excluded
@@ -140,6 +142,7 @@ class Sidecar:
     channels: tuple[Channel, ...] = ()
     channel_names: Mapping[str, str] = field(default_factory=dict)
     listed: tuple[tuple[str, NameFields], ...] = ()
+    absent: tuple[tuple[str, NameFields], ...] = ()
     positions: tuple[FieldPosition, ...] = ()
     excluded: tuple[Well, ...] = ()
     flat_fields: tuple[FlatField, ...] = ()

@@ -150,7 +150,8 @@ def forget_left_out(sidecar: Sidecar, left_out: set[Source], plate: str) -> Side
         for path, f in sidecar.listed
         if (path, f.page) not in left_out and not f.derived and f.plate in {None, plate}
     )
-    return dataclasses.replace(sidecar, listed=listed)
+    absent = tuple((path, f) for path, f in sidecar.absent if f.plate in {None, plate})
+    return dataclasses.replace(sidecar, listed=listed, absent=absent)
 
 
 def choose_acquisition(draft: Draft, sidecar: Sidecar, asked: int | None, root: str) -> Sidecar:

@@ -91,7 +91,7 @@ def assemble(
     planes = [plane_of(source, f, labels[source]) for source, f in sorted(named.items())]
     absent = [
         plane_of((path, f.page), f, _base_label(f, sidecar))
-        for path, f in sidecar.listed
+        for path, f in (*sidecar.listed, *sidecar.absent)
         if (path, f.page) not in named and _is_ranked(f.z, rank_z) and _is_ranked(f.t, rank_t)
     ]
     headers = sample_headers(root, planes)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
+from hcs.io.containers.opening import is_container
 from hcs.io.layouts.base import CONTAINERS, file_name
 
 # The well comes first; what stands before a number says what the number is.
@@ -98,7 +99,7 @@ def _escape(text: str) -> str:
 
 
 def explain_containers(paths: Iterable[str]) -> str | None:
-    """Say what to do with containers of microscope makers, which are not read here.
+    """Say what to do with containers of microscope makers that are not read.
 
     Parameters
     ----------
@@ -119,6 +120,12 @@ def explain_containers(paths: Iterable[str]) -> str | None:
         for suffix, count in sorted(kinds.items())
     )
     first = next(p for p in paths if PurePosixPath(p).suffix.lower() in kinds)
+    if all(map(is_container, kinds)):
+        return (
+            f"{told}, such as {file_name(first)!r}: no field of a plate by what its metadata tell; "
+            "if it is one, read it by itself with --layout container, which says why it is not, or "
+            "describe it with --layout regex"
+        )
     if set(kinds) == {".flex"}:
         return (
             f"{told}, such as {file_name(first)!r}: these are TIFFs of several pages, whose names "

@@ -54,9 +54,8 @@ def test_nothing_is_proposed_where_no_well_is_seen(name):
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        pytest.param("plate.czi", "1 Zeiss CZI file, such as 'plate.czi'", id="czi"),
-        pytest.param("B02.nd2", "1 Nikon ND2 file", id="nd2"),
-        pytest.param("run.LIF", "1 Leica LIF file", id="lif"),
+        pytest.param("plate.vsi", "1 Olympus VSI file, such as 'plate.vsi'", id="vsi"),
+        pytest.param("run.XLEF", "1 Leica XLEF file", id="xlef"),
         pytest.param("001001000.flex", "1 Opera FLEX file", id="flex"),
         pytest.param("P_A01f00d0.DIB", "1 Cellomics DIB file", id="dib"),
     ],
@@ -71,7 +70,7 @@ def test_a_container_beside_a_plate_is_a_problem_with_a_way_out(tmp_path):
     touch(tmp_path, "P_A01_s1_w1.tif", "overview.czi")
     (row,) = layouts.scan(tmp_path, AUTO).problems
     assert (row["file"], row["reason"]) == ("overview.czi", "unmatched-file")
-    assert "bioformats2raw" in row["message"]
+    assert "--layout container" in row["message"]
 
 
 def test_words_that_differ_are_the_channel(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -100,18 +101,18 @@ def fit_channels(
 
 def _probe_channels(config: IngestConfig, plate: SourcePlate) -> dict[str, _Found]:
     """Read some headers of every channel, spread over the plate."""
-    source = open_source(config.source, plate.layout)
     of_channel: defaultdict[str, list[Plane]] = defaultdict(list)
     for plane in plate.planes:
         of_channel[plane.channel].append(plane)
     wanted = max(_PROBED_OF_CHANNEL, _PROBED_FILES // max(1, len(of_channel)))
     errors: list[str] = []
     found = {}
-    for channel, planes in of_channel.items():
-        step = max(1, len(planes) // wanted)
-        headers = _read_headers(source, planes[::step], errors)
-        if headers:
-            found[channel] = _summarize(headers, len(planes))
+    with closing(open_source(config.source, plate.layout)) as source:
+        for channel, planes in of_channel.items():
+            step = max(1, len(planes) // wanted)
+            headers = _read_headers(source, planes[::step], errors)
+            if headers:
+                found[channel] = _summarize(headers, len(planes))
     if not found:
         msg = f"none of {len(errors)} images tried in {config.source} can be read: {errors[:2]}"
         raise InputError(msg)
