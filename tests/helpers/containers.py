@@ -109,10 +109,11 @@ def write_lif(
     t_s: float = 60.0,
     axes: str = "TZC",
     lost: int = 0,
+    short: str | None = None,
 ) -> None:
     """Write images of axes T, Z, C (or M in place of T), Y, X by their paths in the project.
 
-    ``lost`` bytes are cut from the end of the file.
+    ``lost`` bytes are cut from the end of the file, and one from the block of the image ``short``.
     """
     root = ET.Element("LMSDataContainerHeader", Version="2")
     project = ET.SubElement(root, "Element", Name="project")
@@ -135,7 +136,7 @@ def write_lif(
         ET.SubElement(
             element, "Memory", Size=str(pixels.nbytes), MemoryBlockID=f"MemBlock_{number}"
         )
-        blocks.append((f"MemBlock_{number}", pixels.tobytes()))
+        blocks.append((f"MemBlock_{number}", pixels.tobytes()[: -1 if name == short else None]))
     xml = ET.tostring(root, encoding="unicode").encode("utf-16-le")
     content = struct.pack("<IIBI", 0x70, len(xml) + 5, 0x2A, len(xml) // 2) + xml
     for name, data in blocks:

@@ -256,8 +256,21 @@ def test_a_container_that_was_cut_off_loses_what_is_not_there_only(source):
     stacks = {"T/A/1": stack_of(fields[0]), "T/B/2": stack_of(fields[1])}
     write_lif(source / "p.lif", stacks, lost=100)
     result = run(source)
-    assert_holds(result, {("A01", 1): fields[0]})
-    assert any("T/B/2" in row.message for row in result.problems)
+    rest = Field({(0, 0, 0): fields[1].planes[0, 0, 0]})
+    reader = assert_holds(result, {("A01", 1): fields[0], ("B02", 1): rest})
+    assert not reader.acquired("B/2/0", 1).any()
+    assert any("T/B/2" in row.message and row.well == "B02" for row in result.problems)
+
+
+def test_an_image_whose_block_is_smaller_than_its_planes_is_not_read_on_into_the_next(source):
+    fields = [Field(make_planes(n)) for n in range(2)]
+    stacks = {"T/A/1": stack_of(fields[0]), "T/B/2": stack_of(fields[1])}
+    write_lif(source / "p.lif", stacks, short="T/A/1")
+    result = run(source)
+    assert_holds(result, {("B02", 1): fields[1]})
+    (row,) = result.problems
+    assert "cut off" in row.message
+    assert row.well == "A01"
 
 
 def test_color_images_are_refused(source):
