@@ -49,9 +49,13 @@ def _light(found: dict[str, Any]) -> str:
         sentences.append(
             f"Channel {channel} was divided by the illumination of {origin} ({uneven})."
             if item["corrected"]
-            else f"The illumination of channel {channel} was left as it is."
+            else f"The illumination of channel {channel} was left as it is{_because(item)}."
         )
     return " ".join(sentences)
+
+
+def _because(item: dict[str, Any]) -> str:
+    return f" ({item['why']})" if item.get("why") else ""
 
 
 def what_differs(study: Study) -> Iterator[Block]:

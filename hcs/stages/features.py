@@ -146,8 +146,9 @@ def _describe_scales(measured_with: Mapping[str, Mapping[str, Any]]) -> dict[str
             f"{k.rsplit('_', 1)[0]} {v:g} {k[-2:]}" for k, v in found.items() if k[-2:] in _UNITS
         ]
         light = [
-            f"{channel} {'corrected' if item['corrected'] else 'not corrected'}"
-            f" (uneven by {item['range_fraction']:.0%})"
+            f"{channel} corrected (uneven by {item['range_fraction']:.0%})"
+            if item["corrected"]
+            else f"{channel} not corrected ({item['why']})"
             for channel, item in found["illumination"].items()
         ]
         words[f"scales of {plate_name}"] = ", ".join(sizes).replace("_", " ")

@@ -65,6 +65,20 @@ class LightTuning(Tuned):
     min_range: PositiveFloat = 0.05
     """A field that is this even (range over mean) is left alone."""
 
+    max_range: PositiveFloat = 1.2
+    """What is more uneven (range over mean) is no illumination: corners that get a quarter of the
+    light of the middle have 1.2. Cells that lie in the same places of most fields gave 53."""
+
+    max_zero_share: Share = 0.25
+    """Where more pixels of the usual field are 0, its background was subtracted or clipped and
+    shows no light."""
+
+    inner_low_percentile: Percentile = 25
+    """The level of a block is the mean of its pixels from this percentile on …"""
+
+    inner_high_percentile: Percentile = 75
+    """… to this one, so that cells that cover less than a quarter of it do not count."""
+
     floor: Share = 0.05
     """Least relative illumination; nothing is divided by less."""
 

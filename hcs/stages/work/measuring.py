@@ -74,6 +74,7 @@ class PlatePlan:
                 "gain": round(found.gain, 4),
                 "corrected": found.helps,
                 "source": "vendor" if found.vendor else "plate",
+                "why": found.why,
             }
             for channel, found in self.light.items()
         }
