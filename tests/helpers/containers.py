@@ -49,10 +49,11 @@ def write_czi(
     gap: int = 1000,
     tiles: Mapping[int, Sequence[tuple[int, int]]] | None = None,
     compression: str | None = None,
+    pyramid: bool = False,
 ) -> None:
     """Write scenes beside each other; of those in ``tiles`` planes lie at several places.
 
-    A tile's pixels are those of its plane plus the number of the tile.
+    ``pyramid`` adds a smaller level to the first scene. A tile's pixels are those of its plane plus the number of the tile.
     """
     czi = pytest.importorskip("pylibCZIrw.czi")
     with czi.create_czi(str(path), compression_options=compression) as document:
@@ -65,6 +66,10 @@ def write_czi(
                         scene=scene,
                         location=(scene * gap + x, y),
                     )
+                if pyramid:
+                    small = np.ascontiguousarray(pixels[::2, ::2])
+                    plane = {"C": c, "T": t, "Z": z}
+                    document.write(small, plane=plane, scene=scene, location=(scene * gap, 0))
         document.write_metadata(
             "made by a test",
             channel_names=dict(enumerate(channels)),
@@ -72,6 +77,9 @@ def write_czi(
             scale_y=pixel_um[1] * 1e-6,
             scale_z=z_um * 1e-6,
         )
+    if pyramid:
+        shape = next(iter(fields[0].planes.values())).shape
+        shrink_tiles(path, (shape[0] // 2, shape[1] // 2), shape)
     _add_scenes(path, fields)
 
 
@@ -306,3 +314,16 @@ def _pack(values: Mapping[str, object]) -> bytes:
         else:
             out += head + struct.pack({1: "<B", 3: "<I", 6: "<d"}[kind], value)
     return out
+
+
+def shrink_tiles(path: Path, stored: tuple[int, int], logical: tuple[int, int]) -> None:
+    """Let a CZI's tiles of a stored size (Y, X) be level 1 of a pyramid: half of what they show."""
+    content = bytearray(path.read_bytes())
+    for axis, small, large in zip("YX", stored, logical, strict=True):
+        head = struct.pack("<4sii", axis.encode(), 0, small)  # axis, start, size shown
+        at = content.find(head)
+        while at >= 0:
+            if content[at + 16 : at + 20] == struct.pack("<i", small):
+                content[at + 8 : at + 12] = struct.pack("<i", large)
+            at = content.find(head, at + 1)
+    path.write_bytes(content)

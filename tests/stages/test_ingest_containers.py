@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from containers import Field, make_planes, write_czi, write_lif, write_nd2
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hcs.domain import columns as col
 from hcs.domain.columns import Reason
@@ -136,6 +140,21 @@ def test_an_nd2_of_one_well_is_known_by_nikons_file_name(source):
     assert_holds(run(source), fields)
 
 
+def test_positions_in_a_file_that_nikon_names_after_its_well_may_be_called_as_they_like(source):
+    fields = [Field(make_planes(n), name=f"P{n + 1}") for n in range(2)]
+    write_nd2(source / "WellB03_Seq0001.nd2", fields)
+    assert_holds(run(source), {("B03", 1): fields[0], ("B03", 2): fields[1]})
+
+
+def test_a_position_named_after_another_well_than_its_file_is_not_read(source):
+    fields = [Field(make_planes(n), name=name) for n, name in enumerate(("B3", "B4"))]
+    write_nd2(source / "WellB03_Seq0001.nd2", fields)
+    result = run(source)
+    assert_holds(result, {("B03", 1): fields[0]})
+    (row,) = result.problems
+    assert "called after well B03, and this position after B04" in row.message
+
+
 @pytest.mark.parametrize("names", [("P1", "P2"), ("F1", "F2", "F3")], ids=["positions", "fields"])
 def test_names_that_number_positions_are_no_wells(names, source):
     write_nd2(source / "x.nd2", [Field(make_planes(n), name=name) for n, name in enumerate(names)])
@@ -172,6 +191,14 @@ def test_tiles_that_do_not_overlap_are_fields(source):
         for n in range(3)
     }
     assert_holds(run(source), held)
+
+
+def test_levels_of_a_pyramid_are_no_tiles(source):
+    field = Field(make_planes(0), array="A1", name="P1")
+    write_czi(source / "p.czi", [field], pyramid=True)
+    result = run(source)
+    assert_holds(result, {("A01", 1): field})
+    assert result.problems == ()
 
 
 def test_tiles_that_overlap_are_refused_in_words(source):
@@ -371,3 +398,68 @@ def test_a_container_of_wells_beside_image_files_of_a_plate_is_asked_about(sourc
     tifffile.imwrite(source / "P_A01_s1_w1.tif", make_planes(0)[0, 0, 0])
     with pytest.raises(InputError, match=r"two layouts fit .* choose one with --layout"):
         run(source)
+
+
+@st.composite
+def plates(draw):
+    """Draw plates of a container kind: ragged channels, planes that are lost, several files."""
+    kind = draw(st.sampled_from(["czi", "nd2", "lif"]))
+    size = draw(st.tuples(*[st.integers(1, 2), st.integers(1, 2), st.integers(1, 3)]))
+    wells = draw(st.permutations(["A1", "B2", "C11"]))[: draw(st.integers(1, 3))]
+    fields = {}
+    for number, well in enumerate(wells):
+        for site in range(draw(st.integers(1, 2))):
+            planes = make_planes(10 * number + site, size)
+            fields[well, site] = planes
+    lost = draw(st.sets(st.sampled_from(sorted(fields)), max_size=1)) if kind == "czi" else set()
+    for place in lost:
+        gone = draw(st.sets(st.sampled_from(sorted(fields[place])), max_size=2))
+        for key in list(gone)[: len(fields[place]) - 1]:
+            del fields[place][key]
+    return kind, size, fields, draw(st.booleans())
+
+
+def write_drawn(folder, kind, fields, *, apart):
+    """Write a drawn plate into one file, or into one a well."""
+    groups = [[place for place in fields if place[0] == well or not apart] for well in
+              (sorted({well for well, _ in fields}) if apart else [""])]  # fmt: skip
+    for number, places in enumerate(groups):
+        path = folder / f"file{number}.{kind}"
+        made = [Field(fields[p], array=p[0], name=p[0] if kind == "nd2" else "P1") for p in places]
+        if kind == "czi":
+            write_czi(path, made)
+        elif kind == "nd2":
+            write_nd2(path, made)
+        else:
+            names = [f"T/{well[0]}/{well[1:]}/R{site}" for well, site in places]
+            write_lif(path, dict(zip(names, map(stack_of, made), strict=True)))
+
+
+@settings(max_examples=15, deadline=None)
+@given(drawn=plates())
+def test_every_plane_of_a_container_is_in_the_plate_or_named(drawn):
+    kind, size, fields, apart = drawn
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "in")
+        source.mkdir()
+        write_drawn(source, kind, fields, apart=apart)
+        result = run(source)
+        reader = PlateReader(result.out)
+        images = reader.images.set_index(["Metadata_Well", "Metadata_Site"])["field_path"]
+        n_held = 0
+        for (well, site), planes in fields.items():
+            name = f"{well[0]}{int(well[1:]):02}"
+            path = images.get((name, site + 1))
+            for (c, t, z), pixels in planes.items():
+                channel = reader.channels.index(("DAPI", "GFP")[c])
+                held = path is not None and reader.acquired(path, channel)[t, z]
+                if held:
+                    stored = reader.read_plane(path, channel, t_index=t, z_index=z)
+                    np.testing.assert_array_equal(stored, pixels)
+                n_held += bool(held)
+                assert held or any(row.well == name for row in result.problems)
+        every = range(len(reader.channels))
+        assert n_held == sum(int(reader.acquired(p, c).sum()) for p in images for c in every)
+        if all(len(planes) == np.prod(size) for planes in fields.values()):
+            assert result.problems == ()
+            assert n_held == len(fields) * np.prod(size)

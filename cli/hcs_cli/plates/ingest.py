@@ -27,7 +27,7 @@ def ingest(
         str,
         typer.Option(
             help=r"How the files are named: auto, a vendor (incell, operetta, imagexpress, "
-            r"cellvoyager, cellomics, scanr, cytation, embl, incucyte, ometiff, omezarr, "
+            r"cellvoyager, cellomics, scanr, cytation, embl, incucyte, ometiff, flex, omezarr, "
             r"container for CZI, ND2 and LIF), or regex:PATTERN with the groups well, row + "
             r"column, or well_number (which needs --plate-wells), and site, channel, z (z_um), "
             r"t (t_s, t_min, t_h), plate where there are any.",

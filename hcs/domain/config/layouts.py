@@ -83,6 +83,12 @@ class OmeTiffLayout(Frozen):
     kind: Literal["ometiff"] = "ometiff"
 
 
+class FlexLayout(Frozen):
+    """FLEX files of an Opera, a well each."""
+
+    kind: Literal["flex"] = "flex"
+
+
 class ContainerLayout(Frozen):
     """Containers of microscope makers: CZI, ND2, LIF."""
 
@@ -154,6 +160,7 @@ Layout = Annotated[
     | EmblLayout
     | IncucyteLayout
     | OmeTiffLayout
+    | FlexLayout
     | ContainerLayout
     | OmeZarrLayout
     | RegexLayout,

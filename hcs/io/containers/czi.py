@@ -62,6 +62,7 @@ class CziContainer:
         channels = _read_channels(metadata, n_channels)
         sizes, steps = _read_scaling(metadata)
         self._fields = tuple(_split(blocks, _read_scenes(metadata)))
+        self._places = [{b.position: b.place for b in field.blocks} for field in self._fields]
         self.images: tuple[ContainerImage, ...] = tuple(
             dataclasses.replace(
                 _make_image(field, channels, self._first), pixels_um=sizes, steps=steps
@@ -104,7 +105,7 @@ class CziContainer:
         field = self._fields[image]
         channel, time, z = (n + first for n, first in zip(position, self._first, strict=True))
         found: npt.NDArray[Any] = self._reader.read(
-            roi=field.places[channel, time, z],
+            roi=self._places[image][channel, time, z],
             plane={"C": channel, "T": time, "Z": z},
             scene=field.scene,
             pixel_type=_type_name(self.images[image].dtype[position[0]]),
@@ -133,11 +134,6 @@ class _Field:
     place_um: tuple[float, float] | None
     blocks: tuple[_Block, ...]
     flaw: str | None = None
-
-    @property
-    def places(self) -> dict[Position, Rectangle]:
-        """Where each plane lies."""
-        return {block.position: block.place for block in self.blocks}
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,15 +41,17 @@ class Nd2Container:
         self._frames = _number_frames(file)
         self._last: tuple[int, npt.NDArray[Any]] | None = None
         shared = _describe(file, sizes, loops)
+        flaw = _find_flaw(sizes)
         names = [point.name for point in self._points if point.name]
         wells = parse_wells(dict.fromkeys(names))
-        own = _FILE_OF_WELL.fullmatch(name)
+        own = _read_file_name(name)
         self.images: tuple[ContainerImage, ...] = tuple(
             ContainerImage(
                 name=self._name(index),
                 well=_choose_well(self._name_of(index), wells, own),
                 place_um=self._place(index),
                 absent=self._list_absent(index, shared),
+                flaw=flaw or _compare(self._name_of(index), wells, own, name),
                 **shared,
             )
             for index in range(sizes.get("P", 1))
@@ -107,18 +109,35 @@ def _number_frames(file: Foreign) -> dict[Position, int]:
     }
 
 
+def _read_file_name(name: str) -> Well | None:
+    match = _FILE_OF_WELL.fullmatch(name)
+    return Well.parse(match["well"]) if match else None
+
+
 def _choose_well(
-    name: str | None, wells: Mapping[str, Well] | None, own: re.Match[str] | None
+    name: str | None, wells: Mapping[str, Well] | None, own: Well | None
 ) -> Well | None:
     """Well by the position's name, or of the whole file where no position is named like one."""
-    if wells:
-        return wells.get(name or "")
-    return Well.parse(own["well"]) if own and wells is not None else None
+    return wells.get(name or "") if wells else own
+
+
+def _compare(
+    name: str | None, wells: Mapping[str, Well] | None, own: Well | None, file: str
+) -> str | None:
+    """Say where a file's name and that of a position name two wells."""
+    well = (wells or {}).get(name or "")
+    if well is None or own is None or well == own:
+        return None
+    return f"{file} is called after well {own.name}, and this position after {well.name}"
+
+
+def _find_flaw(sizes: Mapping[str, int]) -> str | None:
+    others = sorted(axis for axis in sizes if axis not in _KNOWN_AXES and sizes[axis] > 1)
+    return f"it has an axis {', '.join(others)}, which a plate has not" if others else None
 
 
 def _describe(file: Foreign, sizes: Mapping[str, int], loops: Mapping[str, Any]) -> dict[str, Any]:
     """Say what all positions of a file share."""
-    others = sorted(axis for axis in sizes if axis not in _KNOWN_AXES and sizes[axis] > 1)
     stated = getattr(file.metadata, "channels", None) or []
     channels = _read_channels(stated, sizes.get("C", 1))
     return {
@@ -130,7 +149,6 @@ def _describe(file: Foreign, sizes: Mapping[str, int], loops: Mapping[str, Any])
         "color": sizes.get("S", 1),
         "pixels_um": _read_pixels_um(stated),
         "steps": Steps(z_um=_read_z_um(loops), t_s=_read_t_s(loops)),
-        "flaw": f"it has an axis {', '.join(others)}, which a plate has not" if others else None,
     }
 
 

@@ -26,7 +26,7 @@ NAMES = {
     "embl": lambda r, n, c, s, w: f"P1--{r}{c}--{r}{c}--W0001--P{s:03d}--T0001--Z001--C{w:02d}.png",
     "incucyte": lambda r, n, c, s, w: f"VID7_{SCANS[w - 1]}_{r}{c}_{s}_2024y02m29d_23h59m.tif",
 }
-NO_NAMES = {"container", "ometiff"}
+NO_NAMES = {"container", "flex", "ometiff"}
 """The position of an OME-TIFF stands in its header, whatever the file is called."""
 
 
