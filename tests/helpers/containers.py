@@ -53,7 +53,8 @@ def write_czi(
 ) -> None:
     """Write scenes beside each other; of those in ``tiles`` planes lie at several places.
 
-    ``pyramid`` adds a smaller level to the first scene. A tile's pixels are those of its plane plus the number of the tile.
+    A tile's pixels are those of its plane plus the number of the tile. ``pyramid`` adds a smaller
+    level to the first scene.
     """
     czi = pytest.importorskip("pylibCZIrw.czi")
     with czi.create_czi(str(path), compression_options=compression) as document:
