@@ -17,6 +17,7 @@ from hcs_cli.plates.convert import convert
 from hcs_cli.plates.features import features
 from hcs_cli.plates.gallery import gallery
 from hcs_cli.plates.ingest import ingest
+from hcs_cli.plates.segment import segment
 from hcs_cli.screen.hits import hits
 from hcs_cli.screen.predict import predict
 from hcs_cli.study.machine import doctor, schema
@@ -44,6 +45,7 @@ for panel, commands in _PANELS.items():
         app.command(rich_help_panel=panel)(command)
 app.add_typer(schema, name="schema", rich_help_panel="Start here")
 app.add_typer(blind, name="blind", rich_help_panel="Plates")
+app.add_typer(segment, name="segment", rich_help_panel="Plates")
 
 
 @app.callback(invoke_without_command=True)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+from numpy.typing import NDArray
 
 from hcs.domain import columns as col
 from hcs.domain.config import planes as cfg
-from hcs.domain.config.labels import BlankLabels, GivenObjects, MaskFolder, PlateLabel
+from hcs.domain.config.labels import BlankLabels, GivenObjects, MaskFolder
 from hcs.errors import UnknownNameError
 from hcs.io.masks import Masks, Place, match_masks, read_mask
-from hcs.io.plates.given_labels import read_given, stamp_label
+from hcs.io.plates.given_labels import locate_label, read_given, stamp_label
 from hcs.io.plates.reader import PlateReader
 from hcs.io.plates.stamps import ABSENT
 from hcs.ops.given import Objects, number_objects
@@ -42,7 +45,7 @@ class Located:
         files = {key: file for key, file in self.masks.files.items() if key[0] in field_paths}
         return replace(self, masks=Masks(files), stamps={})
 
-    def read(
+    def read_plane(
         self,
         reader: PlateReader,
         field_path: str,
@@ -50,8 +53,8 @@ class Located:
         *,
         z_index: int | None,
         t_index: int,
-    ) -> Objects:
-        """Read the objects of one field.
+    ) -> tuple[NDArray[Any], str]:
+        """Read the label image of one field, and say where it lies.
 
         Parameters
         ----------
@@ -65,21 +68,34 @@ class Located:
         Raises
         ------
         ImageReadError
-            When there are no labels of it, or they cannot be used; never taken as empty.
+            When there is none of it, or it cannot be used; never taken as empty.
         """
-        if isinstance(self.source, PlateLabel):
-            plane = read_given(
-                reader,
-                field_path,
-                self.source.name,
-                shape,
-                z_index=z_index,
-                t_index=t_index,
-                blank=self.blank,
-            )
-            return number_objects(plane, f"{reader.path}/{field_path}/labels/{self.source.name}")
-        file = self.masks.find(self.source.path, field_path, t_index)
-        return number_objects(read_mask(file, shape), file)
+        if isinstance(self.source, MaskFolder):
+            file = self.masks.find(self.source.path, field_path, t_index)
+            return read_mask(file, shape), file
+        plane = read_given(
+            reader,
+            field_path,
+            self.source.name,
+            shape,
+            z_index=z_index,
+            t_index=t_index,
+            blank=self.blank,
+        )
+        return plane, f"{reader.path}/{locate_label(field_path, self.source.name)}"
+
+    def read(
+        self,
+        reader: PlateReader,
+        field_path: str,
+        shape: tuple[int, int],
+        *,
+        z_index: int | None,
+        t_index: int,
+    ) -> Objects:
+        """Read the objects of one field; parameters and errors as of :meth:`read_plane`."""
+        found = self.read_plane(reader, field_path, shape, z_index=z_index, t_index=t_index)
+        return number_objects(*found)
 
 
 def locate_given(

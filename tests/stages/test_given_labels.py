@@ -187,4 +187,4 @@ def test_one_label_is_not_both(plate, tmp_path):
 def test_the_mark_is_in_what_hcs_writes(plate, tmp_path):
     measure(plate, tmp_path, {}, write_labels=True)
     attributes = zarr.open_group(f"{plate}/A/1/0/labels/soma", mode="r").attrs.asdict()
-    assert attributes[io_plate.NOTES] == {io_plate.MADE_BY: "hcs"}
+    assert attributes[io_plate.NOTES] == {io_plate.MADE_BY: "hcs features"}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from hcs_cli import options
+from hcs_cli.plates.segment import name_source
 
 
 def features(
@@ -166,10 +166,7 @@ def given_labels(texts: list[str], assay: str) -> dict[str, Any]:
         if kind in found:
             msg = f"--labels is given twice for {kind}: {text}"
             raise typer.BadParameter(msg)
-        is_folder = "/" in name or "\\" in name or Path(name).is_dir()
-        found[kind] = (
-            {"kind": "folder", "path": name} if is_folder else {"kind": "plate", "name": name}
-        )
+        found[kind] = name_source(name)
     return found
 
 

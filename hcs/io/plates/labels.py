@@ -43,10 +43,13 @@ class LabelImages:
     ----------
     n_z, n_t
         Planes and time points of the field.
+    stage
+        That makes them.
     """
 
     n_z: int
     n_t: int
+    stage: str = "features"
     _planes: dict[str, NDArray[Any]] = field(default_factory=dict)
     _series: dict[str, _Series] = field(default_factory=dict)
 
@@ -78,15 +81,15 @@ class LabelImages:
         InputError
             When one of the same name was not written by hcs.
         """
-        refuse_others(out, field_path, [*self._planes, *self._series])
+        refuse_others(out, field_path, [*self._planes, *self._series], self.stage)
         for name, label in self._planes.items():
-            plate.write_label(out, field_path, name, label, pixel_size_um)
+            plate.write_label(out, field_path, name, label, pixel_size_um, self.stage)
         if self._series:
             plate.prepare_labels(out, field_path)
         for name, series in self._series.items():
             axes = ("t", *(("z",) if self.n_z > 1 else ()), "y", "x")
             attributes = ngff.label_attributes(name, series.levels, pixel_size_um, axes)
-            attributes[NOTES] = {MADE_BY: "hcs", _TIMES: series.times}
+            attributes[NOTES] = {MADE_BY: f"hcs {self.stage}", _TIMES: series.times}
             documents = {
                 f"{index}/{shards.DOCUMENT}": [shards.array_document(level, series.dtype, axes)]
                 for index, level in enumerate(series.levels)
@@ -137,12 +140,16 @@ def is_of_time(attributes: Mapping[str, Any], time: int) -> bool:
 
 def is_ours(attributes: Mapping[str, Any]) -> bool:
     """Whether hcs wrote a label, by the attributes of its group."""
+    return _read_maker(attributes).startswith("hcs ")
+
+
+def _read_maker(attributes: Mapping[str, Any]) -> str:
     notes = attributes.get(NOTES, {})
-    return isinstance(notes, Mapping) and notes.get(MADE_BY) == "hcs"
+    return str(notes.get(MADE_BY, "")) if isinstance(notes, Mapping) else ""
 
 
-def refuse_others(out: AnyPath, field_path: str, names: Iterable[str]) -> None:
-    """Refuse to write labels over those that another program, or a person, left in a field.
+def refuse_others(out: AnyPath, field_path: str, names: Iterable[str], stage: str) -> None:
+    """Refuse to write labels over those that another program, stage or person left in a field.
 
     Raises
     ------
@@ -153,11 +160,16 @@ def refuse_others(out: AnyPath, field_path: str, names: Iterable[str]) -> None:
         place = as_path(out) / field_path / "labels" / name
         documents = [place / shards.DOCUMENT, place / ".zattrs", place / ".zgroup"]
         found = next((file for file in documents if file.exists()), None)
-        if found is None or is_ours(_read_attributes(found)):
+        if found is None or _read_maker(_read_attributes(found)) == f"hcs {stage}":
             continue
+        remedy = (
+            f"measure it in place of our own segmentation (--labels {name}), write no labels "
+            "(--no-write-labels)"
+            if stage == "features"
+            else "give the new label another name (--name)"
+        )
         msg = (
-            f"{place} was not written by hcs, so it is left as it is: measure it in place of our "
-            f"own segmentation (--labels {name}), write no labels (--no-write-labels), or remove it"
+            f"{place} was not written by hcs {stage}, so it stays as it is: {remedy}, or remove it"
         )
         raise InputError(msg)
 

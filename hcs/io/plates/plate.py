@@ -29,7 +29,7 @@ NOTES: Final = "hcs"
 FLAT_FIELDS: Final = "flat_fields"
 
 MADE_BY: Final = "made_by"
-"""Note of a label that hcs wrote: it may write it again, and no other."""
+"""Note of a label that hcs wrote: by which stage, which may write it again, and no other."""
 
 PLANES: Final = "planes"
 """Note of a plate: what its planes are; of a field: which of them are not there."""
@@ -169,6 +169,7 @@ def write_label(
     name: str,
     label: NDArray[Any],
     pixel_size_um: float | None,
+    stage: str = "features",
 ) -> None:
     """Write a label image ``(Y, X)`` under ``<field>/labels/<name>`` and list it there.
 
@@ -178,7 +179,7 @@ def write_label(
     levels = ngff.pyramid(label.shape, label.dtype.itemsize)
     pictures = [(level, pick_pixels(label, level)) for level in levels]
     attributes = ngff.label_attributes(name, levels, pixel_size_um)
-    attributes[NOTES] = {MADE_BY: "hcs"}
+    attributes[NOTES] = {MADE_BY: f"hcs {stage}"}
     write_image(out, f"{field_path}/labels/{name}", attributes, pictures, ("y", "x"))
     list_label(out, field_path, name)
 

@@ -16,10 +16,14 @@ from hcs.io.files.paths import as_path, is_local, sidecar
 
 _MARK: Final = "stage.json"
 
-_FOLDERS: Final = frozenset({"ingest", "convert", "stack", "embed", "train", "forest", "explain"})
+_FOLDERS: Final = frozenset(
+    {"ingest", "convert", "stack", "embed", "train", "forest", "explain", "segment-train"}
+)
 """Stages that write a folder."""
 
-_FILES: Final = frozenset({"features", "predict", "splits", "evaluate", "hits", "probe", "export"})
+_FILES: Final = frozenset(
+    {"features", "predict", "splits", "evaluate", "hits", "probe", "export", "segment"}
+)
 """Stages that write one file, and more beside it."""
 
 _SUFFIXES: Final = {"splits": ".json", "evaluate": ".json", "probe": ".json"}

@@ -1,0 +1,1 @@
+"""A pixel classifier of one's own: trained from annotations, run over plates."""
