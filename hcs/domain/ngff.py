@@ -48,6 +48,11 @@ class Level:
     shards: tuple[int, ...]
 
     @property
+    def is_by_plane(self) -> bool:
+        """Whether every plane is a shard of its own."""
+        return all(edge == 1 for edge in self.shards[:-2])
+
+    @property
     def picked(self) -> int:
         """Which of a block's pixels stands for it in a label: the one nearest to its middle."""
         return (self.factor - 1) // 2

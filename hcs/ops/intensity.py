@@ -70,7 +70,7 @@ def plane_statistics(image: Plane) -> PlaneStatistics:
         values that are not finite.
     """
     _check_plane(image)
-    if not _has_table(image):
+    if not has_table(image):
         values = image.astype(np.float64, copy=False)
         return PlaneStatistics(
             minimum=float(values.min()),
@@ -85,7 +85,7 @@ def plane_statistics(image: Plane) -> PlaneStatistics:
     saturated = maximum in {2**bits - 1 for bits in _CAMERA_BITS}
     return PlaneStatistics(
         minimum=float(np.argmax(counts > 0)),
-        median=_median_of_counts(counts),
+        median=median_of_counts(counts),
         maximum=float(maximum),
         mean=float(levels @ counts) / image.size,
         saturated_fraction=float(counts[-1]) / image.size if saturated else 0.0,
@@ -129,10 +129,10 @@ def value_range(image: Plane) -> Range:
         Minimum and maximum are exact. The median is that of every n-th pixel of every n-th row,
         with n such that at least 65,536 pixels count; of all pixels when there are fewer.
     """
-    step = max(1, int(np.sqrt(image.size / _SAMPLED_PX)))
+    step = grid_step(image.size)
     sample = image[::step, ::step]
-    if _has_table(image):
-        median = _median_of_counts(np.bincount(sample.ravel()))
+    if has_table(image):
+        median = median_of_counts(np.bincount(sample.ravel()))
     else:
         median = float(np.median(sample))
     return Range(float(image.min()), median, float(image.max()))
@@ -179,7 +179,7 @@ def rescale_to_median(image: Plane, *, median_level: float = 63.0) -> NDArray[np
         )
         raise ImageReadError(msg, Reason.ZERO_MEDIAN)
     factor = median_level / statistics.median
-    if _has_table(image):
+    if has_table(image):
         levels = np.arange(int(statistics.maximum) + 1, dtype=np.float64)
         return _to_8_bit(levels, factor)[image]
     return _to_8_bit(image.astype(np.float64), factor)
@@ -256,7 +256,7 @@ def downsample_mean(image: Plane, factor: int, *, maximum: float | None = None) 
         return image.copy()
     height, width = image.shape
     n_rows, n_columns = -(-height // factor), -(-width // factor)
-    narrow = np.uint32 if _has_table(image) and factor <= _MAX_COUNTED_FACTOR else np.float64
+    narrow = np.uint32 if has_table(image) and factor <= _MAX_COUNTED_FACTOR else np.float64
     fits = maximum is not None and narrow is np.uint32
     fits = fits and (maximum or 0) * factor <= int(np.iinfo(image.dtype).max)
     rows = _row_sums(image, factor, image.dtype.type if fits else narrow)
@@ -340,7 +340,7 @@ def _as_type(values: NDArray[np.float64], dtype: np.dtype[Any]) -> Plane:
     return (np.rint(values) if dtype.kind == "u" else values).astype(dtype)
 
 
-def _median_of_counts(counts: NDArray[np.intp]) -> float:
+def median_of_counts(counts: NDArray[np.intp]) -> float:
     """Median of a histogram over 0, 1, 2, …; the mean of the two middle ones when even."""
     below = np.cumsum(counts)
     n = int(below[-1])
@@ -349,7 +349,13 @@ def _median_of_counts(counts: NDArray[np.intp]) -> float:
     return (float(low) + float(high)) / 2
 
 
-def _has_table(image: Plane) -> bool:
+def grid_step(n_pixels: int) -> int:
+    """Distance of the pixels of a grid that the median of so many pixels is taken from."""
+    return max(1, int(np.sqrt(n_pixels / _SAMPLED_PX)))
+
+
+def has_table(image: Plane) -> bool:
+    """Whether the values of a plane can be counted, one by one, in a table."""
     return image.dtype.kind == "u" and image.dtype.itemsize * 8 <= _TABLE_BITS
 
 

@@ -13,7 +13,8 @@ from hcs.domain.config.layouts import RegexLayout
 from hcs.domain.config.stages import IngestConfig
 from hcs.io.plates.reader import PlateReader
 from hcs.stages import ingest
-from hcs.stages.work.ingest.reading import count_bytes, read_field
+from hcs.stages.work.ingest.fields import read_field
+from hcs.stages.work.ingest.reading import count_bytes
 
 PATTERN = r"(?P<well>[A-H]\d\d)_(?P<channel>[A-Z]+)_t(?P<t>\d+)_z(?P<z>\d+)\.tif"
 

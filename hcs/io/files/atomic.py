@@ -6,10 +6,13 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import RawIOBase
 from pathlib import Path
+from typing import Final
+
+from upath import UPath
 
 from hcs.errors import InputError, NotFoundError
 from hcs.io.files.paths import AnyPath, as_path, is_local, local_path
@@ -80,7 +83,14 @@ def _name_folder(path: str) -> InputError:
     return InputError(f"{path} is a folder, and a file is to be written: give it another path")
 
 
-def replace_folder(path: AnyPath, objects: Mapping[str, Sequence[bytes]]) -> None:
+Objects = Mapping[str, Sequence[bytes]] | Iterable[tuple[str, Sequence[bytes]]]
+"""Contents of files by their path in a folder, in pieces; at once, or one after the other."""
+
+_TOGETHER: Final = 32 * 1024**2
+"""Bytes that go up to an object store together."""
+
+
+def replace_folder(path: AnyPath, objects: Objects) -> None:
     """Write a folder of files at once, in place of what is there.
 
     A reader of a local folder sees the old one, the new one or, for an instant, none; never half of
@@ -92,43 +102,71 @@ def replace_folder(path: AnyPath, objects: Mapping[str, Sequence[bytes]]) -> Non
     path
         The folder.
     objects
-        Content of every file by its path in the folder, in pieces that follow one another.
+        Content of every file by its path in the folder, in pieces that follow one another. Of an
+        iterator no more than a few files are in memory.
     """
     local = local_path(path)
+    files = objects.items() if isinstance(objects, Mapping) else objects
     if local is None:
         target = as_path(path)
         remove(target)
-        *others, last = objects
-        target.fs.pipe({f"{target.path}/{key}": b"".join(objects[key]) for key in others})
-        target.fs.pipe({f"{target.path}/{last}": b"".join(objects[last])})
-        _note_folder(str(target), objects)
+        try:
+            sizes = _upload_files(target, files)
+        except BaseException:
+            remove(target)
+            raise
+        _note_folder(str(target), sizes)
         return
     parent, name = os.path.split(local)
     mark = f"{parent}/.{name[:100]}.{uuid.uuid4().hex[:8]}"
     temporary, old = f"{mark}.tmp", f"{mark}.old.tmp"
     try:
         os.makedirs(temporary)  # noqa: PTH103
-        _write_files(temporary, objects)
+        sizes = _write_files(temporary, files)
         if os.path.lexists(local):
             os.rename(local, old)  # noqa: PTH104
         os.rename(temporary, local)  # noqa: PTH104
         note_removal(local)
-        _note_folder(local, objects)
+        _note_folder(local, sizes)
     finally:
         for leftover in (temporary, old):
             if os.path.lexists(leftover):
                 shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _note_folder(path: str, objects: Mapping[str, Sequence[bytes]]) -> None:
-    for key, pieces in objects.items():
-        note_write(f"{path}/{key}", sum(map(len, pieces)))
+def _note_folder(path: str, sizes: Mapping[str, int]) -> None:
+    for key, n_bytes in sizes.items():
+        note_write(f"{path}/{key}", n_bytes)
 
 
-def _write_files(root: str, objects: Mapping[str, Sequence[bytes]]) -> None:
-    """Write files below an empty folder; path objects would cost more than the files."""
+def _upload_files(target: UPath, files: Iterable[tuple[str, Sequence[bytes]]]) -> dict[str, int]:
+    """Send files to an object store, many at a time, and the last one alone; return their sizes."""
+    waiting: dict[str, bytes] = {}
+    sizes: dict[str, int] = {}
+    n_bytes = 0
+    for key, pieces in files:
+        if n_bytes > _TOGETHER:
+            target.fs.pipe(waiting)
+            waiting, n_bytes = {}, 0
+        data = b"".join(pieces)
+        waiting[f"{target.path}/{key}"] = data
+        sizes[key] = len(data)
+        n_bytes += len(data)
+    *others, last = waiting
+    if others:
+        target.fs.pipe({name: waiting[name] for name in others})
+    target.fs.pipe({last: waiting[last]})
+    return sizes
+
+
+def _write_files(root: str, files: Iterable[tuple[str, Sequence[bytes]]]) -> dict[str, int]:
+    """Write files below an empty folder and return their sizes.
+
+    Path objects would cost more than the files.
+    """
     made = {""}
-    for key, pieces in objects.items():
+    sizes: dict[str, int] = {}
+    for key, pieces in files:
         *parents, _ = key.split("/")
         for depth in range(len(parents)):
             folder = "/".join(parents[: depth + 1])
@@ -139,6 +177,8 @@ def _write_files(root: str, objects: Mapping[str, Sequence[bytes]]) -> None:
         with open(f"{root}/{key}", "wb", buffering=0) as stream:  # noqa: PTH123
             for piece in pieces:
                 _write_all(stream, piece)
+        sizes[key] = sum(map(len, pieces))
+    return sizes
 
 
 def _write_all(stream: RawIOBase, data: bytes) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from zarr.storage import LocalStore
 
 from hcs.domain import ngff
 from hcs.domain.display import Window
-from hcs.domain.planes import read_states
+from hcs.domain.planes import PlaneState, read_states
 from hcs.domain.wells import Well
 from hcs.errors import InputError, StaleError
 from hcs.io.files import objects, storage
@@ -113,6 +114,72 @@ def write_image(
     replace_folder(f"{as_text(out)}/{path}", objects)
 
 
+def write_planes(
+    out: AnyPath,
+    path: str,
+    levels: Sequence[ngff.Level],
+    dtype: str,
+    axes: Sequence[str],
+    planes: Iterable[tuple[tuple[int, ...], Sequence[NDArray[Any]]]],
+    describe: Callable[[], Mapping[str, Any]],
+) -> None:
+    """Write one image group as :func:`write_image` does, its planes one after the other.
+
+    Parameters
+    ----------
+    out, path
+        Plate, and the group inside it.
+    levels, dtype, axes
+        Of the image.
+    planes
+        Place along the leading axes, and the picture ``(Y, X)`` of every level; places that do not
+        come are zeros.
+    describe
+        Called when all planes have come: returns the attributes. What it raises leaves all as it
+        was.
+    """
+    files = _encode_planes(levels, dtype, axes, planes)
+
+    def document() -> Iterator[tuple[str, list[bytes]]]:
+        yield shards.DOCUMENT, [shards.group_document(describe())]
+
+    replace_folder(f"{as_text(out)}/{path}", itertools.chain(files, document()))
+
+
+def _encode_planes(
+    levels: Sequence[ngff.Level],
+    dtype: str,
+    axes: Sequence[str],
+    planes: Iterable[tuple[tuple[int, ...], Sequence[NDArray[Any]]]],
+) -> Iterator[tuple[str, list[bytes]]]:
+    """Yield the files of all levels: shards as their planes come, small levels at the end."""
+    for index, level in enumerate(levels):
+        yield f"{index}/{shards.DOCUMENT}", [shards.array_document(level, dtype, tuple(axes))]
+    whole = {i: np.zeros(of.shape, dtype) for i, of in enumerate(levels) if not of.is_by_plane}
+    single = [(i, of) for i, of in enumerate(levels) if i not in whole]
+    leading = levels[0].shape[:-2]
+    ones = (1,) * len(leading)
+    absent = set(np.ndindex(*leading))
+    for place, pictures in planes:
+        absent.discard(place)
+        for index, array in whole.items():
+            array[place] = pictures[index]
+        for index, level in single:
+            picture = pictures[index].reshape(*ones, *level.shape[-2:])
+            pieces = shards.encode_shard(picture, level.shards, level.chunks)
+            yield f"{index}/{shards.name_shard(place)}", pieces
+    for index, level in single if absent else ():
+        blank = np.zeros((*ones, *level.shape[-2:]), dtype)
+        pieces = shards.encode_shard(blank, level.shards, level.chunks)
+        for place in sorted(absent):
+            yield f"{index}/{shards.name_shard(place)}", pieces
+    for index, array in whole.items():
+        for key, pieces in itertools.islice(
+            shards.encode_array(levels[index], array, axes), 1, None
+        ):
+            yield f"{index}/{key}", pieces
+
+
 def set_windows(out: AnyPath, path: str, windows: Sequence[Window]) -> None:
     """Let a field that is written be shown between these values; its pixels stay.
 
@@ -136,21 +203,28 @@ def set_windows(out: AnyPath, path: str, windows: Sequence[Window]) -> None:
     write_bytes(file, shards.group_document(attributes))
 
 
-def read_smallest(
-    out: AnyPath, path: str, shape: tuple[int, int, int]
-) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """Read the smallest level of a field in a plate that is being written, with all of its axes.
+def read_first(out: AnyPath, path: str, shape: tuple[int, int, int]) -> NDArray[Any]:
+    """Read the first plane that every channel has in the smallest level of a field.
+
+    Of a plate that is being written, ``shape`` being ``(t, c, z)``.
 
     Returns
     -------
-    tuple of ndarray
-        The pixels, and the state of every plane, ``shape`` being ``(t, c, z)``.
+    ndarray
+        ``(c, Y, X)``; zeros of a channel that the field lacks.
     """
     store = open_store(out, read_only=True)
     attributes: Any = zarr.open_group(store, path=path, mode="r", zarr_format=3).attrs
+    state = _read_states(attributes, shape)
     level = attributes["ome"]["multiscales"][0]["datasets"][-1]["path"]
-    pixels = np.asarray(zarr.open_array(store, path=f"{path}/{level}", mode="r")[...])
-    return pixels, _read_states(attributes, shape)
+    array: Any = zarr.open_array(store, path=f"{path}/{level}", mode="r")
+    first = []
+    for channel in range(shape[1]):
+        there = np.argwhere(state[:, channel] == PlaneState.PRESENT)
+        time, z = map(int, there[0]) if there.size else (0, 0)
+        place = [time] * (shape[0] > 1) + [channel] + [z] * (shape[2] > 1)
+        first.append(np.asarray(array[tuple(place)]))
+    return np.stack(first)
 
 
 def read_field_states(out: AnyPath, path: str, shape: tuple[int, int, int]) -> NDArray[np.uint8]:

@@ -112,6 +112,11 @@ def encode_array(
         )
 
 
+def name_shard(place: Sequence[int]) -> str:
+    """Key of the shard that holds one whole plane, by its place along the leading axes."""
+    return "/".join(("c", *map(str, place), "0", "0"))
+
+
 def encode_shard(pixels: NDArray[Any], shard: Sequence[int], chunk: Sequence[int]) -> list[bytes]:
     """Encode one shard: its chunks, then offset and length of each, then a CRC-32C of those.
 

@@ -19,7 +19,8 @@ from hcs.errors import ImageReadError, InputError
 from hcs.io.plates.plate import read_field_states
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.ledger import Ledger
-from hcs.stages.work.ingest.reading import STAGE, FieldJob, WellJob, read_field
+from hcs.stages.work.ingest.fields import FieldReading, Place
+from hcs.stages.work.ingest.reading import STAGE, FieldJob, WellJob, levels_of
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -117,23 +118,47 @@ def check_well(check: _Check) -> dict[str, Any]:
 
 
 def _difference(reader: PlateReader, job: WellJob, field: FieldJob) -> str | None:
-    """Say how a field differs from its source; None when it does not."""
-    faults: list[Problem] = []
-    read = read_field(job, field, faults)
-    if read is None:
-        return f"the source cannot be read again: {faults[0].message}"
+    """Say how a field differs from its source; None when it does not. Plane by plane."""
+    reading = FieldReading(job, field)
+    found = None
+    for place, source in reading.planes():
+        found = found or _differ_at(reader, job, field, place, source)
+    if not reading.is_kept:
+        return f"the source cannot be read again: {reading.faults[0].message}"
+    if found is not None or job.in_place:
+        return found
     try:
-        stored: NDArray[Any] = np.asarray(reader.level(field.path, 0)[...])
-        states = read_field_states(job.out, field.path, read.state.shape)
-    except (ImageReadError, InputError, OSError, ValueError, RuntimeError) as error:
+        array = reader.level(field.path, 0)
+        states = read_field_states(job.out, field.path, reading.state.shape)
+    except _DAMAGE as error:
         return f"the field cannot be read: {error}"
-    if not job.in_place and not np.array_equal(states, read.state):
+    if (shape := levels_of(job)[0].shape) != array.shape:
+        return f"the field is {array.shape} pixels, {shape} were expected"
+    if not np.array_equal(states, reading.state):
         return "the field notes other planes as not acquired or missing than the source lacks"
-    source = read.pixels
+    return None
+
+
+_DAMAGE: Final = (ImageReadError, InputError, OSError, ValueError, RuntimeError)
+
+
+def _differ_at(
+    reader: PlateReader, job: WellJob, field: FieldJob, place: Place, source: NDArray[Any]
+) -> str | None:
+    """Say how one plane differs from that of the source."""
+    time, channel, z = place
+    try:
+        stored = reader.read_plane(field.path, channel, t_index=time, z_index=z)
+    except _DAMAGE as error:
+        return f"the field cannot be read: {error}"
     wanted, found = (_checksum(pixels) for pixels in (source, stored))
     if (source.shape, source.dtype, wanted) == (stored.shape, stored.dtype, found):
         return None
-    return f"CRC-32 of the pixels is {found:08x}, of the source's {wanted:08x}"
+    name = job.channels[channel].name
+    where = f" (time {time}, z {z})" if job.n_times * job.n_planes > 1 else ""
+    return (
+        f"channel {name}{where}: CRC-32 of the pixels is {found:08x}, of the source's {wanted:08x}"
+    )
 
 
 def _checksum(pixels: NDArray[Any]) -> int:
