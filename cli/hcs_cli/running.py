@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import typer
 
@@ -70,7 +71,7 @@ class ProgressBars:
 
     def say(self, text: str) -> None:
         """Print a line above the bars."""
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(defuse(text), highlight=False, markup=False)
 
 
 def parse_cluster(text: str) -> Cluster:
@@ -95,7 +96,7 @@ def parse_cluster(text: str) -> Cluster:
 
 def read_yaml(path: str) -> dict[str, Any]:
     """Read a YAML file that holds a mapping; nothing in it is executed."""
-    from hcs.io.files.text import read_mapping
+    from hcs.io.files.settings import read_mapping
 
     return read_mapping(path, "settings file")
 
@@ -128,14 +129,18 @@ def run_stage(
 
 @contextmanager
 def errors_as_exit_codes() -> Iterator[None]:
-    """Turn our errors into one message and an exit code; anything else is a bug and shows."""
+    """Turn errors into one message and an exit code: ours, the disk's, and what nobody foresaw."""
     from pydantic import ValidationError
 
     from hcs.errors import HcsError
+    from hcs.io.files import storage
 
     quiet()
     try:
-        yield
+        with storage.plain_errors("the disk"):
+            yield
+    except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
+        raise  # those of the command line itself
     except ValidationError as error:
         count = error.error_count()
         lines = ["a setting cannot be used:" if count == 1 else f"{count} settings cannot be used:"]
@@ -145,6 +150,30 @@ def errors_as_exit_codes() -> Iterator[None]:
         fail(str(error), FAILED)
     except KeyboardInterrupt:
         fail("interrupted; finished units are kept, run the same command to go on", FAILED)
+    except MemoryError:
+        fail("there is not enough memory; finished units are kept, run it where more is", FAILED)
+    except Exception as error:  # the edge of the command line: a fault of ours, kept for a report
+        if os.environ.get("HCS_TRACEBACK"):
+            raise
+        fail(_keep_traceback(error), FAILED)
+
+
+def _keep_traceback(error: Exception) -> str:
+    """Write down a fault that hcs has no words for, and say where."""
+    import tempfile
+    import traceback
+
+    from hcs.io.files.edge import describe_error
+
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="hcs-fault-", suffix=".txt", delete=False, encoding="utf-8", errors="replace"
+    ) as stream:
+        stream.write("".join(traceback.format_exception(error)))
+    return (
+        f"{type(error).__name__}: {describe_error(error)}\nThis is a fault that hcs did not "
+        "foresee; finished units are kept. The details for a report to its makers are in "
+        f"{stream.name}"
+    )
 
 
 def _say(item: Mapping[str, Any]) -> str:
@@ -179,8 +208,18 @@ def told_on_stderr() -> Iterator[Callable[[str, int, int], None]]:
 
 def fail(message: str, code: int) -> NoReturn:
     """Say what is wrong on stderr and leave."""
-    typer.secho(f"error: {message}", fg=typer.colors.RED, err=True)
+    typer.secho(f"error: {defuse(message)}", fg=typer.colors.RED, err=True)
     raise typer.Exit(code)
+
+
+_CONTROLS: Final = {
+    code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"
+}
+
+
+def defuse(text: str) -> str:
+    """Write control characters out: in a file's name they would command the user's terminal."""
+    return text.translate(_CONTROLS)
 
 
 def quiet() -> None:
@@ -193,6 +232,9 @@ def quiet() -> None:
 
         warnings.simplefilter("ignore")
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files may hold what is no text
+            stream.reconfigure(errors="backslashreplace")
 
 
 def show(result: StageResult, *, as_json: bool) -> None:
@@ -200,9 +242,9 @@ def show(result: StageResult, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(result.model_dump(mode="json"), ensure_ascii=False, indent=1))
         return
-    typer.secho(f"{result.stage}: {result.out}", bold=True)
+    typer.secho(defuse(f"{result.stage}: {result.out}"), bold=True)
     for name, value in result.summary.items():
-        typer.echo(f"  {name}: {value}")
+        typer.echo(defuse(f"  {name}: {value}"))
     skipped = f", {result.n_skipped} were done before" if result.n_skipped else ""
     if result.written:
         typer.echo(f"  {result.n_run} units of work done{skipped}, {result.seconds:.1f} s")
@@ -227,7 +269,7 @@ def show_problems(result: StageResult) -> None:
         place = " ".join(
             str(part) for part in (problem.plate, problem.well, problem.site) if part is not None
         )
-        table.add_row(problem.reason.value, escape(place), escape(problem.message))
+        table.add_row(problem.reason.value, escape(defuse(place)), escape(defuse(problem.message)))
     console = Console(stderr=True)
     console.print(table)
     hidden = len(result.problems) - _SHOWN_PROBLEMS

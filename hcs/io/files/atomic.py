@@ -14,7 +14,9 @@ from typing import Final
 
 from upath import UPath
 
-from hcs.errors import InputError, NotFoundError
+from hcs.domain.limits import METADATA_BYTES, Limit
+from hcs.errors import InputError
+from hcs.io.files.edge import FETCH_AGAIN, read_file, refuse_damage
 from hcs.io.files.paths import AnyPath, as_path, is_local, local_path
 from hcs.io.files.written import note_removal, note_write
 from hcs.io.runs.fingerprints import plain
@@ -194,19 +196,30 @@ def write_json(path: AnyPath, value: object) -> None:
     write_bytes(path, (text + "\n").encode())
 
 
-def read_json(path: AnyPath) -> object:
-    """Read JSON; the error names the file."""
-    file = as_path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        msg = f"{file} does not exist"
-        raise NotFoundError(msg) from error
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        msg = f"{file} is not JSON: {error}"
-        raise InputError(msg) from error
+def read_json(
+    path: AnyPath, what: str = "document", remedy: str = FETCH_AGAIN, limit: Limit = METADATA_BYTES
+) -> object:
+    """Read JSON.
+
+    Parameters
+    ----------
+    path
+        The file.
+    what, remedy
+        What it should be, and what to do where it is not, for the error message.
+    limit
+        Of its bytes.
+
+    Raises
+    ------
+    NotFoundError
+        When there is no such file.
+    InputError
+        When it is no JSON, or too large.
+    """
+    data = read_file(path, what, limit)
+    with refuse_damage(path, what, remedy):
+        return json.loads(data)
 
 
 def remove(path: AnyPath) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from contextlib import ExitStack, contextmanager
+from typing import Any, BinaryIO, Final
 
 import pandas as pd
 import pyarrow as pa
@@ -12,11 +13,19 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from hcs.domain import columns as col
-from hcs.errors import InputError, NotFoundError
+from hcs.errors import InputError
 from hcs.io.files.atomic import replacing
+from hcs.io.files.edge import FETCH_AGAIN, refuse_damage, refuse_special
 from hcs.io.files.paths import AnyPath, as_path, sidecar
 
 _PROVENANCE_KEY: Final = b"hcs"
+
+SUMMED: Final[dict[str, Any]] = {"write_page_checksum": True}
+"""Tables are written with checksums, without which a flipped bit is another number."""
+
+_WRITTEN: Final = {"compression": "zstd", **SUMMED}
+
+CHECKED: Final[dict[str, Any]] = {"page_checksum_verification": True}
 
 _GROUP_ROWS: Final = 64 * 1024
 """Rows that are written at once: readers are slow with many small row groups."""
@@ -35,7 +44,7 @@ def write_table(
         metadata[_PROVENANCE_KEY] = json.dumps(dict(provenance)).encode()
         table = table.replace_schema_metadata(metadata)
     with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, **_WRITTEN)
 
 
 def write_both(
@@ -87,7 +96,7 @@ def write_stream(
     n_rows = 0
     with (
         replacing(path) as temporary,
-        pq.ParquetWriter(temporary, schema.with_metadata(said), compression="zstd") as writer,
+        pq.ParquetWriter(temporary, schema.with_metadata(said), **_WRITTEN) as writer,
     ):
         for group in _gather_groups(_with_schema(piece, schema) for piece in tables if len(piece)):
             writer.write_table(group)
@@ -112,21 +121,37 @@ def _gather_groups(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables([*merged, *small])
 
 
+@contextmanager
+def open_table(path: AnyPath, what: str = "table", remedy: str = FETCH_AGAIN) -> Iterator[BinaryIO]:
+    """Open a parquet file; what Arrow raises on it within the block is one sentence.
+
+    Raises
+    ------
+    NotFoundError
+        When there is no such file.
+    InputError
+        When it is no ordinary file, or not (whole) parquet.
+    """
+    refuse_special(path, what)
+    with refuse_damage(path, what, remedy), as_path(path).open("rb") as stream:
+        yield stream
+
+
 def count_rows(path: AnyPath) -> int:
     """Count the rows of a parquet file."""
-    with as_path(path).open("rb") as stream:
+    with open_table(path) as stream:
         return int(pq.ParquetFile(stream).metadata.num_rows)
 
 
 def read_arrow(path: AnyPath) -> pa.Table:
     """Read a parquet file that hcs wrote as an Arrow table."""
-    with as_path(path).open("rb") as stream:
-        return pq.read_table(stream).replace_schema_metadata()
+    with open_table(path) as stream:
+        return pq.read_table(stream, **CHECKED).replace_schema_metadata()
 
 
 def read_schema(path: AnyPath) -> pa.Schema | None:
     """Read the columns of a parquet file; None when it has no rows."""
-    with as_path(path).open("rb") as stream:
+    with open_table(path) as stream:
         file = pq.ParquetFile(stream)
         return file.schema_arrow.remove_metadata() if file.metadata.num_rows else None
 
@@ -163,19 +188,16 @@ def row_groups(
 
     Parameters and errors as of :func:`read_table`.
     """
-    file = as_path(path)
-    if not file.exists():
-        msg = f"{what} {file} does not exist"
-        raise NotFoundError(msg)
-    with file.open("rb") as stream:
-        try:
-            source = pq.ParquetFile(stream)
-        except pa.ArrowInvalid as error:
-            msg = f"{what} {file} is not a parquet file: {error}"
-            raise InputError(msg) from error
-        _require_columns(source.schema_arrow.names, columns, what, file)
-        for index in range(source.num_row_groups):
-            yield _to_pandas(source.read_row_group(index))
+    with ExitStack() as stack:
+        with open_table(path, what):
+            stream = stack.enter_context(as_path(path).open("rb"))
+            source = pq.ParquetFile(stream, **CHECKED)
+            names, count = source.schema_arrow.names, source.num_row_groups
+        _require_columns(names, columns, what, path)
+        for index in range(count):
+            with refuse_damage(path, what):
+                frame = _to_pandas(source.read_row_group(index))
+            yield frame
 
 
 def _to_pandas(table: pa.Table) -> pd.DataFrame:
@@ -235,34 +257,22 @@ def read_table(
     InputError
         When it is not parquet or lacks a column; the message lists those it has.
     """
-    file = as_path(path)
-    if not file.exists():
-        msg = f"{what} {file} does not exist"
-        raise NotFoundError(msg)
-    try:
-        with file.open("rb") as stream:
-            filters = [(name, "==", value) for name, value in (only or {}).items()] or None
-            if no_others:
-                names = pq.read_schema(stream).names
-                _require_columns(names, columns, what, file)
-                stream.seek(0)
-            more = [name for name in optional if no_others and name in names]
-            chosen = [*columns, *more] if no_others else None
-            table = pq.read_table(stream, columns=chosen, filters=filters)
-            frame = _to_pandas(table)
-    except pa.ArrowInvalid as error:
-        msg = f"{what} {file} is not a parquet file: {error}"
-        raise InputError(msg) from error
-    _require_columns(list(frame.columns), columns, what, file)
-    return frame
+    filters = [(name, "==", value) for name, value in (only or {}).items()] or None
+    with open_table(path, what) as stream:
+        names = pq.read_schema(stream).names
+        _require_columns(names, columns, what, path)
+        stream.seek(0)
+        more = [name for name in optional if name in names]
+        chosen = [*columns, *more] if no_others else None
+        return _to_pandas(pq.read_table(stream, columns=chosen, filters=filters, **CHECKED))
 
 
 def read_provenance(path: AnyPath) -> dict[str, Any]:
     """Provenance of a table that hcs wrote; empty when there is none."""
-    with as_path(path).open("rb") as stream:
+    with open_table(path) as stream:
         metadata = pq.read_schema(stream).metadata or {}
-    raw = metadata.get(_PROVENANCE_KEY)
-    return dict(json.loads(raw)) if raw else {}
+        raw = metadata.get(_PROVENANCE_KEY)
+        return dict(json.loads(raw)) if raw else {}
 
 
 def problems_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

@@ -36,6 +36,15 @@ _REMEDIES: Final = {
     errno.EROFS: "the disk is read-only: choose another output",
     errno.EACCES: "access is denied: change its permissions or choose another path",
     errno.EPERM: "access is denied: change its permissions or choose another path",
+    errno.ENOTDIR: "a part of this path is a file where a folder is needed: choose another path",
+    errno.ELOOP: "its links lead in a circle: name the file itself",
+    errno.EIO: "the disk reports a fault in reading or writing: check it, then run the same "
+    "command again, what is finished is kept",
+    errno.EMFILE: "too many files are open (ulimit -n): raise the limit and run the same command "
+    "again, what is finished is kept",
+    errno.ENXIO: "this is a socket, or a device that is not there: name a file",
+    errno.ESTALE: "the server of this disk has lost sight of the file: mount it again and run the "
+    "same command again, what is finished is kept",
 }
 
 
@@ -53,11 +62,18 @@ def plain_errors(where: str | os.PathLike[str]) -> Iterator[None]:
     except HcsError:
         raise
     except OSError as error:
-        remedy = _REMEDIES.get(error.errno or 0)
-        if remedy is None:
+        found = explain(error, where)
+        if found is None:
             raise
-        msg = f"{_shorten(str(error.filename or where))}: {remedy}"
-        raise StorageError(msg) from error
+        raise found from error
+
+
+def explain(error: OSError, where: str | os.PathLike[str]) -> StorageError | None:
+    """Say what a fault of the disk means and what to do; None for those that have no remedy."""
+    remedy = _REMEDIES.get(error.errno or 0)
+    if remedy is None:
+        return None
+    return StorageError(f"{_shorten(os.fsdecode(error.filename or where))}: {remedy}")
 
 
 def _shorten(path: str) -> str:

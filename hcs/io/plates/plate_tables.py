@@ -14,6 +14,7 @@ from upath import UPath
 from hcs.domain import columns as col
 from hcs.errors import InputError
 from hcs.io.files.atomic import write_bytes
+from hcs.io.files.parquet import CHECKED, SUMMED, open_table
 from hcs.io.files.paths import AnyPath, as_path, sidecar
 from hcs.io.plates import shards
 
@@ -21,6 +22,7 @@ IMAGES: Final = "images"
 WELLS: Final = "wells"
 
 FOLDER: Final = "tables"
+_REMEDY: Final = "remove it, and run the command again that wrote it"
 _FILE: Final = "table.parquet"
 _KIND: Final = {"backend": "parquet", "type": "generic_table", "table_version": "1"}
 
@@ -31,7 +33,7 @@ def write_plate_table(out: AnyPath, name: str, frame: pd.DataFrame) -> None:
     A plate of OME-Zarr 0.4 is used as it is: its table goes beside it.
     """
     sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), sink)
+    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), sink, **SUMMED)
     if is_version_04(out):
         write_bytes(_locate_beside(out, name), sink.getvalue())
         return
@@ -51,8 +53,8 @@ def read_plate_table(plate: AnyPath, name: str) -> pd.DataFrame | None:
     file = table_path(plate, name)
     if not file.exists():
         return None
-    with file.open("rb") as stream:
-        frame: pd.DataFrame = pq.read_table(stream).to_pandas()
+    with open_table(file, "plate table", _REMEDY) as stream:
+        frame: pd.DataFrame = pq.read_table(stream, **CHECKED).to_pandas()
     return frame
 
 

@@ -18,7 +18,7 @@ from hcs.errors import Fault, FaultsError, UnknownNameError
 from hcs.io import layouts
 from hcs.io.files import parquet
 from hcs.io.files.atomic import write_json
-from hcs.io.files.text import read_mapping
+from hcs.io.files.settings import read_mapping
 from hcs.learn.network.weights import resolve_weights
 from hcs.stages import (
     embed,
