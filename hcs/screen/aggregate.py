@@ -140,7 +140,8 @@ def well_values(
     ----------
     table
         ``Metadata_Plate``, ``Metadata_Well`` and `column`; optionally ``Metadata_Site``, further
-        ``Metadata_…``, ``Image_Count_Cells`` and ``flags`` (rows with a flag do not count).
+        ``Metadata_…``, ``Image_Count_Cells``, ``flags`` and ``flags of <column>``, which count
+        for one column alone (rows with a flag do not count).
     column
         The column to take.
     options
@@ -166,9 +167,14 @@ def well_values(
         raise InputError(msg) from error
     kept = [c for c in table if str(c).startswith("Metadata_")]
     kept += [c for c in (col.N_CELLS, col.FLAGS) if c in table]
+    own_flags = f"{col.FLAGS} of {column}"
     named = {str(name): Well.parse(str(name)).name for name in table[col.WELL].unique()}
     images = table[kept].copy()
     images[col.WELL] = table[col.WELL].astype(str).map(named)
+    if own_flags in table:
+        both = [images[col.FLAGS], table[own_flags]] if col.FLAGS in images else [table[own_flags]]
+        texts = [flags.fillna("").astype(str).str.strip() for flags in both]
+        images[col.FLAGS] = texts[0] if len(texts) == 1 else (texts[0] + " " + texts[1]).str.strip()
     images[col.MODEL] = column
     images[col.SCORE] = values
     return well_scores(images, options)

@@ -195,6 +195,7 @@ def _read_wells(config: HitsConfig) -> tuple[pd.DataFrame, list[Problem], dict[s
         cells=source.cells,
         numeric=(*config.image_limits, _AT_ZERO),
         plate_map=source.platemap,
+        kinds=source.kinds,
         dialect=Dialect(source.sheet, source.decimal),
         map_dialect=Dialect(source.platemap_sheet, source.decimal),
     )

@@ -50,6 +50,15 @@ def hits(
         typer.Option(help="Sheet of a workbook that holds the --platemap.", rich_help_panel=_INPUT),
     ] = None,
     decimal: options.Decimal = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WORD=KIND",
+            help="What a word in the Plateconf.txt of a cellHTS2 screen means: negcon, poscon, "
+            "trt or empty. May be repeated.",
+            rich_help_panel=_INPUT,
+        ),
+    ] = None,
     cells: Annotated[
         str | None,
         typer.Option(help="Column of cell counts in --values.", rich_help_panel=_INPUT),
@@ -291,6 +300,7 @@ def hits(
         settings["source"] = _source(
             predictions, values, features=features_path, column=column, platemap=platemap,
             cells=cells, sheet=sheet, platemap_sheet=platemap_sheet, decimal=decimal,
+            kind=kind,
         )  # fmt: skip
         return stages_hits.run(HitsConfig.model_validate(settings))
 
@@ -354,7 +364,7 @@ def _source(predictions: str | None, values: str | None, **more: Any) -> dict[st
     if (predictions is None) == (values is None):
         msg = "give either PREDICTIONS or --values"
         raise typer.BadParameter(msg)
-    own = ("column", "platemap", "cells", "sheet", "platemap_sheet", "decimal")
+    own = ("column", "platemap", "cells", "sheet", "platemap_sheet", "decimal", "kind")
     of_values = {name: more[name] for name in own if more[name]}
     if values is None:
         if of_values:
@@ -365,5 +375,26 @@ def _source(predictions: str | None, values: str | None, **more: Any) -> dict[st
     if more["features"]:
         msg = "--features: only for predictions; name the counts of a table of values with --cells"
         raise typer.BadParameter(msg)
-    found = {"kind": "values", "path": values, "columns": tuple(of_values.pop("column", ()))}
+    found: dict[str, Any] = {
+        "kind": "values",
+        "path": values,
+        "columns": tuple(of_values.pop("column", ())),
+    }
+    if words := of_values.pop("kind", None):
+        found["kinds"] = dict(map(_kind_of_word, words))
     return found | of_values
+
+
+def _kind_of_word(text: str) -> tuple[str, str]:
+    """Read ``WORD=KIND``.
+
+    Raises
+    ------
+    BadParameter
+        When it is written otherwise.
+    """
+    word, _, kind = (part.strip() for part in text.rpartition("="))
+    if not word or kind not in {"negcon", "poscon", "trt", "empty"}:
+        msg = f"--kind {text!r}: write WORD=KIND with negcon, poscon, trt or empty, as geneA=negcon"
+        raise typer.BadParameter(msg)
+    return word, kind

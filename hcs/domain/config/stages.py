@@ -67,7 +67,7 @@ from hcs.domain.config.options import (
 from hcs.domain.config.planes import OneTime, PlaneChoice, TimeChoice
 from hcs.domain.config.screening import HitsOptions
 from hcs.domain.config.simulating import SIMULATE_PRESETS, SimulateConfig
-from hcs.domain.plate import Frozen, Name
+from hcs.domain.plate import Frozen, Name, PertType
 
 # ── ingest ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -261,6 +261,8 @@ class ValuesTable(Frozen):
         Sheet of a workbook; by default the only one that holds such a table.
     decimal
         Decimal sign of both tables, where a column alone does not prove it.
+    kinds
+        What words in the plate configuration of a cellHTS2 screen mean, as ``geneA: negcon``.
     """
 
     kind: Literal["values"] = "values"
@@ -271,6 +273,7 @@ class ValuesTable(Frozen):
     sheet: str | None = None
     platemap_sheet: str | None = None
     decimal: Literal["point", "comma"] | None = None
+    kinds: dict[str, PertType] = Field(default_factory=dict)
 
 
 class HitsConfig(HitsOptions):

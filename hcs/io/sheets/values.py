@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -14,8 +14,9 @@ from hcs.domain.plate import PertType, PlateMap
 from hcs.errors import Fault, FaultsError, InputError, UnknownNameError
 from hcs.io.files import parquet
 from hcs.io.files.paths import AnyPath, as_path
-from hcs.io.sheets import cellhts, platemap
+from hcs.io.sheets import platemap
 from hcs.io.sheets.body import keep_wells, read_well
+from hcs.io.sheets.cellhts import screen as cellhts
 from hcs.io.sheets.platemap_columns import Columns, normal
 from hcs.io.sheets.platenames import select_plate
 from hcs.io.sheets.profiles import name_columns
@@ -85,6 +86,7 @@ def read_values(
     cells: str | None = None,
     numeric: Iterable[str] = (),
     plate_map: AnyPath | None = None,
+    kinds: Mapping[str, PertType] | None = None,
     dialect: Dialect | None = None,
     map_dialect: Dialect | None = None,
 ) -> Values:
@@ -105,6 +107,8 @@ def read_values(
         Further columns that must be numbers where they exist.
     plate_map
         What the wells hold, in place of what the table says.
+    kinds
+        What words in the plate configuration of a cellHTS2 screen mean, beside its own.
     dialect, map_dialect
         Sheet and decimal sign of the table and of the plate map, where the user says so.
 
@@ -119,11 +123,12 @@ def read_values(
     wanted = [*columns, *([cells] if cells else [])]
     file = as_path(path)
     if file.suffix.lower() == ".parquet":
+        _refuse_kinds(path, kinds)
         stated = SIGN_OF.get((dialect.decimal if dialect else None) or "")
         has_map = plate_map is not None
         found = _read_parquet(path, wanted, numeric, stated, has_map=has_map)
     else:
-        found = _read_table(path, wanted, numeric, dialect)
+        found = _read_table(path, wanted, numeric, dialect, kinds)
     table = found.table
     if cells is not None:
         _require(table, cells, path)
@@ -140,11 +145,16 @@ def _is_header(header: Sequence[str], below: Records) -> bool:
 
 
 def _read_table(
-    path: AnyPath, wanted: Sequence[str], numeric: Iterable[str], dialect: Dialect | None
+    path: AnyPath,
+    wanted: Sequence[str],
+    numeric: Iterable[str],
+    dialect: Dialect | None,
+    kinds: Mapping[str, PertType] | None,
 ) -> Values:
     sheet = read_sheet(path, _is_header, dialect=dialect, grids="values", what="values")
     if cellhts.is_plate_list(sheet):
-        return _read_screen(path)
+        return _read_screen(path, wanted, kinds)
+    _refuse_kinds(path, kinds)
     columns, faults = platemap.assign_columns(sheet)
     sheet, units = keep_wells(sheet, columns)
     times, columns = read_times(sheet, columns, units, faults)
@@ -168,14 +178,22 @@ def _read_table(
     return Values(table, (), without_number=absent, notes=notes)
 
 
-def _read_screen(plate_list: AnyPath) -> Values:
-    table = cellhts.read_screen(plate_list)
-    absent = tuple(
-        NoNumber(row[col.PLATE], row[col.WELL], cellhts.VALUE, row[cellhts.ROW], row[cellhts.WORD])
-        for row in table[table[cellhts.WORD] != ""].to_dict(orient="records")
-    )
-    table = table.drop(columns=[cellhts.WORD, cellhts.ROW])
-    return Values(table, (), without_number=absent)
+def _refuse_kinds(path: AnyPath, kinds: Mapping[str, PertType] | None) -> None:
+    if kinds:
+        msg = (
+            f"{path} is no cellHTS2 plate list, so nothing says {list_some(sorted(kinds))}: what "
+            "wells hold stands in a column pert_type of the table or of its plate map"
+        )
+        raise InputError(msg)
+
+
+def _read_screen(
+    plate_list: AnyPath, wanted: Sequence[str], kinds: Mapping[str, PertType] | None
+) -> Values:
+    screen = cellhts.read_screen(plate_list, kinds)
+    chosen = wanted or screen.columns
+    absent = tuple(NoNumber(*item) for item in screen.absent if item.column in chosen)
+    return Values(screen.table, (), without_number=absent, notes=screen.notes)
 
 
 def _read_value_columns(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from hcs.domain import columns as col
+from hcs.domain.config.screening import HitsOptions
+from hcs.domain.plate import PertType
 from hcs.errors import FaultsError, InputError, NotFoundError, UnknownNameError
-from hcs.io.sheets.cellhts import read_screen
+from hcs.io.sheets.cellhts.screen import read_screen
 from hcs.io.sheets.values import read_values
+from hcs.screen.aggregate import well_values
 
 PLATES = "Filename\tPlate\tReplicate\nF1.txt\t1\t1\nF2.txt\t1\t2\n"
 RULES = (
@@ -33,7 +36,7 @@ def folder(tmp_path):
 
 
 def test_a_whole_screen(folder):
-    table = read_screen(folder / "Platelist.txt").set_index([col.PLATE, col.WELL])
+    table = read_screen(folder / "Platelist.txt").table.set_index([col.PLATE, col.WELL])
     first = table.loc["F1"]
     assert first["value"].tolist()[:3] == [10, 2.5, 7]
     assert first["value"].isna().tolist() == [False, False, False, True]
@@ -55,7 +58,7 @@ def test_it_is_recognized_by_its_plate_list(folder):
 def test_log_annotation_and_configuration_may_be_absent(folder):
     for name in ("Screenlog.txt", "GeneIDs.txt", "Plateconf.txt"):
         (folder / name).unlink()
-    table = read_screen(folder / "Platelist.txt")
+    table = read_screen(folder / "Platelist.txt").table
     assert table[col.PERT_TYPE].eq("trt").all()
     assert table[col.FLAGS].eq("").all()
 
@@ -88,8 +91,21 @@ def test_all_faulty_lines_are_named_at_once(folder):
             "Platelist.txt",
             "Filename\tPlate\tReplicate\tChannel\nF1.txt\t1\t1\t1\nF2.txt\t1\t1\t2\n",
             InputError,
-            "several channels",
-            id="channels",
+            "which channel is flagged",
+            id="flag of no channel",
+        ),
+        pytest.param("Platelist.txt", PLATES + "F1.txt\t1\t3\n", FaultsError, "before", id="file"),
+        pytest.param("Platelist.txt", PLATES + "F3.txt\t1\t2\n", FaultsError, "before", id="plate"),
+        pytest.param("F1.txt", LINES + "F\tA1\t3\n", FaultsError, "line 1", id="well twice"),
+        pytest.param("GeneIDs.txt", GENES + "1\tB1\tX\n", FaultsError, "1 B01", id="annotation"),
+        pytest.param("Plateconf.txt", RULES + "*\tA(\tneg\n", FaultsError, "regular", id="pattern"),
+        pytest.param("Plateconf.txt", RULES + "*\tC\tneg\n", FaultsError, "fits no", id="no well"),
+        pytest.param(
+            "Plateconf.txt",
+            RULES.replace("*\t*\tsample", "*\tA.*\tsample"),
+            FaultsError,
+            "plate 1 B01",
+            id="no rule",
         ),
     ],
 )
@@ -111,3 +127,83 @@ def test_words_of_a_reader_and_decimal_commas(folder):
     (folder / "F1.txt").write_text("F\tA01\t10,5\nF\tA02\t1.000\nF\tB01\t7\n")
     with pytest.raises(FaultsError, match=r"1\.000"):
         read_screen(folder / "Platelist.txt")
+
+
+def test_bytes_of_other_code_pages_are_text(folder):
+    (folder / "F1.txt").write_bytes(b"F\xb0C\tA01\t10\nF\xb0C\tA02\t2.5\nF\xb0C\tB01\t7\n")
+    table = read_screen(folder / "Platelist.txt").table
+    assert table.loc[table[col.PLATE] == "F1", "value"].tolist() == [10, 2.5, 7]
+
+
+def write_two_channels(folder, log):
+    rows = [f"F{n}.txt\t1\t{1 + (n - 1) % 2}\t{1 + (n - 1) // 2}\n" for n in (1, 2, 3, 4)]
+    (folder / "Platelist.txt").write_text("Filename\tPlate\tReplicate\tChannel\n" + "".join(rows))
+    for n in (3, 4):
+        (folder / f"F{n}.txt").write_text(LINES.replace("10", "100").replace("7", "OVRFLW"))
+    (folder / "Screenlog.txt").write_text("Plate\tSample\tWell\tFlag\tChannel\n" + log)
+
+
+def test_channels_are_columns_and_a_flag_counts_for_its_own(folder):
+    write_two_channels(folder, "1\t2\tA01\tNA\t2\n1\t1\tA02\tNA\t\n")
+    found = read_values(folder / "Platelist.txt", ("channel 1", "channel 2"))
+    wells = {name: well_values(found.table, name, HitsOptions()) for name in found.columns}
+    usable = {
+        name: of.set_index([col.PLATE, col.WELL])[col.USABLE].to_dict()
+        for name, of in wells.items()
+    }
+    assert usable["channel 1"]["F2", "A01"]
+    assert not usable["channel 2"]["F2", "A01"]
+    assert not usable["channel 1"]["F1", "A02"]
+    assert not usable["channel 2"]["F1", "A02"]
+    first = wells["channel 2"].set_index([col.PLATE, col.WELL])[col.SCORE]
+    assert first["F1", "A01"] == 100
+    assert [item.column for item in found.without_number] == ["channel 2", "channel 2"]
+    with pytest.raises(InputError, match="'channel 1', 'channel 2'"):
+        read_values(folder / "Platelist.txt")
+
+
+def test_a_list_of_one_channel_takes_the_flags_of_that_channel(folder):
+    log = "Plate\tSample\tChannel\tWell\tFlag\n1\t1\t1\tA01\tNA\n1\t1\t2\tA02\tNA\n"
+    (folder / "Screenlog.txt").write_text(log)
+    with pytest.raises(InputError, match=r"flags channel 2.*column Channel"):
+        read_screen(folder / "Platelist.txt")
+    listed = [
+        line + "\t" + word
+        for line, word in zip(PLATES.splitlines(), ("Channel", "2", "2"), strict=True)
+    ]
+    (folder / "Platelist.txt").write_text("\n".join(listed) + "\n")
+    screen = read_screen(folder / "Platelist.txt")
+    flags = screen.table.set_index([col.PLATE, col.WELL])[col.FLAGS]
+    assert flags[flags != ""].index.tolist() == [("F1", "A02")]
+    assert screen.notes == ("1 flags of channel 1, which is not listed",)
+
+
+def test_older_files_name_batches_and_files(folder):
+    (folder / "Plateconf.txt").write_text("Batch\tWell\tContent\n1\t.*\tsample\n1\tA01\tneg\n")
+    (folder / "Screenlog.txt").write_text("Filename\tWell\tFlag\tComment\nf2.TXT\tA02\tNA\tdirt\n")
+    table = read_screen(folder / "Platelist.txt").table.set_index([col.PLATE, col.WELL])
+    assert table.loc["F1", col.PERT_TYPE].tolist() == ["negcon", "trt", "trt", "trt"]
+    assert table.loc[table[col.FLAGS] != "", col.FLAGS].to_dict() == {("F2", "A02"): "dirt"}
+    (folder / "Screenlog.txt").write_text("Filename\tWell\tFlag\nF9.txt\tA02\tNA\n")
+    with pytest.raises(FaultsError, match=r"F9\.txt"):
+        read_screen(folder / "Platelist.txt")
+
+
+def test_words_of_a_configuration_are_explained_by_the_user(folder):
+    rules = RULES.replace("sample", "geneS").replace("neg", "geneA").replace("pos", "GeneB")
+    (folder / "Plateconf.txt").write_text(rules)
+    with pytest.raises(FaultsError, match="--kind geneA=negcon") as caught:
+        read_screen(folder / "Platelist.txt")
+    assert [fault.value for fault in caught.value.faults] == ["geneS", "geneA", "GeneB"]
+    kinds = {"geneA": PertType.NEGCON, "geneB": PertType.POSCON, "geneS": PertType.TREATMENT}
+    table = read_screen(folder / "Platelist.txt", kinds).table
+    assert table[col.PERT_TYPE].tolist()[:4] == ["negcon", "poscon", "trt", "trt"]
+    with pytest.raises(FaultsError, match=r"no such content.*geneX"):
+        read_screen(folder / "Platelist.txt", kinds | {"geneX": PertType.NEGCON})
+
+
+def test_an_annotation_takes_no_column_from_the_screen(folder):
+    (folder / "GeneIDs.txt").write_text("Plate\tWell\tCompound\tGeneID\n1\tB01\tC9\tCG1\n")
+    table = read_screen(folder / "Platelist.txt").table
+    assert table[col.COMPOUND].tolist()[:3] == ["1 A01", "1 A02", "1 B01"]
+    assert table["Metadata_Annotation_Compound"].tolist()[2] == "C9"
