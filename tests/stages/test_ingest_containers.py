@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -130,6 +131,16 @@ def test_a_pattern_may_match_the_images_of_a_container(source):
         run(source, layout=RegexLayout(pattern=pattern)),
         {("C05", 3): fields[0], ("D06", 9): fields[1]},
     )
+
+
+def test_the_expression_that_is_proposed_for_scenes_reads_them_by_their_number(source):
+    fields = [Field(make_planes(seed)) for seed in range(2)]
+    write_czi(source / "p (1).czi", fields)
+    with pytest.raises(InputError, match="not guessed") as caught:
+        run(source)
+    pattern = re.search(r"for example --layout 'regex:(.*)', and", str(caught.value))[1]
+    result = run(source, layout=RegexLayout(pattern=pattern), plate_wells=96)
+    assert_holds(result, {("A01", 1): fields[0], ("A02", 1): fields[1]})
 
 
 def test_an_nd2_of_one_well_is_known_by_nikons_file_name(source):
@@ -463,3 +474,12 @@ def test_every_plane_of_a_container_is_in_the_plate_or_named(drawn):
         if all(len(planes) == np.prod(size) for planes in fields.values()):
             assert result.problems == ()
             assert n_held == len(fields) * np.prod(size)
+
+
+def test_nikons_files_are_read_and_not_mapped(source, monkeypatch):
+    field = Field(make_planes(0), name="A1")
+    write_nd2(source / "p.nd2", [field])
+    mapped = []
+    monkeypatch.setattr("mmap.mmap", lambda *given, **_: mapped.append(given))
+    assert_holds(run(source), {("A01", 1): field})
+    assert mapped == []

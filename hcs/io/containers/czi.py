@@ -179,7 +179,7 @@ def _split(blocks: Sequence[_Block], scenes: Mapping[int, _Scene]) -> Iterator[_
     for scene in sorted(by_scene, key=lambda number: -1 if number is None else number):
         own = by_scene[scene]
         told = scenes.get(scene or 0) or _Scene("", None, None)
-        name = " ".join(text for text in (f"scene {scene or 0}", told.name) if text)
+        name = " ".join(text for text in (f"scene {1 + (scene or 0)}", told.name) if text)
         by_plane: defaultdict[Position, list[_Block]] = defaultdict(list)
         for block in own:
             by_plane[block.position].append(block)

@@ -6,6 +6,7 @@ Quoted from the converters of nd2 and of the Fractal platform: positions are nam
 
 from __future__ import annotations
 
+import io
 import itertools
 import re
 from collections.abc import Mapping
@@ -24,6 +25,43 @@ from hcs.io.images.steps import Steps
 _KNOWN_AXES: Final = frozenset("TPZCYXS")
 _FILE_OF_WELL: Final = re.compile(r"(?:.*[^A-Za-z])?Well(?P<well>[A-P][0-9]{2})(?![0-9]).*")
 _SECONDS_PER_MS: Final = 1e-3
+
+
+class UnmappedFile(io.RawIOBase):
+    """A file that cannot be mapped into memory.
+
+    nd2 maps what it can, and every page that was ever read counts as memory of the worker, which
+    Dask would end on a container of 20 GB.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115, PTH123  (close() closes it)
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401
+        """Read into a buffer."""
+        return self._file.readinto(buffer) or 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to a place."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Say where the next byte is read."""
+        return self._file.tell()
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Say that it can be read from any place on."""
+        return True
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
 
 
 class Nd2Container:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import importlib
+import io
 import struct
 import threading
 import zlib
@@ -17,7 +18,7 @@ from hcs.errors import HcsError, ImageReadError, MissingExtraError
 from hcs.io.containers.czi import CziContainer
 from hcs.io.containers.lif import LifContainer
 from hcs.io.containers.model import Container, Foreign
-from hcs.io.containers.nd2 import Nd2Container
+from hcs.io.containers.nd2 import Nd2Container, UnmappedFile
 
 READER_FAULTS: Final = (
     ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, NameError, OSError,
@@ -35,7 +36,8 @@ def _open_czi(path: str) -> Container:
 
 
 def _open_nd2(path: str) -> Container:
-    file = _find_package("nd2", path).ND2File(path)
+    nd2 = _find_package("nd2", path)
+    file = nd2.ND2File(io.BufferedReader(UnmappedFile(path)))
     return _describe(file, lambda opened: Nd2Container(opened, PurePath(path).name))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -98,6 +99,7 @@ class _Found:
     names: NamedGroups | None
     problems: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unknown: list[tuple[str, str]] = field(default_factory=list)
 
     def sidecar(self) -> Sidecar | None:
         """All of it; None when nothing of containers beside other images can be a field."""
@@ -155,8 +157,17 @@ class _Found:
                 else:
                     yield _Placed(path, first, image, named)
         for path, name in unknown:
-            message = f"{path}: {name!r} is not read: {self._ask_for_well([(path, name)])}"
+            message = f"{path}: {name!r} is not read: {self._say_unknown(path, name)}"
             self.problems.append(problem(Reason.UNMATCHED_FILE, path, message))
+
+    def _say_unknown(self, path: str, name: str) -> str:
+        if self.names is not None:
+            return f"the pattern matches neither '{path}/{name}' nor {path!r}"
+        self.unknown.append((path, name))
+        return (
+            "its metadata tell no well, and wells are not guessed: describe "
+            f"'{path}/{name}', or the file alone, with --layout regex"
+        )
 
     def _name(self, path: str, image: ContainerImage, n_images: int) -> NameFields | None:
         """Find well and field by the user's expression, or the well by the metadata alone."""
@@ -239,21 +250,8 @@ class _Found:
             seen[key] += 1
             each.site = seen[key] if named.site is None else named.site
 
-    def _ask_for_well(self, images: list[tuple[str, str]]) -> str:
-        """Say how to tell the wells of images whose metadata do not."""
-        path, name = images[0]
-        if self.names is not None:
-            return f"the pattern matches neither {path!r} nor '{path}/{name}'"
-        pattern = suggest_pattern([file_name(path)])
-        tried = pattern or r"(?P<well>[A-H]\d\d)\.czi/.*"
-        return (
-            "its metadata tell no well, and wells are not guessed: describe what files, or files "
-            f"and images ('{path}/{name}'), are called, such as --layout 'regex:{tried}'; with "
-            "--well for one well"
-        )
-
     def _refuse(self) -> None:
-        """Say why nothing is left.
+        """Say why nothing is left, and how to tell wells that metadata do not.
 
         Raises
         ------
@@ -264,7 +262,26 @@ class _Found:
         more = len(self.problems) - _SHOWN
         shown += f"\n  … and {more} more" if more > 0 else ""
         msg = f"no image of {self.listing.root} can be read:{shown}"
+        if self.unknown:
+            path, name = self.unknown[0]
+            msg += (
+                f"\nfor example --layout 'regex:{_suggest(file_name(path), name)}', and correct "
+                "what its groups are called; well_number counts wells row by row and needs "
+                "--plate-wells; --well is for files of one well"
+            )
         raise InputError(msg)
+
+
+def _suggest(file: str, image: str) -> str:
+    """Build an expression from the name of a file, or of an image that ends in a number."""
+    if (pattern := suggest_pattern([file])) is not None:
+        return pattern
+    start = re.match(r"\D*(?=\d)", image)
+    inside = r"(?P<well>[A-H]\d+).*"
+    if start is not None:
+        rest = ".*" if re.search(r"\d\D", image) else ""
+        inside = f"{start[0]}(?P<well_number>\\d+){rest}"
+    return f"{re.escape(file)}/{inside}"
 
 
 def _say_size(size_um: float | None) -> str:
