@@ -16,6 +16,7 @@ from hcs.report.charts import style
 from hcs.report.charts.growth_curves import growth_figure
 from hcs.report.class_features import choose_columns
 from hcs.report.study import Absent, Study
+from hcs.screen.curves.slopes import PER_HOUR, measure_growth
 
 _ALL: Final = "all wells"
 _HOURS_FROM_MIN: Final = 180.0
@@ -79,7 +80,7 @@ def _blocks(study: Study, table: pd.DataFrame, columns: Sequence[str]) -> Iterat
         "were imaged at that time."
     )
     yield Charts(tuple(charts), caption, legend)
-    yield _changes(wells, columns, clock, list(colors))
+    yield _changes(named, wells, columns, clock, list(colors))
     yield Paragraph(
         "Wells stand for themselves here, not for clones or donors: the spread is between wells."
     )
@@ -128,7 +129,11 @@ def _choose_colors(wells: pd.DataFrame, study: Study) -> Mapping[str, str]:
 
 
 def _changes(
-    wells: pd.DataFrame, columns: Sequence[str], clock: Clock, conditions: Sequence[str]
+    named: pd.DataFrame,
+    wells: pd.DataFrame,
+    columns: Sequence[str],
+    clock: Clock,
+    conditions: Sequence[str],
 ) -> Table:
     """Tell first and last mean of each condition, and by how much wells changed."""
     first, last = wells["time"].min(), wells["time"].max()
@@ -138,7 +143,9 @@ def _changes(
         Column(f"At {clock.say(first)}", numeric=True),
         Column(f"At {clock.say(last)}", numeric=True),
         Column("Change of a well", numeric=True, hint="mean ± SD over wells"),
+        Column("Growth per hour", numeric=True, hint="mean ± SD of the slopes of wells"),
     )
+    slopes = _fit_wells(named, columns, clock)
     rows = []
     for column in columns:
         title = wording.capital(wording.with_unit(*wording.feature(column)))
@@ -157,6 +164,27 @@ def _changes(
                     wording.number(ends[first].mean(), 1),
                     wording.number(ends[last].mean(), 1),
                     wording.plus_minus(change.mean(), sd, 1),
+                    _say_slope(slopes, column, name),
                 )
             )
-    return Table(titles, tuple(rows), "Over the wells that were imaged at both times.")
+    note = "Over the wells that were imaged at both times; slopes over all of their times."
+    if not clock.unit:
+        note += " The plates do not state the minutes of all time points, so no growth per hour."
+    return Table(titles, tuple(rows), note)
+
+
+def _fit_wells(named: pd.DataFrame, columns: Sequence[str], clock: Clock) -> pd.DataFrame:
+    """Slope of every well per hour, with its condition; no rows where hours are not known."""
+    if not clock.unit:
+        return pd.DataFrame()
+    held = named.drop_duplicates(list(col.WELL_KEY))[[*col.WELL_KEY, "condition"]]
+    return measure_growth(named, columns).merge(held, on=list(col.WELL_KEY))
+
+
+def _say_slope(slopes: pd.DataFrame, column: str, condition: str) -> str:
+    if slopes.empty:
+        return wording.number(None, 1)
+    found = slopes.loc[slopes["condition"] == condition, f"{column}{PER_HOUR}"].dropna()
+    if found.empty:
+        return wording.number(None, 1)
+    return wording.plus_minus(found.mean(), found.std(ddof=1) if len(found) > 1 else None, 2)

@@ -27,6 +27,7 @@ from hcs.planes.given import Located
 from hcs.planes.reading import Chosen, choose
 from hcs.stages.frame import Frame, MadeFrom, open_frame, require_parquet
 from hcs.stages.work.given import keep_labels, locate_labels, name_unmatched
+from hcs.stages.work.growth import GrowthTable, say_growth
 from hcs.stages.work.measuring import PlatePlan, plan_plate
 from hcs.stages.work.measuring_wells import CELLS, IMAGES, STAGE, FieldTask, WellTask, measure_well
 from hcs.stages.work.plates import count_plane_pixels, open_plates
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
 _FORMAT: Final = FEATURES_FORMAT
 
+_TABLES: Final = "images, cells, growth"
+"""Tables that are joined; named anew when there are more, so that old outputs get them."""
+
 _UNITS: Final = ("um", "px")
 _COPIES: Final = 40
 """Peak memory in copies of one acquired 16-bit field; the kernels' promise."""
@@ -46,6 +50,7 @@ def run(config: FeaturesConfig, client: Client | None = None) -> StageResult:
     """Measure every field of every plate into ``config.out``, at every chosen time point.
 
     Writes ``<out>`` (one row an image and time point), ``<stem>_cells.parquet`` (one row a cell),
+    of several time points ``<stem>_growth.parquet`` (one row a well: slopes per hour),
     label images ``soma`` and ``neurites`` into the plates, and the plate's rows as its table
     ``features``; the plates are left alone without labels.
 
@@ -102,10 +107,11 @@ def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
     frame.inputs |= {name: hash_rows(metadata) for name, metadata in about.items()}
     made_from = MadeFrom(
         _FORMAT,
+        settings=_TABLES,
         values=[(unit.id, unit.fingerprint) for unit in units],
         metadata=frame.inputs,
     )
-    joined = _Joined(config, frame.ledger, readers, by_plate, about)
+    joined = _Joined(config, frame.ledger, readers, by_plate, about, chosen)
     frame.join("tables", made_from, joined.write)
     return frame.result(
         {
@@ -113,6 +119,7 @@ def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
             "cells": sum(result["n_cells"] for result in results),
             "features": _count_features(config.out),
             **_describe_choice(config, chosen, results),
+            **say_growth(config.out, chosen),
             **_describe_scales(measured_with),
         }
     )
@@ -228,17 +235,26 @@ class _Joined:
     readers: Sequence[PlateReader]
     units: Mapping[str, Sequence[Unit[WellTask]]]
     about: Mapping[str, pd.DataFrame]
+    chosen: Mapping[str, Chosen]
 
     def write(self, made: Mapping[str, Any]) -> None:
-        """Write the table of images, of cells, and of each plate in the plate itself."""
+        """Write the tables of images, cells and growth, and of each plate in the plate itself."""
         out = self.config.out
         known = {name: Known(images) for name, images in self.about.items()}
         tables = _PlateTables({reader.name: reader.path for reader in self.readers}, made)
         # The table in a plate belongs to the labels there: without these the plate is left alone.
-        add = tables.add if self.config.write_labels else (lambda _: None)
+        watchers = [tables.add] if self.config.write_labels else []
+        growth = GrowthTable(self.chosen)
+        watchers.append(growth.add)
+
+        def see(rows: pa.Table) -> None:
+            for watch in watchers:
+                watch(rows)
+
         with replace_together(out) as place:
             join_pieces(self._pieces(CELLS, known), str(place(locate_cells(out))), made)
-            join_pieces(self._pieces(IMAGES, known), str(place(out)), made, add)
+            join_pieces(self._pieces(IMAGES, known), str(place(out)), made, see)
+            growth.write(out, place, made)
             tables.write()
 
     def _pieces(self, suffix: str, known: Mapping[str, Known]) -> list[Piece]:
