@@ -16,14 +16,14 @@ from hcs.domain.tuning.sets import Tuning
 from hcs.errors import InputError
 from hcs.ops import quality
 from hcs.ops.blank import fill_blank
-from hcs.ops.filters import FloatPlane, estimate_background
+from hcs.ops.filters import FloatPlane
 from hcs.ops.given import NOTHING, Given
 from hcs.ops.intensity import PlaneStatistics, plane_statistics
 from hcs.ops.markers import marker_columns, marker_features
 from hcs.ops.neurites.arbors import Along, arbor_columns
-from hcs.ops.neurites.ridges import find_centers, find_ridges
 from hcs.ops.neurites.tracing import UNASSIGNED, Neurites, trace_neurites
 from hcs.ops.scales import Scales, with_estimates
+from hcs.ops.sight import Sight, look, show_objects
 from hcs.ops.somas.cells import CellColumns, soma_columns, take_somas
 from hcs.ops.somas.nuclei import segment_nuclei
 from hcs.ops.somas.seeding import seed_somas
@@ -132,14 +132,14 @@ def measure_field(
     values: FloatPlane = filled.astype(np.float32)
     if flat is not None:
         values /= flat
-    settings = with_estimates(settings, [values], pixel_size_um)
+    shown = show_objects(values, settings, pixel_size_um)
+    settings = with_estimates(settings, [shown], pixel_size_um)
     scales, tuning = Scales.of(settings, pixel_size_um), settings.tuning
-    signal = values - estimate_background(values, scales.soma_diameter_px, tuning.background)
-    ridges = find_ridges(signal, scales.ridge_sigma_px, tuning.neurites)
-    centers = find_centers(ridges, assay.neurite_threshold, tuning.neurites)
+    sight = look(values, assay, scales, tuning)
+    signal = sight.signal
     nuclear = _find_nuclei(nuclei, given, scales, tuning)
-    somas = _find_somas(signal, centers.brightness, (nuclear, given), scales, settings)
-    neurites = trace_neurites(ridges, centers, somas, scales, tuning.neurites)
+    somas = _find_somas(sight, (nuclear, given), scales, settings)
+    neurites = trace_neurites(sight.ridges, sight.centers, somas, scales, tuning.neurites)
     full = assay.feature_set == "full"
     cells = _cells(signal, somas, neurites, pixel_size_um, full=full)
     features = _basic_features(filled, statistics, cells, somas, neurites, pixel_size_um, tuning)
@@ -176,8 +176,7 @@ def _find_nuclei(
 
 
 def _find_somas(
-    signal: FloatPlane,
-    neurite_counts: float,
+    sight: Sight,
     known: tuple[LabelPlane | None, Given],
     scales: Scales,
     settings: MorphologyConfig,
@@ -187,10 +186,10 @@ def _find_somas(
     if given.cells is not None:
         return take_somas(given.cells)
     tuning, threshold = settings.tuning, _as_neurons(settings).soma_threshold
-    somas = segment_somas(signal, neurite_counts, scales, threshold, tuning.somas)
+    somas = segment_somas(sight.bodies, sight.body_counts, scales, threshold, tuning.somas)
     if nuclei is None:
         return somas
-    return seed_somas(somas, nuclei, signal, neurite_counts, scales, tuning.seeding)
+    return seed_somas(somas, nuclei, sight.bodies, sight.body_counts, scales, tuning.seeding)
 
 
 def _restore_numbers(found: FieldMorphology, given: Given) -> FieldMorphology:

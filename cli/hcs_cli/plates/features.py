@@ -47,7 +47,10 @@ def features(
     ] = None,
     contrast: Annotated[
         str | None,
-        typer.Option("--contrast", help="Neurons on their ground: bright, dark or mixed."),
+        typer.Option(
+            "--contrast",
+            help="Neurons on their ground: bright, dark, or mixed (phase contrast, holography).",
+        ),
     ] = None,
     soma_um: Annotated[
         float | None, typer.Option("--soma-um", help="Soma diameter in µm; by default estimated.")

@@ -18,6 +18,39 @@ class BackgroundTuning(Tuned):
     """
 
 
+class ContrastTuning(Tuned):
+    """Constants of :mod:`hcs.ops.contrast`, chosen on drawn fields of four kinds of light."""
+
+    blocks_per_object: PositiveInt = 3
+    """Blocks along an object's diameter in the coarse image that the ground is read from."""
+
+    window_objects: PositiveFloat = 5.0
+    """Window of the median that is the ground, in diameters of an object."""
+
+    soma_reach_diameters: PositiveFloat = 0.16
+    """Neighborhood over which the deviation is averaged for somas, in their diameters: a lit and a
+    shaded side become one body."""
+
+    neurite_reach_widths: PositiveFloat = 0.3
+    """The same for neurites, in their widths."""
+
+    min_reach_px: PositiveFloat = 0.5
+    """Least standard deviation of that neighborhood."""
+
+    quiet_percentile: Percentile = 10
+    """The spread of the ground is read between this percentile of the deviation and its median."""
+
+    ground_spreads: float = 2.0
+    """What exceeds the median by less than this many such spreads is ground."""
+
+    body_width_diameters: PositiveFloat = 0.7
+    """Where a disk of this many soma diameters fits into what is that high, there is a body, whose
+    rims are no neurites."""
+
+    body_level: Share = 0.5
+    """Somas are higher than this share of the level between both classes of what is seen."""
+
+
 class BlankTuning(Tuned):
     """Constants of :mod:`hcs.ops.blank`."""
 

@@ -10,6 +10,7 @@ from hcs.domain.tuning.lines import NeuriteTuning
 from hcs.domain.tuning.planes import (
     BackgroundTuning,
     BlankTuning,
+    ContrastTuning,
     LightTuning,
     MarkerTuning,
     QualityTuning,
@@ -25,6 +26,7 @@ class Tuning(Tuned):
     """
 
     background: BackgroundTuning = BackgroundTuning()
+    contrast: ContrastTuning = ContrastTuning()
     blank: BlankTuning = BlankTuning()
     light: LightTuning = LightTuning()
     quality: QualityTuning = QualityTuning()

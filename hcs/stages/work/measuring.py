@@ -25,6 +25,7 @@ from hcs.ops.filters import FloatPlane
 from hcs.ops.light.flatfield import profile_image
 from hcs.ops.light.illumination import Illumination, estimate_illumination, judge_illumination
 from hcs.ops.scales import with_estimates
+from hcs.ops.sight import show_objects
 from hcs.planes.reading import Chosen, read_chosen
 
 _SCALE_FIELDS: Final = 4
@@ -132,9 +133,6 @@ def _refuse_what_is_not_built(settings: MorphologyConfig) -> None:
     if not isinstance(assay, Neurons):
         msg = f"the assay {assay.kind!r} cannot be measured yet; use --assay neurons"
         raise InputError(msg)
-    if assay.contrast != "bright":
-        msg = f"the contrast {assay.contrast!r} cannot be measured yet; use --contrast bright"
-        raise InputError(msg)
     if settings.measured:
         msg = "channels other than the stain's cannot be measured yet; leave --measure out"
         raise InputError(msg)
@@ -147,7 +145,11 @@ def _find_plan(
     planes: Callable[[int, int], Iterator[NDArray[Any]]],
 ) -> dict[str, Any]:
     channel, nuclei, markers = channels
-    filled = with_estimates(settings, planes(channel, _SCALE_FIELDS), reader.pixel_size_um)
+    seen = (
+        show_objects(plane, settings, reader.pixel_size_um)
+        for plane in planes(channel, _SCALE_FIELDS)
+    )
+    filled = with_estimates(settings, seen, reader.pixel_size_um)
     light: dict[str, Any] = {}
     if settings.illumination == "auto":
         used = {channel, *([] if nuclei is None else [nuclei]), *markers.values()}

@@ -1,0 +1,129 @@
+"""What segmentation sees of a field: the signal over its ground, where lines run, how bright."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.filters import threshold_otsu
+
+from hcs.domain.config.stages import MorphologyConfig, Neurons
+from hcs.domain.tuning.sets import Tuning
+from hcs.ops.contrast import brighten, median_ground
+from hcs.ops.filters import FloatPlane, estimate_background
+from hcs.ops.neurites.ridges import Centers, Ridges, find_centers, find_ridges
+from hcs.ops.scales import Scales
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A field as segmentation sees it.
+
+    Attributes
+    ----------
+    signal
+        Shape (Y, X), counts over the ground, in which neurites and cells are bright.
+    bodies
+        The same in which somas are one piece; the signal itself unless the contrast is mixed.
+    ridges, centers
+        Lines of the signal.
+    body_counts
+        Height below which there is no soma.
+    """
+
+    signal: FloatPlane
+    bodies: FloatPlane
+    ridges: Ridges
+    centers: Centers
+    body_counts: float
+
+
+def look(values: FloatPlane, assay: Neurons, scales: Scales, tuning: Tuning) -> Sight:
+    """Prepare a field, by its contrast.
+
+    Parameters
+    ----------
+    values
+        Shape (Y, X), in counts.
+    assay
+        Contrast and threshold of lines.
+    scales
+        Expected sizes.
+    tuning
+        Constants of the kernels.
+    """
+    contrast, soma, width = assay.contrast, scales.soma_diameter_px, scales.neurite_width_px
+    reach = tuning.contrast.neurite_reach_widths * width
+    bright = brighten(values, contrast, soma, reach, tuning.contrast)
+    signal = bright - estimate_background(bright, soma, tuning.background)
+
+    def trace(plane: FloatPlane, hidden: NDArray[np.bool_] | None) -> tuple[Ridges, Centers]:
+        ridges = find_ridges(plane, scales.ridge_sigma_px, tuning.neurites)
+        if hidden is not None:
+            ridges = replace(ridges, strength=np.where(hidden, 0, ridges.strength))
+        return ridges, find_centers(ridges, assay.neurite_threshold, tuning.neurites)
+
+    if contrast != "mixed":
+        ridges, centers = trace(signal, None)
+        return Sight(signal, signal, ridges, centers, centers.brightness)
+    reach = tuning.contrast.soma_reach_diameters * soma
+    bodies = brighten(values, contrast, soma, reach, tuning.contrast)
+    level = _separate_bodies(bodies, tuning)
+    # A deviation has no sign and its noise no mean of 0: lines are sought in the plane itself, and
+    # outside of bodies, whose rims would be the usual line.
+    deviation = values - median_ground(values, soma, tuning.contrast)
+    inside = _find_wide(bodies > level, tuning.contrast.body_width_diameters * soma)
+    traced = [trace(sign * deviation, inside) for sign in (np.float32(1), np.float32(-1))]
+    ridges, centers = max(traced, key=_sum_lines)
+    return Sight(signal, bodies, ridges, centers, level)
+
+
+def _find_wide(mask: NDArray[np.bool_], width_px: float) -> NDArray[np.bool_]:
+    """Surroundings of the parts of a mask into which a disk of a width fits."""
+    core = ndimage.distance_transform_edt(np.pad(mask, 1, mode="edge"))[1:-1, 1:-1] > width_px / 2
+    wide: NDArray[np.bool_] = ndimage.distance_transform_edt(~core) <= width_px / 2 + 1
+    return wide & core.any()
+
+
+def _sum_lines(traced: tuple[Ridges, Centers]) -> float:
+    """How much of what is seen are lines, over what noise reaches."""
+    centers = traced[1]
+    return float(centers.strength[centers.on_line].sum()) / max(centers.high, 1e-9)
+
+
+def _separate_bodies(bodies: FloatPlane, tuning: Tuning) -> float:
+    """Height between neurites and somas where both have bright rims (Otsu 1979)."""
+    seen = bodies[::2, ::2]
+    seen = seen[seen > 0]
+    if seen.size == 0 or float(np.ptp(seen)) == 0:
+        return 0.0
+    return tuning.contrast.body_level * float(threshold_otsu(seen))
+
+
+def show_objects(
+    plane: NDArray[Any], settings: MorphologyConfig, pixel_size_um: float | None
+) -> NDArray[Any]:
+    """Turn a plane into one from which sizes of bright objects can be estimated.
+
+    Parameters
+    ----------
+    plane
+        Shape (Y, X), in counts.
+    settings
+        Contrast, and sizes as far as they are known.
+    pixel_size_um
+        Edge of a pixel, None where it is not known.
+
+    Returns
+    -------
+    ndarray
+        The plane itself where objects are bright.
+    """
+    assay = settings.assay
+    if not isinstance(assay, Neurons) or assay.contrast == "bright":
+        return plane
+    soma = Scales.of(settings, pixel_size_um).soma_diameter_px
+    return brighten(plane.astype(np.float32), assay.contrast, soma, 1.0, settings.tuning.contrast)
