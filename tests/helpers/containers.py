@@ -130,7 +130,8 @@ def write_lif(
     folders = {"": ET.SubElement(project, "Children")}
     blocks = []
     for number, (name, pixels) in enumerate(images.items()):
-        *parents, own = name.split("/")
+        # A dictionary holds a name once, a file may twice.
+        *parents, own = name.removesuffix("*").split("/")
         at = ""
         for parent in parents:
             inner = f"{at}/{parent}".strip("/")

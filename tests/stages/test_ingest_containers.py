@@ -192,6 +192,37 @@ def test_images_without_a_well_are_named_beside_those_that_have_one(source):
     ]
 
 
+def test_an_image_that_shares_its_name_with_another_is_named(source):
+    fields = [Field(make_planes(n)) for n in range(3)]
+    names = ("T/A/1/R1", "T/A/1/R1*", "T/B/2/R1")  # the first two are called the same
+    write_lif(source / "p.lif", dict(zip(names, map(stack_of, fields), strict=True)))
+    result = run(source)
+    assert_holds(result, {("A01", 1): fields[1], ("B02", 1): fields[2]})
+    (row,) = result.problems
+    assert "'T/A/1/R1' is not read" in row.message
+    assert "another image has the same name" in row.message
+
+
+@pytest.mark.parametrize("array", ["P1", "TR1", "F1"])
+def test_an_array_of_positions_is_no_well(array, source):
+    write_czi(source / "p.czi", [Field(make_planes(0), array=array, name="P1")])
+    with pytest.raises(InputError, match="wells are not guessed"):
+        run(source)
+
+
+def test_a_scene_named_twice_after_its_well_is_in_it(source):
+    field = Field(make_planes(0), name="H12-H12")
+    write_czi(source / "p.czi", [field])
+    assert_holds(run(source), {("H12", 1): field})
+
+
+def test_folders_of_positions_and_fields_are_no_wells(source):
+    names = ("P1/F1", "P1/F2", "P2/F1")
+    write_lif(source / "p.lif", {n: stack_of(Field(make_planes(i))) for i, n in enumerate(names)})
+    with pytest.raises(InputError, match="wells are not guessed"):
+        run(source)
+
+
 def test_tiles_that_do_not_overlap_are_fields(source):
     tiles = {0: [(0, 0), (16, 0), (0, 12)]}
     write_czi(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from hcs.domain.columns import Reason
 from hcs.domain.plate import Channel
 from hcs.domain.wells import Well
 from hcs.errors import ImageReadError
-from hcs.io.containers.model import ContainerImage, Foreign, Position, name_channels
+from hcs.io.containers.model import ContainerImage, Foreign, Position, name_channels, parse_wells
 from hcs.io.images.steps import Steps
 
 _TYPES: Final = {"Gray8": "uint8", "Gray16": "uint16", "Gray32Float": "float32"}
@@ -29,7 +28,6 @@ _COLORS: Final = {"Bgr24": "uint8", "Bgr48": "uint16", "Bgr96Float": "float32", 
 _OTHER_DIMENSIONS: Final = "RIHVB"
 _JPEG: Final = 1
 _JPEG_XR: Final = 4
-_WELL: Final = re.compile(r"(?P<well>[A-Za-z]{1,2}0?[1-9][0-9]?)(?:-(?P=well))?")
 _UM_PER_M: Final = 1e6
 
 Rectangle = tuple[int, int, int, int]
@@ -146,21 +144,25 @@ class _Scene:
 
 
 def _read_scenes(metadata: ET.Element) -> dict[int, _Scene]:
+    elements = metadata.findall(".//Information/Image/Dimensions/S/Scenes/Scene")
+    names = [_name_well(element) for element in elements]
+    wells = parse_wells(dict.fromkeys(names)) or {}
     found = {}
-    for element in metadata.iterfind(".//Information/Image/Dimensions/S/Scenes/Scene"):
-        name = element.get("Name") or ""
-        array = element.findtext("ArrayName") or ""
+    for element, name in zip(elements, names, strict=True):
         place = (element.findtext("CenterPosition") or "").split(",")
-        well = _parse_well(array) or _parse_well(name, twice=True)
-        title = "-".join(text for text in (array, name) if text)
-        found[int(element.get("Index") or 0)] = _Scene(title, well, _parse_place(place))
+        texts = (element.findtext("ArrayName"), element.get("Name"))
+        title = "-".join(text for text in texts if text)
+        scene = _Scene(title, wells.get(name), _parse_place(place))
+        found[int(element.get("Index") or 0)] = scene
     return found
 
 
-def _parse_well(text: str, *, twice: bool = False) -> Well | None:
-    """Read ``B4``, or ``A1-A1`` where one name alone may be that of a position."""
-    match = _WELL.fullmatch(text.strip())
-    return Well.parse(match["well"]) if match and not (twice and "-" not in text) else None
+def _name_well(element: ET.Element) -> str:
+    """Name of a scene's array, ``B4``, or what stands twice in its own, as in ``A1-A1``."""
+    if array := (element.findtext("ArrayName") or "").strip():
+        return array
+    first, _, second = (element.get("Name") or "").strip().partition("-")
+    return first if first == second else ""
 
 
 def _parse_place(texts: Sequence[str]) -> tuple[float, float] | None:

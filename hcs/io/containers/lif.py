@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -25,6 +26,8 @@ _ROW: Final = re.compile(r"[A-P]|A[A-F]")
 _COLUMN: Final = re.compile(r"[1-9]|0[1-9]|[1-4][0-9]")
 _DERIVED: Final = re.compile(r"(?i)(?:^|[ _-])(?:merg(?:ed|ing)|icc|lng|autofocus)[_ 0-9]*$")
 _KNOWN_AXES: Final = frozenset("XYZTCMS")
+_LOST: Final = "liffile does not give it: another image has the same name and folder"
+_IMAGE_TAGS: Final = ("Image", 'SingleMoleculeDetection[@IsImage="true"]')
 _AXIS_IDS: Final = {"1": "X", "2": "Y", "3": "Z", "4": "T"}
 
 
@@ -49,6 +52,9 @@ class LifContainer:
             for tile in range(n_tiles):
                 images.append(_name_tile(image, tile))
                 self._tiles.append((index, tile))
+        for path in _list_lost(file.xml_element, [series.path for series in self._series]):
+            images.append(ContainerImage(path, None, (), (1, 1), (), flaw=_LOST))
+            self._tiles.append((0, None))
         if notes:
             notes = [*notes[:3], "where tiles overlap, cells count twice"]
         self.images: tuple[ContainerImage, ...] = tuple(images)
@@ -68,6 +74,24 @@ class LifContainer:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _list_lost(element: Foreign, known: Iterable[str]) -> list[str]:
+    """List the images in the XML that are not among those that liffile gives."""
+    counts = Counter(_list_paths(element, ""))
+    counts.subtract(known)
+    return list(counts.elements())
+
+
+def _list_paths(element: Foreign, path: str) -> Iterator[str]:
+    """Yield the paths of all images; the file's own name is no part of them."""
+    for inner in (*element.findall("./Element"), *element.findall("./Children/Element")):
+        own = inner.get("Name") or ""
+        is_root = element.tag != "Element"
+        below = "" if is_root else f"{path}/{own}".lstrip("/")
+        if any(inner.find(f"./Data/{kind}") is not None for kind in _IMAGE_TAGS):
+            yield below or own
+        yield from _list_paths(inner, below)
 
 
 def _find_wells(paths: list[str]) -> dict[str, tuple[Well | None, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -20,7 +21,7 @@ Foreign = Any
 Position = tuple[int, int, int]
 """Indices of channel, time and z within an image."""
 
-_WELL_NAME: Final = re.compile(r"(?P<row>[A-P])(?P<column>[1-9]|0[1-9]|[1-4][0-9])")
+_WELL_NAME: Final = re.compile(r"(?P<row>[A-P]|A[A-F])(?P<column>[1-9]|0[1-9]|[1-4][0-9])")
 _OTHER_WORDS: Final = frozenset("FMPRST")
 """Rows whose letter also begins field, multipoint, position, region, scene and tile."""
 
@@ -140,14 +141,15 @@ def parse_wells(names: Iterable[str]) -> dict[str, Well] | None:
     --------
     >>> parse_wells(["A1", "overview"])
     {'A1': Well(row=0, column=0)}
-    >>> parse_wells(["P1", "P2"]) is None
+    >>> parse_wells(["P1", "P2", "F1"]) is None
     True
     """
     found = {name: match for name in names if (match := _WELL_NAME.fullmatch(name))}
-    rows = {match["row"] for match in found.values()}
-    columns = {match["column"] for match in found.values()}
-    counted = columns == {str(number) for number in range(1, len(columns) + 1)}
-    if len(rows) == 1 and rows <= _OTHER_WORDS and counted:
+    columns: defaultdict[str, set[str]] = defaultdict(set)
+    for match in found.values():
+        columns[match["row"]].add(match["column"])
+    counted = all(own == {str(n + 1) for n in range(len(own))} for own in columns.values())
+    if found and columns.keys() <= _OTHER_WORDS and counted:
         return None
     return {name: Well.parse(name) for name in found}
 
