@@ -11,6 +11,8 @@ from hcs.domain.plate import Frozen, Name, PertType
 
 KEY_FORMAT: Final = "hcs-blind-key/1"
 
+Decimal = Literal["point", "comma"]
+
 PlateWells = Literal[6, 12, 24, 48, 96, 384, 1536]
 
 
@@ -66,6 +68,8 @@ class BlindConfig(Frozen):
     """From a clone table to a blinded plate map and its key file."""
 
     clones: str
+    sheet: str | None = None
+    decimal: Decimal | None = None
     out: str
     key: str
     plates: tuple[Name, ...] = Field(default=("P01",), min_length=1)
@@ -85,6 +89,8 @@ class RevealConfig(Frozen):
     """
 
     blinded: str
+    sheet: str | None = None
+    decimal: Decimal | None = None
     key: str
     out: str | None = None
 
@@ -93,6 +99,8 @@ class PositionConfig(Frozen):
     """How far the position on the plate predicts a column of a plate map."""
 
     platemap: str
+    sheet: str | None = None
+    decimal: Decimal | None = None
     label: Name = "diagnosis"
     plate_wells: PlateWells | None = None
     n_permutations: Annotated[int, Field(ge=99, le=99999)] = 999

@@ -8,6 +8,7 @@ from enum import Enum
 
 from hcs.errors import InputError
 
+_COLUMN_FIRST = re.compile(r"0*([1-9][0-9]?)\s*([A-Za-z]{1,2})")
 _WELL = re.compile(r"^\s*([A-Za-z]{1,2})\s*[-_ ]?\s*0*([1-9][0-9]?)\s*$")
 _LETTERS = 26
 
@@ -128,6 +129,12 @@ class Well:
             msg = f"{text!r} is not a well name such as 'A1', 'A01' or 'A - 1'"
             raise InputError(msg)
         return cls(row_index(match[1]), int(match[2]) - 1)
+
+
+def read_column_first(text: str) -> Well | None:
+    """Read a well whose column comes first, ``01A``; None when it is no such name."""
+    match = _COLUMN_FIRST.fullmatch(text.strip())
+    return Well(row_index(match[2]), int(match[1]) - 1) if match else None
 
 
 def numbered_well(number: int, plate_format: PlateFormat) -> Well | None:

@@ -38,6 +38,14 @@ _UNREADABLE: Final = (HcsError, OSError, ValueError, KeyError, TypeError)
 
 HISTORY_COLUMNS: Final = ("split", "epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 
+_STUDY: Final = "study.json"
+
+_PIECES: Final = (
+    _STUDY, "plates", "features.parquet", "splits.json", "stack.zarr", "bank.zarr", "models",
+    "forest", "predictions.parquet", "evaluation.json", "probes.json", "hits.parquet",
+)  # fmt: skip
+"""What a page can be made of."""
+
 DOSE_COLUMNS: Final = (
     col.MODEL, col.COMPOUND, "response", "status", "message", "at_zero", "at_infinity",
     "ec50_um", "ec50_um_low", "ec50_um_high", "hill",
@@ -355,11 +363,19 @@ def open_study(path: AnyPath) -> Study:
     Raises
     ------
     NotFoundError
-        When there is no such folder.
+        When there is no such folder, or nothing in it that the page could show.
     """
     folder = as_path(path)
     if not folder.is_dir():
         msg = f"study folder {folder} does not exist; hcs run study.yaml makes one"
+        raise NotFoundError(msg)
+    if not any((folder / name).exists() for name in _PIECES):
+        others = ", ".join(name for name in _PIECES if name != _STUDY)
+        msg = (
+            f"{folder} holds nothing to report: no study.json of hcs run, and none of {others}. "
+            "Name the folder that hcs run wrote, or put outputs of single commands there under "
+            "these names"
+        )
         raise NotFoundError(msg)
     return Study(folder)
 

@@ -36,6 +36,7 @@ from hcs.io.runs.locks import locked
 from hcs.io.runs.places import refuse_same
 from hcs.io.sheets import clones as clonetable
 from hcs.io.sheets import keyfile, platemap
+from hcs.io.sheets.reading.cells import Dialect
 from hcs.words.positions import say_position
 
 STAGE: Final = "blind"
@@ -71,7 +72,7 @@ def run(config: BlindConfig) -> StageResult:
     """
     started = time.time()
     refuse_same(clones=config.clones, key=config.key, out=config.out)
-    entries = clonetable.read_clonetable(config.clones)
+    entries = clonetable.read_clonetable(config.clones, Dialect(config.sheet, config.decimal))
     with locked(config.key):
         old = as_path(config.key).exists()
         key = keyfile.read_key(config.key) if old else _new_key()
@@ -240,7 +241,9 @@ def reveal(config: RevealConfig) -> StageResult:
             frame = _reveal_names(config, key, table, whole=False)
             parquet.write_table(out, frame, parquet.read_provenance(config.blinded))
         else:
-            table = platemap.to_frame(platemap.read_platemap(config.blinded))
+            dialect = Dialect(config.sheet, config.decimal)
+            mapped = platemap.read_platemap(config.blinded, dialect=dialect)
+            table = platemap.to_frame(mapped)
             frame = _reveal_names(config, key, table, whole=True)
             write_bytes(out, frame.to_csv(index=False, lineterminator="\n").encode())
     return StageResult(
@@ -318,7 +321,8 @@ def predict_from_position(config: PositionConfig) -> PositionReport:
     InputError
         When fewer than two classes have two wells.
     """
-    mapped = platemap.read_platemap(config.platemap)
+    dialect = Dialect(config.sheet, config.decimal)
+    mapped = platemap.read_platemap(config.platemap, dialect=dialect)
     frame = platemap.to_frame(mapped)
     column = _label_column(frame, config)
     wells = {row.well for row in mapped.rows}

@@ -83,7 +83,8 @@ def run(config: IngestConfig, client: Client | None = None) -> StageResult:
     NotFoundError, InputError
         When there is no source, no layout fits, or nothing can be read at all.
     """
-    apart = ("source", "out", "platemap", "barcodes", "sheet", "decimal", "verify", "strict")
+    tables = ("platemap", "barcodes", "sheet", "barcodes_sheet", "decimal")
+    apart = ("source", "out", *tables, "verify", "strict")
     reads = (config.source,) if layouts.is_plate(config.source) else ()
     with open_frame(
         STAGE, config, client, out=config.out, reads=reads, apart=apart, may_be_input=True
@@ -159,7 +160,9 @@ def _make_plan(config: IngestConfig) -> _Plan:
     mapped = None
     if config.platemap:
         dialect = Dialect(config.sheet, config.decimal)
-        mapped = platemap.read_platemap(config.platemap, config.barcodes, dialect)
+        mapped = platemap.read_platemap(
+            config.platemap, config.barcodes, dialect, config.barcodes_sheet
+        )
     scanned = _scan_source(config)
     wells_map = platenames.select_plate(mapped, scanned.plate.name) if mapped else PlateMap(rows=())
     source = _choose_format(config, scanned.plate, wells_map)

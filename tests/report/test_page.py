@@ -9,12 +9,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from hcs.domain.config.stages import ReportConfig
 from hcs.errors import NotFoundError
 from hcs.report import write_report
 from hcs.report.page import sections_of
 from hcs.report.study import open_study
+from hcs_cli.app import app
 
 HOSTILE = "<script>window.pwned=1</script>"
 PIECES = (
@@ -226,7 +228,20 @@ def test_pieces_may_be_absent_in_any_combination(full_study, tmp_path, absent, s
     assert ("Simulated data." in words) == ("planted.json" not in absent)
 
 
-def test_an_empty_folder_gives_a_page_that_says_what_is_missing(builder):
+def test_an_empty_folder_is_refused_and_the_refusal_names_what_it_needs(tmp_path):
+    for name in ("", "notes.txt"):
+        if name:
+            (tmp_path / name).write_text("no study")
+        done = CliRunner().invoke(app, ["report", str(tmp_path)])
+        assert done.exit_code == 1
+        words = " ".join(done.output.split())
+        assert "holds nothing to report: no study.json of hcs run, and none of plates" in words
+        assert "features.parquet" in words
+        assert not (tmp_path / "report.html").exists()
+
+
+def test_a_folder_with_nothing_in_plates_gives_a_page_that_says_what_is_missing(builder):
+    (builder.folder / "plates").mkdir()
     page = report(builder.folder)
     for file, maker in (
         ("evaluation.json", "hcs evaluate"),
@@ -320,6 +335,7 @@ def test_no_study_folder_is_an_error_that_says_what_to_do(tmp_path):
 
 
 def test_a_failed_report_leaves_the_old_page(builder, tmp_path, monkeypatch):
+    (builder.folder / "plates").mkdir()
     out = tmp_path / "report.html"
     out.write_text("old")
     monkeypatch.setattr("hcs.report.page.render", lambda *_: "\ud800")

@@ -10,6 +10,7 @@ import tifffile
 from typer.testing import CliRunner
 
 from hcs.domain.columns import Reason
+from hcs.domain.config.layouts import RegexLayout
 from hcs.domain.config.stages import IngestConfig
 from hcs.errors import ImageReadError, InputError
 from hcs.io.images import tiff
@@ -222,3 +223,13 @@ def test_the_pixel_size_is_that_of_the_finest_channel(tmp_path):
     reader = PlateReader(result.out)
     assert reader.pixel_size_um == pytest.approx(0.65)
     assert [reader.binning(channel) for channel in (0, 1)] == [2, 1]
+
+
+def test_wells_whose_column_comes_first_are_read(tmp_path):
+    for number, name in enumerate(("01A", "12H", "3c")):
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.full((8, 8), number + 1, "uint16"))
+    layout = RegexLayout(pattern=r"(?P<well>\d+[A-Za-z])\.tif")
+    config = IngestConfig(source=str(tmp_path), out=str(tmp_path / "P.zarr"), layout=layout)
+    reader = PlateReader(ingest.run(config).out)
+    assert [well.name for well in reader.wells] == ["A01", "C03", "H12"]
+    assert reader.read_plane("H/12/0", 0)[0, 0] == 2

@@ -22,6 +22,9 @@ Key = Annotated[
 PlateWells = Annotated[
     int, typer.Option(help="Wells of the plate: 6, 12, 24, 48, 96, 384 or 1536.")
 ]
+Sheet = Annotated[
+    str | None, typer.Option("--sheet", help="Sheet of a workbook that holds the table.")
+]
 Permutations = Annotated[
     int, typer.Option("--permutations", help="Random dealings that the position is held against.")
 ]
@@ -55,6 +58,8 @@ def layout(
     open_controls: Annotated[
         bool, typer.Option("--open-controls", help="Name the controls' pert_type in the map.")
     ] = False,
+    sheet: Sheet = None,
+    decimal: options.Decimal = None,
     seed: options.Seed = 0,
     as_json: options.AsJson = False,
 ) -> None:
@@ -75,6 +80,8 @@ def layout(
 
         settings = {
             "clones": clones,
+            "sheet": sheet,
+            "decimal": decimal,
             "out": out,
             "key": key,
             "plates": tuple(plate or ("P01",)),
@@ -101,6 +108,8 @@ def reveal(
         str | None,
         typer.Option("--out", help="File to write; a plate's own table is rewritten in place."),
     ] = None,
+    sheet: Sheet = None,
+    decimal: options.Decimal = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Put the true clones, donors and diagnoses back; the code stays as Metadata_BlindCode.
@@ -116,7 +125,8 @@ def reveal(
         from hcs.domain.blinding import RevealConfig
         from hcs.stages import blind as stages_blind
 
-        return stages_blind.reveal(RevealConfig(blinded=blinded, key=key, out=out))
+        settings = {"blinded": blinded, "key": key, "out": out, "sheet": sheet, "decimal": decimal}
+        return stages_blind.reveal(RevealConfig.model_validate(settings))
 
     run_stage(stage, cluster=None, as_json=as_json)
 
@@ -129,6 +139,8 @@ def position(
         int | None, typer.Option(help="Wells of the plate; by default the smallest that fits.")
     ] = None,
     permutations: Permutations = 999,
+    sheet: Sheet = None,
+    decimal: options.Decimal = None,
     seed: options.Seed = 0,
     as_json: options.AsJson = False,
 ) -> None:
@@ -146,6 +158,8 @@ def position(
 
         settings = {
             "platemap": platemap,
+            "sheet": sheet,
+            "decimal": decimal,
             "label": label,
             "plate_wells": plate_wells,
             "n_permutations": permutations,

@@ -48,6 +48,9 @@ def ingest(
             "map serves several."
         ),
     ] = None,
+    barcodes_sheet: Annotated[
+        str | None, typer.Option(help="Sheet of a workbook that holds the --barcodes.")
+    ] = None,
     plate_name: Annotated[
         str | None, typer.Option(help="Name of the plate; by default the source folder's.")
     ] = None,
@@ -113,6 +116,7 @@ def ingest(
         "sheet": sheet,
         "decimal": decimal,
         "barcodes": barcodes,
+        "barcodes_sheet": barcodes_sheet,
         "plate_name": plate_name,
         "plate_wells": plate_wells,
         "pixel_size_um": pixel_size_um,

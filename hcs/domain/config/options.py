@@ -17,7 +17,8 @@ class IngestOptions(Frozen):
     """Where a plate's images are and how they are read.
 
     ``barcodes`` is a table of plates and the plate map that each carries. ``sheet`` is the sheet
-    of a plate map in a workbook, ``decimal`` its decimal sign, where a column does not prove it.
+    of a plate map in a workbook, ``barcodes_sheet`` that of the barcode table, ``decimal`` the
+    map's decimal sign, where a column does not prove it.
     ``projection`` makes one plane of a z-stack; ``focus`` is the sharpest of each channel.
     ``acquisition`` is the one of an OME-Zarr plate that is read; without it several become channels
     of the same fields.
@@ -29,6 +30,7 @@ class IngestOptions(Frozen):
     platemap: str | None = None
     barcodes: str | None = None
     sheet: str | None = None
+    barcodes_sheet: str | None = None
     decimal: Literal["point", "comma"] | None = None
     plate_wells: Literal[6, 12, 24, 48, 96, 384, 1536] | None = None
     pixel_size_um: PositiveFloat | None = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hcs.domain.config.layouts import MINUTES
-from hcs.domain.wells import PlateFormat, Well, numbered_well
+from hcs.domain.wells import PlateFormat, Well, numbered_well, read_column_first
 from hcs.errors import InputError
 from hcs.io.layouts.base import NUMBER, Listing, NameFields, Sidecar, fields_from, file_name
 
@@ -17,6 +17,8 @@ _NUMBERED: Final = re.compile(r"[Ww]?\d+")
 
 
 def _is_well(text: str) -> bool:
+    if read_column_first(text) is not None:
+        return True
     try:
         Well.parse(text)
     except InputError:
@@ -64,6 +66,8 @@ class NamedGroups:
             well = self._numbered(number)
             if well is None:
                 return None
+            groups["well"] = well.name
+        elif (text := groups.get("well")) and (well := read_column_first(text)) is not None:
             groups["well"] = well.name
         return fields_from(groups)
 
@@ -121,7 +125,7 @@ class NamedGroups:
             )
         else:
             remedy = (
-                "a well is a row of one or two letters and a column, such as A1, a01 or A - 1: "
+                "a well is a row of one or two letters and a column, such as A1, A - 1 or 01A: "
                 "capture nothing else, or row and column in groups of their own"
             )
         msg = f"the pattern captures {first!r} as the well of {found[first]!r}: {remedy}"

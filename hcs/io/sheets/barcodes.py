@@ -11,7 +11,7 @@ from hcs.domain.plate import PlateMap
 from hcs.errors import Fault, FaultsError
 from hcs.io.files.paths import AnyPath
 from hcs.io.sheets.platemap_columns import NAMES, normal
-from hcs.io.sheets.reading.cells import Sheet, read_sheet
+from hcs.io.sheets.reading.cells import Dialect, Sheet, read_sheet
 from hcs.io.sheets.reading.framing import Records
 
 _MAP_NAMES: Final = (*NAMES["plate_map"], "layout", "layout_name", "map", "map_name")
@@ -26,7 +26,7 @@ class Barcodes:
     file: str
 
 
-def read_barcodes(path: AnyPath) -> Barcodes:
+def read_barcodes(path: AnyPath, dialect: Dialect | None = None) -> Barcodes:
     """Read a barcode table.
 
     Parameters
@@ -35,13 +35,15 @@ def read_barcodes(path: AnyPath) -> Barcodes:
         CSV, TSV or XLSX with a column for the plate (``Assay_Plate_Barcode``, ``barcode``,
         ``plate`` …) and one for its map (``Plate_Map_Name``, ``layout`` …), as JUMP's
         ``barcode_platemap.csv`` has them. Other columns are passed over.
+    dialect
+        Which sheet of a workbook, where the user says so.
 
     Raises
     ------
     FaultsError
         For absent columns, empty cells and plates that stand twice with different maps.
     """
-    sheet = read_sheet(path, _is_header, what="barcode table")
+    sheet = read_sheet(path, _is_header, dialect=dialect, what="barcode table")
     folded = [normal(name) for name in sheet.header]
     plate = next((i for i, name in enumerate(folded) if name in NAMES["plate"]), None)
     layout = next((i for i, name in enumerate(folded) if name in _MAP_NAMES), None)

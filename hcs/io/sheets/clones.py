@@ -10,7 +10,7 @@ from hcs.domain.plate import PertType
 from hcs.errors import Fault, FaultsError
 from hcs.io.files.paths import AnyPath
 from hcs.io.sheets.platemap_columns import NAMES, assign, normal
-from hcs.io.sheets.reading.cells import read_sheet
+from hcs.io.sheets.reading.cells import Dialect, read_sheet
 from hcs.io.sheets.reading.framing import Records
 from hcs.io.sheets.reading.numbers import MISSING
 from hcs.io.sheets.rows import RowReader
@@ -19,7 +19,7 @@ _N_WELLS: Final = frozenset({"wells", "n_wells", "replicates", "n_replicates"})
 _MOST_WELLS: Final = 1536
 
 
-def read_clonetable(path: AnyPath) -> tuple[CloneEntry, ...]:
+def read_clonetable(path: AnyPath, dialect: Dialect | None = None) -> tuple[CloneEntry, ...]:
     """Read a clone table.
 
     Parameters
@@ -28,6 +28,8 @@ def read_clonetable(path: AnyPath) -> tuple[CloneEntry, ...]:
         CSV, TSV or XLSX with a column for the clone, and any of donor, diagnosis, batch,
         pert_type (of controls), compound, concentration, and ``wells``, the number of wells on
         each plate; other columns are kept under their own names. Names as in plate maps.
+    dialect
+        Which sheet of a workbook, and which decimal sign, where the user says so.
 
     Returns
     -------
@@ -41,7 +43,7 @@ def read_clonetable(path: AnyPath) -> tuple[CloneEntry, ...]:
     NotFoundError, InputError
         When the file is absent or of another kind.
     """
-    sheet = read_sheet(path, _is_header, what="clone table")
+    sheet = read_sheet(path, _is_header, dialect=dialect, what="clone table")
     # A clone has no well yet: the name is added so that the reader of plate maps is content.
     columns, faults = assign(sheet.file, [*sheet.header, "well"])
     if columns.of.get("well", len(sheet.header)) < len(sheet.header):

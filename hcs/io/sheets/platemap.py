@@ -36,7 +36,10 @@ _EXPECTED_PERT: Final = ", ".join(PertType)
 
 
 def read_platemap(
-    path: AnyPath, barcodes: AnyPath | None = None, dialect: Dialect | None = None
+    path: AnyPath,
+    barcodes: AnyPath | None = None,
+    dialect: Dialect | None = None,
+    barcodes_sheet: str | None = None,
 ) -> PlateMap:
     """Read a plate map.
 
@@ -54,6 +57,8 @@ def read_platemap(
         plates; see :func:`hcs.io.sheets.barcodes.read_barcodes`.
     dialect
         Which sheet of a workbook, and which decimal sign, where the user says so.
+    barcodes_sheet
+        Which sheet of the barcode table's workbook.
 
     Returns
     -------
@@ -74,7 +79,9 @@ def read_platemap(
     sheet, units = keep_wells(sheet, columns)
     mapped = read_wells(sheet, columns, faults, units=units)
     mapped = mapped.model_copy(update={"notes": (*mapped.notes, *_say_columns(columns, mapped))})
-    return mapped if barcodes is None else on_plates(mapped, read_barcodes(barcodes))
+    if barcodes is None:
+        return mapped
+    return on_plates(mapped, read_barcodes(barcodes, Dialect(barcodes_sheet)))
 
 
 def _say_columns(columns: Columns, mapped: PlateMap) -> list[str]:

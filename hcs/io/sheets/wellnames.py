@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
-from hcs.domain.wells import PlateFormat, Well, row_index
+from hcs.domain.wells import PlateFormat, Well, read_column_first
 from hcs.errors import InputError
-
-_COLUMN_THEN_ROW: Final = re.compile(r"0*([1-9][0-9]?)\s*([A-Za-z]{1,2})")
 
 
 def parse_well(text: str) -> Well | None:
@@ -16,9 +11,8 @@ def parse_well(text: str) -> Well | None:
 
     None when it is no well of a plate of up to 1,536 wells.
     """
-    match = _COLUMN_THEN_ROW.fullmatch(text.strip())
     try:
-        well = Well(row_index(match[2]), int(match[1]) - 1) if match else Well.parse(text)
+        well = read_column_first(text) or Well.parse(text)
     except InputError:
         return None
     return well if PlateFormat.WELLS_1536.holds(well) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import openpyxl
 import pytest
 
 from hcs.errors import FaultsError
@@ -92,3 +93,16 @@ def test_jump_tables_as_they_stand(test_data, tmp_path):
     )
     assert len(mapped.rows) == 2 * 384
     assert len(mapped.of_plate("BR2").rows) == 384
+
+
+def test_the_sheet_of_the_barcode_table_can_be_named(tmp_path):
+    (tmp_path / "map.csv").write_text("plate_map_name,well,clone\nL1,A01,C1\nL2,A01,C2\n")
+    book = openpyxl.Workbook()
+    for title, layout in (("draft", "L1"), ("final", "L2")):
+        page = book.create_sheet(title)
+        page.append(["Assay_Plate_Barcode", "Plate_Map_Name"])
+        page.append(["P1", layout])
+    book.remove(book["Sheet"])
+    book.save(tmp_path / "barcodes.xlsx")
+    found = read_platemap(tmp_path / "map.csv", tmp_path / "barcodes.xlsx", barcodes_sheet="final")
+    assert [(row.plate, row.clone) for row in found.rows] == [("P1", "C2")]

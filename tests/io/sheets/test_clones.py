@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import openpyxl
 import pytest
 
 from hcs.errors import FaultsError
 from hcs.io.sheets.clones import read_clonetable
+from hcs.io.sheets.reading.cells import Dialect
 
 
 def read(tmp_path, text):
@@ -43,3 +45,15 @@ def test_every_fault_is_listed_under_the_files_own_names(tmp_path):
         assert what in said
     for column in ("Line", "Role", "Conc"):
         assert column in said
+
+
+def test_the_sheet_of_a_workbook_can_be_named(tmp_path):
+    book = openpyxl.Workbook()
+    for title, clone in (("old", "C1"), ("new", "C2")):
+        page = book.create_sheet(title)
+        page.append(["clone", "donor"])
+        page.append([clone, "D1"])
+    book.remove(book["Sheet"])
+    book.save(tmp_path / "clones.xlsx")
+    found = read_clonetable(tmp_path / "clones.xlsx", Dialect("new"))
+    assert [entry.clone for entry in found] == ["C2"]
