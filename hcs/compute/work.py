@@ -61,11 +61,15 @@ class Past:
         What the unit returned when it was last done, of these parts and of others.
     files
         Files that it wrote, with their sizes, by their paths.
+    earlier
+        What it returned also where nothing of that stays true; another stage's, where that had the
+        place before.
     """
 
     items: frozenset[str] = frozenset()
     result: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, int] = field(default_factory=dict)
+    earlier: Mapping[str, Any] = field(default_factory=dict)
 
     def keep_files(self, within: str) -> None:
         """Note again the files of a part that is kept, by a piece of their paths."""
@@ -136,9 +140,10 @@ class Work(Generic[T]):
         ledger.outdate(unit.id, record, kept)
         if record is None:
             return Past()
-        written = (record.files or {}) if kept else {}
-        files = {ledger.locate(key): size for key, size in written.items()}
-        return Past(frozenset(kept), record.result, files)
+        if not kept:
+            return Past(earlier=record.result)
+        files = {ledger.locate(key): size for key, size in (record.files or {}).items()}
+        return Past(frozenset(kept), record.result, files, record.result)
 
     def _finish(self, unit: Unit[T], do: Callable[[], Mapping[str, Any]]) -> Finished:
         started = time.perf_counter()

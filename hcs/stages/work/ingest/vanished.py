@@ -105,6 +105,8 @@ def list_gone(job: WellJob, past: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _list_written(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if "chosen" not in result:
+        return []  # of another stage, which had the place before
     rows = (*result.get(GONE, ()), *result.get("images", ()))
     named = {row[col.SITE]: {key: row[key] for key in (col.SITE, col.FIELD_PATH)} for row in rows}
     return list(named.values())

@@ -32,7 +32,7 @@ def write_well(job: WellJob, past: Past) -> Mapping[str, Any]:
             if not job.in_place and field.path in known:
                 plate.set_windows(job.out, field.path, job.windows)
             continue
-        faults = vanished.name_fewer(job, field, past.result)
+        faults = vanished.name_fewer(job, field, past.earlier)
         written = write_field(job, field, faults)
         if written is not None:
             images.append(written.row)
@@ -45,7 +45,7 @@ def write_well(job: WellJob, past: Past) -> Mapping[str, Any]:
         plate.write_well(job.out, job.well, paths)
         _write_overview(job, [row[col.FIELD_PATH] for row in images], small)
     found = {"images": images, "problems": problems, "padded": padded, "chosen": job.chosen}
-    gone = [] if job.in_place else vanished.list_gone(job, past.result)
+    gone = [] if job.in_place else vanished.list_gone(job, past.earlier)
     return found | ({vanished.GONE: gone} if gone else {})
 
 
