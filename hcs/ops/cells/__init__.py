@@ -1,0 +1,1 @@
+"""Cells without neurites: bodies around nuclei, compartments, and what is measured on each."""
