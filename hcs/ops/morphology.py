@@ -154,8 +154,9 @@ def measure_field(
     if nuclear is not None:
         features["Image_Count_Nuclei"] = float(nuclear.max())
     for marker in settings.markers:
+        plane = fill_blank((markers or {})[marker.name], tuning.blank)[0]
         found = marker_columns(
-            fill_blank((markers or {})[marker.name], tuning.blank)[0], somas, marker, scales, tuning
+            plane, somas.labels, somas.count, marker, scales.soma_diameter_px, tuning
         )
         cells |= found
         features |= marker_features(found, marker, somas.count)

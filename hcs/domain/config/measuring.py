@@ -51,14 +51,16 @@ SomaThreshold = Annotated[NeuriteLevel | FixedLevel | NoiseLevel, Field(discrimi
 class Marker(Frozen):
     """A further channel of which cells are positive or negative.
 
-    A cell is positive when the mean of its soma, background subtracted, exceeds the threshold:
-    ``otsu`` between the cells of an image, a ``fixed`` level in counts, or a multiple of the
-    ``noise``, which here is the spread of the background.
+    A cell is positive when its mean, background subtracted, exceeds the threshold: ``otsu``
+    between the cells of a plate, a ``fixed`` level in counts, or a multiple of the ``noise``, which
+    here is the spread of the background. ``compartment`` is the part of the cell whose mean counts;
+    left out, it is what the assay counts: the soma, the cell or the nucleus.
     """
 
     name: MarkerName
     channel: str
     threshold: Threshold = NoiseLevel()
+    compartment: Literal["nucleus", "cell", "cytoplasm"] | None = None
 
 
 class Neurons(Frozen):
@@ -80,11 +82,39 @@ class Neurons(Frozen):
 class Cells(Frozen):
     """Cell bodies without neurites: outlined in a stain of the cytoplasm, seeded by nuclei.
 
-    Without such a stain a ring around each nucleus stands for its cell.
+    Without such a stain a ring around each nucleus stands for its cell; ``ring_um`` or
+    ``ring_px`` set its width, by default three tenths of the nucleus' diameter.
     """
 
     kind: Literal["cells"] = "cells"
     feature_set: FeatureSet = "full"
+    ring_um: PositiveFloat | None = None
+    ring_px: PositiveFloat | None = None
+
+    @model_validator(mode="after")
+    def _a_ring_has_one_unit(self) -> Self:
+        if self.ring_um is not None and self.ring_px is not None:
+            msg = "give the width of the ring in µm or in px, not in both"
+            raise ValueError(msg)
+        return self
+
+    def ring_width_px(self, pixel_size_um: float | None) -> float | None:
+        """Return the width of the ring in pixels, None where it is not set.
+
+        Raises
+        ------
+        InputError
+            When it is set in µm and there is no pixel size.
+        """
+        if self.ring_um is None:
+            return self.ring_px
+        if pixel_size_um is None:
+            msg = (
+                f"a ring of {self.ring_um:g} µm cannot be drawn: the plate has no pixel size; give"
+                " its width in pixels (--ring-px)"
+            )
+            raise InputError(msg)
+        return self.ring_um / pixel_size_um
 
 
 class Nuclei(Frozen):

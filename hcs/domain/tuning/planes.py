@@ -150,3 +150,10 @@ class MarkerTuning(Tuned):
 
     min_otsu_cells: PositiveInt = 8
     """Between fewer cells Otsu's level is chance: none is positive then."""
+
+    min_parted_fraction: Share = 0.8
+    """Share of the variance that two groups must explain to be two: of one bell curve cut in half
+    it is 0.64."""
+
+    min_level_spreads: PositiveFloat = 3.0
+    """Or the level lies this many spreads of all cells above their median: few are positive."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from hcs.domain.tuning.base import Tuned
 from hcs.domain.tuning.bodies import NucleiTuning, SeedingTuning, SomaTuning
+from hcs.domain.tuning.cells import CellTuning
 from hcs.domain.tuning.lines import NeuriteTuning
 from hcs.domain.tuning.planes import (
     BackgroundTuning,
@@ -35,6 +36,7 @@ class Tuning(Tuned):
     somas: SomaTuning = SomaTuning()
     seeding: SeedingTuning = SeedingTuning()
     nuclei: NucleiTuning = NucleiTuning()
+    cells: CellTuning = CellTuning()
     neurites: NeuriteTuning = NeuriteTuning()
 
 
