@@ -69,6 +69,12 @@ class FieldMorphology:
     neurites: LabelPlane
     nuclei: LabelPlane | None = None
 
+    @property
+    def labels(self) -> dict[str, LabelPlane]:
+        """Label images by name."""
+        planes = {"soma": self.soma, "neurites": self.neurites}
+        return planes if self.nuclei is None else planes | {"nuclei": self.nuclei}
+
 
 def classic_columns(pixel_size_um: float | None) -> tuple[str, str, str]:
     """Names of the study's three features: cell count, mean soma area, total neurite length."""

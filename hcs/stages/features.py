@@ -28,6 +28,7 @@ from hcs.planes.reading import Chosen, choose
 from hcs.stages.frame import Frame, MadeFrom, open_frame, require_parquet
 from hcs.stages.work.given import keep_labels, locate_labels, name_unmatched
 from hcs.stages.work.growth import GrowthTable, say_growth
+from hcs.stages.work.marker_levels import describe_levels, find_marker_levels
 from hcs.stages.work.measuring import PlatePlan, plan_plate
 from hcs.stages.work.measuring_wells import CELLS, IMAGES, STAGE, FieldTask, WellTask, measure_well
 from hcs.stages.work.plates import count_plane_pixels, open_plates
@@ -89,6 +90,10 @@ def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
     budget.check_budget(STAGE, needed, frame.client, remedy)
     plans = {reader.name: plan_plate(config, reader, chosen[reader.name]) for reader in readers}
     given = locate_labels(config.morphology.labels, readers)
+    plans = {
+        reader.name: find_marker_levels(plans[reader.name], reader, given[reader.name], config.out)
+        for reader in readers
+    }
     frame.problems += name_unmatched(given, STAGE)
     by_plate = {
         r.name: _list_units(frame, config, r, plans[r.name], given[r.name], is_timed)
@@ -101,7 +106,11 @@ def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
         msg = f"no image of {', '.join(config.plates)} could be measured: "
         msg += reasons or "the channel was not acquired at any time point"
         raise InputError(msg)
-    measured_with = {reader.name: plans[reader.name].record(reader) for reader in readers}
+    measured_with = {
+        reader.name: plans[reader.name].record(reader)
+        | {"marker_levels_counts": describe_levels(plans[reader.name].settings)}
+        for reader in readers
+    }
     frame.notes |= {"measured_with": measured_with, KEY: _FORMAT}
     about = {reader.name: _read_metadata(reader) for reader in readers}
     frame.inputs |= {name: hash_rows(metadata) for name, metadata in about.items()}
@@ -161,6 +170,9 @@ def _describe_scales(measured_with: Mapping[str, Mapping[str, Any]]) -> dict[str
         words[f"scales of {plate_name}"] = ", ".join(sizes).replace("_", " ")
         if light:
             words[f"illumination of {plate_name}"] = ", ".join(light)
+        for name, level in found["marker_levels_counts"].items():
+            shown = level if isinstance(level, str) else f"positive above {level:.4g} counts"
+            words[f"marker {name} of {plate_name}"] = shown
     return words
 
 

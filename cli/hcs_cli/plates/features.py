@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import re
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -19,7 +20,10 @@ def features(
     assay: Annotated[
         str,
         typer.Option(
-            "--assay", help="What the objects are: neurons (with neurites), cells or nuclei."
+            "--assay",
+            help="What the objects are: neurons (with neurites), cells (bodies in --channel around "
+            "--nuclei, rings around these without --channel, or bodies alone without --nuclei) or "
+            "nuclei.",
         ),
     ] = "neurons",
     feature_set: Annotated[
@@ -29,20 +33,26 @@ def features(
         ),
     ] = "full",
     nuclei: Annotated[
-        str | None, typer.Option("--nuclei", help="Nuclear channel, whose nuclei seed the somas.")
+        str | None,
+        typer.Option("--nuclei", help="Nuclear channel, whose nuclei seed the somas or cells."),
     ] = None,
     marker: Annotated[
         list[str] | None,
         typer.Option(
-            "--marker", help="NAME=CHANNEL: share of cells positive in a channel; may be repeated."
+            "--marker",
+            metavar="NAME=CHANNEL[@PART][:RULE]",
+            help="Share of cells positive in a channel; may be repeated. RULE is noise:5 (the mean "
+            "is above so many spreads of the background, the default), otsu (above the level that "
+            "parts all cells of the plate in two groups) or fixed:300 (counts above background). "
+            "PART is nucleus, cell or cytoplasm.",
         ),
     ] = None,
     measure: Annotated[
         str | None,
         typer.Option(
             "--measure",
-            help="Channels, with commas between, or all: brightness and texture of each compartment"
-            " in them.",
+            help="Channels, with commas between, or all: brightness and texture of nucleus, cell "
+            "and cytoplasm in them, named as in CellProfiler.",
         ),
     ] = None,
     contrast: Annotated[
@@ -52,6 +62,14 @@ def features(
             help="Neurons on their ground: bright, dark, or mixed (phase contrast, holography).",
         ),
     ] = None,
+    ring_um: Annotated[
+        float | None,
+        typer.Option(
+            "--ring-um",
+            help="Ring around a nucleus that stands for its cell, in µm; by default 0.3 diameters.",
+        ),
+    ] = None,
+    ring_px: Annotated[float | None, typer.Option("--ring-px", help="The same in pixels.")] = None,
     soma_um: Annotated[
         float | None, typer.Option("--soma-um", help="Soma diameter in µm; by default estimated.")
     ] = None,
@@ -115,6 +133,8 @@ def features(
     """Measure cells and neurites of every image and every cell; docs/features.md defines each.
 
     Example: hcs features P1.zarr --channel TUJ1 --nuclei DAPI --marker Casp3=Cy5
+
+    Example: hcs features P1.zarr --assay cells --nuclei DAPI --measure all --marker PH3=Cy5:otsu
     """
     from hcs_cli.running import read_yaml, run_stage
 
@@ -122,6 +142,8 @@ def features(
         from hcs.domain.config.stages import FeaturesConfig
         from hcs.stages import features as stages_features
 
+        options_of_one_assay = {"contrast": contrast, "ring_um": ring_um, "ring_px": ring_px}
+        only_given = {k: v for k, v in options_of_one_assay.items() if v is not None}
         config = FeaturesConfig.model_validate(
             {
                 "plates": tuple(plates),
@@ -132,8 +154,7 @@ def features(
                 "write_labels": write_labels,
                 "strict": strict,
                 "morphology": {
-                    "assay": {"kind": assay, "feature_set": feature_set}
-                    | ({} if contrast is None else {"contrast": contrast}),
+                    "assay": {"kind": assay, "feature_set": feature_set} | only_given,
                     "sizes": {
                         "soma_diameter_um": soma_um,
                         "soma_diameter_px": soma_px,
@@ -143,7 +164,7 @@ def features(
                         "nucleus_diameter_px": nucleus_px,
                     },
                     "nuclei": nuclei,
-                    "markers": [_marker(text) for text in marker or []],
+                    "markers": [read_marker(text) for text in marker or []],
                     "measured": _channels(measure),
                     "illumination": illumination,
                     "tuning": read_yaml(tuning) if tuning else {},
@@ -180,7 +201,29 @@ def _channels(text: str | None) -> str | list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
-def _marker(text: str) -> dict[str, str]:
-    """``NAME=CHANNEL`` as a section of the settings; a name alone is both."""
-    name, _, channel = text.partition("=")
-    return {"name": name, "channel": channel or name}
+def read_marker(text: str) -> dict[str, Any]:
+    """``NAME=CHANNEL@PART:RULE`` as a section of the settings; a name alone is its channel too.
+
+    The rule is ``otsu``, ``noise``, ``noise:5`` or ``fixed:300``; names of channels may hold
+    colons.
+    """
+    found = _MARKER.fullmatch(text)
+    if found is None:  # not even a name
+        msg = f"--marker {text!r}: write NAME=CHANNEL, such as PH3=Cy5:otsu"
+        raise typer.BadParameter(msg)
+    name, channel, part, rule, number = found.groups()
+    section: dict[str, Any] = {"name": name, "channel": channel or name, "compartment": part}
+    if rule is None:
+        return section
+    if (rule == "otsu" and number) or (rule == "fixed" and not number):
+        msg = f"--marker {text!r}: a rule is otsu, noise:MULTIPLE or fixed:COUNTS"
+        raise typer.BadParameter(msg)
+    threshold: dict[str, Any] = {"kind": rule}
+    if number:
+        threshold["multiple" if rule == "noise" else "level_counts"] = float(number)
+    return section | {"threshold": threshold}
+
+
+_MARKER: Final = re.compile(
+    r"([^=:@]+)(?:=(.+?))?(?:@(nucleus|cell|cytoplasm))?(?::(otsu|noise|fixed)(?::([\d.]+))?)?"
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,6 @@ from hcs.ops.cells import kernels
 from hcs.ops.somas.segment import LabelPlane
 
 Columns = dict[str, NDArray[Any]]
-
-_PIXEL_VARIANCE: Final = 1 / 12
-"""Second moment of a pixel about its own middle."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class Compartment:
 
     @cached_property
     def _shapes(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        return kernels.sum_shapes(self.labels, self.edges, self.count)
+        return kernels.sum_shapes(self.labels, self.count)
 
     @property
     def sums(self) -> NDArray[np.float64]:
@@ -60,6 +57,12 @@ class Compartment:
         """Pixels of every object, NaN where it has none; index 0 is number 1."""
         area = self.sums[1:, kernels.AREA]
         return np.where(area > 0, area, np.nan)
+
+    @cached_property
+    def perimeter_px(self) -> NDArray[np.float64]:
+        """Perimeter of every object in pixels, NaN where it has none."""
+        length = kernels.sum_perimeters(self.labels, self.edges, self.count)[1:]
+        return np.where(np.isnan(self.area_px), np.nan, length)
 
     @property
     def touches_border(self) -> NDArray[np.bool_]:
@@ -93,11 +96,11 @@ def shape_columns(part: Compartment, *, full: bool) -> Columns:
     y, x = part.center
     found: Columns = {"Area": area, "Center_X": x, "Center_Y": y}
     if full:
-        perimeter = np.where(area > 0, sums[:, kernels.PERIMETER], np.nan)
-        yy = sums[:, kernels.SUM_YY] / area - y**2 + _PIXEL_VARIANCE
-        xx = sums[:, kernels.SUM_XX] / area - x**2 + _PIXEL_VARIANCE
+        perimeter = part.perimeter_px
+        yy = sums[:, kernels.SUM_YY] / area - y**2
+        xx = sums[:, kernels.SUM_XX] / area - x**2
         yx = sums[:, kernels.SUM_YX] / area - y * x
-        middle, spread = (yy + xx) / 2, np.hypot((yy - xx) / 2, yx)
+        middle, spread = np.maximum(yy + xx, 0) / 2, np.hypot((yy - xx) / 2, yx)
         long, short = 4 * np.sqrt(middle + spread), 4 * np.sqrt(np.maximum(middle - spread, 0))
         box = (part.boxes[1:, 2:] - part.boxes[1:, :2]).prod(axis=1)
         with np.errstate(divide="ignore"):
@@ -106,7 +109,7 @@ def shape_columns(part: Compartment, *, full: bool) -> Columns:
         found |= {
             "BoundingBoxArea": np.where(area > 0, box, np.nan),
             "Compactness": perimeter**2 / (4 * np.pi * area),
-            "Eccentricity": np.sqrt(1 - (short / long) ** 2),
+            "Eccentricity": np.sqrt(1 - (short / np.maximum(long, 1e-9)) ** 2),
             "EquivalentDiameter": np.sqrt(4 * area / np.pi),
             "Extent": area / np.maximum(box, 1),
             "FormFactor": form,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hcs.ops.cells import kernels
 from hcs.ops.cells.compartments import Columns, Compartment
+from hcs.ops.cells.pairs import pair_textures
 
 TEXTURES: Final = (
     "AngularSecondMoment",
@@ -100,7 +101,7 @@ def texture_columns(
     """
     scaled = np.clip(plane * np.float32((GRAY_LEVELS - 1) / full_scale), 0, GRAY_LEVELS - 1)
     gray = np.rint(scaled).astype(np.uint8)
-    found = kernels.pair_textures(part.labels, gray, part.boxes, TEXTURE_PX)[1:]
+    found = pair_textures(part.labels, gray, part.boxes, TEXTURE_PX)[1:]
     return {
         f"{part.name}_Texture_{name}_{channel}_{TEXTURE_PX}_{turn:02d}_{GRAY_LEVELS}": found[
             :, turn, k

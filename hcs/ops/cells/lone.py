@@ -95,7 +95,7 @@ def estimate_body_diameter(
         return None
     weight = np.cumsum(radius**2)
     middle = float(radius[np.searchsorted(weight, weight[-1] / 2)])
-    return 2 * middle * factor * tuning.width_diameters
+    return float(2 * middle * factor * tuning.width_diameters)
 
 
 def _open(mask: Mask, tuning: CellTuning) -> Mask:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +21,7 @@ from hcs.ops.cells.objects import CELLS, CYTOPLASM, NUCLEI, FoundCells, find_cel
 from hcs.ops.given import NOTHING, Given
 from hcs.ops.intensity import plane_statistics
 from hcs.ops.markers import marker_columns, marker_features
+from hcs.ops.morphology import FieldMorphology
 
 _PARTS: Final = {"nucleus": NUCLEI, "cell": CELLS, "cytoplasm": CYTOPLASM}
 
@@ -126,6 +127,33 @@ def measure_cells(
     return FieldCells(features, cells, found.labels())
 
 
+def measure_channels(found: FieldMorphology, channels: Mapping[str, Channel]) -> FieldMorphology:
+    """Add what further channels show on the somas of a field of neurons.
+
+    Parameters
+    ----------
+    found
+        What was measured on the field.
+    channels
+        Channels to measure, by name as columns carry it.
+
+    Returns
+    -------
+    FieldMorphology
+        With brightness and, where wanted, texture of every soma and their means.
+    """
+    if not channels:
+        return found
+    count = len(next(iter(found.cells.values())))
+    # Given numbers may have gaps.
+    labels = np.searchsorted(np.append(0, found.cells["Cells_ObjectNumber"]), found.soma)
+    part = Compartment(CELLS, labels.astype(np.uint16), count)
+    cells: Columns = {}
+    for name, channel in channels.items():
+        cells |= _measure_light(part, name, channel, full=True)
+    return replace(found, cells=found.cells | cells, features=found.features | _take_means(cells))
+
+
 def channel_key(name: str) -> str:
     """Return a channel's name as columns carry it: letters, digits and underscores alone."""
     return re.sub(r"\W+", "", name) or "Channel"
@@ -144,16 +172,21 @@ def _measure_parts(found: FoundCells, channels: Mapping[str, Channel], *, full: 
     for part in found.parts:
         cells |= shape_columns(part, full=full)
     for name, channel in channels.items():
-        plane = np.ascontiguousarray(channel.plane, np.float32)
         for part in found.parts:
-            cells |= light_columns(part, name, plane, full=full)
-            if channel.with_texture and full:
-                cells |= texture_columns(part, name, plane, channel.full_scale)
+            cells |= _measure_light(part, name, channel, full=full)
     return cells
 
 
+def _measure_light(part: Compartment, name: str, channel: Channel, *, full: bool) -> Columns:
+    plane = np.ascontiguousarray(channel.plane, np.float32)
+    light = light_columns(part, name, plane, full=full)
+    if not (channel.with_texture and full):
+        return light
+    return light | texture_columns(part, name, plane, channel.full_scale)
+
+
 def _count(found: FoundCells, pixel_size_um: float | None) -> dict[str, float]:
-    """Counts, mean areas in the unit of the plate, and shares of the image."""
+    """Count cells and nuclei; mean areas in the unit of the plate, and shares of the image."""
     first = found.parts[0]
     counted = {
         N_CELLS: float(found.count),

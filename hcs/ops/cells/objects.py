@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -63,9 +65,7 @@ class FoundCells:
 
     def labels(self) -> dict[str, NDArray[Any]]:
         """Label images to keep, by name, in given numbers where there are some."""
-        planes = {
-            part.name.lower(): part.labels for part in self.parts if part.name != CYTOPLASM
-        }
+        planes = {part.name.lower(): part.labels for part in self.parts if part.name != CYTOPLASM}
         if self.given is None:
             return planes
         return {name: self.given.restore(plane) for name, plane in planes.items()}
@@ -125,6 +125,48 @@ def find_cells(
     return FoundCells(parts, 2 * diameter, nuclear.count, 0, stained, given.nuclei)
 
 
+def with_cell_estimates(
+    settings: MorphologyConfig,
+    images: Iterable[NDArray[Any]],
+    pixel_size_um: float | None,
+    *,
+    lone: bool,
+) -> MorphologyConfig:
+    """Fill in the diameter of nuclei or, where there are none, of cells that settings leave out.
+
+    Parameters
+    ----------
+    settings
+        A size that is given stays as it is.
+    images
+        Planes (Y, X) of the plate that the objects are found in; the median over them is taken.
+    pixel_size_um
+        Edge of a pixel, None where it is not known.
+    lone
+        Whether cells are found without nuclei.
+
+    Returns
+    -------
+    MorphologyConfig
+        With the size set, to three digits; left out where the images show no object.
+    """
+    name = "soma_diameter" if lone else "nucleus_diameter"
+    if settings.sizes.in_px(name, pixel_size_um) is not None:
+        return settings
+    found = [
+        estimate_body_diameter(image, settings.tuning.cells)
+        if lone
+        else estimate_nuclear_diameter(image, settings.tuning.nuclei)
+        for image in images
+    ]
+    known = [value for value in found if value is not None]
+    if not known:
+        return settings
+    unit, size = ("px", 1.0) if pixel_size_um is None else ("um", pixel_size_um)
+    filled = {f"{name}_{unit}": float(f"{median(known) * size:.3g}")}
+    return settings.model_copy(update={"sizes": settings.sizes.model_copy(update=filled)})
+
+
 def _find_nuclei(
     plane: NDArray[Any] | None, diameter_px: float | None, given: Given, tuning: Tuning
 ) -> tuple[Objects | None, float]:
@@ -161,12 +203,12 @@ def _take_given(cells: Objects, nuclear: Objects | None, diameter: float) -> Fou
     """Take given cells; a nucleus belongs to the cell that it lies in."""
     if nuclear is None:
         part = Compartment(CELLS, cells.labels, cells.count)
-        area = part.area_px
-        usual = float(np.sqrt(4 / np.pi * np.median(area))) if area.size else diameter
+        areas = part.area_px
+        usual = float(np.sqrt(4 / np.pi * np.median(areas))) if areas.size else diameter
         return FoundCells((part,), usual, given=cells)
     area = np.bincount(nuclear.labels.ravel(), minlength=nuclear.count + 1)[1:]
-    inside = np.bincount(nuclear.labels.ravel(), cells.labels.ravel() > 0, nuclear.count + 1)[1:]
-    skipped = int((inside < _MIN_INSIDE * area).sum())
+    held = np.bincount(nuclear.labels.ravel(), cells.labels.ravel() > 0, nuclear.count + 1)[1:]
+    skipped = int((held < _MIN_INSIDE * area).sum())
     owned = np.where(nuclear.labels > 0, cells.labels, 0).astype(cells.labels.dtype)
     parts = _list_parts(cells.labels, owned, cells.count)
     return FoundCells(parts, 2 * diameter, nuclear.count, skipped, given=cells)

@@ -14,6 +14,7 @@ _STEP: Final = 16
 """Cost of a step to a neighbor over even ground, in the whole numbers that ways are counted in."""
 
 _MAX_STEP: Final = 1024
+_FAR: Final = 2**30
 
 
 def spread_labels(
@@ -57,62 +58,59 @@ def _spread(
     max_step: int,
 ) -> None:  # pragma: no cover - runs compiled
     n_rows, n_columns = labels.shape
-    n = n_rows * n_columns
-    n_buckets = max_step + 1
-    head = np.full(n_buckets, -1, np.int32)
-    after = np.full(n, -1, np.int32)
-    before = np.full(n, -1, np.int32)
-    cost = np.full(n, 2**30, np.int32)
     flat, lit, inside = labels.ravel(), light.ravel(), mask.ravel()
-    waiting = 0
-    for place in range(n):
-        if flat[place] > 0:
-            cost[place] = 0
-            after[place] = head[0]
-            if head[0] >= 0:
-                before[head[0]] = place
-            head[0] = place
-            waiting += 1
-    now = 0
+    head = np.full(max_step + 1, -1, np.int32)
+    links = np.full((2, flat.size), -1, np.int32)
+    cost = np.where(flat > 0, 0, _FAR).astype(np.int32)
+    starts = np.flatnonzero(flat)
+    for place in starts:
+        _link(head, links, 0, int(place))
+    waiting, now = starts.size, 0
     while waiting > 0:
-        bucket = now % n_buckets
-        place = head[bucket]
+        place = head[now % head.size]
         if place < 0:
             now += 1
             continue
-        head[bucket] = after[place]
-        if after[place] >= 0:
-            before[after[place]] = -1
+        _unlink(head, links, now % head.size, place)
         waiting -= 1
         row, column = place // n_columns, place % n_columns
-        for dy in range(-1, 2):
-            for dx in range(-1, 2):
-                y, x = row + dy, column + dx
-                if (dy == 0 and dx == 0) or y < 0 or x < 0 or y >= n_rows or x >= n_columns:
-                    continue
+        for y in range(max(row - 1, 0), min(row + 2, n_rows)):
+            for x in range(max(column - 1, 0), min(column + 2, n_columns)):
                 other = y * n_columns + x
                 if not inside[other] or cost[other] <= now:
                     continue
-                change = lit[other] - lit[place]
-                length = float(step * step * (abs(dy) + abs(dx)))
-                spent = now + min(int(np.sqrt(length + change * change)), max_step)
-                old = cost[other]
+                away, change = abs(y - row) + abs(x - column), lit[other] - lit[place]
+                way = int(np.sqrt(float(step * step * away) + change * change))
+                spent, old = now + min(way, max_step), cost[other]
                 if spent >= old:
                     continue
-                if old < 2**30:  # it waits in another bucket: take it out of there
-                    if before[other] >= 0:
-                        after[before[other]] = after[other]
-                    else:
-                        head[old % n_buckets] = after[other]
-                    if after[other] >= 0:
-                        before[after[other]] = before[other]
+                if old < _FAR:  # it waits in another bucket
+                    _unlink(head, links, old % head.size, other)
                     waiting -= 1
-                cost[other] = spent
-                flat[other] = flat[place]
-                target = spent % n_buckets
-                before[other] = -1
-                after[other] = head[target]
-                if head[target] >= 0:
-                    before[head[target]] = other
-                head[target] = other
+                cost[other], flat[other] = spent, flat[place]
+                _link(head, links, spent % head.size, other)
                 waiting += 1
+
+
+@compiled
+def _link(
+    head: NDArray[np.int32], links: NDArray[np.int32], bucket: int, place: int
+) -> None:  # pragma: no cover - runs compiled
+    first = head[bucket]
+    links[0, place], links[1, place] = -1, first
+    if first >= 0:
+        links[0, first] = place
+    head[bucket] = place
+
+
+@compiled
+def _unlink(
+    head: NDArray[np.int32], links: NDArray[np.int32], bucket: int, place: int
+) -> None:  # pragma: no cover - runs compiled
+    before, after = links[0, place], links[1, place]
+    if before >= 0:
+        links[1, before] = after
+    else:
+        head[bucket] = after
+    if after >= 0:
+        links[0, after] = before

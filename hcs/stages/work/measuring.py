@@ -21,12 +21,14 @@ from hcs.io.imageset import name_group
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.fingerprints import fingerprint
 from hcs.ops.blank import fill_blank
+from hcs.ops.cells.objects import with_cell_estimates
 from hcs.ops.filters import FloatPlane
 from hcs.ops.light.flatfield import profile_image
 from hcs.ops.light.illumination import Illumination, estimate_illumination, judge_illumination
 from hcs.ops.scales import with_estimates
 from hcs.ops.sight import show_objects
 from hcs.planes.reading import Chosen, read_chosen
+from hcs.stages.work.measuring_channels import Channels, choose_channels
 
 _SCALE_FIELDS: Final = 4
 """Fields from which sizes are estimated, spread over the plate."""
@@ -41,12 +43,8 @@ class PlatePlan:
 
     Attributes
     ----------
-    channel
-        Index of the channel that shows neurites.
-    nuclei
-        Index of the nuclear channel, or None.
-    markers
-        Index of each marker's channel, by the marker's name.
+    channels
+        Indices of the channels that are used.
     settings
         With all sizes filled in.
     light
@@ -55,9 +53,7 @@ class PlatePlan:
         Plane and time points that are measured.
     """
 
-    channel: int
-    nuclei: int | None
-    markers: dict[str, int]
+    channels: Channels
     settings: MorphologyConfig
     light: dict[int, Illumination]
     chosen: Chosen
@@ -66,6 +62,19 @@ class PlatePlan:
         """Return what planes of a channel are divided by, or None."""
         found = self.light.get(channel)
         return None if found is None else found.plane(shape)
+
+    def _record_channels(self, reader: PlateReader) -> dict[str, Any]:
+        """Which channel served for what, by name."""
+        names, used = reader.channels, self.channels
+        return {
+            "channels": {
+                "found_in": names[used.main],
+                "nuclei": None if used.nuclei is None else names[used.nuclei],
+                "body": None if used.body is None else names[used.body],
+                "measured": [names[index] for index in used.measured.values()],
+                "markers": {name: names[index] for name, index in used.markers.items()},
+            }
+        }
 
     def record(self, reader: PlateReader) -> dict[str, Any]:
         """Return what was estimated, for the provenance of the results."""
@@ -84,6 +93,7 @@ class PlatePlan:
             **self.settings.sizes.model_dump(exclude_none=True),
             "feature_set": self.settings.assay.feature_set,
             "illumination": light,
+            **self._record_channels(reader),
         }
 
 
@@ -98,17 +108,10 @@ def plan_plate(config: FeaturesConfig, reader: PlateReader, chosen: Chosen) -> P
     """
     settings = config.morphology
     settings.sizes.check_units(reader.pixel_size_um, f"plate {reader.name}")
-    _refuse_what_is_not_built(settings)
-    names = [marker.name for marker in settings.markers]
-    if len(set(names)) < len(names):
-        msg = f"markers need names of their own, found {names}"
-        raise InputError(msg)
-    channel = reader.channel_index(config.channel)
-    nuclei = None if settings.nuclei is None else reader.channel_index(settings.nuclei)
-    markers = {marker.name: reader.channel_index(marker.channel) for marker in settings.markers}
+    channels = choose_channels(config, reader)
     mark = fingerprint(
         settings,
-        (channel, nuclei, markers, chosen),
+        (channels, chosen),
         (reader.pixel_size_um, reader.flat_fields),
         reader.images[col.FINGERPRINT].tolist(),
     )
@@ -119,45 +122,47 @@ def plan_plate(config: FeaturesConfig, reader: PlateReader, chosen: Chosen) -> P
         planes = functools.partial(_iterate_planes, reader, chosen, unread, settings.tuning)
         kept = {
             "fingerprint": mark,
-            **_find_plan(settings, reader, (channel, nuclei, markers), planes),
+            **_find_plan(settings, reader, channels, planes),
         }
         if not unread:  # what is read of a damaged plate is not what it holds
             write_json(file, kept)
     light = {int(index): Illumination(**item) for index, item in kept["light"].items()}
     filled = MorphologyConfig.model_validate(kept["settings"])
-    return PlatePlan(channel, nuclei, markers, filled, light, chosen)
-
-
-def _refuse_what_is_not_built(settings: MorphologyConfig) -> None:
-    assay = settings.assay
-    if not isinstance(assay, Neurons):
-        msg = f"the assay {assay.kind!r} cannot be measured yet; use --assay neurons"
-        raise InputError(msg)
-    if settings.measured:
-        msg = "channels other than the stain's cannot be measured yet; leave --measure out"
-        raise InputError(msg)
+    return PlatePlan(channels, filled, light, chosen)
 
 
 def _find_plan(
     settings: MorphologyConfig,
     reader: PlateReader,
-    channels: tuple[int, int | None, dict[str, int]],
+    channels: Channels,
     planes: Callable[[int, int], Iterator[NDArray[Any]]],
 ) -> dict[str, Any]:
-    channel, nuclei, markers = channels
-    seen = (
-        show_objects(plane, settings, reader.pixel_size_um)
-        for plane in planes(channel, _SCALE_FIELDS)
-    )
-    filled = with_estimates(settings, seen, reader.pixel_size_um)
+    filled = _fill_sizes(settings, channels, planes, reader.pixel_size_um)
     light: dict[str, Any] = {}
     if settings.illumination == "auto":
-        used = {channel, *([] if nuclei is None else [nuclei]), *markers.values()}
         light = {
             str(index): asdict(_estimate_light(reader, index, planes, settings.tuning.light))
-            for index in sorted(used)
+            for index in channels.used()
         }
     return {"settings": filled.model_dump(mode="json"), "light": light}
+
+
+def _fill_sizes(
+    settings: MorphologyConfig,
+    channels: Channels,
+    planes: Callable[[int, int], Iterator[NDArray[Any]]],
+    pixel_size_um: float | None,
+) -> MorphologyConfig:
+    """Estimate the sizes that the assay needs and that are not given."""
+    if isinstance(settings.assay, Neurons):
+        seen = (
+            show_objects(plane, settings, pixel_size_um)
+            for plane in planes(channels.main, _SCALE_FIELDS)
+        )
+        return with_estimates(settings, seen, pixel_size_um)
+    lone = channels.nuclei is None
+    channel = channels.main if channels.nuclei is None else channels.nuclei
+    return with_cell_estimates(settings, planes(channel, _SCALE_FIELDS), pixel_size_um, lone=lone)
 
 
 def _estimate_light(

@@ -18,12 +18,10 @@ from hcs.io.files import parquet
 from hcs.io.plates.labels import LabelImages
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.ledger import Ledger
-from hcs.ops import morphology
-from hcs.ops.given import Given
-from hcs.planes.given import Located, find_z
-from hcs.planes.reading import read_with_index
+from hcs.planes.given import Located
 from hcs.stages.work.images import MAY_PASS
 from hcs.stages.work.measuring import PlatePlan
+from hcs.stages.work.measuring_fields import Measured, measure_plane
 
 STAGE: Final = "features"
 
@@ -101,7 +99,7 @@ def _measure_field(reader: PlateReader, field: FieldTask, task: WellTask) -> lis
     found: list[_Rows | Problem] = []
     for time in _list_times(reader, field, task):
         try:
-            measured, planes = _measure(reader, field, task, time)
+            measured, planes = measure_plane(reader, task.plan, task.given, field.field_path, time)
         except ImageReadError as error:
             if task.strict:
                 raise
@@ -118,16 +116,11 @@ def _measure_field(reader: PlateReader, field: FieldTask, task: WellTask) -> lis
     return found
 
 
-def _name_labels(
-    measured: morphology.FieldMorphology, given: Mapping[str, Located]
-) -> dict[str, NDArray[Any]]:
+def _name_labels(measured: Measured, given: Mapping[str, Located]) -> dict[str, NDArray[Any]]:
     """Labels to write, by name; those that lie in the plate already stay as they are."""
-    planes = {"soma": measured.soma, "neurites": measured.neurites, "nuclei": measured.nuclei}
     lie_there = {kind for kind, located in given.items() if located.source.kind == "plate"}
-    left_out = {"soma" if kind == "cells" else kind for kind in lie_there}
-    return {
-        name: plane for name, plane in planes.items() if plane is not None and name not in left_out
-    }
+    left_out = lie_there | ({"soma"} if "cells" in lie_there else set())
+    return {name: plane for name, plane in measured.labels.items() if name not in left_out}
 
 
 def _list_times(reader: PlateReader, field: FieldTask, task: WellTask) -> list[int]:
@@ -135,7 +128,7 @@ def _list_times(reader: PlateReader, field: FieldTask, task: WellTask) -> list[i
     times = task.plan.chosen.times
     if len(times) == 1:
         return list(times)
-    place = (field.field_path, task.plan.channel)
+    place = (field.field_path, task.plan.channels.main)
     there = reader.acquired(*place) | reader.missing(*place)
     return [time for time in times if there[time].any()]
 
@@ -182,43 +175,3 @@ def _stack_rows(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     rows = pd.concat(filled)
     keys = [name for name in (col.SITE, col.TIME) if name in rows]
     return rows.sort_values(keys, kind="stable", ignore_index=True)
-
-
-def _measure(
-    reader: PlateReader, field: FieldTask, task: WellTask, time: int
-) -> tuple[morphology.FieldMorphology, dict[str, int]]:
-    """Read the planes of one field at one time and measure them; also which were in focus."""
-    plan = task.plan
-    in_focus: dict[str, int] = {}
-
-    def read(channel: int) -> NDArray[Any]:
-        plane, index = read_with_index(reader, field.field_path, channel, plan.chosen.plane, time)
-        if index is not None:
-            in_focus[f"{col.FOCUS_PLANE}{reader.channels[channel]}"] = index
-        return plane
-
-    def even(channel: int) -> NDArray[Any]:
-        plane = read(channel)
-        flat = plan.flat(channel, plane.shape)
-        return plane if flat is None else plane / flat
-
-    picture, in_plane = read_with_index(
-        reader, field.field_path, plan.channel, plan.chosen.plane, time
-    )
-    if in_plane is not None:
-        in_focus[f"{col.FOCUS_PLANE}{reader.channels[plan.channel]}"] = in_plane
-    z_index = find_z(plan.chosen.plane, in_plane)
-    given = {
-        kind: located.read(reader, field.field_path, picture.shape, z_index=z_index, t_index=time)
-        for kind, located in task.given.items()
-    }
-    measured = morphology.measure_field(
-        picture,
-        pixel_size_um=task.pixel_size_um,
-        settings=plan.settings,
-        nuclei=None if plan.nuclei is None or "nuclei" in given else even(plan.nuclei),
-        markers={name: even(channel) for name, channel in plan.markers.items()},
-        flat=plan.flat(plan.channel, picture.shape),
-        given=Given(**given),
-    )
-    return measured, in_focus
