@@ -14,7 +14,7 @@ from hcs.domain import columns as col
 from hcs.domain.config.stages import FeaturesConfig, MorphologyConfig, Neurons
 from hcs.domain.tuning.planes import LightTuning
 from hcs.domain.tuning.sets import Tuning
-from hcs.errors import ImageReadError, InputError
+from hcs.errors import ImageReadError
 from hcs.io.files.atomic import write_json
 from hcs.io.files.paths import sidecar
 from hcs.io.imageset import name_group
