@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from hcs.domain.columns import Reason
+from hcs.domain.ome.images import is_same_size
 from hcs.domain.plate import Channel
 from hcs.domain.wells import Well
 from hcs.errors import ImageReadError, InputError, MissingExtraError
@@ -203,7 +204,7 @@ class _Found:
         most = max(sizes, key=lambda size: (sizes[size], size is not None))
         kept = []
         for each in placed:
-            if each.image.pixel_size_um == most:
+            if is_same_size(each.image.pixel_size_um, most):
                 kept.append(each)
                 continue
             message = (
