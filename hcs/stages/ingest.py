@@ -172,6 +172,7 @@ def _make_plan(config: IngestConfig) -> _Plan:
     else:
         ingest_in_place.refuse_other_plate(config, source.name)
     source, expected, misfits = ingest_channels.fit_channels(config, source)
+    source = ingest_planes.choose_plane(config, source)
     jobs = ingest_jobs.well_jobs(config, source, expected, in_place=in_place)
     if not in_place:
         ingest_vanished.refuse_lost_axes(config, jobs[0])

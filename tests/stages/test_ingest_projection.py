@@ -6,11 +6,13 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tifffile
 
 from hcs.domain.columns import Reason
 from hcs.domain.config.layouts import RegexLayout
 from hcs.domain.config.stages import IngestConfig
+from hcs.errors import InputError
 from hcs.io.plates.reader import PlateReader
 from hcs.stages import ingest
 from hcs.stages.work.ingest.fields import read_field
@@ -67,3 +69,45 @@ def test_all_stacks_of_a_time_lapse_are_never_in_memory_at_once(tmp_path):
         tracemalloc.stop()
         assert peaks[how] < count_bytes(job)
     assert peaks["max"] < pixels.nbytes / 2 < peaks["keep"]
+
+
+@pytest.mark.parametrize("is_zarr", [False, True], ids=["files", "zarr"])
+def test_one_plane_of_every_stack_can_be_kept(tmp_path, is_zarr):
+    pixels = write_lapse(tmp_path / "in", 2, 3, 24)
+    config = config_of(tmp_path, "keep")
+    if is_zarr:
+        source = ingest.run(config).out
+        config = IngestConfig(source=source, out=str(tmp_path / "Q.zarr"))
+    for index in (0, 2):
+        chosen = config.model_copy(
+            update={"projection": f"z:{index}", "out": f"{tmp_path}/{index}.zarr"}
+        )
+        result = ingest.run(chosen)
+        assert result.problems == ()
+        reader = PlateReader(result.out)
+        assert (reader.n_t, reader.n_z) == (2, 1)
+        for t in range(2):
+            np.testing.assert_array_equal(
+                reader.read_plane("A/1/0", 0, t_index=t), pixels[t, index]
+            )
+    absent = config.model_copy(update={"projection": "z:3", "out": f"{tmp_path}/3.zarr"})
+    with pytest.raises(InputError, match=r"plane 3 of a stack.*it has z:0, z:1, z:2"):
+        ingest.run(absent)
+
+
+def test_one_plane_is_found_by_its_height(tmp_path):
+    (tmp_path / "in").mkdir()
+    for height in (0, 4.5, 9):
+        name = f"A01_z{height}.tif"
+        tifffile.imwrite(tmp_path / "in" / name, np.full((8, 8), int(height * 2) + 1, "uint16"))
+    layout = RegexLayout(pattern=r"(?P<well>[A-H]\d\d)_z(?P<z_um>[\d.]+)\.tif")
+    given = {"source": str(tmp_path / "in"), "layout": layout}
+    config = IngestConfig.model_validate(
+        given | {"out": str(tmp_path / "P.zarr"), "projection": "z:4.5um"}
+    )
+    reader = PlateReader(ingest.run(config).out)
+    assert reader.read_plane("A/1/0", 0)[0, 0] == 10
+    with pytest.raises(InputError, match=r"has 0, 4\.5, 9 µm"):
+        ingest.run(config.model_copy(update={"projection": "z:5um", "out": f"{tmp_path}/Q.zarr"}))
+    with pytest.raises(ValueError, match="z:x"):
+        IngestConfig.model_validate(given | {"out": "Q.zarr", "projection": "z:x"})

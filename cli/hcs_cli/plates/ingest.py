@@ -84,7 +84,8 @@ def ingest(
         str,
         typer.Option(
             "--project-z",
-            help="What becomes of z-stacks: keep, max, mean, or focus (the sharpest plane).",
+            help="What becomes of z-stacks: keep, max, mean, focus (the sharpest plane), "
+            "z:INDEX or z:HEIGHTum.",
         ),
     ] = "keep",
     verify: Annotated[

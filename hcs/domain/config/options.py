@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, StringConstraints
 
 from hcs.domain import columns as col
 from hcs.domain.config.layouts import AutoLayout, Layout, PageAxis
 from hcs.domain.config.measuring import FeatureSet
 from hcs.domain.config.network import Augmentation, Backbone, FixedOptimizer, Head, Optimizer
 from hcs.domain.plate import Frozen
+
+OnePlane = Annotated[
+    str, StringConstraints(pattern=r"^z:(\d+|[+-]?\d+(\.\d+)?\s*[uµμ]m)$", strip_whitespace=True)
+]
+"""One plane of a stack, by its index (``z:2``) or its height (``z:4.5um``)."""
 
 
 class IngestOptions(Frozen):
@@ -19,7 +24,8 @@ class IngestOptions(Frozen):
     ``barcodes`` is a table of plates and the plate map that each carries. ``sheet`` is the sheet
     of a plate map in a workbook, ``barcodes_sheet`` that of the barcode table, ``decimal`` the
     map's decimal sign, where a column does not prove it.
-    ``projection`` makes one plane of a z-stack; ``focus`` is the sharpest of each channel.
+    ``projection`` makes one plane of a z-stack; ``focus`` is the sharpest of each channel, ``z:2``
+    or ``z:4.5um`` one of them.
     ``acquisition`` is the one of an OME-Zarr plate that is read; without it several become channels
     of the same fields.
     ``pages`` says what the pages of a file are where its header does not.
@@ -35,7 +41,7 @@ class IngestOptions(Frozen):
     plate_wells: Literal[6, 12, 24, 48, 96, 384, 1536] | None = None
     pixel_size_um: PositiveFloat | None = None
     pages: PageAxis | None = None
-    projection: Literal["keep", "max", "mean", "focus"] = "keep"
+    projection: Literal["keep", "max", "mean", "focus"] | OnePlane = "keep"
     acquisition: int | None = Field(default=None, ge=0)
 
 

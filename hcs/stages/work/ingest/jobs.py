@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from hcs.domain.config.stages import IngestConfig
 from hcs.domain.plate import Plane, PlaneNumbers, SourcePlate
 from hcs.domain.wells import Well
 from hcs.io.images.sources import OME_ZARR, Source, open_source
 from hcs.io.runs.fingerprints import fingerprint
+from hcs.ops.projection import Projection
 from hcs.stages.work.ingest.channels import Expected
 from hcs.stages.work.ingest.reading import FieldJob, WellJob
 from hcs.stages.work.ingest.vanished import choice_of
@@ -39,7 +40,9 @@ def well_jobs(
     for item in plate.planes:
         grouped.setdefault(item.well, {}).setdefault(item.site, []).append(item)
     source = open_source(config.source, plate.layout)
-    projection = None if config.projection == "keep" else config.projection
+    # Of one plane that was chosen before, the maximum is the plane itself.
+    how: Any = "max" if config.projection.startswith("z:") else config.projection
+    projection: Projection | None = None if how == "keep" else how
     paths = _field_paths(plate, in_place=in_place)
     known = (*plate.planes, *plate.missing) if plate.layout == OME_ZARR else plate.planes
     n_planes = 1 + max(item.z_index for item in known)
