@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from hcs.errors import InputError, NotFoundError, StaleError
 from hcs.io.files.atomic import read_json, replacing
+from hcs.io.files.edge import refuse_damage
 from hcs.io.files.paths import AnyPath, as_path
+from hcs.io.plates.codecs import open_array
 from hcs.io.plates.plate import open_store
 from hcs.io.runs.fingerprints import plain
 
@@ -94,7 +96,11 @@ def read_heads(folder: AnyPath) -> dict[str, NDArray[Any]]:
     except (zarr.errors.GroupNotFoundError, FileNotFoundError) as error:
         msg = f"{folder} holds no trained heads; hcs train writes them"
         raise NotFoundError(msg) from error
-    arrays = {name: np.asarray(array[...]) for name, array in group.arrays()}
+    with refuse_damage(path, "heads", "run hcs train again"):
+        arrays = {
+            name: np.asarray(open_array(group, name, f"{path}/{name}")[...])
+            for name in group.array_keys()
+        }
     if fingerprint_heads(arrays) != read_manifest(folder).get(_MARK):
         msg = (
             f"the heads in {path} are not those that were trained: a file of them is lost, damaged "

@@ -26,7 +26,9 @@ from hcs.domain.ngff import Level
 from hcs.errors import ImageReadError, InputError, NotFoundError, StaleError
 from hcs.io.files.paths import AnyPath, as_path, as_text
 from hcs.io.plates import plate_tables, shards
+from hcs.io.plates.codecs import open_array
 from hcs.io.plates.plate import open_store
+from hcs.io.plates.stamps import DAMAGE
 from hcs.io.runs.fingerprints import fingerprint
 
 VALID: Final = "valid"
@@ -195,9 +197,13 @@ class ImageSet:
             store = open_store(self.path, read_only=True)
             place = f"{name_group(plate)}/{self.name}"
             try:
-                self._arrays[plate] = zarr.open_array(store, path=place, mode="r", zarr_format=3)
+                group = zarr.open_group(store, mode="r", zarr_format=3)
+                self._arrays[plate] = open_array(group, place, f"{self.path}/{place}")
             except (FileNotFoundError, KeyError) as error:
                 raise StaleError(self._again(f"lacks the array of plate {plate}")) from error
+            except DAMAGE as error:
+                why = f"has a damaged array of plate {plate} ({error})"
+                raise StaleError(self._again(why)) from error
         return self._arrays[plate]
 
     @cached_property

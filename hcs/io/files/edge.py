@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import BinaryIO, Final
 
 from hcs.domain.limits import Limit
 from hcs.errors import HcsError, InputError, MemoryBudgetError, NotFoundError
@@ -118,9 +118,37 @@ def refuse_special(path: AnyPath, what: str) -> None:
         mode = os.stat(local).st_mode  # noqa: PTH116 (path objects cost more than the call)
     except (OSError, ValueError):
         return  # whoever opens it says so
+    _refuse_mode(mode, path, what)
+
+
+def _refuse_mode(mode: int, path: AnyPath, what: str) -> None:
+    if stat.S_ISREG(mode):
+        return
     found = next((words for is_kind, words in _KINDS if is_kind(mode)), None)
     if found is not None:
         raise InputError(f"{what} {as_name(path)} is {found}; a file was expected")
+
+
+def open_regular(path: str, what: str = "file") -> BinaryIO:
+    """Open a local file for reading, and never wait for one that is none.
+
+    A pipe would be waited for until somebody writes into it, and a device never ends.
+
+    Raises
+    ------
+    OSError
+        As of ``open``.
+    InputError
+        When it is a pipe, a socket or a device.
+    """
+    # O_NONBLOCK matters to pipes alone; the check comes after, on what was opened.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    try:
+        _refuse_mode(os.fstat(handle).st_mode, path, what)
+        return open(handle, "rb")  # noqa: PTH123 (a handle is no path)
+    except BaseException:
+        os.close(handle)
+        raise
 
 
 def read_file(path: AnyPath, what: str, limit: Limit) -> bytes:

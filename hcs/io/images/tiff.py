@@ -22,8 +22,10 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from hcs.domain import limits
 from hcs.domain.columns import Reason
 from hcs.errors import ImageReadError
+from hcs.io.files.edge import open_regular
 from hcs.io.files.paths import AnyPath, as_path, local_path
 from hcs.io.images import c01, exports
 from hcs.io.images.checks import Expected, Image, Shape, check_plane, to_native
@@ -38,8 +40,8 @@ from hcs.io.images.tiff_header import (
     planes_of,
 )
 
-MAX_PIXELS: Final = 2**27
-"""Largest plane read by default, in pixels: 11,585 × 11,585, more than any camera has."""
+MAX_PIXELS: Final = limits.IMAGE_PIXELS.most
+"""Largest plane read by default, in pixels."""
 
 _LOSSLESS_CODECS: Final = (1, 5, 8, 32946, 32773, 50000)
 """None, LZW, Deflate (both numbers), PackBits, Zstandard: their output is bounded by the header."""
@@ -306,7 +308,7 @@ def _as_read_errors(name: str) -> Iterator[None]:
 def _open_file(path: AnyPath) -> Iterator[BinaryIO]:
     """Open a local file, or an address such as ``s3://…``, for reading bytes."""
     local = local_path(path)
-    with open(local, "rb") if local else as_path(path).open("rb") as stream:  # noqa: PTH123
+    with open_regular(local, "image") if local else as_path(path).open("rb") as stream:
         yield stream
 
 

@@ -17,7 +17,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from hcs.domain.limits import METADATA_BYTES
+from hcs.errors import InputError
 from hcs.io.files import objects
+from hcs.io.files.edge import open_regular
 from hcs.io.files.paths import as_path, is_local
 
 _AT_ONCE: Final = 16
@@ -86,6 +89,8 @@ class Document:
             return None
 
 
+_OVERSIZE: Final = b"\0larger than any metadata document"
+
 _ABSENT: Final = Document("absent", {}, {})
 
 
@@ -149,11 +154,12 @@ class Documents:
 
     def _content(self, name: str) -> bytes | None:
         try:
-            with open(f"{self._local}/{name}", "rb") as stream:  # noqa: PTH123 (paths cost more)
-                return stream.read()
+            with open_regular(f"{self._local}/{name}") as stream:
+                data = stream.read(METADATA_BYTES.most + 1)
+            return _OVERSIZE if len(data) > METADATA_BYTES.most else data
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
-        except OSError as error:
+        except (OSError, InputError) as error:
             return f"\0{error}".encode()  # no JSON begins so: the reason is told with the fault
 
 
@@ -164,7 +170,7 @@ def _parse(path: str, contents: dict[str, bytes | None]) -> Document:
             continue
         try:
             parsed = json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             told = content[1:].decode(errors="replace") if content[:1] == b"\0" else str(error)
             return Document("damaged", {}, {}, f"{name} cannot be read: {told}")
         if not isinstance(parsed, dict):

@@ -15,6 +15,7 @@ from hcs.domain.config.labels import BlankLabels
 from hcs.domain.ome.images import ImageMetadata, is_same_size, parse_image
 from hcs.errors import ImageReadError, InputError
 from hcs.io.plates import labels
+from hcs.io.plates.codecs import refuse_unsafe
 from hcs.io.plates.plate import open_store
 from hcs.io.plates.reader import PlateReader
 from hcs.io.plates.stamps import DAMAGE, refuse_blank, refuse_lost, stamp_field
@@ -109,6 +110,7 @@ def _open_array(reader: PlateReader, path: str) -> zarr.Array[Any]:
     where = f"{reader.path}/{path}"
     try:
         array = zarr.open_array(open_store(reader.path, read_only=True), path=path, mode="r")
+        refuse_unsafe(array, where)
     except (KeyError, *DAMAGE) as error:
         msg = f"{where}: cannot be opened: {error}"
         raise ImageReadError(msg, Reason.UNREADABLE) from error

@@ -21,6 +21,7 @@ from hcs.domain.wells import Well
 from hcs.errors import InputError, StaleError
 from hcs.io.files import objects, storage
 from hcs.io.files.atomic import replace_folder, write_bytes, write_json
+from hcs.io.files.edge import refuse_special
 from hcs.io.files.paths import AnyPath, as_path, as_text, is_local, sidecar
 from hcs.io.plates import plate_tables, shards
 
@@ -40,6 +41,8 @@ def open_store(path: AnyPath, *, read_only: bool) -> Store:
     """Open a Zarr store at a local path or an object-store address."""
     target = as_path(path)
     if is_local(target):
+        for document in (shards.DOCUMENT, ".zgroup", ".zattrs") if read_only else ():
+            refuse_special(f"{target}/{document}", "metadata document")
         return LocalStore(str(target), read_only=read_only)
     return objects.open_store(target, read_only=read_only)
 

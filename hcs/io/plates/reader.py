@@ -22,6 +22,7 @@ from hcs.io.files.paths import as_path
 from hcs.io.ngff.foreign import ForeignPlate, Image, say_no_store
 from hcs.io.ngff.uneven import list_in_place, refuse_uneven
 from hcs.io.plates import labels, plate_tables
+from hcs.io.plates.codecs import open_array
 from hcs.io.plates.padding import Padding
 from hcs.io.plates.plate import FLAT_FIELDS, NOTES, PLANES, open_store
 from hcs.io.plates.stamps import DAMAGE, refuse_blank, refuse_lost, stamp_field
@@ -109,10 +110,8 @@ class PlateReader:
         wells = plate_tables.keep_whole_numbers(self.well_table)
         extra = [name for name in wells.columns if name not in frame.columns]
         merged = frame.merge(wells[[col.WELL, *extra]], on=col.WELL, how="left")
-        for name in col.WELL_METADATA:
-            if name not in merged.columns:
-                merged[name] = None
-        return merged
+        absent = [name for name in col.WELL_METADATA if name not in merged.columns]
+        return merged.assign(**dict.fromkeys(absent))
 
     @cached_property
     def _fields(self) -> pd.DataFrame:
@@ -292,6 +291,9 @@ class PlateReader:
             raise UnknownNameError("channel", name, f"plate {self.name}", names)
         return names.index(name)
 
+    def _open(self, path: str) -> zarr.Array[Any]:
+        return open_array(self._root, path, f"{self.path}/{path}")
+
     def level(self, field_path: str, level: int) -> zarr.Array[Any]:
         """Return the Zarr array of one level of a field.
 
@@ -302,17 +304,13 @@ class PlateReader:
         """
         try:
             described = self.describe(field_path) if self.is_foreign else self._first_image
-            found = self._root[f"{field_path}/{described.metadata.levels[level]}"]
+            return self._open(f"{field_path}/{described.metadata.levels[level]}")
         except (KeyError, IndexError) as error:
             msg = f"{self.path} has no field {field_path} with level {level}"
             raise InputError(msg) from error
         except DAMAGE as error:
             msg = f"{self.path}/{field_path}: level {level} cannot be opened: {error}"
             raise InputError(msg) from error
-        if not isinstance(found, zarr.Array):
-            msg = f"{self.path}/{field_path}/{level} is a group; an array was expected"
-            raise InputError(msg)
-        return found
 
     def read_plane(
         self, field_path: str, channel: int, level: int = 0, *, z_index: int = 0, t_index: int = 0
@@ -360,7 +358,7 @@ class PlateReader:
             When it cannot be read, or one of its files is lost.
         """
         try:
-            array: Any = self._root[path]
+            array = self._open(path)
             check = refuse_blank if self.is_foreign else refuse_lost
             check(self.path, array, (slice(None),) * array.ndim)
             return np.asarray(array[...])
@@ -393,7 +391,9 @@ class PlateReader:
         self, field_path: str, name: str, level: int = 0, *, t_index: int = 0
     ) -> NDArray[Any]:
         """Read a label image, ``(Y, X)``; of a time point where it has several."""
-        array = self._root[f"{field_path}/labels/{name}/{level}"]
-        if not isinstance(array, zarr.Array):
-            raise UnknownNameError("label", name, field_path, self.label_names(field_path))
+        try:
+            array = self._open(f"{field_path}/labels/{name}/{level}")
+        except KeyError as error:
+            known = self.label_names(field_path)
+            raise UnknownNameError("label", name, field_path, known) from error
         return np.asarray(array[labels.place_in_time(array.shape, t_index)])
