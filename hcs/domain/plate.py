@@ -6,11 +6,29 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from hcs.domain.wells import PlateFormat, Well
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+_FILE_NAME_BYTES = 200
+"""File systems take 255 a name, and endings are added."""
+
+
+def _check_file_name(name: str) -> str:
+    """Refuse a name that would be a path: what is called so would be written elsewhere."""
+    if name in {".", ".."} or any(sign in name for sign in "/\\") or not name.isprintable():
+        msg = "a file is named after it, so it takes no / or \\, no line breaks, and is not . or .."
+        raise ValueError(msg)
+    if len(name.encode()) > _FILE_NAME_BYTES:
+        msg = f"a file is named after it, so it takes at most {_FILE_NAME_BYTES} bytes"
+        raise ValueError(msg)
+    return name
+
+
+FileName = Annotated[Name, AfterValidator(_check_file_name)]
+"""A name after which a file or folder is called."""
 
 
 class Frozen(BaseModel):

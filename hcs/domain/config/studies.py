@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -20,13 +21,14 @@ from hcs.domain.config.options import (
 )
 from hcs.domain.config.planes import OneTime, PlaneChoice
 from hcs.domain.config.screening import HitsOptions
-from hcs.domain.plate import Frozen, Name
+from hcs.domain.limits import STUDY_PLATES
+from hcs.domain.plate import FileName, Frozen, Name
 
 
 class StudyPlate(IngestOptions):
     """One plate of a study: where its images are and what it is for."""
 
-    name: Name
+    name: FileName
     role: Literal["cohort", "screen"] = "cohort"
 
 
@@ -60,8 +62,11 @@ class StudyConfig(Frozen):
 
     @model_validator(mode="after")
     def _names_are_unique_and_some_plate_is_a_cohort(self) -> Self:
-        names = [plate.name for plate in self.plates]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        if len(self.plates) > STUDY_PLATES.most:
+            raise ValueError(f"the study {STUDY_PLATES.describe_excess(len(self.plates))}")
+        # Folders are named after them, and some disks do not tell A from a.
+        counts = Counter(plate.name.casefold() for plate in self.plates)
+        if twice := sorted({p.name for p in self.plates if counts[p.name.casefold()] > 1}):
             msg = f"plate names must be unique; {twice} stand more than once"
             raise ValueError(msg)
         if not any(plate.role == "cohort" for plate in self.plates):

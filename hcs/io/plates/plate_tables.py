@@ -22,6 +22,11 @@ IMAGES: Final = "images"
 WELLS: Final = "wells"
 
 FOLDER: Final = "tables"
+_INSIDE: Final = r"(?!\.{1,2}(?:/|$))[^/\\\x00-\x1f]+(?:/(?!\.{1,2}(?:/|$))[^/\\\x00-\x1f]+)*"
+"""A path of names that leads further in, and nowhere else."""
+
+_WELL: Final = r"[A-Za-z]{1,2}\d{1,3}"
+
 _REMEDY: Final = "remove it, and run the command again that wrote it"
 _FILE: Final = "table.parquet"
 _KIND: Final = {"backend": "parquet", "type": "generic_table", "table_version": "1"}
@@ -76,8 +81,30 @@ def _locate_beside(plate: AnyPath, name: str) -> UPath:
     return sidecar(plate) / FOLDER / f"{name}.parquet"
 
 
-def refuse_same_keys(path: str, images: pd.DataFrame) -> None:
-    """Refuse a table in which two images are one: what is measured of them could not be told."""
+def check_images(path: str, images: pd.DataFrame) -> None:
+    """Refuse a table of images that could not be told apart, or lie elsewhere than in the plate.
+
+    Parameters
+    ----------
+    path
+        The plate, for messages.
+    images
+        One row an image: well, site, and the image's path in the plate.
+
+    Raises
+    ------
+    InputError
+        When a column is absent or a path leads out of the plate, or two rows are one image.
+    """
+    if absent := [name for name in (col.WELL, col.SITE, col.FIELD_PATH) if name not in images]:
+        msg = f"the table of images of {path} lacks {absent}: {_REMEDY}"
+        raise InputError(msg)
+    for column, pattern in ((col.FIELD_PATH, _INSIDE), (col.WELL, _WELL)):
+        values = images[column].astype("string").fillna("")
+        odd = values[~values.str.fullmatch(pattern)]
+        if len(odd):
+            msg = f"the table of images of {path} holds {odd.iloc[0]!r} in {column}: {_REMEDY}"
+            raise InputError(msg)
     twice = images[images.duplicated([col.WELL, col.SITE], keep=False)]
     if len(twice):
         named = twice[[col.WELL, col.SITE]].drop_duplicates().to_numpy().tolist()[:5]

@@ -118,7 +118,7 @@ class PlateReader:
         """One row a field: the plate's own table of images, or what its well groups list."""
         stored = self.image_table
         frame = self._list_fields() if stored is None else stored
-        plate_tables.refuse_same_keys(self.path, frame)
+        plate_tables.check_images(self.path, frame)
         return frame
 
     @cached_property

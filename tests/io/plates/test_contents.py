@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import tifffile
 
+from hcs.domain import columns as col
 from hcs.domain.config.stages import IngestConfig
+from hcs.errors import InputError
+from hcs.io.plates import plate_tables
 from hcs.io.plates.contents import describe_channels
 from hcs.io.plates.reader import PlateReader
 from hcs.stages import ingest
@@ -59,3 +62,25 @@ def test_stacks_at_some_times_only(tmp_path):
 def test_a_plain_plate_says_how_it_is_shown(tmp_path, pixels):
     found = make(tmp_path, {"A01.tif": (pixels, None)}, r"(?P<well>[A-H]\d\d)\.tif")
     assert found == {"channel 0": "shown from 7 to 317 in gray"}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param({"Field_Path": "../../../etc"}, id="up"),
+        pytest.param({"Field_Path": "A/../../x"}, id="up in the middle"),
+        pytest.param({"Field_Path": "/etc"}, id="absolute"),
+        pytest.param({"Field_Path": None}, id="nothing"),
+        pytest.param({"Metadata_Well": "../x"}, id="a well that is a path"),
+    ],
+)
+def test_a_table_of_images_that_leads_out_of_its_plate_is_refused(tmp_path, entry):
+    make(tmp_path, {"A01_dapi.tif": (RAMP, None)}, r"(?P<well>[A-H]\d\d)_(?P<channel>\w+)\.tif")
+    plate = tmp_path / "P.zarr"
+    names = {"Field_Path": col.FIELD_PATH, "Metadata_Well": col.WELL}
+    frame = plate_tables.read_plate_table(plate, "images")
+    for name, value in entry.items():
+        frame[names[name]] = value
+    plate_tables.write_plate_table(plate, "images", frame)
+    with pytest.raises(InputError, match=r"P\.zarr (holds|lacks).*run the command again"):
+        _ = PlateReader(str(plate)).images

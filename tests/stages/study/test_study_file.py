@@ -105,3 +105,27 @@ def test_all_files_that_are_not_there_are_said_before_weights_are_asked_for(tmp_
         ("plates.0.source", str(tmp_path / "tiffs/P1")),
         ("plates.0.platemap", str(tmp_path / "wells.csv")),
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        pytest.param("../../evil", "takes no /", id="up"),
+        pytest.param("/tmp/evil", "takes no /", id="absolute"),
+        pytest.param("..\\evil", "takes no /", id="up as on Windows"),
+        pytest.param("..", "is not . or ..", id="the folder above"),
+        pytest.param("a\nb", "no line breaks", id="two lines"),
+        pytest.param("x" * 300, "at most 200 bytes", id="too long"),
+        pytest.param("", "at least 1 character", id="empty"),
+    ],
+)
+def test_a_name_that_would_be_a_path_is_refused(tmp_path, name, said):
+    content = GOOD | {"plates": [GOOD["plates"][0] | {"name": name}]}
+    with pytest.raises(FaultsError, match=rf"study\.yaml, column 'plates\.0\.name'.*{said}"):
+        read_study(write(tmp_path, content))
+
+
+def test_names_that_some_disks_do_not_tell_apart_are_refused(tmp_path):
+    plate = GOOD["plates"][0]
+    with pytest.raises(FaultsError, match=r"\['P1', 'p1'\] stand more than once"):
+        read_study(write(tmp_path, GOOD | {"plates": [plate, plate | {"name": "p1"}]}))
