@@ -95,6 +95,14 @@ IMAGE: Final = (
         "classic",
         "Share of the length that leads to no soma of the image.",
     ),
+    Feature(
+        "Image_Neurite_BroadFraction",
+        "share",
+        0,
+        "classic",
+        "Share of the length that stands on broad bright ground: of neurites about a tenth to a"
+        " third, of lines inside of round cells most.",
+    ),
     Feature("Image_Intensity_Mean", "counts", 0, "classic", "Mean of all pixels, as acquired."),
     Feature("Image_Intensity_Median", "counts", 0, "classic", "Median of all pixels, as acquired."),
     Feature("Image_Intensity_Maximum", "counts", 0, "classic", "Brightest pixel, as acquired."),

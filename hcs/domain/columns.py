@@ -188,6 +188,7 @@ class Reason(StrEnum):
     NOT_FINITE = "not-finite"
     FAILED_QUALITY = "failed-quality"
     CHECKSUM = "checksum"
+    DOUBTFUL = "doubtful"
 
 
 PROBLEM_COLUMNS: Final = ("stage", "file", PLATE, WELL, SITE, "reason", "message", "kept")

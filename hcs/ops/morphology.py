@@ -34,6 +34,9 @@ MEAN_SOMA_AREA: Final = "Image_Soma_MeanArea"
 TOTAL_LENGTH: Final = "Image_Neurite_TotalLength"
 CORRECTED_LENGTH: Final = "Image_Neurite_HiddenCorrectedLength"
 LENGTH_PER_CELL: Final = "Image_Neurite_LengthPerCell"
+BROAD: Final = "Image_Neurite_BroadFraction"
+NUCLEI: Final = "Image_Count_Nuclei"
+NUCLEI_SKIPPED: Final = "Image_Count_NucleiSkipped"
 
 
 PER_AREA: Final = (
@@ -158,7 +161,7 @@ def measure_field(
             values, signal, cells, neurites, along, scales, pixel_size_um, tuning
         )
     if nuclear is not None:
-        features["Image_Count_Nuclei"] = float(nuclear.max())
+        features |= _count_nuclei(nuclear, somas)
     for marker in settings.markers:
         plane = fill_blank((markers or {})[marker.name], tuning.blank)[0]
         found = marker_columns(
@@ -212,6 +215,15 @@ def _restore_numbers(found: FieldMorphology, given: Given) -> FieldMorphology:
         soma=cells.restore(found.soma),
         neurites=cells.restore(found.neurites, kept=UNASSIGNED),
     )
+
+
+def _count_nuclei(nuclei: LabelPlane, somas: Somas) -> dict[str, float]:
+    """Nuclei of a field, and those that are no cell by the reason; none where cells were given."""
+    counts = {NUCLEI: float(nuclei.max())}
+    if somas.skipped:
+        counts[NUCLEI_SKIPPED] = float(sum(somas.skipped.values()))
+        counts |= {f"{NUCLEI_SKIPPED}_{why}": float(n) for why, n in somas.skipped.items()}
+    return counts
 
 
 def _as_neurons(settings: MorphologyConfig) -> Neurons:
@@ -284,6 +296,7 @@ def _shape_features(
         "Image_Neurite_UnassignedFraction": _share(
             neurites.lengths[neurites.owner == UNASSIGNED].sum(), neurites.lengths.sum()
         ),
+        BROAD: _share(neurites.lengths[neurites.broad].sum(), neurites.lengths.sum()),
     }
 
 

@@ -26,6 +26,7 @@ from hcs.planes.definitions import FEATURES_FORMAT, KEY
 from hcs.planes.given import Located
 from hcs.planes.reading import Chosen, choose
 from hcs.stages.frame import Frame, MadeFrom, open_frame, require_parquet
+from hcs.stages.work.doubts import find_doubts
 from hcs.stages.work.given import keep_labels, locate_labels, name_unmatched
 from hcs.stages.work.growth import GrowthTable, say_growth
 from hcs.stages.work.marker_levels import describe_levels, find_marker_levels
@@ -122,6 +123,7 @@ def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
     )
     joined = _Joined(config, frame.ledger, readers, by_plate, about, chosen)
     frame.join("tables", made_from, joined.write)
+    frame.problems += find_doubts(config.out, STAGE)
     return frame.result(
         {
             "images": sum(result["n_images"] for result in results),

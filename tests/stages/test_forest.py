@@ -15,6 +15,7 @@ from hcs.domain import columns as col
 from hcs.domain.config.stages import ForestConfig, ScoreConfig
 from hcs.errors import StaleError
 from hcs.io.files.parquet import write_table
+from hcs.planes.definitions import FEATURES_FORMAT
 from hcs.stages import forest, predict
 
 COLUMNS = {
@@ -129,7 +130,7 @@ def test_pycytominer_takes_the_table_as_it_stands(study):
 def test_forests_of_former_definitions_are_refused(study, finished, tmp_path):
     table = tmp_path / "measured.parquet"
     rows = pd.read_parquet(study / "features.parquet")
-    write_table(table, rows, {"stage": "features", "features_format": 6})
+    write_table(table, rows, {"stage": "features", "features_format": FEATURES_FORMAT})
     models = tmp_path / "forest"
     shutil.copytree(study / "forest", models)
     manifest = json.loads((models / "manifest.json").read_text())

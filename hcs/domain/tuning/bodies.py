@@ -98,6 +98,20 @@ class SeedingTuning(Tuned):
     stain_fraction: Share = 0.5
     """Stained is what is at least this share as high as neurites usually are."""
 
+    faint_noise_sds: PositiveFloat = 2.0
+    """Faintly stained is what exceeds the ground by this many standard deviations of the noise."""
+
+    faint_blur_diameters: PositiveFloat = 0.08
+    """Blur before that is asked, in soma diameters: a faint stain is below the noise of a pixel."""
+
+    usual_stained: Share = 0.2
+    """Where fewer of the nuclei that have any stain around them reach the height of neurites, that
+    height says nothing of bodies, and any stain counts …"""
+
+    comparable: Share = 0.25
+    """… if it is at least this share as high as around the nuclei that do; else the few are the
+    cells, and the rest is haze."""
+
 
 class NucleiTuning(Tuned):
     """Constants of :mod:`hcs.ops.somas.nuclei` and ``nuclei_pieces``.

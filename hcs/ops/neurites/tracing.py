@@ -54,6 +54,8 @@ class Neurites:
         One pixel of every place where a neurite divides, shape (J,).
     mask
         Shape (Y, X), bool: the neurites in their width, without somas.
+    broad
+        Whether the line stands on broad bright ground, as rims and folds of bodies do; shape (N,).
     """
 
     graph: PixelGraph
@@ -65,6 +67,7 @@ class Neurites:
     branches: Branches
     branch_points: NDArray[np.intp]
     mask: NDArray[np.bool_]
+    broad: NDArray[np.bool_]
 
     def labels(self) -> LabelPlane:
         """Return the skeleton as a label image (Y, X): the owner's number on every pixel."""
@@ -119,7 +122,17 @@ def trace_neurites(
         branches=branches,
         branch_points=_first_pixels(branches, crossings),
         mask=mask & ~bodies,
+        broad=_is_broad(graph, ridges, tuning),
     )
+
+
+def _is_broad(graph: PixelGraph, ridges: Ridges, tuning: NeuriteTuning) -> NDArray[np.bool_]:
+    """Whether the curvature across each pixel of a line is small for its height."""
+    height = np.abs(ridges.blurred[graph.y + 1, graph.x + 1])
+    broad: NDArray[np.bool_] = (
+        ridges.strength[graph.y, graph.x] < tuning.ridges.broad_contrast * height
+    )
+    return broad
 
 
 def _first_pixels(branches: Branches, crossings: Crossings) -> NDArray[np.intp]:

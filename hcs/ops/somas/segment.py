@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import numpy as np
@@ -38,11 +38,14 @@ class Somas:
         Number of somas.
     debris
         Shape (Y, X), bool: evenly filled bright bodies that are too small for a soma.
+    skipped
+        Nuclei that are no cell, by the reason; empty where no nuclei were asked.
     """
 
     labels: LabelPlane
     count: int
     debris: NDArray[np.bool_]
+    skipped: dict[str, int] = field(default_factory=dict)
 
 
 def segment_somas(

@@ -132,3 +132,35 @@ def test_the_level_is_sought_no_finer_than_floats_can_tell(monkeypatch):
     tolerance, span = asked[0]
     assert tolerance is not None
     assert tolerance > 8 * np.finfo(np.float32).eps * span
+
+
+def _weak_plate(height):
+    """Ten cells of one height and two bright ones with neurites; all have nuclei."""
+    places = [(30 + 60 * i, 40 + 60 * j) for i in range(2) for j in range(5)]
+    bright = [(160, 60), (160, 220)]
+    body = _disks(places, 12, height, (200, 320)) + _disks(bright, 12, 2000, (200, 320))
+    body[158:161, 72:208] += 1500
+    nuclei = _disks(places + bright, 7, shape=(200, 320))
+    return _photo(body), _photo(nuclei, 1)
+
+
+SKIPPED = "Image_Count_NucleiSkipped"
+
+
+@pytest.mark.parametrize(
+    ("height", "cells"),
+    [
+        pytest.param(600, 12, id="faint but stained"),
+        pytest.param(0, 2, id="not stained"),
+    ],
+)
+def test_every_nucleus_is_a_cell_or_is_counted_as_skipped(height, cells):
+    image, nuclear = _weak_plate(height)
+    settings = MorphologyConfig(**SIZES)
+    found = measure_field(image, pixel_size_um=None, settings=settings, nuclei=nuclear).features
+    assert found["Image_Count_Nuclei"] == 12
+    assert found["Image_Count_Cells"] == cells
+    assert found[SKIPPED] == 12 - cells
+    reasons = [found[name] for name in found if name.startswith(f"{SKIPPED}_")]
+    assert sum(reasons) == found[SKIPPED]
+    assert found[f"{SKIPPED}_NoStain"] == 12 - cells

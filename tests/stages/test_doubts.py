@@ -1,0 +1,60 @@
+"""Tables of neurons that can hardly be right are doubted, plate by plate; others are not."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from hcs.domain import columns as col
+from hcs.stages.work.doubts import find_doubts
+
+
+def _table(tmp_path, **changed):
+    rows = {
+        col.PLATE: ["P1"] * 10,
+        col.WELL: ["A01"] * 10,
+        col.SITE: range(10),
+        "Image_Count_Cells": 8.0,
+        "Image_Neurite_TotalLength_px": 900.0,
+        "Image_Neurite_BroadFraction": 0.2,
+        "Image_Neurite_UnassignedFraction": 0.2,
+        "Image_Count_Nuclei": 20.0,
+        "Image_Count_NucleiSkipped": 12.0,
+        "Image_Count_NucleiSkipped_NoStain": 12.0,
+    }
+    file = tmp_path / "features.parquet"
+    pd.DataFrame(rows | changed).to_parquet(file)
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        pytest.param({}, None, id="as neurons are"),
+        pytest.param(
+            {"Image_Count_Cells": 1.0},
+            "10 cells beside 200 nuclei (120 have no stain around them)",
+            id="few cells",
+        ),
+        pytest.param(
+            {"Image_Neurite_BroadFraction": 0.8}, "these look like round cells", id="round cells"
+        ),
+        pytest.param({"Image_Neurite_UnassignedFraction": 0.95}, "leads to no cell", id="nets"),
+        pytest.param(
+            {"Image_Count_Cells": [50.0] + [0.0] * 9}, "9 of 10 images show no cell", id="empty"
+        ),
+    ],
+)
+def test_what_can_hardly_be_right_is_said(tmp_path, changed, message):
+    found = find_doubts(_table(tmp_path, **changed), "features")
+    assert len(found) == (message is not None)
+    for problem in found:
+        assert message in problem.message
+        assert problem.kept
+        assert (problem.plate, problem.reason) == ("P1", "doubtful")
+
+
+def test_a_table_of_another_assay_is_not_doubted(tmp_path):
+    file = tmp_path / "nuclei.parquet"
+    pd.DataFrame({col.PLATE: ["P1"], "Image_Count_Nuclei": [500.0]}).to_parquet(file)
+    assert find_doubts(str(file), "features") == []
