@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from hcs.domain.config.stages import IngestConfig
-from hcs.stages import ingest
+from hcs.domain.config.stages import ConvertConfig, IngestConfig
+from hcs.stages import convert, ingest
 
 SHAPE = (320, 280)
 PATTERN = r"(?P<well>[A-H]\d\d)_(?P<channel>[a-z]+)\.(?:ome\.)?tif"
@@ -132,4 +132,34 @@ def test_napari_shows_every_channel_between_its_own_values(made, capsys):
     spatial = [PIXEL_UM, PIXEL_UM]
     steps = {"lapse": [T_S], "ragged": [Z_UM], "projected": [], "both": [T_S, Z_UM]}[kind]
     assert shown["scale"] == pytest.approx([*steps, *spatial])
+    capsys.readouterr()
+
+
+def test_the_plate_converted_to_0_4_is_read_alike(made, tmp_path, monkeypatch, capsys):
+    """OMERO and older programs take 0.4 only: the same pixels, names and spacing there."""
+    import ngio
+    from ome_zarr.io import parse_url
+    from ome_zarr.reader import Reader
+    from ome_zarr_models import _cli
+
+    out, kind = made
+    config = ConvertConfig(plate=out, out=str(tmp_path / "old.zarr"))
+    assert convert.run(config).problems == ()
+    field = f"{config.out}/B/2/0"
+    for inside in (config.out, field):
+        monkeypatch.setattr(sys, "argv", ["ome-zarr-models", "validate", inside])
+        _cli.main()
+    expected = np.squeeze(lay_axes(kind, expected_planes(kind, 1)))
+    (node,) = list(Reader(parse_url(field, mode="r"))())
+    np.testing.assert_array_equal(np.squeeze(np.asarray(node.data[0])), expected)
+    image = ngio.open_ome_zarr_plate(config.out).get_image("B", 2, "0").get_image()
+    np.testing.assert_array_equal(np.squeeze(image.get_as_numpy()), expected)
+    assert image.pixel_size.x == pytest.approx(PIXEL_UM)
+    ((pixels, shown, layer),) = needed("napari_ome_zarr").napari_get_reader(field)(field)
+    assert layer == "image"
+    np.testing.assert_array_equal(np.squeeze(np.asarray(pixels[0])), expected)
+    steps = {"lapse": [T_S], "ragged": [Z_UM], "projected": [], "both": [T_S, Z_UM]}[kind]
+    assert [step for step in shown["scale"] if step != 1] == pytest.approx(
+        [*steps, PIXEL_UM, PIXEL_UM]
+    )
     capsys.readouterr()
