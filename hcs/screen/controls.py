@@ -100,13 +100,15 @@ class PositionEffect:
     Attributes
     ----------
     along
-        ``row``, ``column`` or ``edge``.
+        ``row``, ``column``, ``edge``, ``corner`` or ``surface`` (a slope or bowl).
     p, share
-        Of the strongest of the three: p, and the share of the variance that it explains.
+        Of the strongest of these: p, and the share of the variance that it explains.
     n_hits
-        Hits of the plate.
+        Hits of the plate, or of all plates.
     is_corrected
         Whether a correction was applied.
+    n_plates
+        Plates that were tested together; 1 is a plate on its own.
     """
 
     reason: ClassVar[Reason] = Reason.FAILED_QUALITY
@@ -115,6 +117,57 @@ class PositionEffect:
     share: float
     n_hits: int
     is_corrected: bool
+    n_plates: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredError:
+    """False hits of a model, by both measures.
+
+    Attributes
+    ----------
+    n_hits, n_tested
+        Hits, and wells that could be hits.
+    by_treated
+        False hits to expect by the treated wells; NaN where too few tell.
+    n_held_out, n_called
+        Negative controls that were held out in turns, and those of them that would be called.
+    by_controls_least, by_controls_most
+        False hits to expect by these, 95 % interval (Clopper-Pearson).
+    """
+
+    n_hits: int
+    n_tested: int
+    by_treated: float
+    n_held_out: int
+    n_called: int
+    by_controls_least: float
+    by_controls_most: float
+
+
+@dataclass(frozen=True, slots=True)
+class FalseHits:
+    """More hits of a model are false than stated, measured on its own wells.
+
+    Attributes
+    ----------
+    measured
+        Both measures.
+    stated
+        The false-discovery rate that was asked for; None where the call controls none.
+    shift, spread
+        Median over plates of where the treated wells lie (toward hits) and how far they spread, in
+        robust SD of the reference.
+    plates
+        Those that contribute most.
+    """
+
+    reason: ClassVar[Reason] = Reason.FAILED_QUALITY
+    measured: MeasuredError
+    stated: float | None
+    shift: float
+    spread: float
+    plates: tuple[str, ...]
 
 
 Cause = (
@@ -125,6 +178,7 @@ Cause = (
     | UnclearDirection
     | OppositeControls
     | PositionEffect
+    | FalseHits
 )
 
 

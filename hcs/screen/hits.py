@@ -27,11 +27,12 @@ from hcs.screen.controls import (
 )
 from hcs.screen.curves.growth import growth_rate_inhibition
 from hcs.screen.direction import find_direction
+from hcs.screen.false_hits import Called, find_false_hits, measure_false_hits
 from hcs.screen.groups import Flags, Floats, divide
 from hcs.screen.normalize import normalize, z_score
 from hcs.screen.plates import Screen, read_wells
 from hcs.screen.position.correction import correct, correction_of
-from hcs.screen.position.testing import find_position_effects
+from hcs.screen.position.testing import find_position_effects, shared_position_tests
 from hcs.screen.quality import apply_limits, compound_codes, plate_quality, replicate_correlation
 from hcs.screen.rescue import rescue_interval, rescue_score
 from hcs.screen.significance import adjust, empirical_p, leave_one_out_z, orient, prediction_p
@@ -79,7 +80,8 @@ def call_hits(
     quality
         One row a plate, see :func:`hcs.screen.quality.plate_quality`.
     faults
-        Plates without usable controls, without spread between controls, or beyond a stated limit.
+        Plates without usable controls, without spread between controls, with an effect of the
+        place, or beyond a stated limit; models whose hits are false more often than stated.
 
     Raises
     ------
@@ -108,13 +110,31 @@ def call_hits(
 
     quality = plate_quality(raw, shown, options)
     quality["replicate_correlation"] = replicate_correlation(scaled, compound_codes(wells))
-    quality["n_hits"] = np.bincount(raw.plate[hits[col.HIT]], minlength=raw.n_plates)
+    _count_hits(quality, scaled, controls, found, hits[col.HIT].to_numpy(bool), options)
     quality, failed = apply_limits(quality, options.limits)
     hits[col.PLATE_PASSED] = quality["passed"].to_numpy(bool)[raw.plate]
     faults = find_control_faults(corrected, options, shown.usable & ~seen) + unclear
     faults += _find_coarse_models(scaled, found, options)
-    faults += find_position_effects(quality, is_corrected=is_corrected)
+    shared = shared_position_tests(shown)
+    faults += find_position_effects(quality, shared, is_corrected=is_corrected)
+    faults += find_false_hits(quality, options)
     return hits, quality, faults + failed
+
+
+def _count_hits(
+    quality: pd.DataFrame,
+    scaled: Screen,
+    controls: ControlStats,
+    found: _Statistics,
+    is_hit: Flags,
+    options: HitsOptions,
+) -> None:
+    """Add to every plate how many hits it has, and how many of them are expected to be false."""
+    quality["n_hits"] = np.bincount(scaled.plate[is_hit], minlength=scaled.n_plates)
+    called = Called(found.direction, found.robust_z, found.p_value, found.tested, is_hit)
+    errors = measure_false_hits(scaled, controls, called, options)
+    for name in errors:
+        quality[name] = errors[name].to_numpy()
 
 
 def _find_way(

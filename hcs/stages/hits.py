@@ -12,6 +12,7 @@ import pandas as pd
 from upath import UPath
 
 from hcs.domain import columns as col
+from hcs.domain.config.screening import SsmdCall
 from hcs.domain.config.stages import HitsConfig, ScoresOfImages, ValuesTable
 from hcs.domain.results import Problem, StageResult
 from hcs.errors import InputError
@@ -35,7 +36,7 @@ from hcs.words.english import list_some
 
 STAGE: Final = "hits"
 
-_FORMAT: Final = 6
+_FORMAT: Final = 7
 
 _AT_ZERO: Final = col.CELLS_AT_ZERO.removeprefix("Metadata_")
 
@@ -128,7 +129,7 @@ def _run(config: HitsConfig, frame: Frame) -> StageResult:
             notes["kept as it is"] = f"{csv}, which is read: the hits stand in {config.out} alone"
         _write_tables(config.out, screened, made, kept=csv if is_kept else None)
         found = [item.model_dump(mode="json") for item in (*problems, *screened.problems)]
-        return {"summary": _summarize(screened) | notes, "problems": found}
+        return {"summary": _summarize(screened, config) | notes, "problems": found}
 
     made_from = MadeFrom(_FORMAT, settings, values=list(frame.inputs.values()))
     found = frame.join("tables", made_from, write, is_work=True)
@@ -325,7 +326,7 @@ def _iterate_plates(path: str, needed: tuple[str, ...]) -> Iterator[pd.DataFrame
 # ── what is told ────────────────────────────────────────────────────────────────────────────────
 
 
-def _summarize(screened: Screened) -> dict[str, str | int | float]:
+def _summarize(screened: Screened, config: HitsConfig) -> dict[str, str | int | float]:
     hits, plates = screened.hits, screened.others[PLATES]
     shown: dict[str, str | int | float] = {
         "plates": int(hits[col.PLATE].nunique()),
@@ -335,6 +336,9 @@ def _summarize(screened: Screened) -> dict[str, str | int | float]:
         "hits lie": words.describe_direction(hits),
         "hits": words.count_hits(hits),
     }
+    if error := words.describe_errors(plates):
+        rate = "" if isinstance(config.call, SsmdCall) else f" (stated rate {config.fdr:.0%})"
+        shown[f"false hits, measured{rate}"] = error
     if not hits[col.HIT].any():
         shown["strongest wells"] = words.name_strongest(hits)
     values = plates["z_prime"].dropna()

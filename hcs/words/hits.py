@@ -15,6 +15,8 @@ from hcs.domain.results import Problem
 from hcs.screen.calling import is_evident
 from hcs.screen.controls import (
     BrokenLimits,
+    FalseHits,
+    MeasuredError,
     NoSpread,
     OppositeControls,
     PlateFault,
@@ -23,8 +25,10 @@ from hcs.screen.controls import (
     TooFew,
     UnclearDirection,
 )
+from hcs.screen.false_hits import count_false_hits
 from hcs.screen.plates import read_kinds
 from hcs.screen.significance import orient
+from hcs.words.english import list_some
 
 _WELLS = {
     "samples": "samples",
@@ -66,7 +70,7 @@ def add_reasons(
         elif doubted[well]:
             words[well] += f"; doubtful, its plate failed: {doubted[well]}"
         if placed[well] and not row[col.TOXIC]:
-            words[well] += f"; doubtful, values of its plate follow the {placed[well]}"
+            words[well] += f"; doubtful, treated wells of its plate {_FOLLOW[placed[well]]}"
     explained = hits.copy()
     explained.insert(list(explained.columns).index(col.HIT) + 1, col.REASONS, words)
     return explained
@@ -166,6 +170,17 @@ def name_strongest(hits: pd.DataFrame) -> str:
     return ", ".join(named) or "none: no well could be measured against a reference"
 
 
+def describe_errors(quality: pd.DataFrame) -> str:
+    """Say what is measured of the false hits of each model; empty where there are no hits."""
+    said = {}
+    for model, plates in quality.groupby(col.MODEL, sort=False):
+        found = count_false_hits(plates)
+        if found.n_hits and (words := describe_error(found)):
+            said[str(model)] = words
+    named = [f"{model}: {words}" if len(said) > 1 else words for model, words in said.items()]
+    return "; ".join(named)
+
+
 def describe_positions(quality: pd.DataFrame) -> str:
     """Count the plates whose treated wells follow their place; empty where none do."""
     along = quality["position_effect"]
@@ -192,16 +207,57 @@ def say_faults(faults: Sequence[PlateFault], stage: str) -> tuple[Problem, ...]:
     )
 
 
+_FOLLOW: Final = {
+    "row": "follow the row",
+    "column": "follow the column",
+    "edge": "lie apart at the edge",
+    "corner": "lie apart in the corners",
+    "surface": "follow a slope or bowl over the plate",
+}
+
+
 def _say_position(cause: PositionEffect) -> str:
-    follow = "lie apart at the edge" if cause.along == "edge" else f"follow the {cause.along}"
     still = " also after the correction" if cause.is_corrected else ""
     advice = "another --correct" if cause.is_corrected else "--correct loess"
+    together = f" of all {cause.n_plates} plates together" if cause.n_plates > 1 else ""
     called = f"its {_count(cause.n_hits, 'hit')}" if cause.n_hits else "a hit there"
     return (
-        f"treated wells {follow}{still} ({cause.share:.0%} of the variance, p {cause.p:.2g}): "
-        f"{called} may be no more than its place. Compare with {advice}, unless doses were laid "
-        "out so"
+        f"treated wells{together} {_FOLLOW[cause.along]}{still} ({cause.share:.0%} of the "
+        f"variance, p {cause.p:.2g}): {called} may be no more than its place. Compare with "
+        f"{advice}, unless doses were laid out so"
     )
+
+
+def _say_false_hits(cause: FalseHits) -> str:
+    found = cause.measured
+    stated = "the call states no rate" if cause.stated is None else f"stated {cause.stated:.0%}"
+    shift = abs(cause.shift)
+    toward = "toward hits" if cause.shift > 0 else "away from hits"
+    plates = f", most on {list_some(list(cause.plates), 3)}" if cause.plates else ""
+    return (
+        f"{describe_error(found)}; {stated}{plates}. Treated wells lie {shift:.1f} robust SD "
+        f"{toward} and spread {cause.spread:.1f} times as far as the negative controls: either "
+        "these do not stand for inactive wells (too few, at other places, treated otherwise), or "
+        "many compounds are active. Compare with --reference samples or another --correct"
+    )
+
+
+def describe_error(found: MeasuredError) -> str:
+    """Say how many of the hits are expected to be false, by treated wells and by controls."""
+    parts = []
+    if np.isfinite(found.by_treated):
+        share = min(found.by_treated / max(found.n_hits, 1), 1.0)
+        parts.append(
+            f"about {found.by_treated:.1f} of {_count(found.n_hits, 'hit')} false by the spread of "
+            f"the treated wells ({share:.0%})"
+        )
+    if found.n_held_out:
+        most = min(found.by_controls_most, found.n_hits)
+        parts.append(
+            f"{found.n_called} of {_count(found.n_held_out, 'negative control')} called when held "
+            f"out (so {found.by_controls_least:.0f} to {most:.0f} false hits)"
+        )
+    return "; ".join(parts)
 
 
 def _say_cause(fault: PlateFault) -> str:
@@ -229,6 +285,8 @@ def _say_cause(fault: PlateFault) -> str:
             )
         case PositionEffect() as cause:
             text = _say_position(cause)
+        case FalseHits() as cause:
+            text = _say_false_hits(cause)
         case TooCoarse() as cause:
             text = (
                 f"with {cause.n_controls} negative controls no empirical p is below "

@@ -14,7 +14,13 @@ from hcs.domain.config.screening import (
     MedianPolish,
 )
 from hcs.domain.wells import PlateFormat
-from hcs.screen.controls import OppositeControls, PositionEffect, TooFew, UnclearDirection
+from hcs.screen.controls import (
+    FalseHits,
+    OppositeControls,
+    PositionEffect,
+    TooFew,
+    UnclearDirection,
+)
 from hcs.screen.hits import call_hits
 from hcs.screen.replicates import call_compounds, combine_p
 from hcs.screen.significance import center_empirical_p
@@ -90,7 +96,7 @@ def test_a_smooth_surface_reaches_the_controls_at_the_edge(controls):
 def test_a_gradient_is_said_where_nothing_corrects_it():
     wells = make_plates(3, 2, in_columns(1, 2), gradient=4.0)
     hits, quality, faults = call_hits(wells, HitsOptions(direction="both"))
-    assert [type(fault.cause) for fault in faults] == [PositionEffect] * 2
+    assert [type(fault.cause) for fault in faults] == [PositionEffect] * 2 + [FalseHits]
     assert set(quality["position_effect"]) == {"column"}
     message = say_faults(faults, "hits")[0].message
     assert "follow the column" in message

@@ -8,9 +8,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hcs.domain import columns as col
+from hcs.domain.config.screening import BScore, HitsOptions, Loess
 from hcs.domain.wells import PlateFormat
+from hcs.screen.controls import PositionEffect
+from hcs.screen.hits import call_hits
 from hcs.screen.plates import read_wells
-from hcs.screen.position.testing import kruskal_wallis, position_tests
+from hcs.screen.position.testing import kruskal_wallis, position_tests, shared_position_tests
+from hcs.words.hits import say_faults
 
 LABELS = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, 2])
 
@@ -77,3 +81,75 @@ def test_degenerate_plates_have_no_p(values):
     found = position_tests(read_wells(pd.concat([plate(values), plate(range(96), name="P2")])))
     assert all(np.isnan(p[0]) for p in found.values())
     assert found["row_p"][1] < 1e-6
+
+
+ROWS, COLUMNS = np.divmod(np.arange(96), 12)
+EDGE = (ROWS == 0) | (ROWS == 7) | (COLUMNS == 0) | (COLUMNS == 11)
+BOWL = 4 * ((2 * COLUMNS / 11 - 1) ** 2 + (2 * ROWS / 7 - 1) ** 2) / 2
+IN_COLUMN = np.where(COLUMNS == 0, "negcon", "trt").astype(object)
+WORDS = {
+    "edge": "lie apart at the edge",
+    "corner": "lie apart in the corners also after the correction",
+}
+IN_ROW = np.where(ROWS == 0, "negcon", "trt").astype(object)
+
+
+def find_effects(seed, place, kinds, options, n_plates=3):
+    rng = np.random.default_rng(seed)
+    plates = [plate(rng.normal(size=96) + place, kinds, f"P{n}") for n in range(n_plates)]
+    _, quality, faults = call_hits(pd.concat(plates, ignore_index=True), options)
+    return quality, [fault for fault in faults if isinstance(fault.cause, PositionEffect)]
+
+
+@pytest.mark.parametrize(
+    ("place", "kinds", "options", "along"),
+    [
+        pytest.param(BOWL, IN_ROW, HitsOptions(), "edge", id="a bowl, not corrected"),
+        pytest.param(4 * EDGE, IN_ROW, HitsOptions(spatial=Loess()), "edge", id="an edge, loess"),
+        pytest.param(
+            4 * EDGE,
+            IN_COLUMN,
+            HitsOptions(normalization=BScore(), reference="samples"),
+            "corner",
+            id="an edge, b-score",
+        ),
+    ],
+)
+def test_what_a_correction_leaves_on_plates_of_96_wells_is_said(place, kinds, options, along):
+    """Each left up to 43 % false discoveries without a word: 84 wells are few for a plate alone."""
+    for seed in range(5):
+        quality, faults = find_effects(seed, place, kinds, options)
+        assert along in set(quality["position_effect"])
+        assert (quality["position_effect"] != "").all()
+        assert WORDS[along] in "".join(fault.message for fault in say_faults(faults, "hits"))
+
+
+def test_an_effect_that_all_plates_share_is_said_once():
+    quality, faults = find_effects(1, ROWS / 7 * 1.5, IN_COLUMN, HitsOptions(), n_plates=12)
+    together = [fault for fault in faults if fault.plate is None]
+    assert [fault.cause.n_plates for fault in together] == [12]
+    assert "treated wells of all 12 plates together" in say_faults(together, "hits")[0].message
+    assert (quality["position_effect"] != "").all()
+
+
+def test_shared_tests_hold_their_level():
+    p = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        plates = [plate(rng.normal(size=96) * 10**n, name=f"P{n}") for n in range(3)]
+        found = shared_position_tests(read_wells(pd.concat(plates, ignore_index=True)))
+        p.append(found[["row_p", "column_p", "edge_p", "corner_p", "surface_p"]].iloc[0])
+    level = (pd.DataFrame(p) < 0.1).mean()
+    assert level.between(0.0, 0.2).all()
+
+
+def test_a_surface_is_the_least_squares_fit_of_ranks():
+    rng = np.random.default_rng(8)
+    values = rng.normal(size=96) + BOWL
+    found = position_tests(read_wells(plate(values)))
+    x, y = COLUMNS / 5.5 - 1, ROWS / 3.5 - 1
+    design = np.column_stack([np.ones(96), x, y, x * x, y * y, x * y])
+    ranks = stats.rankdata(values)
+    fitted = design @ np.linalg.lstsq(design, ranks, rcond=None)[0]
+    statistic = 95 * fitted.var() / ranks.var()
+    assert found["surface_p"][0] == pytest.approx(stats.chi2.sf(statistic, 5), rel=1e-6)
