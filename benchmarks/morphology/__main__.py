@@ -1,10 +1,10 @@
 """Run the parts of the benchmark of morphology and write their tables.
 
-    python -m benchmarks.morphology [fields|cohorts|masks|nuclei|neurons|speed …]
+    python -m benchmarks.morphology [fields|cohorts|masks|nuclei|cells|neurons|speed …]
 
 ``fields``: simulated fields of ``fields.py`` (three noise levels, densities and neurite
 widths). ``cohorts``: fields of ``hcs simulate``, through the stages. ``masks``: hand-made neurite
-masks. ``nuclei``: nuclear masks and a table of CellProfiler.
+masks. ``nuclei``: nuclear masks and a table of CellProfiler. ``cells``: assays of cells and nuclei.
 ``neurons``: real neurons, as a picture to look at. ``speed``: the whole stage on a plate, beside
 a plain scikit-image pipeline and CellProfiler on the same fields.
 
@@ -37,7 +37,7 @@ AREA = "Image_Soma_MeanArea_um2"
 LENGTH = "Image_Neurite_HiddenCorrectedLength_um"
 TRACED = "Image_Neurite_TotalLength_um"
 CACHE = WORK / "morphology"
-PARTS = ("fields", "cohorts", "masks", "nuclei", "neurons", "speed")
+PARTS = ("fields", "cohorts", "masks", "nuclei", "cells", "neurons", "speed")
 
 
 def main() -> None:
@@ -48,13 +48,14 @@ def main() -> None:
     data = Path(os.environ.get("HCS_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
     if "fields" in given.parts:
         compare_fields(given.fields, TUNING_SEED if given.tuning else HELD_OUT_SEED, given.workers)
-    from benchmarks.morphology import cohorts, nuclei, real, speed
+    from benchmarks.morphology import cells, cohorts, nuclei, real, speed
 
     if "cohorts" in given.parts:
         cohorts.cohorts()
     for part, module in (
         ("masks", real),
         ("nuclei", nuclei),
+        ("cells", cells),
         ("neurons", real),
     ):
         if part in given.parts:

@@ -194,5 +194,9 @@ class NucleiTuning(Tuned):
     """Area over that of the ellipse with the same second moments. An ellipse has 1, two equal disks
     side by side 0.89."""
 
+    min_estimate_share: Share = 0.1
+    """Specks smaller than this share of the object at half of the covered area have no say in the
+    diameter."""
+
     min_estimate_area_px: PositiveInt = 20
     """Smaller objects do not count for the usual diameter, in pixels of area."""

@@ -109,7 +109,7 @@ def _edge_length(code: int) -> float:  # pragma: no cover - compiled
 
 @compiled
 def group_values(
-    labels: NDArray[np.uint16], values: NDArray[np.float32], count: int
+    labels: NDArray[np.integer], values: NDArray[np.float32], count: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:  # pragma: no cover - compiled
     """List the values of objects in ascending order, object by object, and where each begins."""
     flat, light = labels.ravel(), values.ravel()

@@ -16,6 +16,7 @@ from hcs.errors import InputError
 from hcs.ops.blank import fill_blank
 from hcs.ops.cells.bodies import draw_rings, outline_bodies
 from hcs.ops.cells.compartments import Compartment
+from hcs.ops.cells.focus import drop_blurred
 from hcs.ops.cells.lone import estimate_body_diameter, segment_bodies
 from hcs.ops.given import Given, Objects
 from hcs.ops.scales import Scales
@@ -40,7 +41,7 @@ class FoundCells:
     n_nuclei
         Number of nuclei, None where none were looked for.
     n_skipped
-        Nuclei that are in no cell.
+        Nuclei that are no cell: out of focus, or outside of cells that were given.
     stained
         Shape (count,), bool: whether the stain of the body stands out; None without such a stain.
     given
@@ -101,13 +102,14 @@ def find_cells(
         None if plane is None else fill_blank(plane, tuning.blank)[0] for plane in (body, nuclei)
     )
     scales = Scales.of(settings, pixel_size_um)
-    nuclear, diameter = _find_nuclei(nuclei, scales.nucleus_diameter_px, given, tuning)
+    nuclear, diameter, n_blurred = _find_nuclei(nuclei, scales.nucleus_diameter_px, given, tuning)
     if not isinstance(settings.assay, Cells):
         if nuclear is None:
             msg = "the assay 'nuclei' needs a nuclear channel: name it with --nuclei"
             raise InputError(msg)
         part = Compartment(NUCLEI, nuclear.labels, nuclear.count)
-        return FoundCells((part,), diameter, part.count, given=given.nuclei)
+        n_nuclei = part.count + n_blurred
+        return FoundCells((part,), diameter, n_nuclei, n_blurred, given=given.nuclei)
     if given.cells is not None:
         return _take_given(given.cells, nuclear, diameter)
     if nuclear is None:
@@ -122,7 +124,8 @@ def find_cells(
         bodies = outline_bodies(body, nuclear.labels, diameter, tuning.cells)
         cells, stained = bodies.labels, bodies.stained
     parts = _list_parts(cells, nuclear.labels, nuclear.count)
-    return FoundCells(parts, 2 * diameter, nuclear.count, 0, stained, given.nuclei)
+    n_nuclei = nuclear.count + n_blurred
+    return FoundCells(parts, 2 * diameter, n_nuclei, n_blurred, stained, given.nuclei)
 
 
 def with_cell_estimates(
@@ -169,19 +172,21 @@ def with_cell_estimates(
 
 def _find_nuclei(
     plane: NDArray[Any] | None, diameter_px: float | None, given: Given, tuning: Tuning
-) -> tuple[Objects | None, float]:
-    """Nuclei, if any are given or to be found, and their usual diameter."""
+) -> tuple[Objects | None, float, int]:
+    """Nuclei, if any are given or to be found, their usual diameter, and how many are blurred."""
     if given.nuclei is not None:
         area = np.bincount(given.nuclei.labels.ravel())[1:]
         usual = np.sqrt(4 / np.pi * np.median(area)) if area.size else 0.0
-        return given.nuclei, diameter_px or float(usual) or tuning.nuclei.usual_diameter_px
+        return given.nuclei, diameter_px or float(usual) or tuning.nuclei.usual_diameter_px, 0
     if plane is None:
-        return None, diameter_px or tuning.nuclei.usual_diameter_px
+        return None, diameter_px or tuning.nuclei.usual_diameter_px, 0
     diameter = diameter_px or estimate_nuclear_diameter(plane, tuning.nuclei)
     diameter = diameter or tuning.nuclei.usual_diameter_px
-    labels = segment_nuclei(plane, diameter, tuning.nuclei)
+    found = segment_nuclei(plane, diameter, tuning.nuclei)
+    labels = drop_blurred(plane, found, tuning.cells)
     count = int(labels.max(initial=0))
-    return Objects(labels, np.arange(1, count + 1)), diameter
+    n_blurred = int(found.max(initial=0)) - count
+    return Objects(labels, np.arange(1, count + 1)), diameter, n_blurred
 
 
 def _find_lone(

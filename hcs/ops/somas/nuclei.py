@@ -12,6 +12,7 @@ from skimage.segmentation import watershed
 
 from hcs.domain.tuning.bodies import NucleiTuning
 from hcs.domain.tuning.sets import DEFAULTS
+from hcs.ops.cells.kernels import group_values
 from hcs.ops.filters import FloatPlane, enlarge, smooth
 from hcs.ops.intensity import downsample_mean
 from hcs.ops.quality import estimate_noise
@@ -24,6 +25,10 @@ from hcs.ops.somas.nuclei_pieces import (
     join_pieces,
     largest_parts,
 )
+from hcs.ops.somas.passes import bound_labels, grow_labels, open_mask
+
+_SHORT_REACH_PX: Final = 4.0
+"""Below, looking around every pixel is faster than a transform of distances."""
 
 _MAX_LABEL: Final = 65534
 _SAMPLED_PX: Final = 2**16
@@ -77,7 +82,7 @@ def segment_nuclei(
     floor = max(tuning.floor * level, noise)
     root = np.sqrt(np.maximum(signal, 0))
     inside = ndimage.gaussian_laplace(root, diameter * tuning.edge_diameters, mode="nearest") < 0
-    core = ndimage.binary_fill_holes(ndimage.binary_opening(inside & (signal > floor)))
+    core = ndimage.binary_fill_holes(open_mask(inside & (signal > floor)))
     if not core.any():
         return nothing
     labels = _grow_nuclei(
@@ -112,9 +117,7 @@ def estimate_nuclear_diameter(
     if high - low <= 1e-6 * max(abs(high), 1.0):
         return None
     mask = ndimage.binary_fill_holes(blurred > _level(blurred))
-    return elliptic_diameter(
-        ndimage.binary_opening(mask, iterations=tuning.estimate_openings), tuning=tuning
-    )
+    return elliptic_diameter(open_mask(mask, tuning.estimate_openings), tuning=tuning)
 
 
 def _ground(blurred: FloatPlane, diameter: float, tuning: NucleiTuning) -> FloatPlane:
@@ -146,12 +149,24 @@ def _split_nuclei(core: Mask, signal: FloatPlane, diameter: float, tuning: Nucle
     window = 2 * max(1, round(diameter * tuning.seed_diameters / 2)) + 1
     summit = (ndimage.maximum_filter(relief, window, mode="constant") == relief) & core
     markers = ndimage.label(summit, np.ones((3, 3)))[0].astype(np.int32)
-    pieces: Labels = watershed(-relief, markers, mask=core)
+    pieces = _flood(-relief, markers, core)
     return join_pieces(pieces, signal, depth, tuning=tuning)
+
+
+def _flood(relief: FloatPlane, markers: Labels, core: Mask) -> Labels:
+    """Watershed within a mask; parts of it with one marker are that marker's without a flood."""
+    parts, n_parts = ndimage.label(core)
+    first, last = bound_labels(np.asarray(parts, np.int32), markers, n_parts)
+    single = first == last
+    single[0] = False
+    flooded: Labels = watershed(relief, markers, mask=core & ~single[parts])
+    return np.where(single[parts], last[parts], flooded)
 
 
 def _grow_nuclei(labels: Labels, reach: float) -> Labels:
     """Let labels grow into the background, each pixel to the nearest within reach."""
+    if reach < _SHORT_REACH_PX:
+        return grow_labels(labels, reach)
     away, nearest = ndimage.distance_transform_edt(labels == 0, return_indices=True)
     grown: Labels = np.where(away <= reach, labels[tuple(nearest)], 0)
     return grown
@@ -159,13 +174,12 @@ def _grow_nuclei(labels: Labels, reach: float) -> Labels:
 
 def _heights(signal: FloatPlane, labels: Labels, tuning: NucleiTuning) -> NDArray[np.float64]:
     """Height of every nucleus, by its number."""
-    places = np.flatnonzero(labels)
-    of, values = labels.ravel()[places], signal.ravel()[places]
-    order = np.lexsort((values, of))
-    counts = np.bincount(of, minlength=int(labels.max()) + 1)
-    picks = np.cumsum(counts) - counts + (counts * tuning.height_percentile / 100).astype(np.intp)
-    heights = np.zeros(counts.size)
-    heights[counts > 0] = values[order][picks[counts > 0]]
+    count = int(labels.max())
+    values, start = group_values(labels, signal, count)
+    counts = np.diff(start)
+    picks = start[:-1] + (counts * tuning.height_percentile / 100).astype(np.intp)
+    heights = np.zeros(count + 1)
+    heights[counts > 0] = values[picks[counts > 0]]
     return heights
 
 

@@ -12,6 +12,7 @@ from skimage.measure import label
 from hcs.domain.tuning.bodies import NucleiTuning
 from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.filters import FloatPlane
+from hcs.ops.somas.passes import bound_gaps, highest_values
 
 Labels = NDArray[np.int32]
 Mask = NDArray[np.bool_]
@@ -48,9 +49,7 @@ def join_pieces(
     """
     n = int(pieces.max(initial=0)) + 1
     first, second, saddle = _borders(pieces, depth)
-    peak = np.zeros(n)
-    inside = pieces > 0
-    np.maximum.at(peak, pieces[inside], depth[inside])
+    peak = highest_values(pieces, depth, n)
     area = np.bincount(pieces.ravel(), minlength=n).astype(np.float64)
     light = np.bincount(pieces.ravel(), signal.ravel(), n)
     parent = np.arange(n)
@@ -86,19 +85,20 @@ def elliptic_diameter(mask: Mask, tuning: NucleiTuning = DEFAULTS.nuclei) -> flo
     whole = (elliptic >= tuning.min_elliptic) & (area >= tuning.min_estimate_area_px)
     whole[at_rim(labels)] = False
     whole[0] = False
-    return float(np.sqrt(4 * np.median(area[whole]) / np.pi)) if whole.any() else None
+    if not whole.any():
+        return None
+    ordered = np.sort(area[whole])
+    shares = np.cumsum(ordered)
+    usual = ordered[np.searchsorted(shares, shares[-1] / 2)]
+    # Specks may be many; together they cover little.
+    kept = ordered[ordered >= tuning.min_estimate_share * usual]
+    return float(np.sqrt(4 * np.median(kept) / np.pi))
 
 
 def fill_holes(labels: Labels) -> Labels:
     """Fill every gap that lies in one object and does not reach the border of the image."""
     gaps, n_gaps = ndimage.label(labels == 0)
-    low, high = np.full(n_gaps + 1, np.iinfo(np.int32).max), np.zeros(n_gaps + 1, np.int32)
-    for one, other in _NEIGHBORS[:2]:
-        for here, there in ((one, other), (other, one)):
-            touch = (gaps[here] > 0) & (labels[there] > 0)
-            gap, around = gaps[here][touch], labels[there][touch]
-            np.minimum.at(low, gap, around)
-            np.maximum.at(high, gap, around)
+    low, high = bound_gaps(np.asarray(gaps, np.int32), labels, n_gaps)
     owner = np.where(low == high, high, 0).astype(np.int32)
     owner[at_rim(gaps)] = 0
     owner[0] = 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from skimage.measure import regionprops
 
 from hcs.domain.config.stages import Cells, Marker, MorphologyConfig, Nuclei
@@ -119,6 +120,20 @@ def test_every_nucleus_is_a_cell_of_three_parts(with_body):
     if with_body:
         assert found.features["Image_Count_UnstainedCells"] == 1
         assert np.isnan(found.cells["Cytoplasm_AreaShape_Area"]).sum() == 1
+
+
+def test_glow_without_an_edge_is_skipped_and_counted():
+    places = [(30, 30), (30, 80), (30, 130), (80, 30), (80, 80), (80, 130)]
+    glow = np.zeros((150, 180))
+    glow[125, 90] = 1
+    sharp = disks(places, 8, 1500)
+    blurred = ndimage.gaussian_filter(glow, 9) * 2 * np.pi * 81 * 1200
+    image = photo(sharp + blurred)
+    found = measure(Nuclei(), nuclei=image)
+    assert found.features["Image_Count_Cells"] == 6
+    assert found.features["Image_Count_Nuclei"] == 7
+    assert found.features["Image_Count_SkippedNuclei"] == 1
+    assert found.labels["nuclei"][125, 90] == 0
 
 
 def marked(rule, compartment=None):
