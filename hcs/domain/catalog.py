@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from hcs.domain import catalog_cells
 from hcs.domain.catalog_rows import CELLS, IMAGE, Feature
 from hcs.domain.config.measuring import FeatureSet
 
@@ -67,4 +68,4 @@ def as_markdown() -> str:
         f" {'' if row.empty == 'never' else row.empty} | {row.reference} |"
         for row in features()
     ]
-    return head + "\n".join(lines) + "\n"
+    return head + "\n".join(lines) + "\n" + catalog_cells.as_markdown()

@@ -7,25 +7,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hcs.domain.catalog_cells import TEXTURES
 from hcs.ops.cells import kernels
 from hcs.ops.cells.compartments import Columns, Compartment
 from hcs.ops.cells.pairs import pair_textures
 
-TEXTURES: Final = (
-    "AngularSecondMoment",
-    "Contrast",
-    "Correlation",
-    "Variance",
-    "InverseDifferenceMoment",
-    "SumAverage",
-    "SumVariance",
-    "SumEntropy",
-    "Entropy",
-    "DifferenceVariance",
-    "DifferenceEntropy",
-    "InfoMeas1",
-    "InfoMeas2",
-)
 TEXTURE_PX: Final = 3
 """Distance of the two pixels of a pair, as in JUMP's finest scale."""
 

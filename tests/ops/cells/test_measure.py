@@ -10,6 +10,7 @@ import pytest
 from scipy import ndimage
 from skimage.measure import regionprops
 
+from hcs.domain import catalog_cells
 from hcs.domain.config.stages import Cells, Marker, MorphologyConfig, Nuclei
 from hcs.errors import InputError
 from hcs.ops.cells.compartments import Compartment, shape_columns
@@ -134,6 +135,27 @@ def test_glow_without_an_edge_is_skipped_and_counted():
     assert found.features["Image_Count_Nuclei"] == 7
     assert found.features["Image_Count_SkippedNuclei"] == 1
     assert found.labels["nuclei"][125, 90] == 0
+
+
+@pytest.mark.parametrize("feature_set", ["classic", "full"])
+@pytest.mark.parametrize("parts", [("Nuclei",), ("Cells",), ("Cells", "Nuclei", "Cytoplasm")])
+def test_the_catalogue_lists_what_is_measured(feature_set, parts):
+    image = photo(disks(PLACES, 8, 1500))
+    assay = {"kind": "nuclei" if parts == ("Nuclei",) else "cells", "feature_set": feature_set}
+    found = measure_cells(
+        image if parts == ("Cells",) else None,
+        None if parts == ("Cells",) else image,
+        pixel_size_um=0.5,
+        settings=MorphologyConfig.model_validate({"assay": assay}),
+        channels={"A": Channel(image, 65535.0, True), "B": Channel(image, 65535.0, True)},
+    )
+    listed = catalog_cells.single_cell_columns(parts, "AB", feature_set, with_texture=True)
+    assert set(found.cells) == listed
+    means = {name for name in found.features if name.startswith("Image_Mean_")}
+    quality = {n for n in found.features if n.startswith(("Image_Quality_", "Image_Intensity_"))}
+    counted = catalog_cells.image_columns(parts, 0.5)
+    assert set(found.features) - means - quality == counted
+    assert {name.removeprefix("Image_Mean_") for name in means} < listed
 
 
 def marked(rule, compartment=None):
