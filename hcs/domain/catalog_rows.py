@@ -50,6 +50,11 @@ _HARALICK: Final = "10.1109/TSMC.1973.4309314"
 _STEGER: Final = "10.1109/34.659930"
 _SCALE: Final = "10.1023/A:1008097225773"
 
+
+def _share(name: str, definition: str) -> Feature:
+    return Feature(name, "share", 0, "classic", definition)
+
+
 IMAGE: Final = (
     Feature("Image_Count_Cells", "count", 0, "classic", "Somas, also those that the border cuts."),
     Feature("Image_Soma_MeanArea", "um2", 2, "classic", "Mean area of the somas.", empty="cells"),
@@ -81,25 +86,16 @@ IMAGE: Final = (
         empty="cells",
     ),
     Feature("Image_Soma_AreaFraction", "share", 0, "classic", "Share of the image under somas."),
-    Feature(
+    _share(
         "Image_Neurite_AreaFraction",
-        "share",
-        0,
-        "classic",
         "Share of the image on middle lines of neurites.",
     ),
-    Feature(
+    _share(
         "Image_Neurite_UnassignedFraction",
-        "share",
-        0,
-        "classic",
         "Share of the length that leads to no soma of the image.",
     ),
-    Feature(
+    _share(
         "Image_Neurite_BroadFraction",
-        "share",
-        0,
-        "classic",
         "Share of the length that stands on broad bright ground: of neurites about a tenth to a"
         " third, of lines inside of round cells most.",
     ),
@@ -122,12 +118,17 @@ IMAGE: Final = (
         "Slope of log power over log spatial frequency: lower is blurrier.",
         "10.1177/1087057111420292",
     ),
-    Feature(
+    _share(
         "Image_Quality_SaturatedFraction",
-        "share",
-        0,
-        "classic",
         "Share of pixels at the camera's limit.",
+    ),
+    _share(
+        "Image_Quality_GlareFraction",
+        "Share of the field under bright haze that was taken off, or that hides what lies there.",
+    ),
+    _share(
+        "Image_Quality_SaturatedAreaFraction",
+        "Share of the field in saturated areas larger than cells, in which nothing is sought.",
     ),
     Feature(
         "Image_Quality_BlankFraction",

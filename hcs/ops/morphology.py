@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcs.domain.columns import N_CELLS, with_unit
-from hcs.domain.config.stages import MorphologyConfig, Neurons
+from hcs.domain.config.stages import Marker, MorphologyConfig, Neurons
 from hcs.domain.tuning.planes import BlankTuning
 from hcs.domain.tuning.sets import Tuning
 from hcs.errors import InputError
@@ -22,13 +22,14 @@ from hcs.ops.intensity import PlaneStatistics, plane_statistics
 from hcs.ops.markers import marker_columns, marker_features
 from hcs.ops.neurites.arbors import Along, arbor_columns
 from hcs.ops.neurites.tracing import UNASSIGNED, Neurites, trace_neurites
+from hcs.ops.saturated import find_saturated
 from hcs.ops.scales import Scales, with_estimates
 from hcs.ops.sight import Sight, look, show_objects
 from hcs.ops.somas.cells import CellColumns, soma_columns, take_somas
 from hcs.ops.somas.nuclei import segment_nuclei
 from hcs.ops.somas.seeding import seed_somas
 from hcs.ops.somas.segment import LabelPlane, Somas, segment_somas
-from hcs.ops.summaries import full_features
+from hcs.ops.summaries import full_features, gray_features
 
 MEAN_SOMA_AREA: Final = "Image_Soma_MeanArea"
 TOTAL_LENGTH: Final = "Image_Neurite_TotalLength"
@@ -137,41 +138,46 @@ def measure_field(
         When a plane is not one of numbers, see :func:`hcs.ops.intensity.plane_statistics`.
     """
     assay = _as_neurons(settings)
-    filled, statistics, blank = _leave_blank_out(image, settings.tuning.blank)
-    values: FloatPlane = filled.astype(np.float32)
+    plane = _Plane.of(image, settings.tuning.blank)
+    values: FloatPlane = plane.filled.astype(np.float32)
     if flat is not None:
         values /= flat
     shown = show_objects(values, settings, pixel_size_um)
     settings = with_estimates(settings, [shown], pixel_size_um)
     scales, tuning = Scales.of(settings, pixel_size_um), settings.tuning
-    sight = look(values, assay, scales, tuning)
+    dark = find_saturated(image, plane.statistics, scales.soma_diameter_px, tuning.saturated)
+    sight = look(values, assay, scales, tuning, dark)
     signal = sight.signal
     nuclear = _find_nuclei(nuclei, given, scales, tuning)
     somas = _find_somas(sight, (nuclear, given), scales, settings)
     neurites = trace_neurites(sight.ridges, sight.centers, somas, scales, tuning.neurites)
     full = assay.feature_set == "full"
     cells = _cells(signal, somas, neurites, pixel_size_um, full=full)
-    features = _basic_features(filled, statistics, cells, somas, neurites, pixel_size_um, tuning)
-    features |= {name: features[name] / (1.0 - blank) for name in PER_AREA}
-    features[quality.BLANK] = blank
+    features = _shape_features(cells, somas, neurites, pixel_size_um)
+    features |= _plane_features(plane, sight, somas, tuning)
+    features |= {name: features[name] / (1.0 - plane.blank_share) for name in PER_AREA}
     if full:
         along = Along.of(signal, somas, neurites, scales, tuning.neurites)
         cells |= arbor_columns(somas, neurites, along, pixel_size_um, tuning.neurites)
-        features |= full_features(
-            values, signal, cells, neurites, along, scales, pixel_size_um, tuning
-        )
+        features |= full_features(signal, cells, neurites, along, pixel_size_um, tuning)
+        features |= gray_features(values, signal, scales, plane.blank, tuning)
     if nuclear is not None:
         features |= _count_nuclei(nuclear, somas)
     for marker in settings.markers:
-        plane = fill_blank((markers or {})[marker.name], tuning.blank)[0]
-        found = marker_columns(
-            plane, somas.labels, somas.count, marker, scales.soma_diameter_px, tuning
-        )
+        found = _measure_marker((markers or {})[marker.name], marker, somas, scales, tuning)
         cells |= found
         features |= marker_features(found, marker, somas.count)
     return _restore_numbers(
         FieldMorphology(features, cells, somas.labels, neurites.labels(), nuclear), given
     )
+
+
+def _measure_marker(
+    image: NDArray[Any], marker: Marker, somas: Somas, scales: Scales, tuning: Tuning
+) -> CellColumns:
+    plane = fill_blank(image, tuning.blank)[0]
+    diameter = scales.soma_diameter_px
+    return marker_columns(plane, somas.labels, somas.count, marker, diameter, tuning)
 
 
 def _find_nuclei(
@@ -181,7 +187,7 @@ def _find_nuclei(
         return given.nuclei.labels
     if nuclei is None:
         return None
-    filled = _leave_blank_out(nuclei, tuning.blank)[0]
+    filled = _Plane.of(nuclei, tuning.blank).filled
     return segment_nuclei(filled, scales.nucleus_diameter_px, tuning.nuclei)
 
 
@@ -233,15 +239,25 @@ def _as_neurons(settings: MorphologyConfig) -> Neurons:
     raise InputError(msg)
 
 
-def _leave_blank_out(
-    image: NDArray[Any], tuning: BlankTuning
-) -> tuple[NDArray[Any], PlaneStatistics, float]:
-    """Fill what holds no image; also the statistics of the rest, and the share that is blank."""
-    statistics = plane_statistics(image)
-    filled, blank = fill_blank(image, tuning)
-    if blank is None:
-        return image, statistics, 0.0
-    return filled, plane_statistics(image[~blank][None]), float(blank.mean())
+@dataclass(frozen=True, slots=True)
+class _Plane:
+    """A plane whose blank part is filled, with the statistics of the rest."""
+
+    filled: NDArray[Any]
+    statistics: PlaneStatistics
+    blank: NDArray[np.bool_] | None
+
+    @classmethod
+    def of(cls, image: NDArray[Any], tuning: BlankTuning) -> _Plane:
+        statistics = plane_statistics(image)
+        filled, blank = fill_blank(image, tuning)
+        if blank is not None:
+            statistics = plane_statistics(image[~blank][None])
+        return cls(filled, statistics, blank)
+
+    @property
+    def blank_share(self) -> float:
+        return _area_share(self.blank)
 
 
 def _cells(
@@ -259,23 +275,23 @@ def _cells(
     return cells
 
 
-def _basic_features(
-    image: NDArray[Any],
-    statistics: PlaneStatistics,
-    cells: CellColumns,
-    somas: Somas,
-    neurites: Neurites,
-    pixel_size_um: float | None,
-    tuning: Tuning,
-) -> dict[str, float]:
+def _plane_features(plane: _Plane, sight: Sight, somas: Somas, tuning: Tuning) -> dict[str, float]:
+    """Gray levels and quality of the part of a field that was taken, and what hides the rest."""
+    statistics = plane.statistics
     return {
-        **_shape_features(cells, somas, neurites, pixel_size_um),
         "Image_Intensity_Mean": statistics.mean,
         "Image_Intensity_Median": statistics.median,
         "Image_Intensity_Maximum": statistics.maximum,
-        **quality.image_quality(image, statistics, tuning.quality),
+        **quality.image_quality(plane.filled, statistics, tuning.quality, plane.blank),
         quality.DEBRIS: float(somas.debris.mean()),
+        quality.BLANK: plane.blank_share,
+        quality.GLARE: _area_share(sight.glare),
+        quality.SATURATED_AREA: _area_share(sight.saturated),
     }
+
+
+def _area_share(area: NDArray[np.bool_] | None) -> float:
+    return 0.0 if area is None else float(area.mean())
 
 
 def _shape_features(

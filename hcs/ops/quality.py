@@ -21,6 +21,8 @@ NOISE: Final = "Image_Quality_NoiseCounts"
 BACKGROUND: Final = "Image_Quality_BackgroundCounts"
 GRADIENT: Final = "Image_Quality_BackgroundGradientFraction"
 BLANK: Final = "Image_Quality_BlankFraction"
+GLARE: Final = "Image_Quality_GlareFraction"
+SATURATED_AREA: Final = "Image_Quality_SaturatedAreaFraction"
 DEBRIS: Final = "Image_Quality_DebrisAreaFraction"
 
 QUALITY_COLUMNS: Final = (FOCUS, SLOPE, SATURATION, NOISE, BACKGROUND, GRADIENT)
@@ -35,6 +37,7 @@ def image_quality(
     image: NDArray[Any],
     statistics: PlaneStatistics | None = None,
     tuning: QualityTuning = DEFAULTS.quality,
+    blank: NDArray[np.bool_] | None = None,
 ) -> dict[str, float]:
     """Quality measures of one plane.
 
@@ -44,6 +47,8 @@ def image_quality(
         Shape (Y, X), unsigned integer or float, in acquired counts.
     statistics
         Summary of the same plane where it is known already.
+    blank
+        Shape (Y, X): what holds no image, and was filled; it counts in no variance.
     tuning
         Constants of the kernel.
 
@@ -70,7 +75,8 @@ def image_quality(
     statistics = statistics or plane_statistics(image)
     values = image.astype(np.float32, copy=False)
     background, gradient = _background(values, tuning)
-    variance = float(values.var(dtype=np.float64))
+    taken = values if blank is None else values[~blank]
+    variance = float(taken.var(dtype=np.float64))
     return {
         FOCUS: variance / statistics.mean if statistics.mean > 0 else 0.0,
         SLOPE: _power_slope(values, tuning),

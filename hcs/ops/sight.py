@@ -14,7 +14,9 @@ from hcs.domain.config.stages import MorphologyConfig, Neurons
 from hcs.domain.tuning.sets import Tuning
 from hcs.ops.contrast import brighten, median_ground
 from hcs.ops.filters import FloatPlane, estimate_background
+from hcs.ops.glare import find_glare
 from hcs.ops.neurites.ridges import Centers, Ridges, find_centers, find_ridges
+from hcs.ops.saturated import blank_out
 from hcs.ops.scales import Scales
 
 
@@ -32,6 +34,10 @@ class Sight:
         Lines of the signal.
     body_counts
         Height below which there is no soma.
+    glare
+        Shape (Y, X): bright haze, taken off; None where there is none.
+    saturated
+        Shape (Y, X): areas at the camera's limit that are larger than cells, left out.
     """
 
     signal: FloatPlane
@@ -39,9 +45,17 @@ class Sight:
     ridges: Ridges
     centers: Centers
     body_counts: float
+    glare: NDArray[np.bool_] | None = None
+    saturated: NDArray[np.bool_] | None = None
 
 
-def look(values: FloatPlane, assay: Neurons, scales: Scales, tuning: Tuning) -> Sight:
+def look(
+    values: FloatPlane,
+    assay: Neurons,
+    scales: Scales,
+    tuning: Tuning,
+    saturated: NDArray[np.bool_] | None = None,
+) -> Sight:
     """Prepare a field, by its contrast.
 
     Parameters
@@ -54,11 +68,18 @@ def look(values: FloatPlane, assay: Neurons, scales: Scales, tuning: Tuning) -> 
         Expected sizes.
     tuning
         Constants of the kernels.
+    saturated
+        Shape (Y, X): where nothing is seen.
     """
     contrast, soma, width = assay.contrast, scales.soma_diameter_px, scales.neurite_width_px
     reach = tuning.contrast.neurite_reach_widths * width
     bright = brighten(values, contrast, soma, reach, tuning.contrast)
-    signal = bright - estimate_background(bright, soma, tuning.background)
+    background = estimate_background(bright, soma, tuning.background)
+    signal = bright - background
+    glare = None if contrast == "mixed" else find_glare(bright, background, soma, tuning)
+    if glare is not None:
+        signal = blank_out(signal - glare.haze, glare.blinding)
+    signal = blank_out(signal, saturated)
 
     def trace(plane: FloatPlane, hidden: NDArray[np.bool_] | None) -> tuple[Ridges, Centers]:
         ridges = find_ridges(plane, scales.ridge_sigma_px, tuning.neurites)
@@ -68,17 +89,18 @@ def look(values: FloatPlane, assay: Neurons, scales: Scales, tuning: Tuning) -> 
 
     if contrast != "mixed":
         ridges, centers = trace(signal, None)
-        return Sight(signal, signal, ridges, centers, centers.brightness)
+        mask = None if glare is None else glare.mask
+        return Sight(signal, signal, ridges, centers, centers.brightness, mask, saturated)
     reach = tuning.contrast.soma_reach_diameters * soma
-    bodies = brighten(values, contrast, soma, reach, tuning.contrast)
+    bodies = blank_out(brighten(values, contrast, soma, reach, tuning.contrast), saturated)
     level = _separate_bodies(bodies, tuning)
     # A deviation has no sign and its noise no mean of 0: lines are sought in the plane itself, and
     # outside of bodies, whose rims would be the usual line.
-    deviation = values - median_ground(values, soma, tuning.contrast)
+    deviation = blank_out(values - median_ground(values, soma, tuning.contrast), saturated)
     inside = _find_wide(bodies > level, tuning.contrast.body_width_diameters * soma)
     traced = [trace(sign * deviation, inside) for sign in (np.float32(1), np.float32(-1))]
     ridges, centers = max(traced, key=_sum_lines)
-    return Sight(signal, bodies, ridges, centers, level)
+    return Sight(signal, bodies, ridges, centers, level, None, saturated)
 
 
 def _find_wide(mask: NDArray[np.bool_], width_px: float) -> NDArray[np.bool_]:

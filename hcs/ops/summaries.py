@@ -31,24 +31,22 @@ MEANS: Final = (
 
 
 def full_features(
-    values: FloatPlane,
     signal: FloatPlane,
     cells: CellColumns,
     neurites: Neurites,
     along: Along,
-    scales: Scales,
     pixel_size_um: float | None,
     tuning: Tuning = DEFAULTS,
 ) -> dict[str, float]:
-    """Features of one image beyond the classic ones.
+    """Features of the neurites and cells of one image beyond the classic ones.
 
     Parameters
     ----------
-    values, signal
-        Shape (Y, X): counts, and counts above background.
+    signal
+        Shape (Y, X), counts above background.
     cells
         Columns of single cells, full set.
-    neurites, along, scales
+    neurites, along
         The field.
     pixel_size_um
         Edge of a pixel, None where it is not known.
@@ -63,9 +61,6 @@ def full_features(
     size = 1.0 if pixel_size_um is None else pixel_size_um
     variation, weight = beading_of_branches(neurites, along.light, tuning.neurites)
     n_ends = end_points(neurites, along.rooted, signal.shape, tuning.neurites).size
-    sample = values[::2, ::2]
-    median = float(np.median(sample))
-    distance = max(1, round(scales.neurite_width_px))
     found = {
         "Image_Count_BorderCells": float(cells["Cells_Soma_TouchesBorder"].sum()),
         "Image_Neurite_BranchPoints": float(neurites.branch_points.size),
@@ -76,18 +71,46 @@ def full_features(
         "Image_Neurite_Beading": (
             float(variation @ weight / weight.sum()) if weight.sum() > 0 else np.nan
         ),
-        "Image_Intensity_Std": float(values.std(dtype=np.float64)),
-        "Image_Intensity_MAD": MAD_TO_SD * float(np.median(np.abs(sample - median))),
     }
     for name, power in MEANS:
         unit = with_unit(name, power, pixel_size_um) if power else name
         found[f"Image_{_mean_name(unit)}"] = _mean(cells[f"Cells_{unit}"])
-    levels = np.percentile(sample, PERCENTILES)
-    found |= {
-        f"Image_Intensity_P{p:02d}": float(v) for p, v in zip(PERCENTILES, levels, strict=True)
-    }
-    found |= {f"Image_Texture_{k}": v for k, v in texture(signal, distance, tuning.texture).items()}
     return found
+
+
+def gray_features(
+    values: FloatPlane,
+    signal: FloatPlane,
+    scales: Scales,
+    blank: NDArray[np.bool_] | None,
+    tuning: Tuning = DEFAULTS,
+) -> dict[str, float]:
+    """Spread, percentiles and texture of the gray levels of one image.
+
+    Parameters
+    ----------
+    values, signal
+        Shape (Y, X): counts, and counts above background.
+    scales
+        Expected sizes: pairs of pixels lie a neurite's width apart.
+    blank
+        Shape (Y, X): what holds no image, and counts in nothing; None where there is none.
+    tuning
+        Constants of the kernels.
+    """
+    sample, taken = values[::2, ::2], values
+    if blank is not None:
+        sample, taken = sample[~blank[::2, ::2]], values[~blank]
+    median = float(np.median(sample))
+    levels = np.percentile(sample, PERCENTILES)
+    distance = max(1, round(scales.neurite_width_px))
+    textures = texture(signal, distance, tuning.texture, blank)
+    return {
+        "Image_Intensity_Std": float(taken.std(dtype=np.float64)),
+        "Image_Intensity_MAD": MAD_TO_SD * float(np.median(np.abs(sample - median))),
+        **{f"Image_Intensity_P{p:02d}": float(v) for p, v in zip(PERCENTILES, levels, strict=True)},
+        **{f"Image_Texture_{name}": value for name, value in textures.items()},
+    }
 
 
 def _mean_name(name: str) -> str:

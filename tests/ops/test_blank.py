@@ -89,3 +89,11 @@ def test_the_same_is_filled_every_time(field):
     first, second = fill_blank(image)[0], fill_blank(image)[0]
     np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(first[:, : SIDE - 4], field[:, : SIDE - 4])
+
+
+def test_gray_levels_of_the_rest_are_those_without_black(field):
+    alone, on_black = measure(field), measure(put(field, SIDE, 2 * SIDE))
+    names = [name for name in alone if name.startswith(("Image_Intensity", "Image_Texture"))]
+    assert len(names) >= 13
+    for name in (*names, quality.FOCUS):
+        assert on_black[name] == pytest.approx(alone[name], rel=0.03), name

@@ -79,6 +79,53 @@ class BlankTuning(Tuned):
     """Weight of the overall level, which decides far away from every known block."""
 
 
+class GlareTuning(Tuned):
+    """Constants of :mod:`hcs.ops.glare`, chosen on drawn fields with domes of light."""
+
+    window_somas: PositiveFloat = 1.3
+    """Window of the opening that somas do not survive, in their diameters."""
+
+    min_noise_multiple: PositiveFloat = 8.0
+    """Haze is higher than this many standard deviations of the noise of a block."""
+
+    min_smooth: Share = 0.6
+    """Share of the height that is left of haze by that opening: 0.84 and more with cells on it,
+    0.1 of crowds of cells."""
+
+    min_somas: PositiveFloat = 2.5
+    """Haze covers at least the square of this many soma diameters."""
+
+    margin_share: Share = 0.04
+    """Share of the height of haze that does not count either: it is not known more exactly."""
+
+    ground_percentile: Percentile = 5
+    """The ground beside the haze is this percentile of the background."""
+
+    blinding_noises: PositiveFloat = 2.0
+    """Where the noise is this many times the usual one, nothing that lies in the haze is told from
+    it."""
+
+    usual_percentile: Percentile = 25
+    """The usual noise is this percentile over the blocks of a field."""
+
+    noise_block_px: PositiveInt = 32
+    """Edge of the blocks in which that is read."""
+
+    passes: PositiveInt = 4
+    """How often haze is taken off: the opening cuts the top of a dome."""
+
+
+class SaturatedTuning(Tuned):
+    """Constants of :mod:`hcs.ops.saturated`."""
+
+    min_somas: PositiveFloat = 2.5
+    """Diameter of the disk that fits into a saturated area, in soma diameters; cells are smaller.
+    """
+
+    rim_px: PositiveInt = 3
+    """What is this near to such an area is left out as well."""
+
+
 class LightTuning(Tuned):
     """Constants of :mod:`hcs.ops.light.illumination`."""
 

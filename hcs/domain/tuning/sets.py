@@ -12,9 +12,11 @@ from hcs.domain.tuning.planes import (
     BackgroundTuning,
     BlankTuning,
     ContrastTuning,
+    GlareTuning,
     LightTuning,
     MarkerTuning,
     QualityTuning,
+    SaturatedTuning,
     TextureTuning,
 )
 
@@ -28,6 +30,8 @@ class Tuning(Tuned):
 
     background: BackgroundTuning = BackgroundTuning()
     contrast: ContrastTuning = ContrastTuning()
+    glare: GlareTuning = GlareTuning()
+    saturated: SaturatedTuning = SaturatedTuning()
     blank: BlankTuning = BlankTuning()
     light: LightTuning = LightTuning()
     quality: QualityTuning = QualityTuning()
