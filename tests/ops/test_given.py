@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hcs.domain.config.measuring import MorphologyConfig, Nuclei
 from hcs.errors import ImageReadError
-from hcs.ops.given import number_objects
+from hcs.ops.cells.measure import Channel, measure_cells
+from hcs.ops.given import Given, number_objects
+from hcs.ops.somas.cells import take_somas
 
 
 def two_squares(dtype, first, second):
@@ -73,3 +76,20 @@ def test_what_is_no_label_image_is_refused(plane, words):
         plane = np.pad(plane, 8, constant_values=1)
     with pytest.raises(ImageReadError, match=words):
         number_objects(plane, "x")
+
+
+def test_more_objects_than_16_bits_number_are_all_measured():
+    plane = np.zeros((560, 560), np.uint32)
+    plane[::2, ::2] = np.arange(1, 78_401).reshape(280, 280)
+    image = np.where(plane > 0, 500, 100).astype(np.uint16)
+    given = Given(nuclei=number_objects(plane * 3, "x"))
+    settings = MorphologyConfig(assay=Nuclei(feature_set="classic"))
+    channels = {"DAPI": Channel(image)}
+    found = measure_cells(
+        None, None, pixel_size_um=None, settings=settings, channels=channels, given=given
+    )
+    assert found.features["Image_Count_Cells"] == 78_400
+    np.testing.assert_array_equal(found.cells["Nuclei_ObjectNumber"], 3 * np.arange(1, 78_401))
+    assert (found.cells["Nuclei_Intensity_MeanIntensity_DAPI"] == 500).all()
+    with pytest.raises(ImageReadError, match="measure so many with --assay cells or nuclei"):
+        take_somas(number_objects(plane, "x"))

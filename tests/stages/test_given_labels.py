@@ -188,3 +188,39 @@ def test_the_mark_is_in_what_hcs_writes(plate, tmp_path):
     measure(plate, tmp_path, {}, write_labels=True)
     attributes = zarr.open_group(f"{plate}/A/1/0/labels/soma", mode="r").attrs.asdict()
     assert attributes[io_plate.NOTES] == {io_plate.MADE_BY: "hcs features"}
+
+
+@pytest.mark.parametrize("assay", ["cells", "nuclei"])
+def test_assays_without_neurites_measure_given_objects(plate, tmp_path, assay):
+    for path in FIELDS:
+        leave_label(plate, path, "given", squares())
+    labels = {assay: {"kind": "plate", "name": "given"}}
+    config = {"plates": (plate,), "out": str(tmp_path / "f.parquet")}
+    config["morphology"] = {"labels": labels, "assay": {"kind": assay}}
+    result = features.run(FeaturesConfig.model_validate(config))
+    assert result.problems == ()
+    cells = pd.read_parquet(features.locate_cells(result.out))
+    part = assay.capitalize()
+    assert cells[f"{part}_ObjectNumber"].tolist() == [7, 70_000] * 24
+    assert cells[f"{part}_AreaShape_Area"].tolist() == [100.0, 36.0] * 24
+    np.testing.assert_array_equal(PlateReader(plate).read_label("A/1/0", "given"), squares())
+
+
+def test_given_cells_and_nuclei_together(plate, tmp_path):
+    inner = np.zeros((64, 64), np.uint16)
+    inner[22:26, 12:16], inner[40:44, 40:44] = 900, 901
+    for path in FIELDS:
+        leave_label(plate, path, "cyto", squares())
+        leave_label(plate, path, "nuc", inner)
+    names = {"cells": "cyto", "nuclei": "nuc"}
+    labels = {kind: {"kind": "plate", "name": name} for kind, name in names.items()}
+    config = {"plates": (plate,), "out": str(tmp_path / "f.parquet")}
+    config["morphology"] = {"labels": labels, "assay": {"kind": "cells"}}
+    result = features.run(FeaturesConfig.model_validate(config))
+    images = pd.read_parquet(result.out)
+    cells = pd.read_parquet(features.locate_cells(result.out))
+    assert cells["Cells_ObjectNumber"].tolist() == [7, 70_000] * 24
+    assert cells["Nuclei_AreaShape_Area"].tolist()[:1] == [16.0]
+    assert np.isnan(cells["Nuclei_AreaShape_Area"][1])
+    assert set(images["Image_Count_Nuclei"]) == {2.0}
+    assert set(images["Image_Count_SkippedNuclei"]) == {1.0}
