@@ -27,7 +27,7 @@ from sklearn.ensemble import RandomForestClassifier
 from benchmarks._table import report
 from hcs.domain.config.segmenting import OBJECT, PixelOptions
 from hcs.domain.config.stages import MorphologyConfig
-from hcs.learn.pixels import draw_pixels, order_shares, train_pixels
+from hcs.learn.pixels import draw_pixels, order_shares, train_pixels, weigh_pixels
 from hcs.ops.matching import Match, match_objects
 from hcs.ops.morphology import measure_field
 from hcs.ops.pixels import classes_of_objects, classify_pixels, filter_bank, separate_objects
@@ -121,13 +121,14 @@ def _scale(image: Picture) -> NDArray[np.float32]:
 
 def _learn(pictures: list[Pair]) -> RandomForestClassifier:
     """Train on pictures with the classes of their pixels, 0 being unlabeled."""
-    filters, classes = [], []
+    filters, classes, weights = [], [], []
     for number, (image, drawn) in enumerate(pictures):
         bank = filter_bank(_scale(image), *SIGMAS)
         places = draw_pixels(drawn, OPTIONS.pixels_per_class, "bench", number)
         filters.append(bank.reshape(-1, bank.shape[-1])[places])
         classes.append(drawn.ravel()[places])
-    return train_pixels(np.concatenate(filters), np.concatenate(classes), OPTIONS, 0)
+        weights.append(weigh_pixels(drawn, places))
+    return train_pixels(*map(np.concatenate, (filters, classes, weights)), OPTIONS, 0)
 
 
 def _segment(learned: list[Pair], image: Picture, thin: int | None) -> tuple[Picture, float]:

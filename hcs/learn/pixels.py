@@ -45,8 +45,29 @@ def draw_pixels(classes: NDArray[np.uint8], per_class: int, *key: str | int) -> 
     return np.concatenate(places) if places else np.zeros(0, np.int64)
 
 
+def weigh_pixels(classes: NDArray[np.uint8], drawn: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Weigh drawn pixels so that every class has the share that it was annotated with.
+
+    Without, a class of few pixels would be found too often: in brightfield 121 objects for 19.
+
+    Parameters
+    ----------
+    classes
+        Shape (Y, X): 0 unlabeled, else the class.
+    drawn
+        As :func:`draw_pixels` gave it.
+    """
+    flat = classes.ravel()
+    there, taken = (np.bincount(each, minlength=256) for each in (flat, flat[drawn]))
+    return (there / np.maximum(taken, 1)).astype(np.float32)[flat[drawn]]
+
+
 def train_pixels(
-    filters: NDArray[np.float32], classes: NDArray[np.uint8], options: PixelOptions, seed: int
+    filters: NDArray[np.float32],
+    classes: NDArray[np.uint8],
+    weights: NDArray[np.float32],
+    options: PixelOptions,
+    seed: int,
 ) -> RandomForestClassifier:
     """Train a forest on pixels.
 
@@ -54,7 +75,7 @@ def train_pixels(
     ----------
     filters
         Shape (N, F).
-    classes
+    classes, weights
         Shape (N,).
     options, seed
         Of the forest.
@@ -72,16 +93,16 @@ def train_pixels(
     forest = RandomForestClassifier(
         n_estimators=options.n_trees,
         min_samples_leaf=options.min_samples_leaf,
-        class_weight="balanced",
         n_jobs=1,
         random_state=int(raw_words(1, "pixel-forest", seed)[0] >> np.uint64(32)),
     )
-    return forest.fit(filters, classes)
+    return forest.fit(filters, classes, sample_weight=weights)
 
 
 def hold_out_images(
     filters: NDArray[np.float32],
     classes: NDArray[np.uint8],
+    weights: NDArray[np.float32],
     images: Sequence[int] | NDArray[np.int64],
     options: PixelOptions,
     seed: int,
@@ -90,7 +111,7 @@ def hold_out_images(
 
     Parameters
     ----------
-    filters, classes
+    filters, classes, weights
         As of :func:`train_pixels`.
     images
         Shape (N,): number of the image of every pixel.
@@ -112,7 +133,7 @@ def hold_out_images(
     for fold in np.unique(folds).tolist():
         out = folds == fold
         try:
-            forest = train_pixels(filters[~out], classes[~out], options, seed)
+            forest = train_pixels(filters[~out], classes[~out], weights[~out], options, seed)
         except InputError:
             return float("nan")
         said[out] = forest.predict(filters[out])

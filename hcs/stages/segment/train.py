@@ -22,7 +22,7 @@ from hcs.io.plates.stamps import ABSENT
 from hcs.io.runs.ledger import Ledger
 from hcs.io.segmenter import FORMAT, write_segmenter
 from hcs.learn.forest import dump_forest
-from hcs.learn.pixels import draw_pixels, hold_out_images, train_pixels
+from hcs.learn.pixels import draw_pixels, hold_out_images, train_pixels, weigh_pixels
 from hcs.ops.given import number_objects
 from hcs.ops.pixels import classes_of_objects, filter_bank
 from hcs.planes.given import Located, find_z, locate_given
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 STAGE: Final = "segment-train"
 
 _PIXELS: Final = ".pixels.parquet"
-_CLASS: Final = "class"
+_CLASS, _WEIGHT = "class", "weight"
 _COPIES: Final = 3
 
 
@@ -194,6 +194,7 @@ def _describe(
     values = bank.reshape(-1, bank.shape[-1])[drawn]
     table = pd.DataFrame(values, columns=[f"f{index}" for index in range(values.shape[1])])
     table[_CLASS] = classes.ravel()[drawn]
+    table[_WEIGHT] = weigh_pixels(classes, drawn)
     return table, diameters
 
 
@@ -236,10 +237,11 @@ class _Joined:
             raise InputError(msg)
         table = pd.concat([part for part in parts if len(part)])
         classes = table.pop(_CLASS).to_numpy(np.uint8)
+        weights = table.pop(_WEIGHT).to_numpy(np.float32)
         filters = table.to_numpy(np.float32)
         options, seed = self.config.pixels, self.config.seed
-        forest = train_pixels(filters, classes, options, seed)
-        held_out = hold_out_images(filters, classes, images, options, seed)
+        forest = train_pixels(filters, classes, weights, options, seed)
+        held_out = hold_out_images(filters, classes, weights, images, options, seed)
         diameters = [d for result in self.results for d in result["diameters_px"]]
         annotations = self.config.annotations
         given = annotations.diameter_px if isinstance(annotations, Strokes) else 0.0
