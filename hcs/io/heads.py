@@ -31,6 +31,25 @@ PREDICTIONS: Final = "predictions.parquet"
 FORMAT: Final = 3
 """Version of the folder; raised when older ones can no longer be read."""
 
+_AGAIN: Final = "run hcs train or hcs forest again"
+
+_OF_HEADS: Final[Mapping[str, type]] = {
+    "images": dict,
+    "backbone": dict,
+    "weights": str,
+    "weights_fingerprint": str,
+    "heads_fingerprint": str,
+    "classes": list,
+    "positive": str,
+}
+_OF_FOREST: Final[Mapping[str, type]] = {
+    "features": list,
+    "forests": dict,
+    "classes": list,
+    "positive": str,
+}
+"""What a manifest must say, and as what kind of value."""
+
 _FORMAT_KEY: Final = "format"
 _MARK: Final = "heads_fingerprint"
 
@@ -130,7 +149,7 @@ def read_manifest(folder: AnyPath) -> dict[str, Any]:
     if not file.exists():
         msg = f"{folder} holds no models (no {MANIFEST}): hcs train or hcs forest makes them"
         raise NotFoundError(msg)
-    manifest = read_json(file)
+    manifest = read_json(file, "manifest of models", _AGAIN)
     if not isinstance(manifest, dict):
         msg = f"{folder}/{MANIFEST} holds {type(manifest).__name__}; a mapping was expected"
         raise InputError(msg)
@@ -141,4 +160,10 @@ def read_manifest(folder: AnyPath) -> dict[str, Any]:
             "forest again"
         )
         raise StaleError(msg)
+    is_forest = "features" in manifest or "forests" in manifest
+    facts = _OF_FOREST if is_forest else _OF_HEADS
+    for name, kind in facts.items():
+        if not isinstance(manifest.get(name), kind):
+            msg = f"{folder}/{MANIFEST} lacks {name!r}, without which nothing is scored: {_AGAIN}"
+            raise InputError(msg)
     return manifest

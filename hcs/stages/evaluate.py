@@ -17,6 +17,7 @@ from hcs.io import heads
 from hcs.io.files import parquet
 from hcs.io.files.atomic import write_bytes
 from hcs.io.files.paths import as_path
+from hcs.io.predictions import read_predictions
 from hcs.io.runs.fingerprints import fingerprint_file
 from hcs.learn.probes.positions import plate_position_association
 from hcs.learn.scores import metrics
@@ -78,7 +79,7 @@ def _read_scores(table: str, splits: Splits) -> pd.DataFrame:
     schema = parquet.read_schema(table)
     names = set(wanted) if schema is None else set(schema.names)
     columns = [name for name in dict.fromkeys(wanted) if name in names]
-    return parquet.read_table(table, columns=columns, what="predictions", no_others=True)
+    return read_predictions(table, columns)
 
 
 def summary_of(judged: Evaluation) -> dict[str, str | int | float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -19,6 +19,7 @@ from hcs.errors import InputError
 from hcs.io.files import parquet
 from hcs.io.files.paths import as_path, is_local
 from hcs.io.files.together import replace_together
+from hcs.io.predictions import iterate_plates
 from hcs.io.runs.fingerprints import fingerprint_file
 from hcs.io.sheets import values as io_values
 from hcs.io.sheets.reading.cells import Dialect
@@ -258,7 +259,7 @@ def _well_scores(source: ScoresOfImages, config: HitsConfig) -> tuple[pd.DataFra
     measured = read_measurements(source, config.image_limits)
     wells = []
     problems: list[Problem] = []
-    for images in _iterate_plates(source.path, needed):
+    for images in iterate_plates(source.path, needed):
         images = keep_time(images, config.time, source.path)  # noqa: PLW2901
         if measured is not None:
             images, unmeasured = join_measurements(  # noqa: PLW2901
@@ -298,29 +299,6 @@ def _flag_images(images: pd.DataFrame, config: HitsConfig) -> tuple[pd.DataFrame
         for row in named.to_dict(orient="records")
     ]
     return flagged, problems
-
-
-def _iterate_plates(path: str, needed: tuple[str, ...]) -> Iterator[pd.DataFrame]:
-    """Whole plates, a few at a time: the file has the plates one after the other."""
-    done: set[str] = set()
-    waiting = pd.DataFrame()
-    for part in parquet.row_groups(path, columns=needed, what="predictions"):
-        here = set(part[col.PLATE])
-        if again := here & done:
-            msg = (
-                f"predictions {path} come back to plate {min(again)!r} after other plates: "
-                "sort the table by Metadata_Plate"
-            )
-            raise InputError(msg)
-        if len(waiting):
-            goes_on = waiting[col.PLATE].isin(here)
-            if not goes_on.all():
-                done |= set(waiting.loc[~goes_on, col.PLATE])
-                yield waiting[~goes_on].reset_index(drop=True)
-            part = pd.concat([waiting[goes_on], part], ignore_index=True)  # noqa: PLW2901
-        waiting = part
-    if len(waiting):
-        yield waiting
 
 
 # ── what is told ────────────────────────────────────────────────────────────────────────────────

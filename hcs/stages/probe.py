@@ -20,6 +20,7 @@ from hcs.io import bank, heads, imageset
 from hcs.io.files import parquet
 from hcs.io.files.atomic import write_bytes
 from hcs.io.files.paths import as_path
+from hcs.io.predictions import read_predictions
 from hcs.io.runs.fingerprints import fingerprint
 from hcs.learn.heads.batches import DEFAULT_BUDGET_BYTES
 from hcs.learn.probes import covariates, intensity_baseline, learning_curve, permutation, verdict
@@ -257,10 +258,7 @@ def _put_into_words(config: ProbeConfig, splits: Splits, findings: verdict.Findi
 
 
 def _predictions(config: ProbeConfig) -> pd.DataFrame | None:
-    frames = [
-        parquet.read_table(as_path(folder) / heads.PREDICTIONS, what="predictions")
-        for folder in config.models
-    ]
+    frames = [read_predictions(as_path(folder) / heads.PREDICTIONS) for folder in config.models]
     return pd.concat(frames, ignore_index=True) if frames else None
 
 

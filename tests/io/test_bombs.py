@@ -71,5 +71,5 @@ def test_a_workbook_that_unpacks_to_300_mb_is_refused(tmp_path, little_memory):
         for _ in range(300):
             entry.write(bytes(2**20))
     assert path.stat().st_size < 1e6
-    with pytest.raises(HcsError, match="no plate map"):
+    with pytest.raises(HcsError, match="unpacked, has 314,572,800 bytes"):
         read_platemap(path)

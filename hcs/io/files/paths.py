@@ -7,6 +7,8 @@ from typing import Final
 
 from upath import UPath
 
+from hcs.errors import InputError
+
 AnyPath = str | os.PathLike[str] | UPath
 """A local path or an object-store address in any of its forms."""
 
@@ -15,8 +17,18 @@ SIDECAR_SUFFIX: Final = ".hcs"
 
 
 def as_path(path: AnyPath) -> UPath:
-    """Turn a local path or ``s3://…`` into one kind of path object."""
-    return path if isinstance(path, UPath) else UPath(path)
+    """Turn a local path or ``s3://…`` into one kind of path object.
+
+    Raises
+    ------
+    InputError
+        When it holds a zero byte, which ends names for the system and not for us.
+    """
+    if isinstance(path, UPath):
+        return path
+    if "\0" in os.fspath(path):
+        raise InputError(f"the path {os.fspath(path)!r} holds a zero byte: no file is called so")
+    return UPath(path)
 
 
 def is_local(path: UPath) -> bool:

@@ -24,7 +24,8 @@ from hcs.io.containers.opening import is_container
 from hcs.io.files.paths import AnyPath
 from hcs.io.images.sources import OME_ZARR
 from hcs.io.layouts.base import Listing, Sidecar, VendorLayout
-from hcs.io.layouts.listing import list_source, locate
+from hcs.io.files.patterns import UserPattern
+from hcs.io.layouts.listing import list_source, locate, read_metadata
 from hcs.io.layouts.omezarr import is_plate, name_plates_inside, refuse_other_groups, scan_plate
 from hcs.io.layouts.regex import NamedGroups
 from hcs.io.layouts.runs import choose_run
@@ -111,7 +112,7 @@ def scan(
         raise InputError(msg)
     if isinstance(layout, RegexLayout):
         well = None if layout.well is None else Well.parse(layout.well)
-        groups = NamedGroups(re.compile(layout.pattern), well, plate_format)
+        groups = NamedGroups(UserPattern(layout.pattern), well, plate_format)
         groups.explain(listing)
         why = f"layout regex: names as {layout.pattern}"
         result = _build_named(listing, groups, stated, why)
@@ -121,10 +122,10 @@ def scan(
         vendor, sidecar, why, names = _recognize(listing, plate_format)
     else:
         vendor, why = _find_vendor(layout.kind, plate_format), f"layout {layout.kind}, as asked"
-        sidecar = locate(vendor.sidecar(listing), listing)
+        sidecar = locate(read_metadata(vendor, listing), listing)
 
     def read(files: Listing) -> Sidecar | None:
-        return locate(vendor.sidecar(files), files)
+        return locate(read_metadata(vendor, files), files)
 
     run, note = choose_run(listing, vendor, plate_name, read)
     if note is not None:
@@ -138,7 +139,7 @@ def _build_named(listing: Listing, groups: NamedGroups, stated: Stated, why: str
     if not containers or any(groups.parse(p) for p in listing.images if not is_container(p)):
         return build(listing, groups, None, stated, why)
     layout = dataclasses.replace(CONTAINERS, names=groups, t_is_minutes=groups.t_is_minutes)
-    return build(listing, layout, layout.sidecar(listing), stated, why)
+    return build(listing, layout, read_metadata(layout, listing), stated, why)
 
 
 def _with_heights(result: ScanResult) -> ScanResult:
@@ -177,7 +178,7 @@ def _recognize(
     candidates = {kind: _find_vendor(kind, plate_format) for kind in list_vendors()}
     some = _draw_names(listing)
     for kind, vendor in candidates.items():
-        sidecars[kind] = sidecar = locate(vendor.sidecar(listing), listing)
+        sidecars[kind] = sidecar = locate(read_metadata(vendor, listing), listing)
         listed = {path.casefold() for path, _ in sidecar.listed} if sidecar else set()
         if not listed and all(vendor.parse(path) is None for path in some):
             continue

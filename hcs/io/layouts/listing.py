@@ -8,13 +8,23 @@ import posixpath
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from upath import UPath
 
-from hcs.errors import InputError, NotFoundError
+from hcs.domain.columns import Reason
+from hcs.errors import HcsError, InputError, NotFoundError
 from hcs.io.files import objects
+from hcs.io.files.edge import as_name, describe_error
 from hcs.io.files.paths import AnyPath, is_local
-from hcs.io.layouts.base import IMAGE_SUFFIXES, Listing, Sidecar, file_name
+from hcs.io.layouts.base import (
+    IMAGE_SUFFIXES,
+    Listing,
+    Sidecar,
+    VendorLayout,
+    file_name,
+    problem,
+)
 
 
 def list_source(source: AnyPath) -> Listing:
@@ -59,12 +69,50 @@ def list_source(source: AnyPath) -> Listing:
     return Listing(root, *(tuple(sorted(paths)) for paths in found))
 
 
+_IMAGES: Final = tuple(IMAGE_SUFFIXES)
+
+
+def read_metadata(layout: VendorLayout, listing: Listing) -> Sidecar | None:
+    """Read what a vendor's metadata say; those that cannot be read are one problem.
+
+    Parameters
+    ----------
+    layout
+        Whose metadata.
+    listing
+        The files.
+
+    Returns
+    -------
+    Sidecar or None
+        None where there are no metadata.
+    """
+    try:
+        return layout.sidecar(listing)
+    except HcsError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the edge: metadata of others may hold anything
+        ending = tuple(layout.marks)
+        file = next((path for path in listing.others if path.lower().endswith(ending)), layout.kind)
+        message = f"the metadata of {layout.title} are not used: {describe_error(error)}"
+        return Sidecar(source=file, problems=(problem(Reason.UNREADABLE, file, message),))
+
+
 def _is_local(root: UPath) -> bool:
     return root.protocol in {"", "file", "local"}
 
 
 def _is_data(name: str) -> bool:
     return not name.startswith(".") and not name.endswith(".zarr")
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name is text: Python carries other bytes along, and no table could hold them."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass
@@ -115,6 +163,9 @@ def _walk(
         for name in files:
             if not _is_data(name):
                 continue
+            if not _is_text(before + name):
+                links.dead.append(as_name(before + name))
+                continue
             path = f"{folder}/{name}"
             if os.path.islink(path):  # noqa: PTH114 - a path object costs 20 µs
                 if not os.path.exists(path):  # noqa: PTH110
@@ -122,6 +173,10 @@ def _walk(
                     continue
                 if os.path.dirname(os.path.realpath(path)) not in seen:  # noqa: PTH120
                     links.followed.append(before + name)
+            # Images are opened with care; metadata are few, and a pipe would be waited for.
+            if not name.lower().endswith(_IMAGES) and not os.path.isfile(path):  # noqa: PTH113
+                links.dead.append(before + name)
+                continue
             yield before + name
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from hcs.domain.config.layouts import MINUTES
 from hcs.domain.wells import PlateFormat, Well, numbered_well, read_column_first
 from hcs.errors import InputError
+from hcs.io.files.patterns import UserPattern
 from hcs.io.layouts.base import NUMBER, Listing, NameFields, Sidecar, fields_from, file_name
 
 _NUMBERED: Final = re.compile(r"[Ww]?\d+")
@@ -34,7 +35,7 @@ class NamedGroups:
     wells from 1, row by row, on a plate of ``plate_format``.
     """
 
-    pattern: re.Pattern[str]
+    pattern: UserPattern
     well: Well | None = None
     plate_format: PlateFormat | None = None
     kind: str = "regex"
@@ -46,19 +47,19 @@ class NamedGroups:
     @property
     def t_is_minutes(self) -> bool:
         """Whether names state times rather than number them."""
-        return bool(self.pattern.groupindex.keys() & MINUTES.keys())
+        return bool(self.pattern.groups & MINUTES.keys())
 
     @property
     def z_is_um(self) -> bool:
         """Whether names state heights rather than number planes."""
-        return "z_um" in self.pattern.groupindex
+        return "z_um" in self.pattern.groups
 
     def parse(self, path: str) -> NameFields | None:
         """Read one relative path; None when it does not match, or a group is no well or number."""
         match = self._match(path)
         if match is None:
             return None
-        groups = self._without_units(match.groupdict())
+        groups = self._without_units(match)
         number = groups.pop("well_number", None)
         if self.well is not None:
             groups["well"] = self.well.name
@@ -82,8 +83,9 @@ class NamedGroups:
                 groups["t"] = f"{round(float(text or 0) * factor, 4):f}" if known else text
         return groups
 
-    def _match(self, path: str) -> re.Match[str] | None:
-        return self.pattern.fullmatch(path) or self.pattern.fullmatch(file_name(path))
+    def _match(self, path: str) -> dict[str, str | None] | None:
+        found = self.pattern.match_whole(path)
+        return self.pattern.match_whole(file_name(path)) if found is None else found
 
     def _numbered(self, text: str) -> Well | None:
         if self.plate_format is None or not (text.isascii() and text.isdigit()):
@@ -99,7 +101,7 @@ class NamedGroups:
             Where ``well`` matches a number such as ``W001`` or ``001``, which would be read as
             row W or not at all, and where wells are numbered and the plate is not known.
         """
-        groups = self.pattern.groupindex
+        groups = self.pattern.groups
         if "well_number" in groups and self.plate_format is None:
             msg = (
                 "the pattern numbers its wells (well_number), and which well a number is depends "
@@ -110,9 +112,9 @@ class NamedGroups:
             return
         found: dict[str, str] = {}
         for path in listing.images:
-            match = self._match(path)
-            if match is not None and match["well"] is not None:
-                found.setdefault(match["well"], path)
+            well = (self._match(path) or {}).get("well")
+            if well is not None:
+                found.setdefault(well, path)
         wide = self.plate_format is PlateFormat.WELLS_1536  # which has a row W
         wells = [text for text in found if _is_well(text)]
         if not found or (wells and (wide or not all(map(_NUMBERED.fullmatch, found)))):

@@ -34,6 +34,8 @@ from hcs.io.layouts.pages import Headers, find_pixel_size
 from hcs.io.layouts.planes import Assembled, assemble
 from hcs.io.layouts.suggest import explain_containers, suggest_pattern
 
+_DEAD: Final = "its name is no UTF-8, or it is a pipe, a device, or a link that leads to nothing"
+
 _EXCERPT: Final = 8
 """Names shown when none is recognized: enough to see the pattern, few enough to read."""
 
@@ -216,7 +218,7 @@ def explain_no_layout(listing: Listing, layout: VendorLayout | None) -> str:
 
 def _report_left_out(draft: Draft, listing: Listing, unmatched: list[str]) -> None:
     for path in listing.dead:
-        message = f"{path} is a link that leads to nothing or in a circle"
+        message = f"{path} cannot be read: {_DEAD}"
         draft.problems.append(problem(Reason.UNREADABLE, path, message))
     if listing.linked:
         where = os.path.realpath(str(listing.root / listing.linked[0]))

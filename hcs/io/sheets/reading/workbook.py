@@ -11,19 +11,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from hcs.errors import Fault, InputError
+from hcs.domain.limits import MERGED_CELLS, SHEET_BYTES, SHEET_CELLS
+from hcs.errors import Fault
+from hcs.io.files.edge import refuse_damage
 from hcs.io.sheets.reading.notes import list_some
 from hcs.io.sheets.reading.typed import Dated, Stored
 
 if TYPE_CHECKING:
     from openpyxl.cell.cell import Cell
     from openpyxl.worksheet.worksheet import Worksheet
-
-_MAX_UNPACKED_BYTES: Final = 2**28
-"""A workbook that unpacks to more than 256 MiB is no plate map: 1,536 wells take 1 MiB."""
-
-_MAX_CELLS: Final = 5_000_000
-"""Cells that a sheet may span: a stray cell in its last corner spans 17 thousand million."""
 
 _MERGED: Final = re.compile(
     rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]{1,3})(\d+):([A-Z]{1,3})(\d+)"'
@@ -87,7 +83,7 @@ def read_workbook(data: bytes, name: str) -> list[Page]:
     """
     import openpyxl
 
-    try:
+    with refuse_damage(name, "workbook", _SAVE_IT):
         _refuse_bombs(data, name)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of drop-down lists and styles, which do not matter
@@ -98,19 +94,6 @@ def read_workbook(data: bytes, name: str) -> list[Page]:
             _read_page(sheet, name, formulas.get(sheet.title, {}), stale=stale)
             for sheet in book.worksheets
         ]
-    except InputError:
-        raise
-    except (
-        zipfile.BadZipFile,
-        KeyError,
-        ValueError,
-        OSError,
-        TypeError,
-        SyntaxError,
-        AttributeError,
-    ) as error:
-        msg = f"{name} is not a readable workbook: {error}"
-        raise InputError(msg) from error
 
 
 def _refuse_bombs(data: bytes, name: str) -> None:
@@ -119,19 +102,15 @@ def _refuse_bombs(data: bytes, name: str) -> None:
 
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         unpacked_bytes = sum(entry.file_size for entry in archive.infolist())
-        if unpacked_bytes > _MAX_UNPACKED_BYTES:
-            msg = f"{name} unpacks to {unpacked_bytes} bytes; that is no plate map"
-            raise InputError(msg)
+        SHEET_BYTES.refuse_more(unpacked_bytes, f"{name}, unpacked,")
         for entry in archive.namelist():
             if not entry.startswith("xl/worksheets/") or not entry.endswith(".xml"):
                 continue
+            n_cells = 0
             for match in _MERGED.finditer(archive.read(entry)):
                 left, top, right, bottom = (part.decode() for part in match.groups())
-                n_cells = (index_of(right) - index_of(left) + 1) * (int(bottom) - int(top) + 1)
-                if n_cells > _MAX_CELLS:
-                    place = f"{left}{top}:{right}{bottom}"
-                    msg = f"{name} has a merged range of {n_cells} cells: {place}"
-                    raise InputError(msg)
+                n_cells += (index_of(right) - index_of(left) + 1) * (int(bottom) - int(top) + 1)
+                MERGED_CELLS.refuse_more(n_cells, f"{name}, up to {left}{top}:{right}{bottom},")
 
 
 def _asks_to_calculate(data: bytes) -> bool:
@@ -163,12 +142,9 @@ def _find_formulas(data: bytes) -> dict[str, dict[tuple[int, int], str]]:
 def _read_page(
     sheet: Worksheet, file: str, formulas: dict[tuple[int, int], str], *, stale: bool
 ) -> Page:
-    if sheet.max_row * sheet.max_column > _MAX_CELLS:
-        msg = (
-            f"sheet {sheet.title!r} of {file} spans {sheet.max_row} rows × {sheet.max_column} "
-            "columns: delete what stands far outside the table"
-        )
-        raise InputError(msg)
+    spans = f"{sheet.max_row} rows × {sheet.max_column} columns"
+    where = f"sheet {sheet.title!r} of {file}, which spans {spans},"
+    SHEET_CELLS.refuse_more(sheet.max_row * sheet.max_column, where)
     records: list[list[str]] = []
     page = Page(sheet.title, records)
     for row in sheet.iter_rows():

@@ -207,7 +207,7 @@ def test_a_merged_range_as_large_as_the_sheet_is_refused(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         for entry, data in parts.items():
             archive.writestr(entry, data)
-    with pytest.raises(InputError, match="merged range of 17179869184 cells"):
+    with pytest.raises(InputError, match="17,179,869,184 cells in merged ranges"):
         read_platemap(path)
 
 
