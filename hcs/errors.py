@@ -114,6 +114,10 @@ class Fault:
         return f"{place}: {self.message}" + (f" ({details})" if details else "")
 
 
+_SHOWN_FAULTS = 50
+"""Faults that a message lists: a wrong column of 100,000 rows is one mistake."""
+
+
 class FaultsError(InputError):
     """All faults of one input at once.
 
@@ -128,7 +132,10 @@ class FaultsError(InputError):
         self.faults = tuple(faults)
         count = len(self.faults)
         heading = f"{what}: {count} fault{'s' if count != 1 else ''}"
-        super().__init__("\n  ".join([heading, *(str(fault) for fault in self.faults)]))
+        shown = [str(fault) for fault in self.faults[:_SHOWN_FAULTS]]
+        if count > _SHOWN_FAULTS:
+            shown.append(f"… and {count - _SHOWN_FAULTS:,} more")
+        super().__init__("\n  ".join([heading, *shown]))
 
     def __reduce__(self) -> tuple[type[FaultsError], tuple[str, tuple[Fault, ...]]]:
         """Keep the faults when the error crosses process borders."""

@@ -121,7 +121,7 @@ class RegexLayout(Frozen):
     def _is_an_expression(cls, pattern: str) -> str:
         try:
             groups = set(re.compile(pattern).groupindex)
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError) as error:
             msg = f"not a regular expression: {error}"
             raise ValueError(msg) from error
         known = {"well", "well_number", "row", "column", "site", "channel", "plate"}

@@ -20,6 +20,8 @@ from hcs.io.files.paths import AnyPath, as_path, local_path
 
 FETCH_AGAIN: Final = "it may be damaged or cut short: fetch it again from where it came"
 
+_PIECE_BYTES: Final = 2**20
+
 _KINDS: Final = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -172,11 +174,20 @@ def read_file(path: AnyPath, what: str, limit: Limit) -> bytes:
     """
     refuse_special(path, what)
     with refuse_damage(path, what), as_path(path).open("rb") as stream:
-        data: bytes = stream.read(limit.most + 1)
+        data = read_at_most(stream, limit.most + 1)
     if len(data) > limit.most:
         found = max(len(data), _measure(path))
         raise InputError(f"{what} {as_name(path)} {limit.describe_excess(found)}")
     return data
+
+
+def read_at_most(stream: BinaryIO, n_bytes: int) -> bytes:
+    """Read at most so many bytes; asked for all at once, Python would make room for all at once."""
+    pieces = []
+    while n_bytes > 0 and (piece := stream.read(min(n_bytes, _PIECE_BYTES))):
+        pieces.append(piece)
+        n_bytes -= len(piece)
+    return b"".join(pieces)
 
 
 def _measure(path: AnyPath) -> int:

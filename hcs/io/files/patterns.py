@@ -69,9 +69,9 @@ class UserPattern:
             found = self._compiled.fullmatch(text, timeout=left)
         except TimeoutError as error:
             msg = (
-                f"the expression {self.text[:200]!r} takes more than {PATTERN_SECONDS:g} s on names "
-                f"such as {text[:200]!r}: it repeats what repeats, as (a+)+ does; say more exactly "
-                "what may stand there, such as [^_]+ in place of .*"
+                f"the expression {self.text[:200]!r} takes more than {PATTERN_SECONDS:g} s on "
+                f"names such as {text[:200]!r}: it repeats what repeats, as (a+)+ does; say more "
+                "exactly what may stand there, such as [^_]+ in place of .*"
             )
             raise InputError(msg) from error
         taken = time.perf_counter() - started

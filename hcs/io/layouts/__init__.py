@@ -11,7 +11,6 @@ import functools
 import importlib
 import pkgutil
 import random
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -22,9 +21,9 @@ from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import InputError, UnknownNameError
 from hcs.io.containers.opening import is_container
 from hcs.io.files.paths import AnyPath
+from hcs.io.files.patterns import UserPattern
 from hcs.io.images.sources import OME_ZARR
 from hcs.io.layouts.base import Listing, Sidecar, VendorLayout
-from hcs.io.files.patterns import UserPattern
 from hcs.io.layouts.listing import list_source, locate, read_metadata
 from hcs.io.layouts.omezarr import is_plate, name_plates_inside, refuse_other_groups, scan_plate
 from hcs.io.layouts.regex import NamedGroups

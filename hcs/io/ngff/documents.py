@@ -20,7 +20,7 @@ import numpy as np
 from hcs.domain.limits import METADATA_BYTES
 from hcs.errors import InputError
 from hcs.io.files import objects
-from hcs.io.files.edge import open_regular
+from hcs.io.files.edge import open_regular, read_at_most
 from hcs.io.files.paths import as_path, is_local
 
 _AT_ONCE: Final = 16
@@ -155,7 +155,7 @@ class Documents:
     def _content(self, name: str) -> bytes | None:
         try:
             with open_regular(f"{self._local}/{name}") as stream:
-                data = stream.read(METADATA_BYTES.most + 1)
+                data = read_at_most(stream, METADATA_BYTES.most + 1)
             return _OVERSIZE if len(data) > METADATA_BYTES.most else data
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None

@@ -19,6 +19,7 @@ from hcs.domain.config.stages import AutoLayout, InCellLayout, RegexLayout
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import FaultsError, InputError, NotFoundError
 from hcs.io import layouts
+from hcs.io.files.patterns import UserPattern
 from hcs.io.layouts import listing
 
 AUTO = AutoLayout()
@@ -172,7 +173,7 @@ def test_auto_refuses_when_nothing_fits(tmp_path, names, told):
 
 
 def test_auto_refuses_when_two_fit(tmp_path, monkeypatch):
-    other = layouts.regex.NamedGroups(layouts.re.compile(r"(?P<well>\w\d)\.tif"), kind="other")
+    other = layouts.regex.NamedGroups(UserPattern(r"(?P<well>\w\d)\.tif"), kind="other")
     both = {"incell": layouts.list_vendors()["incell"], "other": other}
     monkeypatch.setattr(layouts, "list_vendors", lambda: both)
     source = touch(tmp_path, incell(), "B2.tif")

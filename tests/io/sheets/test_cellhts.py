@@ -207,3 +207,37 @@ def test_an_annotation_takes_no_column_from_the_screen(folder):
     table = read_screen(folder / "Platelist.txt").table
     assert table[col.COMPOUND].tolist()[:3] == ["1 A01", "1 A02", "1 B01"]
     assert table["Metadata_Annotation_Compound"].tolist()[2] == "C9"
+
+
+@pytest.mark.parametrize(
+    "name", ["../F1.txt", "/etc/passwd", "a/../../F1.txt", "..\\F1.txt", "C:F1"]
+)
+def test_files_outside_of_the_folder_of_the_list_are_not_read(folder, name):
+    (folder.parent / "F1.txt").write_text(LINES)
+    (folder / "Platelist.txt").write_text(f"Filename\tPlate\tReplicate\n{name}\t1\t1\n")
+    with pytest.raises(InputError, match="lies outside of its folder"):
+        read_screen(folder / "Platelist.txt")
+
+
+def test_files_in_folders_below_the_list_are_read(folder):
+    (folder / "data").mkdir()
+    (folder / "data" / "F1.txt").write_text(LINES)
+    (folder / "Platelist.txt").write_text("Filename\tPlate\tReplicate\ndata/F1.txt\t1\t1\n")
+    (folder / "Screenlog.txt").unlink()
+    assert len(read_screen(folder / "Platelist.txt").table) == 4
+
+
+def test_a_rule_without_end_is_a_fault_of_its_line(folder):
+    (folder / "F1.txt").write_text(LINES + "F\tP24\t1\n")
+    endless = "((P{1,100}){1,100}){1,100}x|(([A-Z0-9]{0,9}){0,99}){0,99}y"
+    (folder / "Plateconf.txt").write_text(f"{RULES}*\t{endless}\tneg\n")
+    with pytest.raises(FaultsError, match=r"Plateconf\.txt, row 8"):
+        read_screen(folder / "Platelist.txt")
+
+
+def test_a_wrong_file_is_told_in_a_page_and_not_in_a_book(folder):
+    (folder / "F1.txt").write_text("".join(f"F\tQQ{n}\tx\n" for n in range(100_000)))
+    with pytest.raises(FaultsError, match="and 99,950 more") as caught:
+        read_screen(folder / "Platelist.txt")
+    assert len(str(caught.value)) < 20_000
+    assert len(caught.value.faults) == 100_000

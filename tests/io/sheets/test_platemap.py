@@ -225,7 +225,7 @@ def test_files_that_are_no_plate_map(tmp_path):
     with pytest.raises(InputError, match=r"is \.xls, expected \.csv, \.tsv, \.xlsx, \.parquet or"):
         read_platemap(tmp_path / "a.xls")
     (tmp_path / "a.xlsx").write_bytes(b"x")
-    with pytest.raises(InputError, match="not a readable workbook"):
+    with pytest.raises(InputError, match=r"workbook .*a\.xlsx cannot be read"):
         read_platemap(tmp_path / "a.xlsx")
 
 

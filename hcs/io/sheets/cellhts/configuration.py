@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -11,7 +11,8 @@ from upath import UPath
 
 from hcs.domain import columns as col
 from hcs.domain.plate import PertType
-from hcs.errors import Fault, FaultsError
+from hcs.errors import Fault, FaultsError, InputError
+from hcs.io.files.patterns import UserPattern
 from hcs.io.sheets.reading.text import decode
 
 _KIND_OF: Final = {
@@ -128,8 +129,8 @@ def _find_faults(
         try:
             fits = any(_fits(rule.well, well) for well in wells)
             _fits(rule.of, "1")
-        except re.error as error:
-            faults.append(Fault(str(file), f"no regular expression: {error}", rule.line))
+        except InputError as error:
+            faults.append(Fault(str(file), str(error), rule.line))
             continue
         if not fits:
             faults.append(
@@ -148,4 +149,10 @@ def _last_that_fits(rules: Sequence[_Rule], of: str, well: str) -> str | None:
 
 def _fits(pattern: str, text: str) -> bool:
     """Match ``*`` for all, else a regular expression for the whole, in any case of letters."""
-    return pattern == "*" or re.fullmatch(pattern, text, flags=re.IGNORECASE) is not None
+    return pattern == "*" or _compile(pattern).match_whole(text) is not None
+
+
+@functools.lru_cache(maxsize=4096)
+def _compile(pattern: str) -> UserPattern:
+    """Compile once: the rules are tried on every well, and their time is counted together."""
+    return UserPattern(pattern, ignore_case=True)

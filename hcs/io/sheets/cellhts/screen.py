@@ -11,8 +11,10 @@ import pandas as pd
 from upath import UPath
 
 from hcs.domain import columns as col
+from hcs.domain.limits import SHEET_BYTES
 from hcs.domain.plate import PertType
 from hcs.errors import Fault, FaultsError, InputError, NotFoundError, UnknownNameError
+from hcs.io.files.edge import read_file
 from hcs.io.files.paths import AnyPath, as_path
 from hcs.io.sheets.cellhts.configuration import read_configuration
 from hcs.io.sheets.reading.cells import Sheet, read_sheet
@@ -77,9 +79,15 @@ def list_files(plate_list: AnyPath, sheet: Sheet) -> list[str]:
     """List the files that a plate list names, and those read with it, as far as they exist."""
     folder = as_path(plate_list).parent
     place = [name.casefold() for name in sheet.header].index("filename")
-    named = [folder / cells[place] for _, cells in sheet.rows]
+    named = [folder / cells[place] for _, cells in sheet.rows if _is_inside(cells[place])]
     beside = [folder / _CONFIGURATION, folder / _LOG, *folder.glob(_ANNOTATION)]
     return sorted({str(file) for file in (*named, *beside) if file.is_file()})
+
+
+def _is_inside(filename: str) -> bool:
+    """Whether a file of the list lies in the list's folder: lists come from others."""
+    parts = filename.replace("\\", "/").split("/")
+    return ":" not in parts[0] and ".." not in parts and parts[0] != "" and "\0" not in filename
 
 
 def flags_of(column: str) -> str:
@@ -178,13 +186,20 @@ def _name_columns(listed: pd.DataFrame) -> list[str]:
 
 def _read_plate(folder: UPath, filename: str, faults: list[Fault]) -> pd.DataFrame:
     """Well, value, word in place of a value, and line of every measurement of a file."""
+    if not _is_inside(filename):
+        msg = (
+            f"the plate list names {filename!r}, which lies outside of its folder {folder}: put "
+            "the files of the plates beside the list, and name them without .. and /"
+        )
+        raise InputError(msg)
     file = folder / filename
     if not file.is_file():
         msg = f"plate file {file} of the plate list does not exist"
         raise NotFoundError(msg)
+    text = decode(read_file(file, "plate file", SHEET_BYTES))
     lines = [
         (number, line, line.split("\t"))
-        for number, line in enumerate(decode(file.read_bytes()).splitlines(), start=1)
+        for number, line in enumerate(text.splitlines(), start=1)
         if line.strip()
     ]
     numbers = read_numbers([cells[2].strip() if len(cells) == 3 else "" for _, _, cells in lines])

@@ -10,7 +10,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
 from xml.etree import ElementTree as ET
 
+from hcs.domain.limits import SHEET_BYTES, SHEET_CELLS
 from hcs.errors import Fault, FaultsError, InputError, NotFoundError, UnknownNameError
+from hcs.io.files.edge import read_file, refuse_damage, refuse_special
 from hcs.io.files.paths import AnyPath, as_path
 from hcs.io.sheets.reading.framing import (
     IsHeader,
@@ -141,6 +143,8 @@ def read_sheet(
     dialect = dialect or Dialect()
     file = as_path(path)
     if not file.is_file():
+        if not file.is_dir():
+            refuse_special(file, what)
         there = "is a folder; a file was expected" if file.is_dir() else "does not exist"
         msg = f"{what} {path} {there}"
         raise NotFoundError(msg)
@@ -153,7 +157,7 @@ def read_sheet(
 
 def _read_pages(file: UPath, name: str, is_header: IsHeader) -> list[Page]:
     suffix = file.suffix.lower()
-    data = file.read_bytes()
+    data = read_file(file, "table", SHEET_BYTES)
     if suffix in _TEXT_SUFFIXES:
         pages = [read_text(data, name, lambda records: _measure_fit(records, is_header))]
     elif suffix == ".xml":
@@ -288,14 +292,13 @@ def _read_list(page: Page, file: str, start: int, decimal: str | None, what: str
 
 def _parquet_records(data: bytes, name: str) -> list[list[str]]:
     """Cells of a parquet file; numbers stay what they are."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        table = pq.read_table(io.BytesIO(data))
-    except (pa.ArrowException, OSError) as error:
-        msg = f"{name} is not a readable parquet file: {error}"
-        raise InputError(msg) from error
+    with refuse_damage(name, "parquet file"):
+        source = pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True)
+        n_cells = source.metadata.num_rows * source.metadata.num_columns
+        SHEET_CELLS.refuse_more(n_cells, name)
+        table = source.read()
     columns = [[_read_value(value) for value in column.to_pylist()] for column in table.columns]
     return [list(table.column_names), *map(list, zip(*columns, strict=True))]
 
