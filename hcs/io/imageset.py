@@ -27,6 +27,7 @@ from hcs.errors import ImageReadError, InputError, NotFoundError, StaleError
 from hcs.io.files.paths import AnyPath, as_path, as_text
 from hcs.io.plates import plate_tables, shards
 from hcs.io.plates.codecs import open_array
+from hcs.io.plates.pixels import has_content, name_damage
 from hcs.io.plates.plate import open_store
 from hcs.io.plates.stamps import DAMAGE
 from hcs.io.runs.fingerprints import fingerprint
@@ -37,7 +38,7 @@ VALID: Final = "valid"
 ROW: Final = "store_row"
 """Row of an image in the array of its plate."""
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 """Version of the store; raised when older ones can no longer be read."""
 
 HEADER: Final = "hcs"
@@ -256,21 +257,41 @@ class ImageSet:
                 piece = slice(int(ascending[run[0]]), int(ascending[run[-1]]) + 1)
                 try:
                     block = array[piece] if view is None else array[piece, view]
-                except (OSError, ValueError, RuntimeError, KeyError) as error:
-                    msg = f"{self.path}: rows {piece.start} to {piece.stop} of plate {plate}"
-                    msg += f" cannot be read ({error}); hcs {self.made_by} makes them again"
-                    raise ImageReadError(msg, col.Reason.UNREADABLE) from error
+                except (KeyError, *DAMAGE) as error:
+                    shards_of = range(piece.start // per_shard, -(-piece.stop // per_shard))
+                    raise self._name_damage(plate, shards_of, array, error) from error
                 found[order[run]] = block
         return found
 
     def _check_shards(self, plate: str, indices: Sequence[int], n_axes: int) -> None:
         """Refuse shards that are not there: Zarr reads them as zeros without a word."""
         for index in indices:
-            group = name_group(plate)
-            path = locate_shard(as_text(self.path), group, self.name, index, n_axes - 1)
-            if not as_path(path).exists():
+            path = self._locate(plate, index, n_axes)
+            if not has_content(path):
                 msg = f"{path} is lost; hcs {self.made_by} makes it again"
                 raise ImageReadError(msg, col.Reason.MISSING_FILE)
+
+    def _locate(self, plate: str, index: int, n_axes: int) -> str:
+        group = name_group(plate)
+        return locate_shard(as_text(self.path), group, self.name, index, n_axes - 1)
+
+    def _name_damage(
+        self,
+        plate: str,
+        indices: Sequence[int],
+        array: Any,  # noqa: ANN401 (zarr's)
+        error: Exception,
+    ) -> ImageReadError:
+        """Say which of the shards that were read is damaged, and what to do."""
+        damaged = None
+        for index in indices:
+            try:
+                _ = array.blocks[index] if len(indices) > 1 else None
+            except DAMAGE:
+                damaged = index
+                break
+        path = self._locate(plate, indices[0] if damaged is None else damaged, array.ndim)
+        return name_damage(path, error, f"hcs {self.made_by} of the same input")
 
     def iterate(
         self, places: NDArray[np.integer], n_bytes: int, view: int | None = None

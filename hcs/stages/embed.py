@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 STAGE: Final = "embed"
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 _SHARD_BYTES: Final = 4 * 1024**2
 """About this much of the bank is one shard."""

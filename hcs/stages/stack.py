@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 STAGE: Final = "stack"
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 
 _COPIES: Final = 8
 """Peak memory in copies of one acquired plane while it is rescaled and resized in floats."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, Final
 
-import numpy as np
 import zarr
 from numpy.typing import NDArray
 
@@ -16,9 +14,10 @@ from hcs.domain.ome.images import ImageMetadata, is_same_size, parse_image
 from hcs.errors import ImageReadError, InputError
 from hcs.io.plates import labels
 from hcs.io.plates.codecs import refuse_unsafe
+from hcs.io.plates.pixels import read_pixels, refuse_blank
 from hcs.io.plates.plate import open_store
 from hcs.io.plates.reader import PlateReader
-from hcs.io.plates.stamps import DAMAGE, refuse_blank, refuse_lost, stamp_field
+from hcs.io.plates.stamps import DAMAGE, stamp_field
 
 _UNSTATED: Final = 1.0
 """Programs that know no pixel size write a scale of 1."""
@@ -92,7 +91,7 @@ def read_given(
         "z": _choose(where, sizes, "z", z_index, reader.n_z),
     }
     index = tuple(slice(None) if axis in "yx" else place[axis] for axis in metadata.axes)
-    plane = _read_plane(reader, array, index, labels.is_ours(attributes), blank)
+    plane = _read_plane(reader, array, index, labels.find_maker(attributes), blank)
     return plane if metadata.axes.index("y") < metadata.axes.index("x") else plane.T
 
 
@@ -168,22 +167,12 @@ def _read_plane(
     reader: PlateReader,
     array: zarr.Array[Any],
     index: tuple[Any, ...],
-    ours: bool,
+    made_by: str | None,
     blank: BlankLabels,
 ) -> NDArray[Any]:
-    try:
-        if ours:
-            refuse_lost(reader.path, array, index)
-        elif blank == "refuse":
-            _refuse_blank(reader.path, array, index)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            plane = np.asarray(array[index])
-    except ImageReadError:
-        raise
-    except DAMAGE as error:
-        msg = f"{reader.path}/{array.path}: cannot be read: {error}"
-        raise ImageReadError(msg, Reason.UNREADABLE) from error
+    if made_by is None and blank == "refuse":
+        _refuse_blank(reader.path, array, index)
+    plane = read_pixels(reader.path, array, index, made_by, may_be_blank=True)
     return plane.astype(plane.dtype.newbyteorder("="), copy=False)
 
 

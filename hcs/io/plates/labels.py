@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
+import zarr
 from numpy.typing import NDArray
 from upath import UPath
 
@@ -15,6 +17,8 @@ from hcs.errors import InputError
 from hcs.io.files.atomic import replace_folder
 from hcs.io.files.paths import AnyPath, as_path, as_text
 from hcs.io.plates import plate, shards
+from hcs.io.plates.codecs import open_array
+from hcs.io.plates.pixels import read_pixels
 from hcs.io.plates.plate import MADE_BY, NOTES
 
 _TIMES: Final = "times"
@@ -138,9 +142,52 @@ def is_of_time(attributes: Mapping[str, Any], time: int) -> bool:
     return "t" in axes
 
 
-def is_ours(attributes: Mapping[str, Any]) -> bool:
-    """Whether hcs wrote a label, by the attributes of its group."""
-    return _read_maker(attributes).startswith("hcs ")
+def find_maker(attributes: Mapping[str, Any]) -> str | None:
+    """Name the command of hcs that wrote a label; None where another program did.
+
+    Parameters
+    ----------
+    attributes
+        Of its group.
+    """
+    made_by = _read_maker(attributes)
+    return made_by if made_by.startswith("hcs ") else None
+
+
+def read_label(
+    root: zarr.Group, plate_path: str, image: str, level: str, time: int | None = None
+) -> NDArray[Any]:
+    """Read one level of a label as it is stored, or the plane of one time point.
+
+    Parameters
+    ----------
+    root, plate_path
+        The plate.
+    image, level
+        Path of the label in it, and of the array in that.
+    time
+        Which plane; None for all, zeros where hcs wrote none of a time.
+
+    Raises
+    ------
+    KeyError
+        When there is no such label.
+    ImageReadError
+        When a file of it is lost or damaged.
+    """
+    array = open_array(root, f"{image}/{level}", f"{plate_path}/{image}/{level}")
+    attributes: dict[str, Any] = dict(root[image].attrs)
+    made_by = find_maker(attributes)
+    if time is not None:
+        return read_pixels(plate_path, array, place_in_time(array.shape, time), made_by)
+    times = attributes.get(NOTES, {}).get(_TIMES) if made_by else None
+    if times is None:
+        return read_pixels(plate_path, array, (slice(None),) * array.ndim, made_by)
+    found = np.zeros(array.shape, array.dtype)
+    for at in times:
+        place = (at, *(slice(None),) * (array.ndim - 1))
+        found[place] = read_pixels(plate_path, array, place, made_by)
+    return found
 
 
 def _read_maker(attributes: Mapping[str, Any]) -> str:

@@ -13,6 +13,8 @@ import numpy as np
 import zarr
 import zarr.errors
 from numpy.typing import NDArray
+from zarr.abc.store import Store
+from zarr.storage import MemoryStore
 
 from hcs.domain.ngff import Level
 from hcs.domain.wells import PlateFormat, Well
@@ -41,20 +43,29 @@ def create_overview(out: AnyPath, plate_format: PlateFormat, n_channels: int, dt
     """
     shape = (*plate_format.value, n_channels, WELL_PX, WELL_PX)
     old = _open(out, read_only=False)
-    if old is not None and (old.shape[2:], str(old.dtype)) == (shape[2:], dtype):
+    if old is not None and _say_alike(old) == _say_alike(_create(MemoryStore(), shape, dtype)):
         if old.shape != shape:
             old.resize(tuple(map(max, shape, old.shape)))
         return
     remove(as_path(out) / _NAME)
-    level = _level(n_channels)
-    zarr.create_array(
-        open_store(out, read_only=False),
+    _create(open_store(out, read_only=False), shape, dtype)
+
+
+def _say_alike(array: zarr.Array[Any]) -> tuple[object, ...]:
+    """Name what arrays must have in common for wells of one to be read in the other."""
+    return array.shape[2:], str(array.dtype), array.metadata.to_dict()["codecs"]
+
+
+def _create(store: Store, shape: tuple[int, ...], dtype: str) -> zarr.Array[Any]:
+    level = _level(shape[2])
+    return zarr.create_array(
+        store,
         name=_NAME,
         shape=shape,
         dtype=dtype,
         chunks=level.chunks,
         shards=level.shards,
-        compressors=shards.codec(dtype),
+        compressors=shards.codecs(dtype),
         fill_value=0,
         # Flat names: one folder for all wells, and no file system is slow at one folder.
         chunk_key_encoding={"name": "default", "separator": "."},

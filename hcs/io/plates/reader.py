@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,8 +23,9 @@ from hcs.io.ngff.uneven import list_in_place, refuse_uneven
 from hcs.io.plates import labels, plate_tables
 from hcs.io.plates.codecs import open_array
 from hcs.io.plates.padding import Padding
+from hcs.io.plates.pixels import INGEST, read_pixels
 from hcs.io.plates.plate import FLAT_FIELDS, NOTES, PLANES, open_store
-from hcs.io.plates.stamps import DAMAGE, refuse_blank, refuse_lost, stamp_field
+from hcs.io.plates.stamps import DAMAGE, stamp_field
 from hcs.io.runs.fingerprints import fingerprint
 
 
@@ -334,13 +334,8 @@ class PlateReader:
             index = tuple(
                 slice(None) if axis in {"y", "x"} else place.get(axis, 0) for axis in axes
             )
-            if not self.is_foreign:
-                refuse_lost(self.path, array, index)
-            elif not self.is_source:
-                refuse_blank(self.path, array, index)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                plane = np.asarray(array[index])
+            made_by = None if self.is_foreign else INGEST
+            plane = read_pixels(self.path, array, index, made_by, may_be_blank=self.is_source)
             plane = plane if axes.index("y") < axes.index("x") else plane.T
             return plane.astype(plane.dtype.newbyteorder("="), copy=False)
         except ImageReadError:
@@ -359,9 +354,11 @@ class PlateReader:
         """
         try:
             array = self._open(path)
-            check = refuse_blank if self.is_foreign else refuse_lost
-            check(self.path, array, (slice(None),) * array.ndim)
-            return np.asarray(array[...])
+            image, _, level = path.rpartition("/")
+            if "/labels/" in image:
+                return labels.read_label(self._root, self.path, image, level)
+            made_by = None if self.is_foreign else INGEST
+            return read_pixels(self.path, array, (slice(None),) * array.ndim, made_by)
         except ImageReadError:
             raise
         except (KeyError, *DAMAGE) as error:
@@ -391,9 +388,9 @@ class PlateReader:
         self, field_path: str, name: str, level: int = 0, *, t_index: int = 0
     ) -> NDArray[Any]:
         """Read a label image, ``(Y, X)``; of a time point where it has several."""
+        image = f"{field_path}/labels/{name}"
         try:
-            array = self._open(f"{field_path}/labels/{name}/{level}")
+            return labels.read_label(self._root, self.path, image, str(level), t_index)
         except KeyError as error:
             known = self.label_names(field_path)
             raise UnknownNameError("label", name, field_path, known) from error
-        return np.asarray(array[labels.place_in_time(array.shape, t_index)])

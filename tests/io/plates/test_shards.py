@@ -73,7 +73,7 @@ def test_the_shard_has_the_chunks_that_zarr_python_would_write(tmp_path, dtype, 
         dtype=dtype,
         chunks=level.chunks,
         shards=level.shards,
-        compressors=shards.codec(dtype),
+        compressors=shards.codecs(dtype),
         fill_value=0,
         dimension_names=list(AXES),
     )

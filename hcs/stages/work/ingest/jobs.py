@@ -16,7 +16,7 @@ from hcs.stages.work.ingest.channels import Expected
 from hcs.stages.work.ingest.reading import FieldJob, WellJob
 from hcs.stages.work.ingest.vanished import choice_of
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 """Raised when what ingest writes changes, so that older plates are redone."""
 
 
