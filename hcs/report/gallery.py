@@ -27,7 +27,10 @@ _CAPTION_PX: Final = 22
 _GAP_PX: Final = 6
 _GROUND: Final = (24, 24, 24)
 _INK: Final = (235, 235, 235)
-LEGEND: Final = "orange: soma; blue: nucleus; green: neurite of a soma; magenta: neurite of no soma"
+_BODIES: Final = ("soma", "cells")
+LEGEND: Final = (
+    "orange: soma or cell; blue: nucleus; green: neurite of a soma; magenta: neurite of no soma"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +122,16 @@ def _tile(
     image = read_chosen(reader, path, reader.channel_index(channel), look.plane, shown)
     labels = {
         name: reader.read_label(path, name, t_index=shown)
-        for name in ("soma", "neurites", "nuclei")
+        for name in ("soma", "cells", "neurites", "nuclei")
         if name in reader.label_names(path, shown)
     }
     window = tuple(_window(size, tile_px, rng) for size in image.shape)
     nothing = np.zeros(image.shape, np.uint16)
-    soma = labels.get("soma", nothing)
+    bodies = next((labels[name] for name in _BODIES if name in labels), labels.get("nuclei"))
     nuclei = labels.get("nuclei")
     picture = draw_overlay(
         image[window],
-        soma[window],
+        next((labels[name] for name in _BODIES if name in labels), nothing)[window],
         labels.get("neurites", nothing)[window],
         None if nuclei is None else nuclei[window],
     )
@@ -136,11 +139,16 @@ def _tile(
     parts.append(f"field {row[col.SITE]}")
     parts += [f"time {shown}"] if look.is_timed else []
     parts += [str(row[name]) for name in (col.CLONE, col.DIAGNOSIS) if _is_known(row.get(name))]
-    if "soma" in labels:
-        parts.append(f"{int(soma.max(initial=0))} cells in the field")
+    if bodies is not None:
+        parts.append(f"{_count(bodies)} cells in the field")
     else:
         parts.append("not measured")
     return Tile(picture, ", ".join(parts))
+
+
+def _count(labels: NDArray[Any]) -> int:
+    """Count objects; given ones may have gaps in their numbers."""
+    return int(np.unique(labels[labels > 0]).size)
 
 
 def _is_known(value: Any) -> bool:  # noqa: ANN401 - a cell of a table

@@ -15,6 +15,7 @@ from hcs.domain.config.stages import FeaturesConfig, IngestConfig
 from hcs.errors import InputError, UnknownNameError
 from hcs.io.files.parquet import read_provenance
 from hcs.io.plates.reader import PlateReader
+from hcs.report.gallery import write_gallery
 from hcs.stages import features, ingest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "ops" / "cells"))
@@ -103,6 +104,18 @@ def test_nuclei_alone_need_one_channel_and_measure_it(plate, tmp_path):
         measure(plate, tmp_path, "Cy5", assay={"kind": "nuclei"}, nuclei="DAPI")
     with pytest.raises(InputError, match="name one with --channel"):
         measure(plate, tmp_path, assay={"kind": "nuclei"})
+
+
+def test_labels_of_another_assay_do_not_stay_behind(plate, tmp_path):
+    measure(plate, tmp_path, "Alexa 488", nuclei="DAPI")
+    reader = PlateReader(plate)
+    assert set(reader.label_names("A/1/0")) == {"soma", "neurites", "nuclei"}
+    (tmp_path / "later").mkdir()
+    measure(plate, tmp_path / "later", "DAPI", assay={"kind": "nuclei"})
+    assert set(PlateReader(plate).label_names("A/1/0")) == {"nuclei"}
+    assert not (Path(plate) / "A/1/0/labels/soma").exists()
+    captions = write_gallery([plate], tmp_path / "g.png", channel="DAPI", n_fields=2, tile_px=64)
+    assert all("12 cells in the field" in caption for caption in captions)
 
 
 def test_rings_and_bodies_alone(plate, tmp_path):

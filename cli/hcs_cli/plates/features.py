@@ -225,5 +225,5 @@ def read_marker(text: str) -> dict[str, Any]:
 
 
 _MARKER: Final = re.compile(
-    r"([^=:@]+)(?:=(.+?))?(?:@(nucleus|cell|cytoplasm))?(?::(otsu|noise|fixed)(?::([\d.]+))?)?"
+    r"([^=:@]+)(?:=(.+?))?(?:@(nucleus|cell|cytoplasm))?(?::(otsu|noise|fixed)(?::(\d+(?:\.\d*)?|\.\d+))?)?"
 )

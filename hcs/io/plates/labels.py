@@ -14,7 +14,7 @@ from upath import UPath
 
 from hcs.domain import ngff
 from hcs.errors import InputError
-from hcs.io.files.atomic import replace_folder
+from hcs.io.files.atomic import remove, replace_folder
 from hcs.io.files.paths import AnyPath, as_path, as_text
 from hcs.io.plates import plate, shards
 from hcs.io.plates.codecs import open_array
@@ -219,6 +219,30 @@ def refuse_others(out: AnyPath, field_path: str, names: Iterable[str], stage: st
             f"{place} was not written by hcs {stage}, so it stays as it is: {remedy}, or remove it"
         )
         raise InputError(msg)
+
+
+def drop_former(
+    out: AnyPath, field_path: str, names: Iterable[str], stage: str = "features"
+) -> None:
+    """Remove labels of a field that an earlier run of a stage made and this one does not.
+
+    Those of other programs and stages stay.
+
+    Parameters
+    ----------
+    out, field_path
+        The plate, and the field in it.
+    names
+        Labels to remove, where they are there.
+    stage
+        That made them.
+    """
+    for name in names:
+        place = as_path(out) / field_path / "labels" / name
+        document = place / shards.DOCUMENT
+        if document.exists() and _read_maker(_read_attributes(document)) == f"hcs {stage}":
+            plate.unlist_label(out, field_path, name)
+            remove(place)
 
 
 def _read_attributes(document: UPath) -> dict[str, Any]:

@@ -291,6 +291,16 @@ def list_label(out: AnyPath, field_path: str, name: str) -> None:
         write_bytes(document, shards.group_document(attributes))
 
 
+def unlist_label(out: AnyPath, field_path: str, name: str) -> None:
+    """Take a label off the list of those of its field."""
+    document = as_path(out) / field_path / "labels" / shards.DOCUMENT
+    attributes = dict(json.loads(document.read_text()).get("attributes") or {})
+    ome = dict(attributes.get("ome") or {})
+    kept = [other for other in ome.get("labels") or () if other != name]
+    attributes["ome"] = ome | {"labels": kept}
+    write_bytes(document, shards.group_document(attributes))
+
+
 def pick_pixels(label: NDArray[Any], level: ngff.Level) -> NDArray[Any]:
     """Pick the pixel nearest to the middle of every block; the last one where a block is cut."""
     rows, columns = (

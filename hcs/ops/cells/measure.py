@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -110,20 +111,26 @@ def measure_cells(
         the assay does not have.
     """
     full = settings.assay.feature_set == "full"
+    main, blank = nuclei if body is None else body, None
+    fill = functools.partial(fill_blank, tuning=settings.tuning.blank)
+    if nuclei is not None:
+        nuclei, blank = fill(nuclei)
+    if body is not None:
+        body, blank = fill(body)
     found = find_cells(body, nuclei, settings, pixel_size_um, given)
     cells = _measure_parts(found, channels, full=full)
     features = _count(found, pixel_size_um) | _take_means(cells)
     for marker in settings.markers:
         part = _find_part(found, marker)
-        plane = fill_blank((markers or {})[marker.name], settings.tuning.blank)[0]
+        plane = fill((markers or {})[marker.name])[0]
         columns = marker_columns(
             plane, part.labels, part.count, marker, found.diameter_px, settings.tuning, part.name
         )
         cells |= columns
         features |= marker_features(columns, marker, found.count, part.name)
-    main = nuclei if body is None else body
-    if main is not None:
-        features |= _describe_plane(main, settings)
+    filled = nuclei if body is None else body
+    if main is not None and filled is not None:
+        features |= _describe_plane(main, filled, blank)
     return FieldCells(features, cells, found.labels())
 
 
@@ -214,10 +221,10 @@ def _take_means(cells: Columns) -> dict[str, float]:
     }
 
 
-def _describe_plane(plane: NDArray[Any], settings: MorphologyConfig) -> dict[str, float]:
+def _describe_plane(
+    plane: NDArray[Any], filled: NDArray[Any], blank: NDArray[np.bool_] | None
+) -> dict[str, float]:
     """Light and quality of the plane that cells were found in, without what is blank."""
-    tuning = settings.tuning
-    filled, blank = fill_blank(plane, tuning.blank)
     statistics = plane_statistics(plane if blank is None else plane[~blank][None])
     return {
         "Image_Intensity_Mean": statistics.mean,

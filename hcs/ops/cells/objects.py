@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from hcs.domain.config.stages import Cells, MorphologyConfig
 from hcs.domain.tuning.sets import Tuning
 from hcs.errors import InputError
-from hcs.ops.blank import fill_blank
 from hcs.ops.cells.bodies import draw_rings, outline_bodies
 from hcs.ops.cells.compartments import Compartment
 from hcs.ops.cells.focus import drop_blurred
@@ -84,7 +83,7 @@ def find_cells(
     Parameters
     ----------
     body, nuclei
-        Shape (Y, X): stain of the cytoplasm and nuclear channel, or None.
+        Shape (Y, X): stain of the cytoplasm and nuclear channel, or None; blank parts filled.
     settings
         The assay, its sizes and constants.
     pixel_size_um
@@ -98,9 +97,6 @@ def find_cells(
         When there is nothing to find cells in.
     """
     tuning = settings.tuning
-    body, nuclei = (
-        None if plane is None else fill_blank(plane, tuning.blank)[0] for plane in (body, nuclei)
-    )
     scales = Scales.of(settings, pixel_size_um)
     nuclear, diameter, n_blurred = _find_nuclei(nuclei, scales.nucleus_diameter_px, given, tuning)
     if not isinstance(settings.assay, Cells):

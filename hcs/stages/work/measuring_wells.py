@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from hcs.compute.units import Past
 from hcs.compute.work import AGAIN
 from hcs.domain import columns as col
+from hcs.domain.config.labels import PlateLabel
 from hcs.domain.results import Problem
 from hcs.errors import ImageReadError
 from hcs.io.files import parquet
-from hcs.io.plates.labels import LabelImages
+from hcs.io.plates.labels import LabelImages, drop_former
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.ledger import Ledger
 from hcs.planes.given import Located
@@ -27,6 +28,10 @@ STAGE: Final = "features"
 
 IMAGES, CELLS = ".images.parquet", ".cells.parquet"
 """Parts of a unit: one row an image and time point, one row a cell."""
+
+
+_LABELS: Final = frozenset({"soma", "neurites", "nuclei", "cells"})
+"""Names of all labels that any assay writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,7 @@ def _measure_field(reader: PlateReader, field: FieldTask, task: WellTask) -> lis
     """
     labels = LabelImages(reader.n_z, reader.n_t)
     found: list[_Rows | Problem] = []
+    written: set[str] = set()
     for time in _list_times(reader, field, task):
         try:
             measured, planes = measure_plane(reader, task.plan, task.given, field.field_path, time)
@@ -107,12 +113,16 @@ def _measure_field(reader: PlateReader, field: FieldTask, task: WellTask) -> lis
             continue
         for name, plane in _name_labels(measured, task.given).items():
             labels.add(name, plane, time)
+            written.add(name)
         key = _name_row(field, task, time)
         count = len(next(iter(measured.cells.values())))
         cells = pd.DataFrame({**key, **measured.cells}, index=range(count))
         found.append((pd.DataFrame([{**key, **planes, **measured.features}]), cells))
     if task.write_labels:
         labels.write(task.plate_path, field.field_path, task.pixel_size_um)
+        if written:
+            former = _LABELS - written - _name_sources(task.given)
+            drop_former(task.plate_path, field.field_path, sorted(former))
     return found
 
 
@@ -121,6 +131,12 @@ def _name_labels(measured: Measured, given: Mapping[str, Located]) -> dict[str, 
     lie_there = {kind for kind, located in given.items() if located.source.kind == "plate"}
     left_out = lie_there | ({"soma"} if "cells" in lie_there else set())
     return {name: plane for name, plane in measured.labels.items() if name not in left_out}
+
+
+def _name_sources(given: Mapping[str, Located]) -> set[str]:
+    """Labels in the plate that objects are taken from."""
+    sources = (located.source for located in given.values())
+    return {source.name for source in sources if isinstance(source, PlateLabel)}
 
 
 def _list_times(reader: PlateReader, field: FieldTask, task: WellTask) -> list[int]:
