@@ -80,6 +80,12 @@ def open_client(cluster: config.Cluster) -> Iterator[Client | None]:
             except (OSError, TimeoutError) as error:
                 msg = f"no Dask scheduler answers at {cluster.address}: {error}"
                 raise NotFoundError(msg) from error
+            except ValueError as error:
+                msg = (
+                    f"{cluster.address} is no address of a scheduler ({error}): it is written as "
+                    "tcp://HOST:PORT"
+                )
+                raise InputError(msg) from error
             except TypeError as error:  # Dask's way to say that TLS has no certificates
                 msg = (
                     f"{cluster.address} needs certificates: name them in Dask's configuration "

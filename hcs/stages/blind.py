@@ -30,6 +30,7 @@ from hcs.errors import Fault, FaultsError, InputError, UnknownNameError
 from hcs.io.files import parquet
 from hcs.io.files.atomic import write_bytes
 from hcs.io.files.paths import as_path
+from hcs.io.files.spreadsheets import mark_text
 from hcs.io.plates import plate_tables
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.locks import locked
@@ -245,7 +246,8 @@ def reveal(config: RevealConfig) -> StageResult:
             mapped = platemap.read_platemap(config.blinded, dialect=dialect)
             table = platemap.to_frame(mapped)
             frame = _reveal_names(config, key, table, whole=True)
-            write_bytes(out, frame.to_csv(index=False, lineterminator="\n").encode())
+            text = mark_text(frame).to_csv(index=False, lineterminator="\n")
+            write_bytes(out, text.encode())
     return StageResult(
         stage=f"{STAGE} reveal",
         out=out,

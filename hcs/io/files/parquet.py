@@ -17,6 +17,7 @@ from hcs.errors import InputError
 from hcs.io.files.atomic import replacing
 from hcs.io.files.edge import FETCH_AGAIN, refuse_damage, refuse_special
 from hcs.io.files.paths import AnyPath, as_path, sidecar
+from hcs.io.files.spreadsheets import mark_text
 
 _PROVENANCE_KEY: Final = b"hcs"
 
@@ -56,7 +57,7 @@ def write_both(
 ) -> None:
     """Write a table as parquet and, for spreadsheets, as CSV (of the same name by default)."""
     write_table(path, frame, provenance)
-    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = pa.Table.from_pandas(mark_text(frame), preserve_index=False)
     with replacing(csv or as_path(path).with_suffix(".csv")) as temporary:
         pa_csv.write_csv(table, temporary, pa_csv.WriteOptions(quoting_style="needed"))
 

@@ -94,7 +94,7 @@ def read_metadata(layout: VendorLayout, listing: Listing) -> Sidecar | None:
     except Exception as error:  # noqa: BLE001 - the edge: metadata of others may hold anything
         ending = tuple(layout.marks)
         file = next((path for path in listing.others if path.lower().endswith(ending)), layout.kind)
-        message = f"the metadata of {layout.title} are not used: {describe_error(error)}"
+        message = f"{file}: the metadata of {layout.title} are not used: {describe_error(error)}"
         return Sidecar(source=file, problems=(problem(Reason.UNREADABLE, file, message),))
 
 
@@ -157,6 +157,8 @@ def _walk(
         before = prefix if inner == "." else f"{prefix}{inner}/"
         linked = {name for name in subfolders if (here / name).is_symlink()}
         folders += sorted(before + name for name in linked if _is_data(name))
+        named = [n for n in sorted(subfolders) if n.lower().endswith(_IMAGES) and _is_data(n)]
+        links.dead += [before + name for name in named if not any((here / name).iterdir())]
         real = {name: os.path.realpath(here / name) for name in subfolders if name not in linked}
         subfolders[:] = [n for n, path in real.items() if _is_data(n) and path not in seen]
         seen.update(real.values())

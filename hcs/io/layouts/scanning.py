@@ -34,7 +34,10 @@ from hcs.io.layouts.pages import Headers, find_pixel_size
 from hcs.io.layouts.planes import Assembled, assemble
 from hcs.io.layouts.suggest import explain_containers, suggest_pattern
 
-_DEAD: Final = "its name is no UTF-8, or it is a pipe, a device, or a link that leads to nothing"
+_DEAD: Final = (
+    "its name is no UTF-8, or it is a pipe, a device, an empty folder, or a link that leads to "
+    "nothing"
+)
 
 _EXCERPT: Final = 8
 """Names shown when none is recognized: enough to see the pattern, few enough to read."""
