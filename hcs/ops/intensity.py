@@ -222,6 +222,31 @@ def resize_plane(image: Plane, shape: tuple[int, int]) -> Plane:
     return _as_type(resized, image.dtype)
 
 
+def shrink(image: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+    """Mean over areas of ``factor`` × ``factor`` pixels, which may be parts of pixels.
+
+    Parameters
+    ----------
+    image
+        Shape (Y, X), float32.
+    factor
+        Edge of an area in pixels, at least 1. It is stretched a little so that whole areas fill
+        the image.
+
+    Returns
+    -------
+    ndarray
+        Shape (round(Y / factor), round(X / factor)), at least (1, 1), float32.
+    """
+    height, width = (max(1, round(n / factor)) for n in image.shape)
+    if (height, width) == image.shape:
+        return image
+    rows = _axis_weights(image.shape[0], height).astype(np.float32)
+    columns = _axis_weights(image.shape[1], width).astype(np.float32)
+    means: NDArray[np.float32] = (columns @ np.ascontiguousarray((rows @ image).T)).T
+    return np.ascontiguousarray(means)
+
+
 def downsample_mean(image: Plane, factor: int, *, maximum: float | None = None) -> Plane:
     """Mean of blocks of ``factor`` × ``factor`` pixels, for pyramid levels.
 

@@ -14,16 +14,16 @@ class SomaTuning(Tuned):
     says otherwise; benchmarks/RESULTS.md has the figures on fields that were held out.
     """
 
-    working_diameter_px: PositiveFloat = 11.0
+    working_diameter_px: PositiveFloat = 10.5
     """Somas are found on an image coarse enough for them to have about this diameter."""
 
     blur_diameters: PositiveFloat = 1 / 20
     """Blur before the search and before outlining, in soma diameters."""
 
-    opening_diameters: PositiveFloat = 0.5
+    opening_diameters: PositiveFloat = 0.47
     """Diameter of the disk that erases neurites, in soma diameters."""
 
-    min_area_fraction: PositiveFloat = 0.25
+    min_area_fraction: PositiveFloat = 0.22
     """Smaller bodies, in areas of a disk of the soma's diameter, are debris."""
 
     min_fill: Share = 0.77

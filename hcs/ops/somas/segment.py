@@ -14,7 +14,7 @@ from hcs.domain.config.stages import FixedLevel, NoiseLevel, SomaThreshold
 from hcs.domain.tuning.bodies import SomaTuning
 from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.filters import FloatPlane, smooth
-from hcs.ops.intensity import downsample_mean
+from hcs.ops.intensity import shrink
 from hcs.ops.quality import estimate_noise
 from hcs.ops.scales import Scales
 
@@ -80,11 +80,10 @@ def segment_somas(
     Somas
         None found in an empty, constant or tiny image.
     """
-    factor = max(1, round(scales.soma_diameter_px / tuning.working_diameter_px))
+    factor = max(1.0, scales.soma_diameter_px / tuning.working_diameter_px)
     diameter = scales.soma_diameter_px / factor
-    coarse = smooth(downsample_mean(signal, factor), diameter * tuning.blur_diameters)
-    disk = _disk(diameter * tuning.opening_diameters / 2)
-    opened = _shift_plane(_shift_plane(coarse, disk, np.minimum), disk, np.maximum)
+    coarse = smooth(shrink(signal, factor), diameter * tuning.blur_diameters)
+    opened = _open(coarse, np.pi / 4 * (diameter * tuning.opening_diameters) ** 2)
     noise = estimate_noise(coarse)
     level = _level(threshold, max(tuning.noise_multiple * noise, neurite_counts), tuning)
     reach = round(tuning.summit_diameters * diameter)
@@ -106,17 +105,52 @@ def segment_somas(
     glare = _means(coarse, rims, fill.size) / np.maximum(heights, 1e-12)
     filled = (fill >= tuning.min_fill) & ((glare < tuning.max_glare) | (fill > tuning.full))
     filled[0] = False
-    objects = np.repeat(np.repeat(np.where(filled[zones], zones, 0), factor, 0), factor, 1)
-    objects = objects[: signal.shape[0], : signal.shape[1]]
+    objects = _enlarge_labels(np.where(filled[zones], zones, 0), signal.shape)
     _outline(objects, signal, levels, scales.soma_diameter_px, tuning)
     return _number_somas(objects, scales.soma_diameter_px, tuning)
 
 
-def _disk(radius: float) -> NDArray[np.bool_]:
-    reach = max(int(radius), 1)
+def _open(plane: FloatPlane, area: float) -> FloatPlane:
+    """Open with a disk of any area: the mean of two openings, weighted by the areas of their disks.
+
+    What is found then changes smoothly with the size that is assumed. With the nearest disk alone,
+    8 of 100 cells were lost where it turned from 21 pixels into a square of 25.
+    """
+    larger = next((index for index, (n, _) in enumerate(_DISKS) if n >= area), len(_DISKS) - 1)
+    n_more, more = _DISKS[larger]
+    n_less, less = _DISKS[max(larger - 1, 0)]
+    share = 1.0 if n_more == n_less else (area - n_less) / (n_more - n_less)
+    share = float(np.clip(share, 0, 1))
+    opened = np.zeros_like(plane)
+    for weight, disk in ((1 - share, less), (share, more)):
+        if weight > _LEAST_WEIGHT:
+            eroded = _shift_plane(plane, disk, np.minimum)
+            opened += np.float32(weight) * _shift_plane(eroded, disk, np.maximum)
+    return opened / np.float32(sum(w for w in (1 - share, share) if w > _LEAST_WEIGHT))
+
+
+def _draw_disk(squared_radius: int) -> NDArray[np.bool_]:
+    reach = int(np.sqrt(squared_radius))
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    disk: NDArray[np.bool_] = y**2 + x**2 <= max(radius, 1) ** 2 + 0.5
+    disk: NDArray[np.bool_] = y**2 + x**2 <= squared_radius
     return disk
+
+
+_DISKS: Final = tuple(
+    (int(disk.sum()), disk) for disk in map(_draw_disk, (0, 1, 4, 5, 10, 13, 17, 25, 34, 52, 80))
+)
+"""Digital disks and their numbers of pixels, without the squares among them (2, 8, 18)."""
+
+_LEAST_WEIGHT: Final = 0.01
+
+
+def _enlarge_labels(labels: Labels, shape: tuple[int, ...]) -> Labels:
+    """Labels of a coarse plane on the full one, each pixel from the one that it lies in."""
+    y, x = (
+        ((np.arange(n) + 0.5) * coarse / n).astype(np.intp)
+        for n, coarse in zip(shape, labels.shape, strict=True)
+    )
+    return labels[np.ix_(y, x)]
 
 
 def _level(threshold: SomaThreshold, floor: float, tuning: SomaTuning) -> float:
