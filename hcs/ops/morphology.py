@@ -23,8 +23,9 @@ from hcs.ops.markers import marker_columns, marker_features
 from hcs.ops.neurites.arbors import Along, arbor_columns
 from hcs.ops.neurites.tracing import UNASSIGNED, Neurites, trace_neurites
 from hcs.ops.saturated import find_saturated
-from hcs.ops.scales import Scales, with_estimates
+from hcs.ops.scales import Scales
 from hcs.ops.sight import Sight, look, show_objects
+from hcs.ops.sizes.finding import with_estimates
 from hcs.ops.somas.cells import CellColumns, soma_columns, take_somas
 from hcs.ops.somas.nuclei import segment_nuclei
 from hcs.ops.somas.seeding import seed_somas

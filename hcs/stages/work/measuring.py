@@ -25,8 +25,8 @@ from hcs.ops.cells.objects import with_cell_estimates
 from hcs.ops.filters import FloatPlane
 from hcs.ops.light.flatfield import profile_image
 from hcs.ops.light.illumination import Illumination, estimate_illumination, judge_illumination
-from hcs.ops.scales import with_estimates
 from hcs.ops.sight import show_objects
+from hcs.ops.sizes.finding import with_estimates
 from hcs.planes.reading import Chosen, read_chosen
 from hcs.stages.work.measuring_channels import Channels, choose_channels
 

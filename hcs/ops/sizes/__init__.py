@@ -1,0 +1,1 @@
+"""Sizes of what is measured, found in the images."""
