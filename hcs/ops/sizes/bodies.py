@@ -36,7 +36,7 @@ _RIVAL_LIGHT: Final = 0.2
 """The bodies of a size hold at least this share of the light of those at any other that was tried:
 an artifact agrees with its own size too."""
 
-_LEAST_OBJECTS: Final = 3
+_LEAST_OBJECTS: Final = 2
 _SPLIT_STEPS: Final = 5
 """Whether a body falls into several is looked at this many steps below: at 0.42 of its diameter."""
 
