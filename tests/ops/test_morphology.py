@@ -122,7 +122,8 @@ def test_border_cells_are_flagged_and_kept():
     image = np.full((200, 200), 100.0)
     image[np.hypot(y - 100, x - 100) < 11] = 2000
     image[np.hypot(y - 60, x - 2) < 11] = 2000
-    field = measure(np.random.default_rng(0).poisson(image).astype(np.uint16))
+    drawn = np.random.default_rng(0).poisson(image).astype(np.uint16)
+    field = measure(drawn, sizes=Sizes(soma_diameter_px=22.0))  # one whole cell tells no size
     assert field.features[COUNT] == 2
     assert sorted(field.cells["Cells_Soma_TouchesBorder"]) == [False, True]
 

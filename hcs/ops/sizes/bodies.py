@@ -37,6 +37,8 @@ _RIVAL_LIGHT: Final = 0.2
 an artifact agrees with its own size too."""
 
 _LEAST_OBJECTS: Final = 2
+_LEAST_A_PLANE: Final = 0.75
+"""Fewer bodies, in all and a plane, are those of an artifact."""
 _SPLIT_STEPS: Final = 5
 """Whether a body falls into several is looked at this many steps below: at 0.42 of its diameter."""
 
@@ -105,7 +107,7 @@ class SizeCurve:
         for assumed, found in zip(self.assumed_px, self.found, strict=True):
             sizes = np.concatenate([np.zeros(0), *(found[index].diameters_px for index in planes)])
             # A size that few planes show is that of an artifact.
-            enough = sizes.size >= max(_LEAST_OBJECTS, len(planes) / 2)
+            enough = sizes.size >= max(_LEAST_OBJECTS, _LEAST_A_PLANE * len(planes))
             ratios.append(float(np.median(sizes)) / assumed if enough else 0.0)
             lights.append(sum(found[index].light for index in planes))
         crossings = []
