@@ -33,6 +33,7 @@ from hcs.stages.work.marker_levels import describe_levels, find_marker_levels
 from hcs.stages.work.measuring import PlatePlan, plan_plate
 from hcs.stages.work.measuring_wells import CELLS, IMAGES, STAGE, FieldTask, WellTask, measure_well
 from hcs.stages.work.plates import count_plane_pixels, open_plates
+from hcs.stages.work.sizes import settle_sizes
 from hcs.stages.work.tables import Known, Piece, hash_rows, join_pieces
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ _FORMAT: Final = FEATURES_FORMAT
 _TABLES: Final = "images, cells, growth"
 """Tables that are joined; named anew when there are more, so that old outputs get them."""
 
-_UNITS: Final = ("um", "px")
 _COPIES: Final = 40
 """Peak memory in copies of one acquired 16-bit field; the kernels' promise."""
 
@@ -67,7 +67,7 @@ def run(config: FeaturesConfig, client: Client | None = None) -> StageResult:
     """
     require_parquet(config.out)
     # The plan of a plate holds the index of the channel, whatever it is called.
-    apart = ("plates", "out", "strict", "channel")
+    apart = ("plates", "out", "strict", "channel", "scales")
     reads, also_writes = ((), config.plates) if config.write_labels else (config.plates, ())
     with open_frame(
         STAGE, config, client, out=config.out, reads=reads, also_writes=also_writes, apart=apart
@@ -89,6 +89,8 @@ def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
     needed = budget.WORKER_FLOOR_BYTES + _COPIES * 2 * count_plane_pixels(readers)
     remedy = "give workers more memory or fewer threads"
     budget.check_budget(STAGE, needed, frame.client, remedy)
+    settled = settle_sizes(config, readers, chosen)
+    config = settled.config
     plans = {reader.name: plan_plate(config, reader, chosen[reader.name]) for reader in readers}
     given = locate_labels(config.morphology.labels, readers)
     plans = {
@@ -131,7 +133,8 @@ def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
             "features": _count_features(config.out),
             **_describe_choice(config, chosen, results),
             **say_growth(config.out, chosen),
-            **_describe_scales(measured_with),
+            **settled.words,
+            **_describe_light(measured_with),
         }
     )
 
@@ -156,20 +159,16 @@ def _describe_choice(
     return shown
 
 
-def _describe_scales(measured_with: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Say what each plate was measured with, in words."""
+def _describe_light(measured_with: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Say how each plate was lit and from which level its markers count, in words."""
     words = {}
     for plate_name, found in measured_with.items():
-        sizes = [
-            f"{k.rsplit('_', 1)[0]} {v:g} {k[-2:]}" for k, v in found.items() if k[-2:] in _UNITS
-        ]
         light = [
             f"{channel} corrected (uneven by {item['range_fraction']:.0%})"
             if item["corrected"]
             else f"{channel} not corrected ({item['why']})"
             for channel, item in found["illumination"].items()
         ]
-        words[f"scales of {plate_name}"] = ", ".join(sizes).replace("_", " ")
         if light:
             words[f"illumination of {plate_name}"] = ", ".join(light)
         for name, level in found["marker_levels_counts"].items():

@@ -88,6 +88,14 @@ def features(
     nucleus_px: Annotated[
         float | None, typer.Option("--nucleus-px", help="The same in pixels.")
     ] = None,
+    scales: Annotated[
+        str | None,
+        typer.Option(
+            "--scales",
+            metavar="FILE",
+            help="Sizes that an earlier run found: the ..._scales.json beside its table.",
+        ),
+    ] = None,
     illumination: Annotated[
         str,
         typer.Option(
@@ -151,6 +159,7 @@ def features(
                 "channel": channel,
                 "plane": plane,
                 "time": time,
+                "scales": scales,
                 "write_labels": write_labels,
                 "strict": strict,
                 "morphology": {

@@ -111,7 +111,8 @@ class ConvertConfig(Frozen):
 class FeaturesConfig(Frozen):
     """From plates to ``features.parquet`` and label images.
 
-    ``plane`` and ``time`` must be said where a plate has several planes or time points.
+    ``plane`` and ``time`` must be said where a plate has several planes or time points. ``scales``
+    is a file of sizes that an earlier run wrote beside its table.
     """
 
     plates: tuple[str, ...] = Field(min_length=1)
@@ -120,6 +121,7 @@ class FeaturesConfig(Frozen):
     plane: PlaneChoice | None = None
     time: TimeChoice | None = None
     morphology: MorphologyConfig = MorphologyConfig()
+    scales: str | None = None
     write_labels: bool = True
     strict: bool = False
 

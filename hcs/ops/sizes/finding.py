@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 from typing import Any, Final, Literal
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcs.domain.config.stages import Cells, MorphologyConfig, Neurons, Nuclei
+from hcs.ops.cells.lone import estimate_body_diameter
 from hcs.ops.estimate import estimate_neurite_width
 from hcs.ops.intensity import shrink
 from hcs.ops.scales import usual_sizes
@@ -199,11 +201,20 @@ class _Study:
         sizes = find_nuclear_sizes(planes, self.settings.tuning.nuclei)
         if sizes is None:
             return self._usual(self.settings.tuning.nuclei.usual_diameter_px, "nuclei")
-        return self._judge(
-            "nuclei", sizes.solve, sum(found.size for found in sizes.diameters_px), ()
-        )
+        return self._judge("nuclei", sizes.solve, sizes.n_nuclei, ())
+
+    def _find_lone(self) -> FoundSize:
+        """Find the diameter of cell bodies that have neither nuclei nor neurites."""
+        tuning = self.settings.tuning.cells
+        diameters = [estimate_body_diameter(item.stain, tuning) for item in self.fields]
+        n_known = sum(diameter is not None for diameter in diameters)
+        if n_known == 0:
+            return self._usual(tuning.usual_diameter_px, "bodies")
+        return self._judge("stain", partial(_middle, diameters), n_known, (), least_objects=1)
 
     def _find_soma(self) -> FoundSize:
+        if isinstance(self.settings.assay, Cells):
+            return self._find_lone()
         nucleus = self.px["nucleus_diameter"]
         planes = [item.stain for item in self.fields]
         if nucleus is None:
@@ -234,16 +245,11 @@ class _Study:
     def _find_neurite(self) -> FoundSize:
         soma = self.px["soma_diameter"] or usual_sizes(None)[0]
         widths = [estimate_neurite_width(item.stain, soma) for item in self.fields]
-
-        def solve(chosen: Sequence[int]) -> float | None:
-            known = [width for index in chosen if (width := widths[index]) is not None]
-            return float(median(known)) if known else None
-
         n_known = sum(width is not None for width in widths)
         if n_known == 0:
             value = _round(usual_sizes(self.pixel)[1])
             return FoundSize(value, value, value, self.unit, 0, "usual", {})
-        return self._judge("stain", solve, n_known, (), least_objects=1)
+        return self._judge("stain", partial(_middle, widths), n_known, (), least_objects=1)
 
     def _judge(
         self,
@@ -297,6 +303,11 @@ class _Study:
 
     def _tell(self, px: float) -> str:
         return f"{_round(px * self.size):g} {'px' if self.unit == 'px' else 'µm'}"
+
+
+def _middle(sizes: Sequence[float | None], chosen: Sequence[int]) -> float | None:
+    known = [size for index in chosen if (size := sizes[index]) is not None]
+    return float(median(known)) if known else None
 
 
 def _round(value: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any, Final
 
 import numpy as np
@@ -15,8 +16,9 @@ from hcs.ops.somas.nuclei import estimate_nuclear_diameter, segment_nuclei
 from hcs.ops.somas.nuclei_pieces import at_rim
 
 _TURNS: Final = 3
-_SAME: Final = 0.03
-"""A diameter is stable when the next turn changes it by less than this share."""
+_SAME: Final = 0.2
+"""A diameter stands when that of the nuclei found with it differs by less than this share: outlines
+follow the edge of each, and lie a little elsewhere than the level of the whole plane."""
 
 
 _LEAST_SHARE: Final = 0.5
@@ -25,22 +27,33 @@ _LEAST_SHARE: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class NuclearSizes:
-    """Diameters of whole nuclei, one array a plane, and the diameter that they were found with."""
+    """Diameter of the nuclei of several planes.
 
-    diameters_px: tuple[NDArray[np.float64], ...]
-    assumed_px: float
+    Attributes
+    ----------
+    guesses_px
+        Of each plane alone, from what its histogram parts; None where there is nothing.
+    diameter_px
+        Of all planes together: the one that nuclei found with it have.
+    n_nuclei
+        How many were found with it.
+    """
 
-    def solve(self, chosen: Sequence[int] | None = None) -> float | None:
-        """Return the median diameter over planes, in px; None where there are no nuclei."""
-        planes = range(len(self.diameters_px)) if chosen is None else chosen
-        sizes = np.concatenate([np.zeros(0), *(self.diameters_px[index] for index in planes)])
-        return float(np.median(sizes)) if sizes.size else None
+    guesses_px: tuple[float | None, ...]
+    diameter_px: float
+    n_nuclei: int
+
+    def solve(self, chosen: Sequence[int]) -> float | None:
+        """Return the diameter that some planes alone would give, in px; None without nuclei."""
+        known = [guess for guess in self.guesses_px if guess is not None]
+        some = [guess for index in chosen if (guess := self.guesses_px[index]) is not None]
+        return self.diameter_px * median(some) / median(known) if some else None
 
 
 def find_nuclear_sizes(
     planes: Sequence[NDArray[Any]], tuning: NucleiTuning = DEFAULTS.nuclei
 ) -> NuclearSizes | None:
-    """Find nuclei of all planes with one diameter, and measure it again until it is stable.
+    """Find the diameter of nuclei; where nuclei found with it have another, that one is tried.
 
     Parameters
     ----------
@@ -54,20 +67,20 @@ def find_nuclear_sizes(
     NuclearSizes or None
         None where no plane shows a nucleus.
     """
-    guesses = [estimate_nuclear_diameter(plane, tuning) for plane in planes]
+    guesses = tuple(estimate_nuclear_diameter(plane, tuning) for plane in planes)
     known = [guess for guess in guesses if guess is not None]
     if not known:
         return None
-    assumed = float(np.median(known))
+    assumed = float(median(known))
     for _ in range(_TURNS):
-        sizes = NuclearSizes(tuple(_measure(p, assumed, tuning) for p in planes), assumed)
-        found = sizes.solve()
-        if found is None:
+        sizes = np.concatenate([_measure(plane, assumed, tuning) for plane in planes])
+        if sizes.size == 0:
             return None
+        found = float(np.median(sizes))
         if abs(found / assumed - 1) < _SAME:
             break
         assumed = found
-    return sizes
+    return NuclearSizes(guesses, assumed, sizes.size)
 
 
 def _measure(plane: NDArray[Any], diameter_px: float, tuning: NucleiTuning) -> NDArray[np.float64]:

@@ -185,13 +185,7 @@ def _iterate_planes(
     reader: PlateReader, chosen: Chosen, unread: set[str], tuning: Tuning, channel: int, count: int
 ) -> Iterator[NDArray[Any]]:
     """Fields spread evenly over plate and time; ``unread`` grows by those that cannot be read."""
-    paths = reader.images[col.FIELD_PATH].tolist()
-    spread = sorted({round((k + 0.5) * len(paths) / count - 0.5) for k in range(count)})
-    for turn, index in enumerate(spread):
-        path = str(paths[min(max(index, 0), len(paths) - 1)])
-        there = reader.acquired(path, channel)
-        times = [time for time in chosen.times if there[time].any()] or chosen.times
-        time = times[turn * len(times) // len(spread)]
+    for path, time in spread_places(reader, chosen, channel, count):
         try:
             yield fill_blank(read_chosen(reader, path, channel, chosen.plane, time), tuning.blank)[
                 0
@@ -199,3 +193,16 @@ def _iterate_planes(
         except ImageReadError as error:  # the field's own row in the problems says so
             if error.reason != col.Reason.NOT_ACQUIRED:
                 unread.add(path)
+
+
+def spread_places(
+    reader: PlateReader, chosen: Chosen, channel: int, count: int
+) -> Iterator[tuple[str, int]]:
+    """Paths and times of fields spread evenly over a plate and its time points."""
+    paths = reader.images[col.FIELD_PATH].tolist()
+    spread = sorted({round((k + 0.5) * len(paths) / count - 0.5) for k in range(count)})
+    for turn, index in enumerate(spread):
+        path = str(paths[min(max(index, 0), len(paths) - 1)])
+        there = reader.acquired(path, channel)
+        times = [time for time in chosen.times if there[time].any()] or chosen.times
+        yield path, times[turn * len(times) // len(spread)]

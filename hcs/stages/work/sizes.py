@@ -1,0 +1,212 @@
+"""Sizes that all plates of a study are measured with: found on all together, kept, used again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from upath import UPath
+
+from hcs.compute import progress
+from hcs.domain import columns as col
+from hcs.domain.config.measuring import SIZE_NAMES, Sizes
+from hcs.domain.config.stages import FeaturesConfig, MorphologyConfig, Neurons
+from hcs.errors import ImageReadError, InputError
+from hcs.io.files.atomic import read_json, write_json
+from hcs.io.files.paths import AnyPath, as_path
+from hcs.io.plates.reader import PlateReader
+from hcs.io.runs.fingerprints import fingerprint
+from hcs.ops.blank import fill_blank
+from hcs.ops.sight import show_objects
+from hcs.ops.sizes.finding import FieldPlanes, FoundSize, fill_sizes, find_sizes
+from hcs.planes.reading import Chosen, read_chosen
+from hcs.stages.work.measuring import spread_places
+from hcs.stages.work.measuring_channels import Channels, choose_channels
+
+_FORMAT: Final = 1
+_FIELDS: Final = 12
+"""Fields that sizes are found on, of all plates together; at least two of each plate."""
+
+_MOST_FIELDS: Final = 24
+_UNITS: Final = {"um": "µm", "px": "px"}
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Sizes of a study.
+
+    Attributes
+    ----------
+    config
+        With every size filled in.
+    words
+        What they are and what they rest on, for the summary.
+    """
+
+    config: FeaturesConfig
+    words: dict[str, str]
+
+
+def locate_sizes(out: AnyPath) -> UPath:
+    """Return where the sizes of a table lie: beside it."""
+    path = as_path(out)
+    return path.parent / f"{path.stem}_scales.json"
+
+
+def settle_sizes(
+    config: FeaturesConfig, readers: Sequence[PlateReader], chosen: Mapping[str, Chosen]
+) -> Settled:
+    """Find the sizes of all plates together, unless they are given or stand beside the table.
+
+    Those of an earlier run stay as long as its settings and the plates that they were found on are
+    the same, so that a plate that is added is measured as the others were.
+
+    Raises
+    ------
+    InputError
+        When the file of sizes is none, or a size is given twice.
+    """
+    config = _with_file(config)
+    file = locate_sizes(config.out)
+    mark = fingerprint(_FORMAT, config.morphology, config.channel, config.plane, config.time)
+    plates = {r.name: fingerprint(r.images[col.FINGERPRINT].tolist()) for r in readers}
+    kept = _read_kept(file, mark, plates)
+    if kept is not None:
+        found = {name: FoundSize(**item) for name, item in kept["found"].items()}
+        words = _describe(config.morphology, found)
+        if kept["plates"] != plates and found:
+            words["sizes kept"] = (
+                f"as an earlier run found them on {', '.join(kept['plates'])}; remove {file} to"
+                " find them on all plates anew"
+            )
+            progress.current().say(f"sizes kept {words['sizes kept']}")
+        return Settled(_fill(config, found), words)
+    unread: set[str] = set()
+    fields = _read_fields(config, readers, chosen, unread)
+    found = find_sizes(config.morphology, fields)
+    filled = _fill(config, found)
+    document = {
+        "format": _FORMAT,
+        "sizes": filled.morphology.sizes.model_dump(exclude_none=True),
+        "found": {name: asdict(size) for name, size in found.items()},
+        "plates": plates,
+        "made_with": None if unread else mark,  # a damaged plate may be whole the next time
+    }
+    write_json(file, document)
+    words = _describe(config.morphology, found)
+    for name, text in words.items():
+        progress.current().say(f"{name}: {text}")
+    return Settled(filled, words)
+
+
+def _with_file(config: FeaturesConfig) -> FeaturesConfig:
+    """Take the sizes of ``config.scales``."""
+    if config.scales is None:
+        return config
+    remedy = "give a …_scales.json that hcs features wrote"
+    read = read_json(config.scales, "file of sizes", remedy)
+    listed = read.get("sizes") if isinstance(read, dict) else None
+    if not isinstance(listed, dict) or not listed:
+        msg = f"{config.scales} holds no sizes: {remedy}"
+        raise InputError(msg)
+    sizes = config.morphology.sizes
+    twice = [
+        name
+        for name in SIZE_NAMES
+        if any(sizes.is_given(name, unit) for unit in _UNITS)
+        and any(f"{name}_{unit}" in listed for unit in _UNITS)
+    ]
+    if twice:
+        msg = f"{', '.join(twice)} is given and also in {config.scales}: leave one of both out"
+        raise InputError(msg)
+    try:
+        merged = Sizes.model_validate(sizes.model_dump(exclude_none=True) | listed)
+    except ValueError as error:
+        msg = f"{config.scales}: {error}"
+        raise InputError(msg) from error
+    morphology = config.morphology.model_copy(update={"sizes": merged})
+    return config.model_copy(update={"morphology": morphology})
+
+
+def _fill(config: FeaturesConfig, found: dict[str, FoundSize]) -> FeaturesConfig:
+    return config.model_copy(update={"morphology": fill_sizes(config.morphology, found)})
+
+
+def _read_kept(file: UPath, mark: str, plates: Mapping[str, str]) -> dict[str, Any] | None:
+    """Sizes of an earlier run, when they are still those of its plates."""
+    if not file.exists():
+        return None
+    kept = read_json(file, "file of sizes", f"remove {file} to find the sizes anew")
+    if not isinstance(kept, dict) or kept.get("made_with") != mark:
+        return None
+    earlier: dict[str, str] = kept["plates"]
+    there = [name for name in earlier if name in plates]
+    return kept if there and all(plates[name] == earlier[name] for name in there) else None
+
+
+def _read_fields(
+    config: FeaturesConfig,
+    readers: Sequence[PlateReader],
+    chosen: Mapping[str, Chosen],
+    unread: set[str],
+) -> Iterator[FieldPlanes]:
+    """Fields spread over all plates, stain beside nuclei."""
+    share = max(-(-_FIELDS // len(readers)), 2)
+    step = max(1, -(-len(readers) * share // _MOST_FIELDS))
+    for reader in readers[::step]:
+        channels = choose_channels(config, reader)
+        for path, time in spread_places(reader, chosen[reader.name], channels.main, share):
+            try:
+                yield _read_field(
+                    config.morphology, reader, channels, chosen[reader.name], path, time
+                )
+            except ImageReadError as error:  # the field's own row in the problems says so
+                if error.reason != col.Reason.NOT_ACQUIRED:
+                    unread.add(path)
+
+
+def _read_field(
+    settings: MorphologyConfig,
+    reader: PlateReader,
+    channels: Channels,
+    chosen: Chosen,
+    path: str,
+    time: int,
+) -> FieldPlanes:
+    def read(channel: int) -> Any:  # noqa: ANN401
+        plane = read_chosen(reader, path, channel, chosen.plane, time)
+        return fill_blank(plane, settings.tuning.blank)[0]
+
+    stain = read(channels.main)
+    if isinstance(settings.assay, Neurons):
+        stain = show_objects(stain, settings, reader.pixel_size_um)
+    nuclear = None if channels.nuclei is None else read(channels.nuclei)
+    return FieldPlanes(stain, nuclear, reader.name, reader.pixel_size_um)
+
+
+def _describe(settings: MorphologyConfig, found: Mapping[str, FoundSize]) -> dict[str, str]:
+    """Say what sizes are, what they rest on, and which are in doubt."""
+    words = {}
+    for name in SIZE_NAMES:
+        title = name.replace("_", " ")
+        if (size := found.get(name)) is not None:
+            unit = _UNITS[size.unit]
+            words[title] = f"{size.value:g} {unit} ({size.low:g} to {size.high:g}; found)"
+            continue
+        for unit, shown in _UNITS.items():
+            if (value := getattr(settings.sizes, f"{name}_{unit}")) is not None:
+                words[title] = f"{value:g} {shown} (given)"
+    doubts = [
+        f"{name.replace('_', ' ')} {size.value:g} {_UNITS[size.unit]}: {'; '.join(size.doubts)}"
+        for name, size in found.items()
+        if size.doubts
+    ]
+    if doubts:
+        flags = [
+            f"--{name.split('_')[0]}-{size.unit}" for name, size in found.items() if size.doubts
+        ]
+        words["doubtful sizes"] = (
+            f"{'. '.join(doubts)}. Look with --try 6, then give {', '.join(flags)}"
+        )
+    return words
