@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from pydantic import ValidationError
 from upath import UPath
 
 from hcs.compute import progress
@@ -122,8 +123,9 @@ def _with_file(config: FeaturesConfig) -> FeaturesConfig:
         raise InputError(msg)
     try:
         merged = Sizes.model_validate(sizes.model_dump(exclude_none=True) | listed)
-    except ValueError as error:
-        msg = f"{config.scales}: {error}"
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        msg = f"{config.scales}: {'; '.join(faults)}"
         raise InputError(msg) from error
     morphology = config.morphology.model_copy(update={"sizes": merged})
     return config.model_copy(update={"morphology": morphology})

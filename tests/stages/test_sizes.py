@@ -1,0 +1,110 @@
+"""Sizes of a study: found on all plates, kept beside the table, taken from a file."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from scipy import ndimage
+
+from hcs.domain.config.stages import FeaturesConfig, IngestConfig
+from hcs.errors import InputError
+from hcs.io.files.parquet import read_provenance
+from hcs.stages import features, ingest
+from hcs.stages.work.sizes import locate_sizes
+
+
+def _draw(diameter, seed):
+    y, x = np.mgrid[:200, :200]
+    plane = np.zeros((200, 200))
+    for cy in (50, 150):
+        for cx in (50, 150):
+            plane[np.hypot(y - cy, x - cx) <= diameter / 2] = 1500
+    noisy = ndimage.gaussian_filter(plane, 1) + 200
+    return np.random.default_rng(seed).poisson(noisy).astype(np.uint16)
+
+
+def _ingest(tmp_path, name, diameter):
+    folder = tmp_path / name
+    folder.mkdir()
+    for column in range(1, 4):
+        file = folder / f"A - {column:02d}(fld 1 wv Blue - FITC).tif"
+        tifffile.imwrite(file, _draw(diameter, column))
+    out = str(tmp_path / f"{name}.zarr")
+    given = {"source": str(folder), "out": out, "plate_name": name, "layout": {"kind": "incell"}}
+    ingest.run(IngestConfig.model_validate({**given, "pixel_size_um": 0.5}))
+    return out
+
+
+@pytest.fixture(scope="module")
+def plates(tmp_path_factory):
+    """Ingest two plates whose cells are of 20 and 24 px."""
+    folder = tmp_path_factory.mktemp("plates")
+    return _ingest(folder, "P1", 20), _ingest(folder, "P2", 24)
+
+
+def _measure(tmp_path, *plates, name="features.parquet", **more):
+    given = {"plates": plates, "out": str(tmp_path / name), "write_labels": False, **more}
+    return features.run(FeaturesConfig.model_validate(given))
+
+
+def _soma(result, plate):
+    return read_provenance(result.out)["measured_with"][plate]["soma_diameter_um"]
+
+
+def test_all_plates_are_measured_with_one_size(plates, tmp_path):
+    result = _measure(tmp_path, *plates)
+    document = json.loads(locate_sizes(result.out).read_text())
+    found = document["found"]["soma_diameter"]
+    assert _soma(result, "P1") == _soma(result, "P2") == found["value"]
+    assert found["by_plate"]["P1"] == pytest.approx(10, rel=0.08)
+    assert found["by_plate"]["P2"] == pytest.approx(12, rel=0.08)
+    assert found["by_plate"]["P1"] <= found["value"] <= found["by_plate"]["P2"]
+    assert found["low"] <= found["value"] <= found["high"]
+    assert f"{found['value']:g} µm ({found['low']:g} to {found['high']:g}" in str(
+        result.summary["soma diameter"]
+    )
+
+
+def test_a_plate_that_is_added_is_measured_as_the_others_were(plates, tmp_path):
+    first = _measure(tmp_path, plates[0])
+    alone = _soma(first, "P1")
+    result = _measure(tmp_path, *plates)
+    assert _soma(result, "P1") == _soma(result, "P2") == alone
+    assert "as an earlier run found them on P1" in str(result.summary["sizes kept"])
+    assert result.n_skipped == 3
+    locate_sizes(result.out).unlink()
+    assert _soma(_measure(tmp_path, *plates), "P1") > alone
+
+
+def test_sizes_of_a_file_are_used_for_other_plates(plates, tmp_path):
+    first = _measure(tmp_path, plates[0])
+    file = str(locate_sizes(first.out))
+    second = _measure(tmp_path, plates[1], name="second.parquet", scales=file)
+    assert _soma(second, "P2") == _soma(first, "P1")
+    assert "(given)" in str(second.summary["soma diameter"])
+    given = {"sizes": {"soma_diameter_px": 20}}
+    with pytest.raises(InputError, match="soma_diameter is given and also in"):
+        _measure(tmp_path, plates[1], name="third.parquet", scales=file, morphology=given)
+    broken = tmp_path / "broken.json"
+    broken.write_text('{"sizes": {"soma_diameter_um": -3}}')
+    with pytest.raises(InputError, match=r"broken\.json: .*greater than 0$"):
+        _measure(tmp_path, plates[1], name="third.parquet", scales=str(broken))
+
+
+def test_other_settings_or_pixels_find_sizes_anew(plates, tmp_path):
+    _measure(tmp_path, plates[0])
+    document = locate_sizes(tmp_path / "features.parquet")
+    before = json.loads(document.read_text())["made_with"]
+    _measure(tmp_path, plates[0], morphology={"assay": {"kind": "neurons", "contrast": "mixed"}})
+    assert json.loads(document.read_text())["made_with"] != before
+
+
+def test_doubtful_sizes_are_said_with_what_to_do(plates, tmp_path):
+    other = _ingest(tmp_path, "P9", 46)
+    result = _measure(tmp_path, *plates, other)
+    doubts = str(result.summary["doubtful sizes"])
+    assert "plate P1 alone gives" in doubts
+    assert "--soma-um" in doubts
