@@ -51,6 +51,7 @@ from hcs.stages.work.ingest import (
     windows as ingest_windows,
 )
 from hcs.stages.work.ingest.channels import Expected
+from hcs.stages.work.ingest.earlier import Earlier, read_earlier, refuse_losses
 from hcs.stages.work.ingest.reading import STAGE, WellJob, count_bytes
 from hcs.stages.work.ingest.wells import write_well
 from hcs.stages.work.tables import hash_rows
@@ -173,9 +174,10 @@ def _make_plan(config: IngestConfig) -> _Plan:
         ingest_in_place.refuse_other_plate(config, source.name)
     source, expected, misfits = ingest_channels.fit_channels(config, source)
     source = ingest_planes.choose_plane(config, source)
-    jobs = ingest_jobs.well_jobs(config, source, expected, in_place=in_place)
+    earlier = Earlier() if in_place else read_earlier(config.out)
+    jobs = ingest_jobs.well_jobs(config, source, expected, earlier, in_place=in_place)
     if not in_place:
-        ingest_vanished.refuse_lost_axes(config, jobs[0])
+        refuse_losses(config, earlier, jobs)
     return _Plan(scanned, source, mapped, wells_map, expected, jobs, in_place, misfits)
 
 

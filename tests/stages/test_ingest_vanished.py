@@ -40,7 +40,8 @@ def write(folder: Path, wells=("A01", "A02"), sites=(1, 2), channels=("DAPI", "T
 def take(source: Path, **more):
     out = str(source.parent / "P.zarr")
     given = {"source": str(source), "out": out, "layout": RegexLayout(pattern=PATTERN)}
-    return ingest.run(IngestConfig.model_validate(given | more))
+    kept = {name: value for name, value in (given | more).items() if value is not None}
+    return ingest.run(IngestConfig.model_validate(kept))
 
 
 def remove(folder: Path, pattern: str) -> list[tuple[Path, bytes]]:
@@ -154,3 +155,86 @@ def test_a_narrower_choice_is_no_loss(tmp_path):
     again = take(source, layout=narrow)
     assert not [p for p in again.problems if p.reason == Reason.MISSING_FILE]
     assert PlateReader(again.out).channels == ("TH",)
+
+
+def rows_of(out: str) -> dict[tuple[str, int], str]:
+    images = PlateReader(out).images
+    keys = zip(images["Metadata_Well"], images["Metadata_Site"], strict=True)
+    return dict(zip(keys, images["field_path"], strict=True))
+
+
+def test_the_first_site_may_vanish_everywhere_and_no_other_takes_its_place(tmp_path):
+    source = write(tmp_path / "in", sites=(1, 2, 3))
+    first = take(source)
+    places = rows_of(first.out)
+    files = remove(source, "*_f1_*")
+    for _ in range(2):
+        again = take(source)
+        assert rows_of(again.out) == {key: path for key, path in places.items() if key[1] > 1}
+        for (well, site), path in places.items():
+            assert stored(again.out, path)[0, 0] == value_of(well, site, "DAPI", 0)
+        assert [(p.well, p.site) for p in again.problems] == [("A01", 1), ("A02", 1)]
+        assert again.n_run <= 2  # fields that are kept are not read again
+    for file, data in files:
+        file.write_bytes(data)
+    assert take(source).problems == ()
+    assert rows_of(first.out) == places
+
+
+def test_a_new_first_site_is_not_written_over_one_that_vanished(tmp_path):
+    source = write(tmp_path / "in", sites=(2, 3))
+    first = take(source)
+    remove(source, "A01_f2_*")
+    write(source, sites=(1,))
+    with pytest.raises(InputError, match="well A01 site 2 at A/1/0, which site 1"):
+        take(source)
+    assert stored(first.out, "A/1/0")[0, 0] == value_of("A01", 2, "DAPI", 0)
+
+
+def name_fields(well: Path, names: dict[str, str]) -> None:
+    group = zarr.open_group(well, mode="r+")
+    ome = dict(group.attrs["ome"])
+    group.attrs["ome"] = ome | {"well": {"images": [{"path": name} for name in names.values()]}}
+    for old, new in names.items():
+        (well / old).rename(well / new)
+
+
+def test_fields_numbered_in_order_do_not_move_into_the_place_of_one_that_vanished(tmp_path):
+    source = write(tmp_path / "in", sites=(1, 2, 3))
+    other = Path(take(source, out=str(tmp_path / "foreign.zarr")).out)
+    document = other / "zarr.json"
+    document.write_text(document.read_text().replace('"hcs"', '"was"'))  # now it is not ours
+    for well in ("A/1", "A/2"):
+        name_fields(other / well, {"0": "left", "1": "middle", "2": "right"})
+    first = take(other, layout=None, out=str(tmp_path / "copy.zarr"))
+    before = stored(first.out, "A/1/0")
+    shutil.rmtree(other / "A/1/left")
+    name_fields(other / "A/1", {"middle": "middle", "right": "right"})
+    with pytest.raises(InputError, match="well A01 site 0 at A/1/0, which site 0 of A/1/middle"):
+        take(other, layout=None, out=first.out)
+    assert (stored(first.out, "A/1/0") == before).all()
+
+
+def test_a_time_lapse_that_rolls_on_is_not_written_over(tmp_path):
+    source = write(tmp_path / "in", times=(0, 1))
+    first = take(source)
+    before = stored(first.out, "A/1/0")
+    remove(source, "*_t0.tif")
+    write(source, times=(2,))
+    with pytest.raises(InputError, match="time point 0"):
+        take(source)
+    assert (stored(first.out, "A/1/0") == before).all()
+
+
+def test_sites_that_another_expression_numbers_anew_are_not_called_vanished(tmp_path):
+    source = write(tmp_path / "in", sites=(1, 2))
+    first = take(source)
+    for file in sorted(source.glob("*_f2_*")):
+        shutil.copy(file, file.with_name(file.name.replace("_f2_", "_f12_")))
+        file.unlink()
+    anew = PATTERN.replace(r"(?P<site>\d)", r"(?P<site>\d+)")
+    again = take(source, layout=RegexLayout(pattern=anew))
+    assert rows_of(first.out) == {
+        (w, s): f"A/{w[2]}/{s - 1}" for w in ("A01", "A02") for s in (1, 12)
+    }
+    assert {(p.well, p.site) for p in again.problems} == {("A01", 2), ("A02", 2)}

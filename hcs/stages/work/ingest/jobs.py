@@ -13,6 +13,7 @@ from hcs.io.images.sources import OME_ZARR, Source, open_source
 from hcs.io.runs.fingerprints import fingerprint
 from hcs.ops.projection import Projection
 from hcs.stages.work.ingest.channels import Expected
+from hcs.stages.work.ingest.earlier import Earlier
 from hcs.stages.work.ingest.reading import FieldJob, WellJob
 from hcs.stages.work.ingest.vanished import choice_of
 
@@ -21,7 +22,12 @@ FORMAT: Final = 5
 
 
 def well_jobs(
-    config: IngestConfig, plate: SourcePlate, expected: Expected, *, in_place: bool
+    config: IngestConfig,
+    plate: SourcePlate,
+    expected: Expected,
+    earlier: Earlier,
+    *,
+    in_place: bool,
 ) -> list[WellJob]:
     """Group the planes of a plate by well and field, with the fingerprint of each field.
 
@@ -33,6 +39,8 @@ def well_jobs(
         The plate as found.
     expected
         What every image must be.
+    earlier
+        Where an earlier run put each field.
     in_place
         Whether the plate is used as it lies, and nothing is copied.
     """
@@ -43,7 +51,7 @@ def well_jobs(
     # Of one plane that was chosen before, the maximum is the plane itself.
     how: Any = "max" if config.projection.startswith("z:") else config.projection
     projection: Projection | None = None if how == "keep" else how
-    paths = _field_paths(plate, in_place=in_place)
+    paths = _field_paths(plate, earlier, in_place=in_place)
     known = (*plate.planes, *plate.missing) if plate.layout == OME_ZARR else plate.planes
     n_planes = 1 + max(item.z_index for item in known)
     n_times = 1 + max(item.t_index for item in known)
@@ -162,15 +170,17 @@ class _Patterns:
         return tuple(sorted(lacking))
 
 
-def _field_paths(plate: SourcePlate, *, in_place: bool) -> dict[tuple[Well, int], str]:
+def _field_paths(
+    plate: SourcePlate, earlier: Earlier, *, in_place: bool
+) -> dict[tuple[Well, int], str]:
     """Path of every field in the plate to be.
 
-    It is the distance from the plate's first site: a field missing in the middle never shifts its
-    neighbors, and the first field of a plate is always 0.
+    It is the distance from the plate's first site, which is that of the earlier run as long as
+    there is none before it: a field missing anywhere never shifts its neighbors.
     """
     if in_place:
         return {(item.well, item.site): item.path for item in plate.planes}
-    first_site = min(item.site for item in plate.planes)
+    first_site = earlier.find_first_site(plate)
     return {
         (item.well, item.site): f"{item.well.path}/{item.site - first_site}"
         for item in plate.planes

@@ -28,10 +28,12 @@ def choice_of(config: IngestConfig) -> str:
     return fingerprint(config.model_dump(mode="json", include=set(_CHOOSING)))
 
 
-def refuse_lost_axes(config: IngestConfig, job: WellJob) -> None:
+def refuse_lost_axes(config: IngestConfig, job: WellJob, *, lost_files: bool) -> None:
     """Refuse to write over channels, planes or time points that the source no longer has at all.
 
-    Every field would be written anew without them, and what is stored may be the only copy.
+    Every field would be written anew without them, and what is stored may be the only copy. Where
+    as many are there under other names they may be the same ones, unless ``lost_files``: files are
+    gone of which fields were made.
 
     Raises
     ------
@@ -57,8 +59,9 @@ def refuse_lost_axes(config: IngestConfig, job: WellJob) -> None:
     lost = [
         f"{word} {', '.join(_show(each) for each in gone)}"
         for word, there in stored.items()
-        if len(now[word]) < len(there)
+        if lost_files or len(now[word]) < len(there)
         for gone in [[each for each in there if each not in now[word]]]
+        if gone
     ]
     if lost:
         msg = (
@@ -108,7 +111,8 @@ def _list_written(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     if "chosen" not in result:
         return []  # of another stage, which had the place before
     rows = (*result.get(GONE, ()), *result.get("images", ()))
-    named = {row[col.SITE]: {key: row[key] for key in (col.SITE, col.FIELD_PATH)} for row in rows}
+    kept = (col.SITE, col.FIELD_PATH, col.SOURCES)
+    named = {row[col.SITE]: {key: row[key] for key in kept if key in row} for row in rows}
     return list(named.values())
 
 
@@ -122,6 +126,7 @@ def name_vanished(
     """
     out, source = jobs[0].out, jobs[0].source
     taken = {field.path for job in jobs for field in job.fields}
+    read = {plane.path for job in jobs for field in job.fields for plane in field.planes}
     gone = {job.well.name: found.get(GONE, ()) for job, found in zip(jobs, results, strict=True)}
     others = frame.recall_others([job.well.name for job in jobs])
     gone |= {name: _list_written(found) for name, found in others.items()}
@@ -129,6 +134,9 @@ def name_vanished(
     for well, rows in gone.items():
         for row in rows:
             path, site = str(row[col.FIELD_PATH]), int(row[col.SITE])
+            renumbered = not read.isdisjoint(str(row.get(col.SOURCES)).split("|"))
+            if path in taken and renumbered:
+                continue
             if path in taken:
                 what = f"site {int(site)} was stored at {path}, where another field now lies"
             elif (as_path(out) / path / "zarr.json").exists():
@@ -138,10 +146,12 @@ def name_vanished(
                 )
             else:
                 continue
-            message = (
-                f"well {well} site {site} was written by an earlier run, and no file of it is left "
-                f"in {source}; {what}"
+            how = (
+                f"its files in {source} are now read as another field"
+                if renumbered
+                else f"no file of it is left in {source}"
             )
+            message = f"well {well} site {site} was written by an earlier run, and {how}; {what}"
             place = {"plate": jobs[0].plate, "well": well, "site": site}
             problems.append(
                 Problem(
