@@ -42,9 +42,6 @@ from hcs.stages.work.ingest import (
     planes as ingest_planes,
 )
 from hcs.stages.work.ingest import (
-    vanished as ingest_vanished,
-)
-from hcs.stages.work.ingest import (
     verify as ingest_verify,
 )
 from hcs.stages.work.ingest import (
@@ -53,6 +50,7 @@ from hcs.stages.work.ingest import (
 from hcs.stages.work.ingest.channels import Expected
 from hcs.stages.work.ingest.earlier import Earlier, read_earlier, refuse_losses
 from hcs.stages.work.ingest.reading import STAGE, WellJob, count_bytes
+from hcs.stages.work.ingest.vanished import name_vanished
 from hcs.stages.work.ingest.wells import write_well
 from hcs.stages.work.tables import hash_rows
 
@@ -191,7 +189,7 @@ def _run(config: IngestConfig, frame: Frame) -> StageResult:
         plan = dataclasses.replace(plan, jobs=shown.give_to(plan.jobs))
     results = _write(config, plan, frame)
     if not plan.in_place:
-        frame.problems += ingest_vanished.name_vanished(plan.jobs, results, frame)
+        frame.problems += name_vanished(plan.jobs, results, frame)
     rows = [row for result in results for row in result["images"]]
     padded = any(result["padded"] for result in results)
     if not rows:
