@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hcs.domain import columns as col
+from hcs.domain.wells import Well
 from hcs.errors import Fault
 from hcs.io.sheets.body import read_well
 from hcs.io.sheets.platemap_columns import Columns, normal
@@ -85,7 +89,7 @@ def read_times(
     names = [name for name in columns.extra if _NAME.fullmatch(normal(name))]
     if not names or sheet.places or not _has_repeats(sheet, columns):
         return None, columns
-    stated, counted = None, None
+    stated, counted, n_faults = None, None, len(faults)
     for name in names:
         position = columns.extra[name]
         unit = _unit_of(name) or _MINUTES.get(units.get(position, "").casefold())
@@ -97,6 +101,9 @@ def read_times(
     used = tuple(name for name, _ in filter(None, (stated, counted)))
     rest = {name: place for name, place in columns.extra.items() if name not in used}
     times = _combine(stated, counted, used)
+    if len(faults) == n_faults:
+        values = np.array((counted or stated or ("", []))[1], dtype=np.float64)
+        times = _number_reads(times, values, _list_wells(sheet, columns), sheet.file, faults)
     return times, dataclasses.replace(columns, extra=rest)
 
 
@@ -113,6 +120,7 @@ def _take_reserved(sheet: Sheet, columns: Columns, faults: list[Fault]) -> Colum
 
 
 _Column = tuple[str, list[float]]
+_Key = tuple[str | None, Well | None]
 
 
 def _combine(stated: _Column | None, counted: _Column | None, used: tuple[str, ...]) -> Times:
@@ -129,16 +137,77 @@ def _combine(stated: _Column | None, counted: _Column | None, used: tuple[str, .
     return Times(tuple(index), minutes, used, note)
 
 
-def _has_repeats(sheet: Sheet, columns: Columns) -> bool:
+def _number_reads(
+    times: Times,
+    values: NDArray[np.float64],
+    wells: Sequence[_Key],
+    file: str,
+    faults: list[Fault],
+) -> Times:
+    """Number the reads of each well where a plate was read well by well, a time each.
+
+    Else each time point would be one well, and the others would drop out.
+    """
+    plates: defaultdict[str | None, defaultdict[Well | None, list[int]]]
+    plates = defaultdict(lambda: defaultdict(list))
+    for row, (plate, well) in enumerate(wells):
+        plates[plate][well].append(row)
+    if not any(_is_scattered(values, of_well) for of_well in plates.values()):
+        return times
+    index = np.zeros(len(values), dtype=np.int64)
+    for plate, of_well in plates.items():
+        groups = _group_reads(values, of_well)
+        if groups is None:
+            name = "" if plate is None else f" of plate {plate}"
+            message = (
+                f"the {len(of_well)} wells{name} were measured at so many different times that "
+                "these make no common time points"
+            )
+            expected = "a column Timepoint that numbers the reads 0, 1, 2 …"
+            faults.append(Fault(file, message, column=times.columns[0], expected=expected))
+            return times
+        for number, group in enumerate(groups):
+            index[group] = number
+    spans = [values[index == number] for number in range(int(index.max()) + 1)]
+    told = list_some([f"{span.min():g} to {span.max():g}" for span in spans])
+    unit = "" if times.minutes is None else " min"
+    note = (
+        f"column {times.columns[0]!r} holds times, one of its own for a well: time points are 0, "
+        f"1, … in the order of each well's reads, at {told}{unit}"
+    )
+    return dataclasses.replace(times, index=tuple(index.tolist()), note=note)
+
+
+def _group_reads(
+    values: NDArray[np.float64], of_well: Mapping[Well | None, list[int]]
+) -> list[list[int]] | None:
+    """Rows of the first read of every well, of the second …; None where these lie in no order."""
+    reads = [sorted(own, key=lambda row: values[row]) for own in of_well.values()]
+    if len({len(own) for own in reads}) > 1:
+        return None
+    groups = [list(group) for group in zip(*reads, strict=True)]
+    in_order = all(values[a].max() < values[b].min() for a, b in itertools.pairwise(groups))
+    return groups if in_order else None
+
+
+def _is_scattered(values: NDArray[np.float64], of_well: Mapping[Well | None, list[int]]) -> bool:
+    """Whether there are more times than reads, one of less than half of the wells."""
+    counts = Counter(values[list(itertools.chain(*of_well.values()))].tolist())
+    n_reads = max(len(own) for own in of_well.values())
+    return len(counts) > n_reads and 2 * min(counts.values()) < len(of_well)
+
+
+def _list_wells(sheet: Sheet, columns: Columns) -> list[_Key]:
     place = columns.of.get("plate")
-    seen = set()
-    for _, cells in sheet.rows:
-        well = read_well(tuple(cells), columns)
-        key = (None if place is None else str(cells[place]), well)
-        if well is not None and key in seen:
-            return True
-        seen.add(key)
-    return False
+    return [
+        (None if place is None else str(cells[place]), read_well(tuple(cells), columns))
+        for _, cells in sheet.rows
+    ]
+
+
+def _has_repeats(sheet: Sheet, columns: Columns) -> bool:
+    known = [key for key in _list_wells(sheet, columns) if key[1] is not None]
+    return len(set(known)) < len(known)
 
 
 def _unit_of(name: str) -> float | None:

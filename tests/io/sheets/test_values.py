@@ -246,6 +246,31 @@ def test_values_of_several_times_keep_them_apart(tmp_path, header, cells, index,
     assert f"column {header.removeprefix('Metadata_')!r} holds times" in found.notes[-1]
 
 
+def read_well_by_well(gap: float, wells: int = 6) -> str:
+    rows = [
+        f"{plate},A{well:02d},trt,{60 * read + gap * well + shift},{100 * read + well}\n"
+        for plate, shift in (("P1", 0), ("P2", 7))
+        for read in range(3)
+        for well in range(1, wells + 1)
+    ]
+    return "plate,well,pert_type,time_s,RLU\n" + "".join(rows)
+
+
+def test_reads_of_a_plate_that_is_read_well_by_well_are_its_time_points(tmp_path):
+    found = read(tmp_path, read_well_by_well(gap=2), "RLU")
+    table = found.table
+    assert (table[col.TIME] == table["RLU"] // 100).all()
+    assert table[col.TIME_MIN].iloc[7] == pytest.approx(64 / 60)  # each well keeps its own
+    assert "in the order of each well's reads, at 0.033333 to 0.316667, 1.03333 to" in str(
+        found.notes
+    )
+
+
+def test_times_of_wells_that_make_no_time_points_are_refused(tmp_path):
+    with pytest.raises(FaultsError, match=r"6 wells of plate P1 .* a column Timepoint"):
+        read(tmp_path, read_well_by_well(gap=25), "RLU")
+
+
 def test_a_well_that_stands_twice_at_one_time_is_refused(tmp_path):
     with pytest.raises(FaultsError, match="the well stands in row 2 already"):
         read(tmp_path, lapse_of("time", ["0", "1", "0"]))
