@@ -168,12 +168,21 @@ class Frame:
         if in_place and outcome.n_run:
             self._check_all_there([unit.id for unit in units])
         found = [Problem(**item) for r in outcome.results for item in r.get("problems", ())]
+        self.add_problems(found)
+        return outcome.results
+
+    def add_problems(self, found: Sequence[Problem]) -> None:
+        """Add faults that were met, also those that an earlier run met, which was not strict.
+
+        Raises
+        ------
+        ImageReadError
+            When the run is strict and one of them leaves something out.
+        """
         self.problems += found
         left_out = next((item for item in found if not item.kept), None)
         if left_out is not None and getattr(self.config, "strict", False):
-            # Met by an earlier run, which was not strict.
             raise ImageReadError(left_out.message, left_out.reason)
-        return outcome.results
 
     def _check_all_there(self, names: Sequence[str]) -> None:
         """Refuse to say that all is done when somebody removed what was written meanwhile."""

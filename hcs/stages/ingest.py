@@ -189,7 +189,7 @@ def _run(config: IngestConfig, frame: Frame) -> StageResult:
         plan = dataclasses.replace(plan, jobs=shown.give_to(plan.jobs))
     results = _write(config, plan, frame)
     if not plan.in_place:
-        frame.problems += name_vanished(plan.jobs, results, frame)
+        frame.add_problems(name_vanished(plan.jobs, results, frame))
     rows = [row for result in results for row in result["images"]]
     padded = any(result["padded"] for result in results)
     if not rows:

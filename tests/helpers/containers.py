@@ -50,11 +50,13 @@ def write_czi(
     tiles: Mapping[int, Sequence[tuple[int, int]]] | None = None,
     compression: str | None = None,
     pyramid: bool = False,
+    unused: Sequence[str] = (),
 ) -> None:
     """Write scenes beside each other; of those in ``tiles`` planes lie at several places.
 
     A tile's pixels are those of its plane plus the number of the tile. ``pyramid`` adds a smaller
-    level to the first scene.
+    level to the first scene. Channels that the metadata name and no plane has, the first ones, are
+    ``unused``.
     """
     czi = pytest.importorskip("pylibCZIrw.czi")
     with czi.create_czi(str(path), compression_options=compression) as document:
@@ -81,16 +83,19 @@ def write_czi(
     if pyramid:
         shape = next(iter(fields[0].planes.values())).shape
         shrink_tiles(path, (shape[0] // 2, shape[1] // 2), shape)
-    _add_scenes(path, fields)
+    _add_scenes(path, fields, unused)
 
 
-def _add_scenes(path: Path, fields: Sequence[Field]) -> None:
+def _add_scenes(path: Path, fields: Sequence[Field], unused: Sequence[str] = ()) -> None:
     """Give a CZI the metadata of its scenes, which the library cannot write, in a new segment."""
     czi = pytest.importorskip("pylibCZIrw.czi")
     with czi.open_czi(str(path)) as document:
         root = ET.fromstring(document.raw_metadata)
     dimensions = root.find("./Metadata/Information/Image/Dimensions")
     scenes = ET.SubElement(ET.SubElement(dimensions, "S"), "Scenes")
+    for number, name in enumerate(unused):
+        channel = ET.Element("Channel", Id=f"Channel:{number}", Name=name)
+        dimensions.find("Channels").insert(number, channel)
     for index, field in enumerate(fields):
         if field.array is None and field.name is None:
             continue

@@ -514,3 +514,19 @@ def test_nikons_files_are_read_and_not_mapped(source, monkeypatch):
     monkeypatch.setattr("mmap.mmap", lambda *given, **_: mapped.append(given))
     assert_holds(run(source), {("A01", 1): field})
     assert mapped == []
+
+
+def test_a_part_of_a_czi_that_names_all_channels_keeps_the_names_of_those_it_has(source):
+    planes = make_planes(5, (3, 1, 1))
+    del planes[0, 0, 0]
+    write_czi(
+        source / "p.czi",
+        [Field(planes, array="A1", name="P1")],
+        ("DAPI", "GFP", "RFP"),
+        unused=("DAPI",),
+    )
+    reader = PlateReader(run(source).out)
+    assert reader.channels == ("GFP", "RFP")
+    for channel in range(2):
+        stored = reader.read_plane("A/1/0", channel)
+        np.testing.assert_array_equal(stored, planes[channel + 1, 0, 0])

@@ -13,7 +13,7 @@ import zarr
 from hcs.domain.columns import Reason
 from hcs.domain.config.layouts import RegexLayout
 from hcs.domain.config.stages import IngestConfig
-from hcs.errors import InputError
+from hcs.errors import ImageReadError, InputError
 from hcs.io.plates.reader import PlateReader
 from hcs.stages import ingest
 
@@ -77,6 +77,16 @@ def test_a_well_whose_files_vanished_is_said_in_every_run_until_they_are_back(tm
     assert third.problems == ()
     assert [well.name for well in PlateReader(first.out).wells] == ["A01", "A02"]
     assert (stored(first.out, "A/2/0") == before).all()
+
+
+def test_a_strict_run_stops_where_files_vanished(tmp_path):
+    source = write(tmp_path / "in")
+    take(source)
+    remove(source, "A02_f1_*")
+    for _ in range(2):
+        with pytest.raises(ImageReadError, match="well A02 site 1 was written by an earlier run"):
+            take(source, strict=True)
+    assert len(take(source).problems) == 1
 
 
 def test_a_folder_that_the_user_removed_is_not_said_again(tmp_path):

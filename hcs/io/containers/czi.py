@@ -57,7 +57,7 @@ class CziContainer:
         # Parts of a longer file keep its numbers, and a plate counts from 0.
         self._first = tuple(min((b.position[i] for b in blocks), default=0) for i in range(3))
         n_channels = 1 + max((b.position[0] for b in blocks), default=0) - self._first[0]
-        channels = _read_channels(metadata, n_channels)
+        channels = _read_channels(metadata, self._first[0], n_channels)
         sizes, steps = _read_scaling(metadata)
         self._fields = tuple(_split(blocks, _read_scenes(metadata)))
         self._places = [{b.position: b.place for b in field.blocks} for field in self._fields]
@@ -273,10 +273,17 @@ def _name_type(found: set[str]) -> str:
     return _TYPES.get(name) or _COLORS.get(name) or name
 
 
-def _read_channels(metadata: ET.Element, count: int) -> tuple[Channel, ...]:
+def _read_channels(metadata: ET.Element, first: int, count: int) -> tuple[Channel, ...]:
+    """Name the channels from the ``first`` on: by number where the XML has it, else in its order.
+
+    A part of a longer file may list all channels, or those that it has.
+    """
     elements = metadata.findall(".//Information/Image/Dimensions/Channels/Channel")
+    by_id = {element.get("Id"): element for element in elements}
+    ids = [f"Channel:{first + number}" for number in range(count)]
+    own = [by_id[each] for each in ids] if set(ids) <= by_id.keys() else elements[:count]
     stated: list[tuple[str | None, float | None, float | None]] = []
-    for element in elements[:count]:
+    for element in own:
         nm = [_number(element.findtext(f"{side}Wavelength")) for side in ("Excitation", "Emission")]
         stated.append((element.get("Name"), nm[0], nm[1]))
     stated += [(None, None, None)] * (count - len(stated))

@@ -102,8 +102,8 @@ def read_times(
     rest = {name: place for name, place in columns.extra.items() if name not in used}
     times = _combine(stated, counted, used)
     if len(faults) == n_faults:
-        values = np.array((counted or stated or ("", []))[1], dtype=np.float64)
-        times = _number_reads(times, values, _list_wells(sheet, columns), sheet.file, faults)
+        own = np.array((counted or stated or ("", []))[1], dtype=np.float64)
+        times = _number_reads(times, own, _list_wells(sheet, columns), sheet.file, faults)
     return times, dataclasses.replace(columns, extra=rest)
 
 
@@ -144,9 +144,9 @@ def _number_reads(
     file: str,
     faults: list[Fault],
 ) -> Times:
-    """Number the reads of each well where a plate was read well by well, a time each.
+    """Give each well's reads their number, where a plate was read well by well.
 
-    Else each time point would be one well, and the others would drop out.
+    By their times alone each time point would be one well, and the others would drop out.
     """
     plates: defaultdict[str | None, defaultdict[Well | None, list[int]]]
     plates = defaultdict(lambda: defaultdict(list))
