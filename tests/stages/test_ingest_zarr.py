@@ -165,7 +165,7 @@ def test_a_lost_chunk_of_a_plate_that_got_a_plate_map_where_it_lies_is_no_zeros(
     config = FeaturesConfig(
         plates=(made,), channel=reader.channels[0], out=str(tmp_path / "features.parquet")
     )
-    problems = features.run(config).problems
+    problems = [p for p in features.run(config).problems if p.reason != col.Reason.DOUBTFUL]
     assert [(problem.reason, problem.file) for problem in problems] == [
         (col.Reason.MISSING_FILE, field)
     ]
