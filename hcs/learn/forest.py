@@ -84,6 +84,12 @@ def _classic_columns(table: pd.DataFrame) -> tuple[str, ...]:
         raise InputError(msg)
     if there:
         return there[0]
+    if any(str(column).startswith("Image_Mean_") for column in table.columns):
+        msg = (
+            "the classic set is of neurons, and this table was measured with --assay cells or"
+            " nuclei: train on all of it with --features full"
+        )
+        raise InputError(msg)
     nearest = max(units, key=lambda names: len(set(names) & set(table.columns)))
     missing = [name for name in nearest if name not in table]
     existing = [column for column in table.columns if str(column).startswith("Image_")]

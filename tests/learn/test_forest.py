@@ -181,3 +181,10 @@ def test_prediction_of_nothing_and_of_the_wrong_table(data, forest):
     nameless = train_forest(table.to_numpy(), labels, train, n_trees=2)
     with pytest.raises(InputError, match="does not know its columns"):
         predict_table(nameless, table)
+
+
+def test_a_table_of_cells_has_no_classic_set():
+    table = pd.DataFrame({"Image_Count_Cells": [3.0], "Image_Mean_Cells_AreaShape_Area": [90.0]})
+    with pytest.raises(InputError, match=r"measured with --assay cells or nuclei.*--features full"):
+        select_features(table, "classic")
+    assert select_features(table, "full") == tuple(table.columns)
