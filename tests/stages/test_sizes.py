@@ -7,13 +7,16 @@ import json
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from scipy import ndimage
 
 from hcs.domain.config.stages import FeaturesConfig, IngestConfig
 from hcs.errors import InputError
 from hcs.io.files.parquet import read_provenance
+from hcs.io.plates.reader import PlateReader
 from hcs.stages import features, ingest
 from hcs.stages.work.sizes import locate_sizes
+from hcs.stages.work.trying import try_sizes
 
 
 def _draw(diameter, seed):
@@ -108,3 +111,21 @@ def test_doubtful_sizes_are_said_with_what_to_do(plates, tmp_path):
     doubts = str(result.summary["doubtful sizes"])
     assert "plate P1 alone gives" in doubts
     assert "--soma-um" in doubts
+
+
+def test_a_trial_draws_three_sizes_and_writes_nothing_else(plates, tmp_path):
+    given = {"plates": plates, "out": str(tmp_path / "features.parquet")}
+    result = try_sizes(FeaturesConfig.model_validate(given), 2)
+    assert [file.name for file in tmp_path.iterdir()] == ["features_try.png"]
+    assert PlateReader(plates[0]).label_names("A/1/0") == ()
+    with Image.open(result.out) as picture:
+        assert picture.width == 3 * (420 + 4)
+        assert picture.height == 2 * (420 + 20)
+        assert len(picture.getcolors(2**20) or []) > 100
+    flags = [name for name in result.summary if name.startswith("--soma-um")]
+    assert len(flags) == 3
+    found = float(str(result.summary["soma diameter"]).split()[0])
+    assert float(flags[1].split()[1]) == found
+    assert result.summary[flags[1]] == "8 objects in 2 fields"
+    with pytest.raises(InputError, match="--try 0"):
+        try_sizes(FeaturesConfig.model_validate(given), 0)

@@ -96,6 +96,15 @@ def features(
             help="Sizes that an earlier run found: the ..._scales.json beside its table.",
         ),
     ] = None,
+    trial: Annotated[
+        int | None,
+        typer.Option(
+            "--try",
+            metavar="WELLS",
+            help="Only draw fields of a few wells at the found size and at two others, into"
+            " ..._try.png beside the table, and print the flags to pass.",
+        ),
+    ] = None,
     illumination: Annotated[
         str,
         typer.Option(
@@ -181,6 +190,10 @@ def features(
                 },
             }
         )
+        if trial is not None:
+            from hcs.stages.work.trying import try_sizes
+
+            return try_sizes(config, trial)
         return stages_features.run(config, client)
 
     run_stage(stage, cluster=cluster, as_json=as_json)
