@@ -11,7 +11,13 @@ from hcs_cli import options
 Plate = Annotated[str, typer.Argument(metavar="PLATE.zarr", help="OME-Zarr plate.")]
 
 
-def validate(plate: Plate, as_json: options.AsJson = False) -> None:
+def validate(
+    plate: Plate,
+    pixels: Annotated[
+        bool, typer.Option("--pixels", help="Read all pixels too and compare their checksums.")
+    ] = False,
+    as_json: options.AsJson = False,
+) -> None:
     """Check a plate against OME-Zarr and against itself; every fault is listed.
 
     Example: hcs validate P1.zarr
@@ -26,7 +32,7 @@ def validate(plate: Plate, as_json: options.AsJson = False) -> None:
 
         refuse_unfinished(plate)
         with told_on_stderr() as told:
-            faults = faults_of(plate, told)
+            faults = faults_of(plate, told, pixels=pixels)
         if as_json:
             typer.echo(json.dumps({"plate": plate, "faults": faults}, ensure_ascii=False))
         elif faults:

@@ -202,8 +202,11 @@ def _as_document(documents: dict[str, dict[str, Any]], path: str) -> Document:
 
 
 def count_files(array: str) -> int:
-    """Count the files of pixels of a local array."""
+    """Count the files of pixels of a local array; one without content is none."""
     return sum(
-        sum(name != V3 and not name.startswith(".") for name in files)
-        for _, _, files in os.walk(array)
+        sum(
+            name != V3 and not name.startswith(".") and os.stat(f"{here}/{name}").st_size > 0  # noqa: PTH116 (thousands of files)
+            for name in files
+        )
+        for here, _, files in os.walk(array)
     )

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from hcs.domain import columns as col
 from hcs.domain.display import COLOR_NAMES
 from hcs.io.plates.reader import PlateReader
 
@@ -21,7 +20,7 @@ def describe_channels(reader: PlateReader) -> dict[str, str]:
         One line a channel that has something to tell; places of z and time where there are
         several.
     """
-    first = str(reader.images[col.FIELD_PATH].iloc[0])
+    first = reader.first_field
     shown = reader.field_metadata(first).get("omero", {}).get("channels", [])
     found = {}
     for index, name in enumerate(reader.channels):

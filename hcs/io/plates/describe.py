@@ -27,7 +27,7 @@ def describe(path: AnyPath) -> dict[str, Any]:
         if several is not None:
             return several
     images = reader.images
-    array: Any = reader.level(str(images[col.FIELD_PATH].iloc[0]), 0)
+    array: Any = reader.level(reader.first_field, 0)
     found: dict[str, Any] = {
         "plate": reader.name,
         "format": f"{reader.plate_format.n_wells} wells",
@@ -36,7 +36,7 @@ def describe(path: AnyPath) -> dict[str, Any]:
         "channels": list(reader.channels),
         "field": f"{' × '.join(map(str, array.shape))} {array.dtype} ({', '.join(reader.axes)})",
         "pixel size": f"{reader.pixel_size_um:g} µm" if reader.pixel_size_um else "unknown",
-        "labels": list(reader.label_names(str(images[col.FIELD_PATH].iloc[0]))),
+        "labels": list(reader.label_names(reader.first_field)),
     }
     found |= describe_channels(reader)
     for column in (col.DIAGNOSIS, col.PERT_TYPE, col.BATCH, col.COMPOUND):

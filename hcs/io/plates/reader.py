@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -68,10 +69,9 @@ class PlateReader:
     @cached_property
     def metadata(self) -> dict[str, Any]:
         """The ``plate`` entry of OME-Zarr 0.5 (or 0.4)."""
-        attributes = dict(self._root.attrs)
+        attributes: dict[str, Any] = dict(self._root.attrs)
         _ = self._foreign.metadata  # says what it is when it is no plate
-        ome: Any = attributes.get("ome", attributes)
-        return dict(ome["plate"])
+        return dict(attributes.get("ome", attributes)["plate"])
 
     @cached_property
     def _foreign(self) -> ForeignPlate:
@@ -156,8 +156,7 @@ class PlateReader:
             }
             for well, site, path in list_in_place(self._foreign)
         ]
-        columns = [*col.IMAGE_KEY, col.FIELD_PATH, col.FINGERPRINT]
-        return pd.DataFrame(rows, columns=columns)
+        return pd.DataFrame(rows, columns=[*col.IMAGE_KEY, col.FIELD_PATH, col.FINGERPRINT])
 
     @cached_property
     def is_foreign(self) -> bool:
@@ -189,14 +188,18 @@ class PlateReader:
     def _described(self) -> dict[str, Image]:
         return {}
 
+    @property
+    def first_field(self) -> str:
+        """Path of the first field that can be opened."""
+        return self._first_image.path
+
     @cached_property
     def _first_image(self) -> Image:
-        """The first field that can be described."""
-        for path in self._fields[col.FIELD_PATH]:
-            try:
-                return self.describe(str(path))
-            except InputError:
-                continue
+        for path in map(str, self._fields[col.FIELD_PATH]):
+            with suppress(InputError, KeyError, *DAMAGE):
+                image = self.describe(path)
+                self._open(f"{path}/{image.metadata.levels[0]}")
+                return image
         if self._fields.empty:
             raise InputError(f"{self.path} holds no images")
         raise InputError(f"none of the {len(self._fields)} fields of {self.path} can be opened")
@@ -224,8 +227,7 @@ class PlateReader:
     @cached_property
     def flat_fields(self) -> tuple[FlatField, ...]:
         """The vendor's illumination profiles; empty when there were none."""
-        found = self._notes.get(FLAT_FIELDS, ())
-        return tuple(FlatField.model_validate(item) for item in found)
+        return tuple(FlatField.model_validate(item) for item in self._notes.get(FLAT_FIELDS, ()))
 
     @property
     def n_z(self) -> int:
@@ -240,9 +242,8 @@ class PlateReader:
     @cached_property
     def _padding(self) -> Padding:
         """Which planes of the fields are there; their shape is that of the first field."""
-        lengths = self._first_image.sizes
-        shape = (lengths.get("t", 1), lengths.get("c", 1), lengths.get("z", 1))
-        return Padding(self._root, shape)
+        t, c, z = (self._first_image.sizes.get(axis, 1) for axis in "tcz")
+        return Padding(self._root, (t, c, z))
 
     @property
     def z_positions_um(self) -> tuple[float, ...] | None:
@@ -392,5 +393,6 @@ class PlateReader:
         try:
             return labels.read_label(self._root, self.path, image, str(level), t_index)
         except KeyError as error:
-            known = self.label_names(field_path)
-            raise UnknownNameError("label", name, field_path, known) from error
+            raise UnknownNameError(
+                "label", name, field_path, self.label_names(field_path)
+            ) from error

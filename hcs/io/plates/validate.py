@@ -16,6 +16,7 @@ from hcs.io.files.paths import AnyPath, as_path, is_local
 from hcs.io.ngff.documents import Document, Told, count_files
 from hcs.io.ngff.foreign import ForeignPlate, Image
 from hcs.io.ngff.models import ModelChecks
+from hcs.io.plates.checksums import find_damage
 from hcs.io.plates.reader import PlateReader
 
 _SHOWN: Final = 4
@@ -48,7 +49,7 @@ class _Faults:
         return f"{kind}s {first}, {others}{more}: {message}"
 
 
-def faults_of(path: AnyPath, told: Told | None = None) -> list[str]:
+def faults_of(path: AnyPath, told: Told | None = None, *, pixels: bool = False) -> list[str]:
     """Faults of a plate, all at once; an empty list for a valid one.
 
     Checked by ome-zarr-models: the metadata of plate, wells and images. Checked here: that row and
@@ -63,6 +64,8 @@ def faults_of(path: AnyPath, told: Told | None = None) -> list[str]:
         The plate.
     told
         Hears of every piece that was read.
+    pixels
+        Whether all pixels are read too, of labels as well, which compares their checksums.
 
     Raises
     ------
@@ -85,6 +88,9 @@ def faults_of(path: AnyPath, told: Told | None = None) -> list[str]:
     _check_alike(fields, images, faults)
     reader = PlateReader(str(path))
     _check_chunks(reader, images, faults)
+    if pixels:
+        for name, message in find_damage(reader, images):
+            faults.add(f"field {name}", message)
     _check_tables(reader, images, faults)
     return faults.lines()
 
