@@ -15,9 +15,13 @@ from hcs.domain.tuning.sets import Tuning
 from hcs.ops.contrast import brighten, median_ground
 from hcs.ops.filters import FloatPlane, estimate_background
 from hcs.ops.glare import find_glare
+from hcs.ops.intensity import downsample_mean
 from hcs.ops.neurites.ridges import Centers, Ridges, find_centers, find_ridges
 from hcs.ops.saturated import blank_out
 from hcs.ops.scales import Scales
+
+_BLOCKS_PER_WIDTH, _MOST = 4, 0.5
+"""Blocks along the disk that bodies are wide enough for; a block is one when most of it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +108,16 @@ def look(
 
 
 def _find_wide(mask: NDArray[np.bool_], width_px: float) -> NDArray[np.bool_]:
-    """Surroundings of the parts of a mask into which a disk of a width fits."""
-    core = ndimage.distance_transform_edt(np.pad(mask, 1, mode="edge"))[1:-1, 1:-1] > width_px / 2
-    wide: NDArray[np.bool_] = ndimage.distance_transform_edt(~core) <= width_px / 2 + 1
-    return wide & core.any()
+    """Surroundings of the parts of a mask into which a disk of a width fits; in blocks."""
+    factor = max(1, int(width_px / _BLOCKS_PER_WIDTH))
+    coarse = downsample_mean(mask.astype(np.float32), factor) > _MOST
+    radius = width_px / factor / 2
+    core = ndimage.distance_transform_edt(np.pad(coarse, 1, mode="edge"))[1:-1, 1:-1] > radius
+    if not core.any():
+        return np.zeros_like(mask)
+    near = ndimage.distance_transform_edt(~core) <= radius + 1
+    wide: NDArray[np.bool_] = np.repeat(np.repeat(near, factor, 0), factor, 1)
+    return wide[: mask.shape[0], : mask.shape[1]]
 
 
 def _sum_lines(traced: tuple[Ridges, Centers]) -> float:
