@@ -53,6 +53,13 @@ def brighten(
         turned: FloatPlane = np.float32(values.max()) - values
         return turned
     deviation = values - median_ground(values, object_px, tuning)
+    return average_deviation(deviation, reach_px, tuning)
+
+
+def average_deviation(
+    deviation: FloatPlane, reach_px: float, tuning: ContrastTuning = DEFAULTS.contrast
+) -> FloatPlane:
+    """Average the deviation from the ground, dark and bright alike; parameters of brighten."""
     local = smooth(np.square(deviation), max(reach_px, tuning.min_reach_px))
     contrasted: FloatPlane = np.sqrt(np.maximum(local - _ground_level(local, tuning), 0))
     return contrasted

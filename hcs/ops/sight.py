@@ -12,7 +12,7 @@ from skimage.filters import threshold_otsu
 
 from hcs.domain.config.stages import MorphologyConfig, Neurons
 from hcs.domain.tuning.sets import Tuning
-from hcs.ops.contrast import brighten, median_ground
+from hcs.ops.contrast import average_deviation, brighten, median_ground
 from hcs.ops.filters import FloatPlane, estimate_background
 from hcs.ops.glare import find_glare
 from hcs.ops.intensity import downsample_mean
@@ -77,7 +77,11 @@ def look(
     """
     contrast, soma, width = assay.contrast, scales.soma_diameter_px, scales.neurite_width_px
     reach = tuning.contrast.neurite_reach_widths * width
-    bright = brighten(values, contrast, soma, reach, tuning.contrast)
+    if contrast == "mixed":
+        deviation = values - median_ground(values, soma, tuning.contrast)
+        bright = average_deviation(deviation, reach, tuning.contrast)
+    else:
+        deviation = bright = brighten(values, contrast, soma, reach, tuning.contrast)
     background = estimate_background(bright, soma, tuning.background)
     signal = bright - background
     glare = None if contrast == "mixed" else find_glare(bright, background, soma, tuning)
@@ -96,11 +100,11 @@ def look(
         mask = None if glare is None else glare.mask
         return Sight(signal, signal, ridges, centers, centers.brightness, mask, saturated)
     reach = tuning.contrast.soma_reach_diameters * soma
-    bodies = blank_out(brighten(values, contrast, soma, reach, tuning.contrast), saturated)
+    bodies = blank_out(average_deviation(deviation, reach, tuning.contrast), saturated)
     level = _separate_bodies(bodies, tuning)
     # A deviation has no sign and its noise no mean of 0: lines are sought in the plane itself, and
     # outside of bodies, whose rims would be the usual line.
-    deviation = blank_out(values - median_ground(values, soma, tuning.contrast), saturated)
+    deviation = blank_out(deviation, saturated)
     inside = _find_wide(bodies > level, tuning.contrast.body_width_diameters * soma)
     traced = [trace(sign * deviation, inside) for sign in (np.float32(1), np.float32(-1))]
     ridges, centers = max(traced, key=_sum_lines)
