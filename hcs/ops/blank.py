@@ -84,8 +84,22 @@ def fill_blank(
     values[blank] = np.nan
     level = _find_levels(values, tuning)
     noise = np.random.Generator(np.random.Philox(0)).standard_normal(blank.shape, dtype=np.float32)
-    filled: NDArray[Any] = np.where(blank, level + estimate_noise(values) * noise, values)
+    carried = _carry_on(values, blank, level, tuning)
+    filled: NDArray[Any] = np.where(blank, carried + estimate_noise(values) * noise, values)
     return filled, blank
+
+
+def _carry_on(
+    values: FloatPlane, blank: Mask, level: FloatPlane, tuning: BlankTuning
+) -> FloatPlane:
+    """Let what the edge cuts go on beyond it and fade, as filters let it at the edge of a plane.
+
+    Else half a soma would be a narrow body with a straight side.
+    """
+    away, nearest = ndimage.distance_transform_edt(blank, return_indices=True)
+    weight = np.clip(1 - away / tuning.fade_px, 0, 1).astype(np.float32)
+    at_edge: FloatPlane = values[tuple(nearest)]
+    return level + weight * (at_edge - level)
 
 
 def _find_levels(values: FloatPlane, tuning: BlankTuning) -> FloatPlane:

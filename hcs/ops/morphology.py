@@ -29,7 +29,7 @@ from hcs.ops.sizes.finding import with_estimates
 from hcs.ops.somas.cells import CellColumns, soma_columns, take_somas
 from hcs.ops.somas.nuclei import segment_nuclei
 from hcs.ops.somas.seeding import seed_somas
-from hcs.ops.somas.segment import LabelPlane, Somas, segment_somas
+from hcs.ops.somas.segment import LabelPlane, Somas, cut_somas, segment_somas
 from hcs.ops.summaries import full_features, gray_features
 
 MEAN_SOMA_AREA: Final = "Image_Soma_MeanArea"
@@ -150,8 +150,10 @@ def measure_field(
     sight = look(values, assay, scales, tuning, dark)
     signal = sight.signal
     nuclear = _find_nuclei(nuclei, given, scales, tuning)
-    somas = _find_somas(sight, (nuclear, given), scales, settings)
-    neurites = trace_neurites(sight.ridges, sight.centers, somas, scales, tuning.neurites)
+    somas = _find_somas(sight, (nuclear, given), scales, settings, plane.blank)
+    neurites = trace_neurites(
+        sight.ridges, sight.centers, somas, scales, tuning.neurites, plane.blank
+    )
     full = assay.feature_set == "full"
     cells = _cells(signal, somas, neurites, pixel_size_um, full=full)
     features = _shape_features(cells, somas, neurites, pixel_size_um)
@@ -197,6 +199,7 @@ def _find_somas(
     known: tuple[LabelPlane | None, Given],
     scales: Scales,
     settings: MorphologyConfig,
+    blank: NDArray[np.bool_] | None,
 ) -> Somas:
     """Find somas, seeded by nuclei where there are some; or take those that were given."""
     nuclei, given = known
@@ -204,6 +207,8 @@ def _find_somas(
         return take_somas(given.cells)
     tuning, threshold = settings.tuning, _as_neurons(settings).soma_threshold
     somas = segment_somas(sight.bodies, sight.body_counts, scales, threshold, tuning.somas)
+    if blank is not None:
+        somas = cut_somas(somas, blank, scales, tuning.somas)
     if nuclei is None:
         return somas
     return seed_somas(somas, nuclei, sight.bodies, sight.body_counts, scales, tuning.seeding)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from hcs.domain.config.stages import MorphologyConfig
+from hcs.domain.config.stages import MorphologyConfig, Sizes
 from hcs.ops import quality
 from hcs.ops.blank import fill_blank, find_blank
 from hcs.ops.morphology import CLASSIC_COLUMNS_PX, PER_AREA, measure_field
@@ -97,3 +97,34 @@ def test_gray_levels_of_the_rest_are_those_without_black(field):
     assert len(names) >= 13
     for name in (*names, quality.FOCUS):
         assert on_black[name] == pytest.approx(alone[name], rel=0.03), name
+
+
+def _dots_and_lines(seed, side=256):
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:side, :side]
+    image = rng.normal(300, 15, (side, side))
+    for _ in range(6):
+        cy, cx = rng.uniform(30, side - 30, 2)
+        image += 4000 * np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / 50)
+        for angle in rng.uniform(0, 2 * np.pi, 2):
+            for step in np.linspace(0, 45, 180):
+                py, px = int(cy + step * np.sin(angle)), int(cx + step * np.cos(angle))
+                if 1 < py < side - 2 and 1 < px < side - 2:
+                    line = image[py - 1 : py + 1, px - 1 : px + 1]
+                    line[...] = np.maximum(line, 1700)
+    return np.clip(image, 0, 65535).astype(np.uint16)
+
+
+def test_half_of_a_field_has_its_own_length_per_area():
+    """Somas that the edge cut became lines: 1.11 of the length was found."""
+    settings = MorphologyConfig(sizes=Sizes(soma_diameter_px=14, neurite_width_px=2.2))
+    whole = half = 0.0
+    for seed in (6, 9, 13, 14):
+        image = _dots_and_lines(seed)
+        found = measure_field(image, pixel_size_um=None, settings=settings)
+        image[:, 128:] = 0
+        cut = measure_field(image, pixel_size_um=None, settings=settings).features
+        left = np.count_nonzero(found.neurites[:, :128]) / np.count_nonzero(found.neurites)
+        whole += found.features[LENGTH] * left / 0.5
+        half += cut[LENGTH] / (1 - cut[quality.BLANK])
+    assert half == pytest.approx(whole, rel=0.05)

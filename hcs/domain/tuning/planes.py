@@ -75,6 +75,9 @@ class BlankTuning(Tuned):
     smooth_blocks: PositiveFloat = 1.5
     """Reach of a block's level, in blocks."""
 
+    fade_px: PositiveFloat = 32.0
+    """What the edge of a blank part cuts goes on into it and fades over this distance."""
+
     overall_weight: PositiveFloat = 1e-3
     """Weight of the overall level, which decides far away from every known block."""
 

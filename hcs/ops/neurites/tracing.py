@@ -82,6 +82,7 @@ def trace_neurites(
     somas: Somas,
     scales: Scales,
     tuning: NeuriteTuning = DEFAULTS.neurites,
+    blank: NDArray[np.bool_] | None = None,
 ) -> Neurites:
     """Find the neurites of a field.
 
@@ -95,6 +96,8 @@ def trace_neurites(
         Expected sizes.
     tuning
         Constants of the kernel.
+    blank
+        Shape (Y, X): what holds no image, and no neurites.
 
     Returns
     -------
@@ -103,6 +106,8 @@ def trace_neurites(
     """
     bodies = somas.labels > 0
     mask = center_lines(ridges, centers, bodies, tuning=tuning)
+    if blank is not None:
+        mask &= ~blank
     skeleton = skeletonize(mask & ~bodies)
     graph = _tidy_skeleton(skeleton, ridges, somas.labels, scales, tuning)
     branches = find_branches(graph)

@@ -110,6 +110,27 @@ def segment_somas(
     return _number_somas(objects, scales.soma_diameter_px, tuning)
 
 
+def cut_somas(
+    somas: Somas, blank: NDArray[np.bool_], scales: Scales, tuning: SomaTuning = DEFAULTS.somas
+) -> Somas:
+    """Cut somas where there is no image; what then is too small is debris.
+
+    Parameters
+    ----------
+    somas
+        Somas of a field whose blank part was filled.
+    blank
+        Shape (Y, X): that part.
+    scales
+        Expected sizes.
+    tuning
+        Constants of the kernel.
+    """
+    seen = np.where(blank, 0, somas.labels).astype(np.int32)
+    cut = _number_somas(seen, scales.soma_diameter_px, tuning)
+    return Somas(cut.labels, cut.count, (somas.debris & ~blank) | cut.debris, somas.skipped)
+
+
 def _open(plane: FloatPlane, area: float) -> FloatPlane:
     """Open with a disk of any area: the mean of two openings, weighted by the areas of their disks.
 
