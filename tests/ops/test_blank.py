@@ -27,7 +27,8 @@ def field():
 
 
 def measure(image):
-    return measure_field(image, pixel_size_um=None, settings=MorphologyConfig()).features
+    settings = MorphologyConfig(sizes=Sizes(soma_diameter_px=22, neurite_width_px=3))
+    return measure_field(image, pixel_size_um=None, settings=settings).features
 
 
 def put(image, height, width, top=0, left=0):
