@@ -276,6 +276,11 @@ class Study:
         return self._table("batch_quality.parquet")
 
     @cached_property
+    def positions(self) -> pd.DataFrame | Absent:
+        """Corrections of position effects that were tried, where values follow their place."""
+        return self._table("position_choices.parquet")
+
+    @cached_property
     def problems(self) -> pd.DataFrame | Absent:
         """Everything that was wrong with the data: the study's table, else those of its outputs."""
         found = self._piece(

@@ -28,6 +28,7 @@ from hcs.screen import aggregate
 from hcs.screen import hits as screen_hits
 from hcs.screen.curves.dose import fit_doses
 from hcs.screen.curves.growth import fit_growths
+from hcs.screen.position.advice import try_corrections
 from hcs.screen.quality import batch_quality
 from hcs.screen.replicates import call_compounds
 from hcs.stages.frame import Frame, MadeFrom, open_frame, require_parquet
@@ -41,15 +42,16 @@ _FORMAT: Final = 7
 
 _AT_ZERO: Final = col.CELLS_AT_ZERO.removeprefix("Metadata_")
 
-PLATES, BATCHES, COMPOUNDS, DOSES = (
+PLATES, BATCHES, POSITIONS, COMPOUNDS, DOSES = (
     "plate_quality",
     "batch_quality",
+    "position_choices",
     "compounds",
     "dose_fits",
 )
 """Tables that are written beside the hits."""
 
-_OTHERS: Final = (PLATES, BATCHES, COMPOUNDS, DOSES)
+_OTHERS: Final = (PLATES, BATCHES, POSITIONS, COMPOUNDS, DOSES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ def run(config: HitsConfig) -> StageResult:
     """Score wells against on-plate controls, judge plates, call hits and compounds, fit curves.
 
     Writes ``<out>`` (one row a well and model) and beside it ``plate_quality``, where batches are
-    known ``batch_quality``, where compounds are known ``compounds``, and where they have several
+    known ``batch_quality``, where values follow their place ``position_choices`` (every correction
+    tried), where compounds are known ``compounds``, and where they have several
     concentrations ``dose_fits``; each as parquet and as CSV. Beside ``X.parquet`` other than
     ``hits.parquet`` these are named ``X_plate_quality`` and so on.
 
@@ -169,6 +172,9 @@ def screen(wells: pd.DataFrame, config: HitsConfig) -> Screened:
     called, quality, faults = screen_hits.call_hits(wells, config)
     called = words.add_reasons(called, quality, config)
     others = {PLATES: quality}
+    tried = try_corrections(wells, quality, config)
+    if len(tried):
+        others[POSITIONS] = tried
     if col.BATCH in called and called[col.BATCH].notna().any():
         others[BATCHES] = batch_quality(called, config)
     if col.COMPOUND in called and called[col.COMPOUND].notna().any():
@@ -180,7 +186,9 @@ def screen(wells: pd.DataFrame, config: HitsConfig) -> Screened:
                 doses = doses.merge(growth, on=[col.MODEL, col.COMPOUND], how="left")
             if len(doses):
                 others[DOSES] = doses
-    return Screened(called, others, words.say_faults(faults, STAGE))
+    return Screened(
+        called, others, words.say_faults(faults, STAGE, words.advise_correction(tried, config))
+    )
 
 
 # ── what comes in ───────────────────────────────────────────────────────────────────────────────
@@ -324,6 +332,9 @@ def _summarize(screened: Screened, config: HitsConfig) -> dict[str, str | int | 
         shown["Z'"] = list_some([f"{value:.2f}" for value in values])
     if position := words.describe_positions(plates):
         shown["position effects"] = position
+    if (tried := screened.others.get(POSITIONS)) is not None:
+        advice = words.advise_correction(tried, config)
+        shown["corrections tried"] = "; ".join(dict.fromkeys(advice.values()))
     if not plates["passed"].all():
         failed = plates.loc[~plates["passed"], col.PLATE]
         shown["plates beyond a limit"] = f"{len(failed)}: {list_some(list(failed))}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -192,14 +192,25 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def say_faults(faults: Sequence[PlateFault], stage: str) -> tuple[Problem, ...]:
-    """Put into words what is wrong with plates, as rows of the problems of a stage."""
+def say_faults(
+    faults: Sequence[PlateFault], stage: str, advice: Mapping[str, str] | None = None
+) -> tuple[Problem, ...]:
+    """Put into words what is wrong with plates, as rows of the problems of a stage.
+
+    Parameters
+    ----------
+    faults, stage
+        What was found, and by which stage.
+    advice
+        What to do about position effects, by model (:func:`advise_correction`).
+    """
+    advice = advice or {}
     return tuple(
         Problem(
             stage=stage,
             file="",
             reason=fault.cause.reason,
-            message=f"model {fault.model}: {_say_cause(fault)}",
+            message=f"model {fault.model}: {_say_cause(fault, advice)}",
             plate=fault.plate,
             kept=True,
         )
@@ -216,15 +227,50 @@ _FOLLOW: Final = {
 }
 
 
-def _say_position(cause: PositionEffect) -> str:
+def advise_correction(tried: pd.DataFrame, options: HitsOptions) -> dict[str, str]:
+    """Say for every model which correction its plates need, and what the others leave.
+
+    Parameters
+    ----------
+    tried
+        From :func:`hcs.screen.position.advice.try_corrections`.
+    options
+        Those that hits were called with.
+    """
+    return {
+        str(model): _advise(rows, options) for model, rows in tried.groupby(col.MODEL, sort=False)
+    }
+
+
+def _advise(rows: pd.DataFrame, options: HitsOptions) -> str:
+    left = dict(zip(rows["correction"], rows["n_left"], strict=True))
+    of = f"of {_count(int(rows['n_plates'].iloc[0]), 'plate')}"
+    advised = rows[rows["advised"]]
+    if advised.empty:
+        return f"no correction leaves it on fewer {of}: does the layout follow it?"
+    name = str(advised["correction"].iloc[0])
+    others = ", ".join(
+        f"{other} {number}" for other, number in left.items() if other not in {name, "none"}
+    )
+    if name == options.spatial.kind:
+        return f"--correct {name} leaves it on {left[name]} {of}, the others on more ({others})"
+    samples = ""
+    if not advised["controls_compare"].iloc[0] and options.reference == "controls":
+        samples = " with --reference samples (its controls stand where it cannot see)"
+    return (
+        f"compare with --correct {name}{samples}, which leaves it on {left[name]} {of} ({others})"
+    )
+
+
+def _say_position(cause: PositionEffect, advice: str | None) -> str:
     still = " also after the correction" if cause.is_corrected else ""
-    advice = "another --correct" if cause.is_corrected else "--correct loess"
+    advice = advice or f"compare with {'another --correct' if still else '--correct loess'}"
     together = f" of all {cause.n_plates} plates together" if cause.n_plates > 1 else ""
     called = f"its {_count(cause.n_hits, 'hit')}" if cause.n_hits else "a hit there"
     return (
         f"treated wells{together} {_FOLLOW[cause.along]}{still} ({cause.share:.0%} of the "
-        f"variance, p {cause.p:.2g}): {called} may be no more than its place. Compare with "
-        f"{advice}, unless doses were laid out so"
+        f"variance, p {cause.p:.2g}): {called} may be no more than its place. Unless doses were "
+        f"laid out so, {advice}"
     )
 
 
@@ -260,7 +306,7 @@ def describe_error(found: MeasuredError) -> str:
     return "; ".join(parts)
 
 
-def _say_cause(fault: PlateFault) -> str:
+def _say_cause(fault: PlateFault, advice: Mapping[str, str]) -> str:
     match fault.cause:
         case TooFew() as cause:
             text = _say_too_few(cause)
@@ -284,7 +330,7 @@ def _say_cause(fault: PlateFault) -> str:
                 "way than on all plates together: are they swapped in the plate map?"
             )
         case PositionEffect() as cause:
-            text = _say_position(cause)
+            text = _say_position(cause, advice.get(fault.model))
         case FalseHits() as cause:
             text = _say_false_hits(cause)
         case TooCoarse() as cause:

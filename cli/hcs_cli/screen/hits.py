@@ -100,7 +100,7 @@ def hits(
     correct: Annotated[
         str | None,
         typer.Option(
-            help="Position effects: none, median-polish, median-filter, loess.",
+            help="Position effects: none, median-polish, median-filter, loess, loess-edge.",
             show_default="none",
             rich_help_panel=_SCALE,
         ),
@@ -246,9 +246,9 @@ def hits(
 ) -> None:
     """Score wells against on-plate controls, judge the plates, call hits, fit curves.
 
-    Writes the wells to --out and, beside it, plate_quality, batch_quality, compounds and
-    dose_fits, each as parquet and CSV. A study file's hits section chooses the same and more; give
-    it with --settings. Limits that are not given are none.
+    Writes the wells to --out and, beside it, plate_quality, batch_quality, position_choices,
+    compounds and dose_fits, as parquet and CSV. A study file's hits section chooses the same and
+    more; give it with --settings. Limits that are not given are none.
 
     Example: hcs hits predictions.parquet --correct loess --call ssmd --min-ssmd 3
 
@@ -386,13 +386,7 @@ def _source(predictions: str | None, values: str | None, **more: Any) -> dict[st
 
 
 def _kind_of_word(text: str) -> tuple[str, str]:
-    """Read ``WORD=KIND``.
-
-    Raises
-    ------
-    BadParameter
-        When it is written otherwise.
-    """
+    """Read ``WORD=KIND``, or refuse it."""
     word, _, kind = (part.strip() for part in text.rpartition("="))
     if not word or kind not in {"negcon", "poscon", "trt", "empty"}:
         msg = f"--kind {text!r}: write WORD=KIND with negcon, poscon, trt or empty, as geneA=negcon"

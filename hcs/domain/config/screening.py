@@ -70,8 +70,16 @@ class Loess(Frozen):
     robust_iterations: Annotated[int, Field(ge=0, le=10)] = 3
 
 
+class LoessWithEdge(Frozen):
+    """As loess, and a step between the outermost wells and all others, which no surface follows."""
+
+    kind: Literal["loess-edge"] = "loess-edge"
+    span: Annotated[float, Field(gt=0, le=1)] = 0.6
+    robust_iterations: Annotated[int, Field(ge=0, le=10)] = 3
+
+
 SpatialCorrection = Annotated[
-    NoCorrection | MedianPolish | MedianFilter | Loess, Field(discriminator="kind")
+    NoCorrection | MedianPolish | MedianFilter | Loess | LoessWithEdge, Field(discriminator="kind")
 ]
 
 # ── normalization ───────────────────────────────────────────────────────────────────────────────

@@ -155,7 +155,10 @@ def quality(study: Study) -> Section:
     if isinstance(table, Absent):
         return Section("quality", title, (Note("missing", table.why),))
     of_controls = "One row a plate: how far apart are the controls?"
-    of_positions = "p: do rows, columns or the edge differ, after correction?"
+    of_positions = (
+        "p: do treated wells differ by row, column, edge or along a surface, before and after "
+        "correction? How many hits are expected to be false?"
+    )
     blocks: tuple[Block, ...] = (
         Paragraph(
             "Z′ compares the gap between positive and negative controls with their spread: above "
@@ -169,6 +172,14 @@ def quality(study: Study) -> Section:
             of_positions,
         ),
     )
+    positions = study.positions
+    if not isinstance(positions, Absent):
+        caption = (
+            "Values of some plates follow their place. Each correction was tried on these plates "
+            "(up to 40): on how many is such an effect left, how much of a plate's variance does "
+            "the place explain at most, and how far do treated wells still spread?"
+        )
+        blocks = (*blocks, _tabulate(positions, (*_NAMES[:1], *_TRIED), caption))
     batches = study.batches
     if not isinstance(batches, Absent) and batches[col.BATCH].nunique() > 1:
         caption = "One row a batch: its plates' controls together, after normalization."
@@ -265,12 +276,31 @@ _OF_BATCH: Final[_Layout] = (
     ("Plates", "n_plates", True, wording.text, ""),
 )
 
+_TRIED: Final[_Layout] = (
+    ("Correction", "correction", False, wording.text, "--correct"),
+    ("Plates", "n_plates", True, wording.text, "tried"),
+    ("Effect left", "n_left", True, wording.text, "plates"),
+    ("Variance", "largest_share", True, wording.percent, "explained by the place, median plate"),
+    ("Spread", "treated_spread", True, wording.percent, "of treated wells, of that without"),
+    ("Controls compare", "controls_compare", False, _yes_no, "they stand where it sees"),
+    ("Advised", "advised", False, _yes_no, "fewest left, controls kept"),
+)
+
 _POSITIONS: Final[_Layout] = (
+    ("Row p before", "row_p", True, wording.p_value, ""),
     ("Row p", "corrected_row_p", True, wording.p_value, ""),
+    ("Column p before", "column_p", True, wording.p_value, ""),
     ("Column p", "corrected_column_p", True, wording.p_value, ""),
+    ("Edge p before", "edge_p", True, wording.p_value, ""),
     ("Edge p", "corrected_edge_p", True, wording.p_value, ""),
+    ("Surface p before", "surface_p", True, wording.p_value, "a slope or bowl"),
+    ("Surface p", "corrected_surface_p", True, wording.p_value, "a slope or bowl"),
+    ("Follows", "position_effect", False, wording.text, "a clear effect of the place is left"),
     ("Replicates", "replicate_correlation", True, wording.number, "Spearman correlation"),
     ("Hits", "n_hits", True, wording.text, ""),
+    ("False hits", "n_false_expected", True, wording.number, "expected by the treated wells"),
+    ("Held out", "n_held_out", True, wording.text, "negative controls, in turns"),
+    ("Called", "n_held_out_called", True, wording.text, "of those held out"),
     ("Within limits", "passed", False, _yes_no, "no stated limit is broken"),
     ("Limits broken", "failed_limits", False, wording.text, ""),
 )

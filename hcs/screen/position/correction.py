@@ -14,6 +14,7 @@ from hcs.domain.config.screening import (
     BScore,
     HitsOptions,
     Loess,
+    LoessWithEdge,
     MedianFilter,
     MedianPolish,
     NoCorrection,
@@ -21,7 +22,7 @@ from hcs.domain.config.screening import (
 )
 from hcs.screen.groups import Codes, Flags, Floats, nan_median
 from hcs.screen.plates import Screen
-from hcs.screen.position.smooth import local_median, loess_surface
+from hcs.screen.position.smooth import edge_step, local_median, loess_surface
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,4 +160,9 @@ def _effects(fit: Floats, how: SpatialCorrection) -> tuple[Floats, Floats]:
             surface = local_median(fit, how.window_rows, how.window_columns)
         case Loess():
             surface = loess_surface(fit, how.span, how.robust_iterations)
+        case LoessWithEdge():
+            edge = np.zeros(fit.shape[1:])
+            edge[[0, -1], :] = edge[:, [0, -1]] = 1.0
+            step = edge_step(fit, how.span, how.robust_iterations)[:, None, None] * edge
+            surface = step + loess_surface(fit - step, how.span, how.robust_iterations)
     return surface - level[:, None, None], level

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from hcs.domain.constants import MAD_TO_SD
 from hcs.screen.groups import Flags, Floats, nan_median
 
 _PLATES_AT_ONCE = 256
@@ -12,6 +13,9 @@ _PLATES_AT_ONCE = 256
 
 _TERMS = ((1, 0), (0, 1), (2, 0), (1, 1), (0, 2), (0, 0))
 """Powers of row and column distance in the local quadratic; the constant, wanted alone, is last."""
+
+_STEPS = 3
+"""Times that the step at the edge is found: cutting off residuals falls short of a large one."""
 
 _LEAST_DETERMINANT = 1e-9
 """Of the normal matrix with unit diagonal; below it the neighbors do not carry a quadratic."""
@@ -92,6 +96,50 @@ def loess_surface(plates: Floats, span: float = 0.6, robust_iterations: int = 3)
                 values, powers, robust_iterations
             )
     return surface.reshape(plates.shape)
+
+
+def edge_step(plates: Floats, span: float = 0.6, robust_iterations: int = 3) -> Floats:
+    """Step between the outermost wells of every plate and the others, over a local surface.
+
+    Evaporation and temperature touch the outermost wells alone: a step, which a smooth surface
+    spreads over its neighbors. The step is the least-squares slope of what the surface leaves of
+    the values on what it leaves of the step itself (Frisch and Waugh), with residuals cut off at
+    three robust SD, found three times.
+
+    Parameters
+    ----------
+    plates
+        Shape ``(P, R, C)``; NaN where there is no value.
+    span, robust_iterations
+        Of :func:`loess_surface`.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(P,)``; 0 where no outermost or no inner well has a value.
+
+    References
+    ----------
+    Edge effects: Lundholt et al. 2003, J Biomol Screen 8:566-570, doi 10.1177/1087057103256465.
+    Partialling out: Frisch & Waugh 1933, Econometrica 1:387-401, doi 10.2307/1907330.
+    """
+    edge = np.zeros(plates.shape[1:])
+    edge[[0, -1], :] = edge[:, [0, -1]] = 1.0
+    present = np.isfinite(plates)
+    own = np.where(present, edge, np.nan)
+    left_of_edge = np.nan_to_num(own - loess_surface(own, span, 0))
+    size = (left_of_edge**2).sum(axis=(1, 2))
+    step = np.zeros(plates.shape[0])
+    for _ in range(_STEPS):
+        moved = plates - step[:, None, None] * edge
+        left = moved - loess_surface(moved, span, robust_iterations)
+        flat = left.reshape(left.shape[0], -1)
+        limit = 3 * MAD_TO_SD * nan_median(np.abs(flat), axis=1)[:, None, None]
+        left = np.nan_to_num(np.clip(left, -limit, limit))
+        step += np.where(size > 1e-9, (left * left_of_edge).sum(axis=(1, 2)), 0.0) / np.where(
+            size > 1e-9, size, 1.0
+        )
+    return step
 
 
 def _robust_fit(
