@@ -345,5 +345,7 @@ def _summarize(screened: Screened, config: HitsConfig) -> dict[str, str | int | 
     doses = screened.others.get(DOSES)
     if doses is not None:
         fitted = int((doses["status"] == "fitted").sum())
-        shown["concentration curves"] = f"{fitted} fitted of {len(doses)}"
+        turning = int((doses["status"] == "turns back").sum())
+        back = f", {turning} turn back" if turning else ""
+        shown["concentration curves"] = f"{fitted} fitted of {len(doses)}{back}"
     return shown

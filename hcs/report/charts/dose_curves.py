@@ -101,6 +101,8 @@ def fit_words(fit: Fit | None) -> str:
     """Say what a fit found, or why there is none."""
     if fit is None:
         return ""
+    if fit["status"] == "turns back":
+        return f"Turns back: {fit['message']}."
     if fit["status"] != "fitted":
         return f"No curve: {fit['message'] or fit['status']}."
     falls = fit["at_infinity"] < fit["at_zero"]

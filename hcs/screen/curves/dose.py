@@ -11,7 +11,10 @@ import pandas as pd
 from hcs.domain import columns as col
 from hcs.domain.config.screening import DoseOptions
 from hcs.errors import UnknownNameError
-from hcs.screen.curves.logistic import SLOPES, Bounds, Curve, fit_curve
+from hcs.screen.curves.bell import LEAST_CONCENTRATIONS as LEAST_OF_BELL
+from hcs.screen.curves.bell import Bell, fit_bell
+from hcs.screen.curves.logistic import SLOPES, Bounds, Curve, fit_curve, squares_of_logistic
+from hcs.screen.curves.profile import N_PARAMETERS
 from hcs.screen.groups import Flags, Floats
 
 _AT_THE_END: Final = 0.999
@@ -36,12 +39,14 @@ def fit_doses(hits: pd.DataFrame, options: DoseOptions | None = None) -> pd.Data
     DataFrame
         One row a model × compound: ``response`` (name of the fitted column), ``n_values``,
         ``n_toxic`` (wells left out), ``n_concentrations``, ``lowest_um``, ``highest_um``,
-        ``status`` (``fitted`` or why not), ``message``; where fitted ``at_zero``,
+        ``status`` (``fitted``, ``turns back``, or why not), ``message``; where fitted ``at_zero``,
         ``at_infinity``, ``ec50_um`` (relative: half-way between the asymptotes; an IC50 where the
         curve falls), ``hill``, each with ``…_low`` and ``…_high`` (95 %, infinite or 0 where the
         data do not bound it), ``reaches_level_at_um`` (absolute EC50), ``residual_sd`` and
         ``auc_fitted``; always ``auc_observed``. Areas are over log10 concentration, divided by
-        its range: the mean response. Compounds at one concentration are left out.
+        its range: the mean response. A curve that clearly rises and falls again (``turns_p`` below
+        0.01) has the EC50 of its rise and ``falls_at_um``, half-way down. Compounds at one
+        concentration are left out.
 
     Raises
     ------
@@ -104,10 +109,12 @@ def describe(dose_um: Floats, value: Floats, options: DoseOptions) -> dict[str, 
     """Fit one compound and lay out the numbers of :func:`fit_doses`."""
     finite = np.isfinite(dose_um) & np.isfinite(value)
     dose_um, value = dose_um[finite], value[finite]
-    curve = fit_curve(dose_um, value, Bounds(options.at_zero, options.at_infinity))
+    bounds = Bounds(options.at_zero, options.at_infinity)
+    curve = fit_curve(dose_um, value, bounds)
+    bell = _try_bell(dose_um, value, bounds)
     tested = np.unique(dose_um[dose_um > 0])
     lowest, highest = (tested[0], tested[-1]) if tested.size else (np.nan, np.nan)
-    return {
+    described: dict[str, object] = {
         "n_values": int(value.size),
         "n_concentrations": int(tested.size),
         "lowest_um": float(lowest),
@@ -119,6 +126,40 @@ def describe(dose_um: Floats, value: Floats, options: DoseOptions) -> dict[str, 
         "residual_sd": curve.residual_sd,
         "auc_fitted": area_fitted(curve, float(lowest), float(highest)),
         "auc_observed": area_observed(dose_um, value),
+        "turns_p": bell.p,
+        "falls_at_um": np.nan,
+    }
+    return described | _describe_bell(bell) if bell.is_clear else described
+
+
+def _try_bell(dose_um: Floats, value: Floats, bounds: Bounds) -> Bell:
+    """Fit a curve that turns back, where the asymptotes are free."""
+    free = bounds.n_free == N_PARAMETERS
+    if not free or np.unique(dose_um[dose_um > 0]).size < LEAST_OF_BELL or np.ptp(value) == 0:
+        return Bell(np.nan)
+    return fit_bell(dose_um, value, squares_of_logistic(dose_um, value, bounds))
+
+
+def _describe_bell(bell: Bell) -> dict[str, object]:
+    """Lay out a curve that turns back: EC50 is that of its rise; what has no interval has none."""
+    unknown = {f"{name}_{end}": np.nan for name in _MEASURES for end in ("low", "high")}
+    rise, fall = float(10.0**bell.log10_rise), float(10.0**bell.log10_fall)
+    return unknown | {
+        "status": "turns back",
+        "message": (
+            f"the effect rises (half-way at {rise:.3g} µM) and turns back (half-way at {fall:.3g} "
+            f"µM; p {bell.p:.2g} against a curve that does not): EC50 is that of the rise"
+        ),
+        "at_zero": bell.at_zero,
+        "at_infinity": bell.plateau,
+        "ec50_um": rise,
+        "ec50_um_low": float(10.0**bell.rise_low),
+        "ec50_um_high": float(10.0**bell.rise_high),
+        "hill": bell.hill,
+        "residual_sd": bell.residual_sd,
+        "reaches_level_at_um": np.nan,
+        "auc_fitted": np.nan,
+        "falls_at_um": fall,
     }
 
 

@@ -165,6 +165,15 @@ def fit_curve(
     )
 
 
+def squares_of_logistic(concentration: Floats, response: Floats, bounds: Bounds) -> float:
+    """Least residual sum of squares of a log-logistic curve, also where it is no fit to report."""
+    x = _log10(concentration)
+    low, high = _limits(x, response, bounds)
+    data = SquaresOfCurve.of(x, response, low, high)
+    solved, _ = _polish(x, response, data)
+    return float(2.0 * solved.cost)
+
+
 def _finite_pairs(concentration: Floats, response: Floats) -> tuple[Floats, Floats]:
     concentration = np.asarray(concentration, np.float64)
     response = np.asarray(response, np.float64)
