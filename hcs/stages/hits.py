@@ -38,7 +38,7 @@ from hcs.words.english import list_some
 
 STAGE: Final = "hits"
 
-_FORMAT: Final = 7
+_FORMAT: Final = 8
 
 _AT_ZERO: Final = col.CELLS_AT_ZERO.removeprefix("Metadata_")
 

@@ -180,7 +180,8 @@ def _turn(point: Floats, up: float, down: float, x: Floats) -> float:
     places = np.unique(x[np.isfinite(x)])
     effect = up * share_of_effect(places, rise, slope) - down * share_of_effect(places, fall, slope)
     effect = effect * np.sign(up)
-    return float((effect.max() - effect[-1]) / max(effect.max(), 1e-300))
+    peak = float(effect.max())
+    return (peak - float(effect[-1])) / peak if peak > _LEAST_TURN * abs(up) else 0.0
 
 
 def _residual(point: Floats, x: Floats, response: Floats) -> Floats:
