@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,11 @@ from typer.testing import CliRunner
 from hcs.domain import columns as col
 from hcs.domain.config.layouts import RegexLayout
 from hcs.domain.config.stages import FeaturesConfig, IngestConfig
+from hcs.domain.plate import Plane
+from hcs.domain.wells import Well
 from hcs.errors import InputError
 from hcs.io.files.paths import sidecar
+from hcs.io.images.sources import OME_ZARR, open_source
 from hcs.io.plates.plate_tables import read_plate_table, write_plate_table
 from hcs.io.plates.reader import PlateReader
 from hcs.io.plates.validate import faults_of
@@ -197,3 +201,68 @@ def test_a_copy_shows_channels_and_places_fields_as_its_source_does(tmp_path):
     assert "12AB34" in colors[1]
     rows = PlateReader(copy.out).images
     assert {name: rows[name].tolist() for name in places} == places
+
+
+def write_foreign(path: Path, shape=(2, 6, 24, 20), chunks=(1, 6, 16, 16)) -> np.ndarray:
+    """Write a plate of one field, of which a chunk spans whole stacks."""
+    root = zarr.open_group(str(path), mode="w", zarr_format=2)
+    well = {"path": "A/1", "rowIndex": 0, "columnIndex": 0}
+    root.attrs["plate"] = {
+        "version": "0.4", "rows": [{"name": "A"}], "columns": [{"name": "1"}], "wells": [well],
+    }  # fmt: skip
+    group = root.create_group("A/1")
+    group.attrs["well"] = {"version": "0.4", "images": [{"path": "0"}]}
+    field = group.create_group("0")
+    kinds = {"c": "channel", "z": "space", "y": "space", "x": "space"}
+    scale = [{"type": "scale", "scale": [1, 1, 0.5, 0.5]}]
+    field.attrs["multiscales"] = [
+        {
+            "version": "0.4",
+            "axes": [{"name": name, "type": kind} for name, kind in kinds.items()],
+            "datasets": [{"path": "0", "coordinateTransformations": scale}],
+        }
+    ]
+    pixels = np.random.default_rng(3).integers(1, 999, shape, "uint16")
+    field.create_array("0", shape=shape, chunks=chunks, dtype="uint16")[:] = pixels
+    return pixels
+
+
+@pytest.mark.parametrize("kept_bytes", [64 * 1024**2, 3000, 1])
+@pytest.mark.parametrize(
+    ("chunks", "n_reads"),
+    [((1, 6, 16, 16), 2), ((2, 4, 16, 16), 4), ((2, 6, 24, 20), 1), ((1, 1, 16, 16), 12)],
+)
+def test_chunks_of_many_planes_are_decoded_once_and_each_plane_is_its_own(
+    tmp_path, monkeypatch, chunks, n_reads, kept_bytes
+):
+    pixels = write_foreign(tmp_path / "f.zarr", chunks=chunks)
+    monkeypatch.setattr("hcs.io.images.sources.KEPT_BYTES", kept_bytes)
+    reads = []
+    read = zarr.Array.__getitem__
+
+    def count(array, index):
+        reads.append(array.path)
+        return read(array, index)
+
+    monkeypatch.setattr(zarr.Array, "__getitem__", count)
+    with closing(open_source(str(tmp_path / "f.zarr"), OME_ZARR)) as source:
+        for c, z in np.ndindex(2, 6):
+            plane = Plane(
+                path="A/1/0", well=Well.parse("A1"), site=0, channel=str(c), page=c, z_index=z
+            )
+            found = source.read(plane, (24, 20), "uint16")
+            np.testing.assert_array_equal(found, pixels[c, z])
+            found[:] = 0  # what is kept is nobody's to change
+    if kept_bytes > 3000:
+        assert len(reads) == n_reads
+
+
+def test_a_lost_chunk_takes_no_other_plane_with_it(tmp_path):
+    pixels = write_foreign(tmp_path / "f.zarr", chunks=(1, 2, 24, 20))
+    next((tmp_path / "f.zarr/A/1/0/0").glob("0*2*0*0")).write_bytes(b"no chunk")
+    result = ingest.run(IngestConfig(source=str(tmp_path / "f.zarr"), out=str(tmp_path / "o.zarr")))
+    reader = PlateReader(result.out)
+    assert reader.acquired("A/1/0", 0).tolist() == [[True] * 4 + [False] * 2]
+    for c, z in np.ndindex(2, 6):
+        if (c, z) not in {(0, 4), (0, 5)}:
+            np.testing.assert_array_equal(reader.read_plane("A/1/0", c, z_index=z), pixels[c, z])

@@ -18,6 +18,7 @@ from hcs.io.containers.model import Container, Position, first_pages
 from hcs.io.files.paths import as_path, local_path
 from hcs.io.images import tiff
 from hcs.io.images.checks import check_plane, to_native
+from hcs.io.plates.pixels import KeptBlock
 from hcs.io.plates.reader import PlateReader
 from hcs.io.plates.stamps import stamp_field
 from hcs.io.runs.fingerprints import file_stamp
@@ -27,6 +28,9 @@ OME_ZARR: Final = "omezarr"
 
 CONTAINER: Final = "container"
 """Name of the layout whose planes lie in containers of microscope makers."""
+
+KEPT_BYTES: Final = 64 * 1024**2
+"""Most bytes of planes of an OME-Zarr source that are kept, as they were decoded with another."""
 
 _ABSENT: Final = "absent"
 _CONTAINER_TYPES: Final = ("uint8", "uint16", "float32")
@@ -66,7 +70,9 @@ def open_source(root: str, layout: str) -> Source:
     """Open a source folder, or a plate when the layout is that of OME-Zarr."""
     if layout == CONTAINER:
         return ContainerFiles(root)
-    return ZarrFields(PlateReader(root, is_source=True)) if layout == OME_ZARR else ImageFiles(root)
+    if layout == OME_ZARR:
+        return ZarrFields(PlateReader(root, is_source=True, kept=KeptBlock(KEPT_BYTES)))
+    return ImageFiles(root)
 
 
 @dataclass(frozen=True)
@@ -236,4 +242,6 @@ class ZarrFields:
         return self._stamps[plane.path]
 
     def close(self) -> None:
-        """Do nothing: Zarr keeps no file open."""
+        """Forget the planes that were read last; Zarr keeps no file open."""
+        if self.reader.kept is not None:
+            self.reader.kept.clear()

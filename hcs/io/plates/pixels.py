@@ -7,6 +7,7 @@ which zarr-python compares as it reads.
 from __future__ import annotations
 
 import itertools
+import math
 import stat
 import warnings
 from collections.abc import Iterator, Sequence
@@ -64,6 +65,76 @@ def read_pixels(
             return np.asarray(array[tuple(index)])
     except (KeyError, *DAMAGE) as error:
         raise _name_damage(root, array, index, made_by, error) from error
+
+
+class KeptBlock:
+    """Reads planes of arrays whose chunks span several, and keeps those that were decoded with one.
+
+    Other programs write chunks of a whole stack: each of its planes would decode all of it again.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._path = ""
+        self._spans: tuple[slice, ...] = ()
+        self._pixels: NDArray[Any] | None = None
+
+    def read(
+        self,
+        root: str,
+        array: Any,  # noqa: ANN401
+        index: Sequence[Any],
+        made_by: str | None,
+        *,
+        may_be_blank: bool = False,
+    ) -> NDArray[Any]:
+        """Read one plane as :func:`read_pixels` does; the next ones of its chunks come with it."""
+        if self._pixels is None or self._path != array.path or not self._holds(index):
+            self._pixels = None  # first, so that never two are in memory
+            spans = _span_chunks(array, index, self._max_bytes)
+            if all(
+                isinstance(at, slice) or span.stop == at + 1
+                for at, span in zip(index, spans, strict=True)
+            ):
+                return read_pixels(root, array, index, made_by, may_be_blank=may_be_blank)
+            try:
+                self._pixels = read_pixels(root, array, spans, made_by, may_be_blank=may_be_blank)
+            except ImageReadError:  # the plane itself may be whole
+                return read_pixels(root, array, index, made_by, may_be_blank=may_be_blank)
+            self._path, self._spans = array.path, spans
+        own = tuple(
+            at if isinstance(at, slice) else at - span.start
+            for at, span in zip(index, self._spans, strict=True)
+        )
+        return np.array(self._pixels[own])
+
+    def _holds(self, index: Sequence[Any]) -> bool:
+        return len(index) == len(self._spans) and all(
+            isinstance(at, slice) or span.start <= at < span.stop
+            for at, span in zip(index, self._spans, strict=True)
+        )
+
+    def clear(self) -> None:
+        """Forget what was read."""
+        self._path, self._spans, self._pixels = "", (), None
+
+
+def _span_chunks(array: Any, index: Sequence[Any], max_bytes: int) -> tuple[slice, ...]:  # noqa: ANN401
+    """Extend a plane to the others of its chunks, those that come after it and fit into memory."""
+    sizes = zip(index, array.shape, array.chunks, strict=True)
+    n_bytes = array.dtype.itemsize * math.prod(n for at, n, _ in sizes if isinstance(at, slice))
+    spans = []
+    for at, n, edge in zip(
+        reversed(index), reversed(array.shape), reversed(array.chunks), strict=True
+    ):
+        if isinstance(at, slice):
+            spans.append(slice(0, n))
+            continue
+        most = max(1, max_bytes // max(1, n_bytes))
+        stop = min(n, (at // edge + 1) * edge, at + most)
+        n_bytes *= stop - at
+        spans.append(slice(at, stop))
+    return tuple(reversed(spans))
 
 
 def _name_damage(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +24,7 @@ from hcs.io.ngff.uneven import list_in_place, refuse_uneven
 from hcs.io.plates import labels, plate_tables
 from hcs.io.plates.codecs import open_array
 from hcs.io.plates.padding import Padding
-from hcs.io.plates.pixels import INGEST, read_pixels
+from hcs.io.plates.pixels import INGEST, KeptBlock, read_pixels
 from hcs.io.plates.plate import FLAT_FIELDS, NOTES, PLANES, open_store
 from hcs.io.plates.stamps import DAMAGE, stamp_field
 from hcs.io.runs.fingerprints import fingerprint
@@ -40,10 +40,13 @@ class PlateReader:
         The store.
     is_source
         Whether the plate is about to be ingested: tables of an earlier time may then be lost.
+    kept
+        Keeps what was decoded with a plane, where planes are read one after the other.
     """
 
     path: str
     is_source: bool = False
+    kept: KeptBlock | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def _root(self) -> zarr.Group:
@@ -332,11 +335,10 @@ class PlateReader:
             array: Any = self.level(field_path, level)
             place = {"c": channel, "z": z_index, "t": t_index}
             axes = self.describe(field_path).metadata.axes if self.is_foreign else self.axes
-            index = tuple(
-                slice(None) if axis in {"y", "x"} else place.get(axis, 0) for axis in axes
-            )
+            index = tuple(slice(None) if at in {"y", "x"} else place.get(at, 0) for at in axes)
             made_by = None if self.is_foreign else INGEST
-            plane = read_pixels(self.path, array, index, made_by, may_be_blank=self.is_source)
+            read = self.kept.read if self.kept else read_pixels
+            plane = read(self.path, array, index, made_by, may_be_blank=self.is_source)
             plane = plane if axes.index("y") < axes.index("x") else plane.T
             return plane.astype(plane.dtype.newbyteorder("="), copy=False)
         except ImageReadError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +15,7 @@ from hcs.domain.planes import PlaneState, list_planes
 from hcs.domain.plate import Plane
 from hcs.domain.results import Problem
 from hcs.errors import ImageReadError
-from hcs.io.images.sources import OME_ZARR, Source, open_source
+from hcs.io.images.sources import OME_ZARR, Source
 from hcs.ops import intensity, projection
 from hcs.stages.work.ingest.reading import FieldJob, WellJob, axes_of, make_problem
 
@@ -73,8 +72,9 @@ class FieldReading:
         What is wrong.
     """
 
-    def __init__(self, job: WellJob, field: FieldJob) -> None:
+    def __init__(self, job: WellJob, field: FieldJob, source: Source) -> None:
         self.job, self.field = job, field
+        self._source = source
         self.focus: dict[str, int] = {}
         self.faults: list[Problem] = []
         self._missing = frozenset(field.missing)
@@ -111,26 +111,23 @@ class FieldReading:
             self.field.planes, key=lambda p: (order[p.channel], p.t_index, p.z_index)
         ):
             items.setdefault((order[item.channel], item.t_index), []).append(item)
-        with closing(open_source(self.job.source, self.job.layout)) as source:
-            for (channel, time), stack in items.items():
-                if self.is_projected:
-                    yield from self._project(source, stack, time, channel)
-                    continue
-                for item in stack:
-                    place = (time, channel, item.z_index)
-                    picture = self._read(source, item, channel)
-                    self.state[place] = (
-                        PlaneState.MISSING if picture is None else PlaneState.PRESENT
-                    )
-                    if picture is not None:
-                        yield place, self._fit(picture, channel)
+        for (channel, time), stack in items.items():
+            if self.is_projected:
+                yield from self._project(stack, time, channel)
+                continue
+            for item in stack:
+                place = (time, channel, item.z_index)
+                picture = self._read(item, channel)
+                self.state[place] = PlaneState.MISSING if picture is None else PlaneState.PRESENT
+                if picture is not None:
+                    yield place, self._fit(picture, channel)
         self._end()
 
-    def _read(self, source: Source, item: Plane, channel: int) -> NDArray[Any] | None:
+    def _read(self, item: Plane, channel: int) -> NDArray[Any] | None:
         """Read one plane as its camera took it; None, and a fault, when that cannot be."""
         job, own = self.job, self.job.own_pixels[channel]
         try:
-            picture = intensity.finite(source.read(item, own.shape, own.dtype, self._remarks))
+            picture = intensity.finite(self._source.read(item, own.shape, own.dtype, self._remarks))
         except ImageReadError as error:
             if job.strict:
                 raise
@@ -145,7 +142,7 @@ class FieldReading:
         return picture if k == 1 else picture.repeat(k, axis=0).repeat(k, axis=1)
 
     def _project(
-        self, source: Source, stack: Sequence[Plane], time: int, channel: int
+        self, stack: Sequence[Plane], time: int, channel: int
     ) -> Iterator[tuple[Place, NDArray[Any]]]:
         """Project the planes that a channel has at one time point.
 
@@ -156,7 +153,7 @@ class FieldReading:
 
         def pictures() -> Iterator[NDArray[Any]]:
             for item in stack:
-                picture = self._read(source, item, channel)
+                picture = self._read(item, channel)
                 if picture is None:
                     lost.add(item.z_index)
                 else:
@@ -193,7 +190,9 @@ class FieldReading:
             raise ImageReadError(faults[0].message, faults[0].reason)
 
 
-def read_field(job: WellJob, field: FieldJob, faults: list[Problem]) -> FieldPixels | None:
+def read_field(
+    job: WellJob, field: FieldJob, source: Source, faults: list[Problem]
+) -> FieldPixels | None:
     """Read all planes of a field, as they are to be written.
 
     A field is kept when any plane of it can be read: planes and whole channels that are missing,
@@ -201,8 +200,8 @@ def read_field(job: WellJob, field: FieldJob, faults: list[Problem]) -> FieldPix
 
     Parameters
     ----------
-    job, field
-        What to read.
+    job, field, source
+        What to read, and of what.
     faults
         Grows by what is wrong.
 
@@ -211,7 +210,7 @@ def read_field(job: WellJob, field: FieldJob, faults: list[Problem]) -> FieldPix
     FieldPixels or None
         None when the field is left out.
     """
-    reading = FieldReading(job, field)
+    reading = FieldReading(job, field, source)
     size = reading.state.shape
     stack: NDArray[Any] | None = None
     for place, picture in reading.planes():

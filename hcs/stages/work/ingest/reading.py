@@ -13,6 +13,7 @@ from hcs.domain.display import Window
 from hcs.domain.plate import Channel, Plane, PlaneNumbers
 from hcs.domain.results import Problem
 from hcs.domain.wells import Well
+from hcs.io.images.sources import KEPT_BYTES, OME_ZARR
 from hcs.ops.projection import Projection
 
 STAGE: Final = "ingest"
@@ -111,12 +112,14 @@ def count_bytes(job: WellJob) -> int:
     itemsize = np.dtype(job.dtype).itemsize
     plane = int(np.prod(job.shape)) * itemsize
     wide = 8 // itemsize if job.projection == "mean" else 0
+    every = plane * job.n_times * len(job.channels) * job.n_planes
+    kept = min(every, KEPT_BYTES) if job.layout == OME_ZARR and every > plane else 0
     if is_streamed(job):
         whole = sum(int(np.prod(level.shape)) for level in levels_of(job) if not level.is_by_plane)
-        return (_STREAMED + wide) * plane + _COPIES * whole * itemsize
+        return (_STREAMED + wide) * plane + _COPIES * whole * itemsize + kept
     projected = job.projection is not None and job.n_planes > 1
     stored = job.n_times * len(job.channels) * (1 if projected else job.n_planes)
-    return (_COPIES * stored + (_STREAMED + wide if projected else 0)) * plane
+    return (_COPIES * stored + (_STREAMED + wide if projected else 0)) * plane + kept
 
 
 def make_problem(

@@ -6,6 +6,7 @@ import dataclasses
 import uuid
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,7 @@ from hcs.compute.units import Unit, run_units
 from hcs.domain import columns as col
 from hcs.domain.results import Problem
 from hcs.errors import ImageReadError, InputError
+from hcs.io.images.sources import Source, open_source
 from hcs.io.plates.plate import read_field_states
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.ledger import Ledger
@@ -100,8 +102,9 @@ def check_well(check: _Check) -> dict[str, Any]:
     job = check.job
     reader = PlateReader(job.out)
     problems = []
-    for field in job.fields:
-        message = _difference(reader, job, field)
+    with closing(open_source(job.source, job.layout)) as source:
+        messages = [_difference(reader, job, field, source) for field in job.fields]
+    for field, message in zip(job.fields, messages, strict=True):
         if message is not None:
             fault = Problem(
                 stage=STAGE,
@@ -117,12 +120,12 @@ def check_well(check: _Check) -> dict[str, Any]:
     return {"problems": problems}
 
 
-def _difference(reader: PlateReader, job: WellJob, field: FieldJob) -> str | None:
+def _difference(reader: PlateReader, job: WellJob, field: FieldJob, source: Source) -> str | None:
     """Say how a field differs from its source; None when it does not. Plane by plane."""
-    reading = FieldReading(job, field)
+    reading = FieldReading(job, field, source)
     found = None
-    for place, source in reading.planes():
-        found = found or _differ_at(reader, job, field, place, source)
+    for place, pixels in reading.planes():
+        found = found or _differ_at(reader, job, field, place, pixels)
     if not reading.is_kept:
         return f"the source cannot be read again: {reading.faults[0].message}"
     if found is not None or job.in_place:

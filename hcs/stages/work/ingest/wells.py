@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from numpy.typing import NDArray
 
 from hcs.compute.units import Past
 from hcs.domain import columns as col
+from hcs.io.images.sources import open_source
 from hcs.io.plates import overview, plate
 from hcs.ops import mosaic
 from hcs.stages.work.ingest import vanished
@@ -23,23 +25,24 @@ def write_well(job: WellJob, past: Past) -> Mapping[str, Any]:
     problems: list[dict[str, Any]] = []
     padded: list[str] = []
     small: dict[str, NDArray[Any]] = {}
-    for field in job.fields:
-        if field.path in past.items:
-            images += [known[field.path]] if field.path in known else []
-            problems += [p for p in past.result.get("problems", ()) if p["site"] == field.site]
-            padded += [path for path in past.result.get("padded", ()) if path == field.path]
-            past.keep_files(f"/{field.path}/")
-            if not job.in_place and field.path in known:
-                plate.set_windows(job.out, field.path, job.windows)
-            continue
-        faults = vanished.name_fewer(job, field, past.earlier)
-        written = write_field(job, field, faults)
-        if written is not None:
-            images.append(written.row)
-            padded += [] if written.is_whole else [field.path]
-            if written.picture is not None:
-                small[field.path] = written.picture
-        problems += [fault.model_dump(mode="json") for fault in faults]
+    with closing(open_source(job.source, job.layout)) as source:
+        for field in job.fields:
+            if field.path in past.items:
+                images += [known[field.path]] if field.path in known else []
+                problems += [p for p in past.result.get("problems", ()) if p["site"] == field.site]
+                padded += [path for path in past.result.get("padded", ()) if path == field.path]
+                past.keep_files(f"/{field.path}/")
+                if not job.in_place and field.path in known:
+                    plate.set_windows(job.out, field.path, job.windows)
+                continue
+            faults = vanished.name_fewer(job, field, past.earlier)
+            written = write_field(job, field, source, faults)
+            if written is not None:
+                images.append(written.row)
+                padded += [] if written.is_whole else [field.path]
+                if written.picture is not None:
+                    small[field.path] = written.picture
+            problems += [fault.model_dump(mode="json") for fault in faults]
     if images and not job.in_place:
         paths = [row[col.FIELD_PATH].rsplit("/", 1)[1] for row in images]
         plate.write_well(job.out, job.well, paths)

@@ -13,6 +13,7 @@ from hcs.domain import columns as col
 from hcs.domain import ngff
 from hcs.domain.planes import PlaneState, describe_states
 from hcs.domain.results import Problem
+from hcs.io.images.sources import Source
 from hcs.io.plates import overview, plate
 from hcs.ops import intensity, mosaic
 from hcs.stages.work.ingest.fields import FieldPixels, FieldReading, read_field
@@ -50,17 +51,21 @@ class _NothingReadError(Exception):
     """No plane of a field could be read, so that none is written."""
 
 
-def write_field(job: WellJob, field: FieldJob, faults: list[Problem]) -> Written | None:
+def write_field(
+    job: WellJob, field: FieldJob, source: Source, faults: list[Problem]
+) -> Written | None:
     """Read one field and write it; None when it is left out.
 
     ``faults`` grows by what is wrong, channels without any structure as well.
     """
-    return (_write_streamed if is_streamed(job) else _write_whole)(job, field, faults)
+    return (_write_streamed if is_streamed(job) else _write_whole)(job, field, source, faults)
 
 
-def _write_whole(job: WellJob, field: FieldJob, faults: list[Problem]) -> Written | None:
+def _write_whole(
+    job: WellJob, field: FieldJob, source: Source, faults: list[Problem]
+) -> Written | None:
     """Write a field all of whose planes are in memory."""
-    read = read_field(job, field, faults)
+    read = read_field(job, field, source, faults)
     if read is None:
         return None
     planes = [read.planes_of(channel) for channel in range(len(job.channels))]
@@ -80,9 +85,11 @@ def _write_whole(job: WellJob, field: FieldJob, faults: list[Problem]) -> Writte
     return Written(row, read.is_whole, picture)
 
 
-def _write_streamed(job: WellJob, field: FieldJob, faults: list[Problem]) -> Written | None:
+def _write_streamed(
+    job: WellJob, field: FieldJob, source: Source, faults: list[Problem]
+) -> Written | None:
     """Write a field of many planes, of which a few are in memory at a time."""
-    reading = FieldReading(job, field)
+    reading = FieldReading(job, field, source)
     n_of = [
         sum(plane.channel == channel.name for plane in field.planes) for channel in job.channels
     ]
