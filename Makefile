@@ -34,6 +34,7 @@ schemas: $(VENV)/.installed
 	$(BIN)/hcs schema write
 	$(BIN)/python -c "from pathlib import Path; from hcs.domain import catalog; Path('docs/features.md').write_text(catalog.as_markdown(), encoding='utf-8')"
 	$(BIN)/python -c "from pathlib import Path; from hcs.domain.tuning import page; Path('docs/tuning.md').write_text(page.as_markdown(), encoding='utf-8')"
+	$(BIN)/python -c "from pathlib import Path; from hcs.words import definitions; Path('docs/statistics.md').write_text(definitions.as_markdown(), encoding='utf-8')"
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks

@@ -281,6 +281,11 @@ class Study:
         return self._table("position_choices.parquet")
 
     @cached_property
+    def power(self) -> pd.DataFrame | Absent:
+        """Effects that a screen like this one finds, by number of replicates."""
+        return self._table("power.parquet")
+
+    @cached_property
     def problems(self) -> pd.DataFrame | Absent:
         """Everything that was wrong with the data: the study's table, else those of its outputs."""
         found = self._piece(

@@ -11,6 +11,8 @@ from hcs.screen.groups import Codes, Floats, GroupStats, divide
 def rescue_score(value: Floats, negcon: GroupStats, poscon: GroupStats, group: Codes) -> Floats:
     """Place each well between the controls: 0 at the negative, 1 at the positive control's mean.
 
+    (value − mean⁻) / (mean⁺ − mean⁻).
+
     Parameters
     ----------
     value, group

@@ -42,16 +42,17 @@ _FORMAT: Final = 8
 
 _AT_ZERO: Final = col.CELLS_AT_ZERO.removeprefix("Metadata_")
 
-PLATES, BATCHES, POSITIONS, COMPOUNDS, DOSES = (
+PLATES, BATCHES, POSITIONS, POWER, COMPOUNDS, DOSES = (
     "plate_quality",
     "batch_quality",
     "position_choices",
+    "power",
     "compounds",
     "dose_fits",
 )
 """Tables that are written beside the hits."""
 
-_OTHERS: Final = (PLATES, BATCHES, POSITIONS, COMPOUNDS, DOSES)
+_OTHERS: Final = (PLATES, BATCHES, POSITIONS, POWER, COMPOUNDS, DOSES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,8 @@ def run(config: HitsConfig) -> StageResult:
 
     Writes ``<out>`` (one row a well and model) and beside it ``plate_quality``, where batches are
     known ``batch_quality``, where values follow their place ``position_choices`` (every correction
-    tried), where compounds are known ``compounds``, and where they have several
+    tried), ``power`` (effects that so many replicates find), where compounds are known
+    ``compounds``, and where they have several
     concentrations ``dose_fits``; each as parquet and as CSV. Beside ``X.parquet`` other than
     ``hits.parquet`` these are named ``X_plate_quality`` and so on.
 
@@ -338,6 +340,8 @@ def _summarize(screened: Screened, config: HitsConfig) -> dict[str, str | int | 
     if not plates["passed"].all():
         failed = plates.loc[~plates["passed"], col.PLATE]
         shown["plates beyond a limit"] = f"{len(failed)}: {list_some(list(failed))}"
+    if (power := screened.others.get(POWER)) is not None:
+        shown["found 4 times of 5"] = words.describe_power(power)
     compounds = screened.others.get(COMPOUNDS)
     if compounds is not None:
         found = compounds.loc[compounds[col.HIT], col.COMPOUND].astype(str).unique()

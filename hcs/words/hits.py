@@ -28,7 +28,7 @@ from hcs.screen.controls import (
 from hcs.screen.false_hits import count_false_hits
 from hcs.screen.plates import read_kinds
 from hcs.screen.significance import orient
-from hcs.words.english import list_some
+from hcs.words.english import join_words, list_some
 
 _WELLS = {
     "samples": "samples",
@@ -179,6 +179,21 @@ def describe_errors(quality: pd.DataFrame) -> str:
             said[str(model)] = words
     named = [f"{model}: {words}" if len(said) > 1 else words for model, words in said.items()]
     return "; ".join(named)
+
+
+def describe_power(power: pd.DataFrame) -> str:
+    """Say which effects are found with one replicate and more, model by model."""
+    said = []
+    for model, rows in power.groupby(col.MODEL, sort=False):
+        rows = rows.head(3)  # noqa: PLW2901
+        sizes = join_words(f"{value:.1f}" for value in rows["effect_sd"])
+        counts = join_words(str(number) for number in rows["n_replicates"])
+        text = f"effects of {sizes} robust SD with {counts} replicates"
+        if rows["effect_rescue"].notna().all():
+            shares = join_words(f"{value:.0%}" for value in rows["effect_rescue"])
+            text += f" ({shares} of the way to the positive controls)"
+        said.append((str(model), text))
+    return "; ".join(f"{model}: {text}" if len(said) > 1 else text for model, text in said)
 
 
 def describe_positions(quality: pd.DataFrame) -> str:

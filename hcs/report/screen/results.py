@@ -180,6 +180,12 @@ def quality(study: Study) -> Section:
             "the place explain at most, and how far do treated wells still spread?"
         )
         blocks = (*blocks, _tabulate(positions, (*_NAMES[:1], *_TRIED), caption))
+    if not isinstance(study.power, Absent):
+        caption = (
+            "What would a screen like this one find four times of five? From the spread of its own "
+            "wells: the smallest effect, by number of replicates on plates of their own."
+        )
+        blocks = (*blocks, _tabulate(study.power, (*_NAMES[:1], *_POWER), caption))
     batches = study.batches
     if not isinstance(batches, Absent) and batches[col.BATCH].nunique() > 1:
         caption = "One row a batch: its plates' controls together, after normalization."
@@ -284,6 +290,12 @@ _TRIED: Final[_Layout] = (
     ("Spread", "treated_spread", True, wording.percent, "of treated wells, of that without"),
     ("Controls compare", "controls_compare", False, _yes_no, "they stand where it sees"),
     ("Advised", "advised", False, _yes_no, "fewest left, controls kept"),
+)
+
+_POWER: Final[_Layout] = (
+    ("Replicates", "n_replicates", True, wording.text, ""),
+    ("Effect", "effect_sd", True, wording.number, "robust SD of the negative controls"),
+    ("Rescue", "effect_rescue", True, wording.percent, "of the way to the positive controls"),
 )
 
 _POSITIONS: Final[_Layout] = (

@@ -132,8 +132,9 @@ def kruskal_wallis(plates: Floats, labels: Codes) -> tuple[Floats, Floats]:
 def position_tests(screen: Screen) -> dict[str, Floats]:
     """Test what the place does to the usable samples of every plate.
 
-    Controls are left out: they often fill whole columns, so their difference would pass for a
-    column effect.
+    Kruskal-Wallis tests of rows, of columns, of the rings at the edge and of the corners, and an
+    F-like test (n − 1 times R², χ²) of a quadratic surface through the ranks. Controls are left
+    out: they often fill whole columns, so their difference would pass for a column effect.
 
     Returns
     -------
@@ -142,6 +143,10 @@ def position_tests(screen: Screen) -> dict[str, Floats]:
         ``corner_p`` and ``surface_p`` (a quadratic in row and column, for slopes and bowls), and
         ``row_share`` … of the variance that they explain, shape ``(n_plates,)`` each; NaN where a
         plate has too few wells to tell.
+
+    References
+    ----------
+    Kruskal & Wallis 1952, J Am Stat Assoc 47:583-621, doi 10.1080/01621459.1952.10483441.
     """
     names = [f"{test}_{what}" for what in ("p", "share") for test in _TESTS]
     result = {name: np.full(screen.n_plates, np.nan) for name in names}
