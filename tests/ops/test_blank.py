@@ -13,6 +13,7 @@ from hcs.domain.config.stages import MorphologyConfig, Sizes
 from hcs.ops import quality
 from hcs.ops.blank import fill_blank, find_blank
 from hcs.ops.morphology import CLASSIC_COLUMNS_PX, PER_AREA, measure_field
+from hcs.ops.sizes.bodies import trace_sizes
 
 sys.path.insert(0, str(Path(__file__).parent))
 from drawing import Drawing, draw
@@ -57,6 +58,15 @@ def test_a_field_on_black_is_measured_as_without(field, place):
     blank = 1 - field.size / (place[0] * place[1])
     assert on_black[quality.BLANK] == pytest.approx(blank, abs=0.02)
     assert alone[quality.BLANK] == 0
+
+
+@pytest.mark.parametrize("place", CANVASES.values(), ids=CANVASES)
+def test_the_size_of_somas_on_black_is_that_without(field, place):
+    """Two pieces of a field on much black were taken for bodies of 40 px in place of 23."""
+    alone, on_black = (
+        trace_sizes([fill_blank(image)[0]]).solve()[0] for image in (field, put(field, *place))
+    )
+    assert on_black == pytest.approx(alone, rel=0.05)
 
 
 @pytest.mark.parametrize("reshape", [False, True])

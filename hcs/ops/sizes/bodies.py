@@ -32,6 +32,11 @@ _NEURITE_DIAMETERS: Final = 1 / 7
 _SELF_CONSISTENT: Final = 0.95
 """Median diameter of what is found, over the assumed one, at the true size: 0.84 to 1.05."""
 
+_MOST_SUDDEN: Final = 1.25
+"""Where too few bodies showed at the diameter above, those that appear are at most this many times
+as wide as assumed: two that are three times as wide are pieces of something else. Between two
+diameters the ratio of one kind of bodies changes by 1.19."""
+
 _RIVAL_LIGHT: Final = 0.2
 """The bodies of a size hold at least this share of the light of those at any other that was tried:
 an artifact agrees with its own size too."""
@@ -112,7 +117,9 @@ class SizeCurve:
             lights.append(sum(found[index].light for index in planes))
         crossings = []
         for index, (before, after) in enumerate(pairwise(ratios)):
-            if before < _SELF_CONSISTENT <= after and not self._falls_apart(index, planes):
+            is_sudden = before == 0 and after > _MOST_SUDDEN
+            agrees = before < _SELF_CONSISTENT <= after and not is_sudden
+            if agrees and not self._falls_apart(index, planes):
                 # Between two diameters that are tried the ratio changes about linearly.
                 share = (after - _SELF_CONSISTENT) / (after - before) if before > 0 else 0.0
                 crossings.append((self.assumed_px[index] * _STEP**share, lights[index]))
