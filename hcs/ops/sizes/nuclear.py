@@ -17,8 +17,9 @@ from hcs.ops.somas.nuclei_pieces import at_rim
 
 _TURNS: Final = 3
 _SAME: Final = 0.2
-"""A diameter stands when that of the nuclei found with it differs by less than this share: outlines
-follow the edge of each, and lie a little elsewhere than the level of the whole plane."""
+"""A search ends when the diameter of the nuclei found with one differs from it by less than this
+share; theirs is taken. Outlines follow the edge of each nucleus, the level of the whole plane lies
+outside of it: of disks of 12 px, blurred, that gave 15 px and the outlines 13."""
 
 
 _LEAST_SHARE: Final = 0.5
@@ -77,9 +78,10 @@ def find_nuclear_sizes(
         if sizes.size == 0:
             return None
         found = float(np.median(sizes))
-        if abs(found / assumed - 1) < _SAME:
-            break
+        is_same = abs(found / assumed - 1) < _SAME
         assumed = found
+        if is_same:
+            break
     return NuclearSizes(guesses, assumed, sizes.size)
 
 
