@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 from pathlib import Path
@@ -17,6 +18,7 @@ from hcs.domain.columns import Reason
 from hcs.domain.config.layouts import RegexLayout
 from hcs.domain.config.stages import FeaturesConfig, IngestConfig
 from hcs.errors import ImageReadError, InputError
+from hcs.io.images import tiff
 from hcs.io.plates.reader import PlateReader
 from hcs.io.plates.validate import faults_of
 from hcs.stages import features, ingest
@@ -332,3 +334,32 @@ def test_a_plate_that_failed_half_way_says_what_to_run(tmp_path, command):
     write(tmp_path / "in", {"A01_TL": pixels(3)})
     assert take(tmp_path).summary["fields"] == 1
     assert CliRunner().invoke(app, [command, str(tmp_path / "P.zarr")]).exit_code == 0
+
+
+def test_a_file_that_could_not_be_read_for_a_time_is_tried_again(tmp_path, monkeypatch):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    pixels = np.random.default_rng(4).integers(1, 999, (2, 16, 16), "uint16")
+    for site in range(2):
+        tifffile.imwrite(folder / f"A01_f{site}.tif", pixels[site])
+    pattern = r"(?P<well>[A-H]\d\d)_f(?P<site>\d)\.tif"
+    config = IngestConfig(
+        source=str(folder), out=str(tmp_path / "P.zarr"), layout=RegexLayout(pattern=pattern)
+    )
+    open_regular = tiff.open_regular
+
+    def deny(path, *what):
+        if str(path).endswith("f1.tif"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return open_regular(path, *what)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tiff, "open_regular", deny)
+        for _ in range(2):
+            result = ingest.run(config)
+            assert [(p.site, p.kept) for p in result.problems] == [(1, False)]
+            assert "Permission denied" in result.problems[0].message
+    result = ingest.run(config)
+    assert (result.n_run, result.problems) == (1, ())
+    assert (PlateReader(result.out).read_plane("A/1/1", 0) == pixels[1]).all()
+    assert ingest.run(config).n_run == 0

@@ -16,7 +16,7 @@ from hcs.errors import InputError
 from hcs.io.images.sources import open_source
 from hcs.io.plates.reader import PlateReader
 from hcs.stages import ingest
-from hcs.stages.work.ingest.fields import read_field
+from hcs.stages.work.ingest.fields import FieldReading, read_field
 from hcs.stages.work.ingest.reading import count_bytes
 
 PATTERN = r"(?P<well>[A-H]\d\d)_(?P<channel>[A-Z]+)_t(?P<t>\d+)_z(?P<z>\d+)\.tif"
@@ -65,7 +65,7 @@ def test_all_stacks_of_a_time_lapse_are_never_in_memory_at_once(tmp_path):
     peaks = {}
     for how, job in jobs.items():
         tracemalloc.start()
-        read_field(job, job.fields[0], open_source(job.source, job.layout), [])
+        read_field(FieldReading(job, job.fields[0], open_source(job.source, job.layout)), [])
         peaks[how] = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peaks[how] < count_bytes(job)

@@ -162,7 +162,10 @@ def parse_time(value: Any) -> Any:  # noqa: ANN401 (what a file or a command lin
 def _refuse_all_times(value: Any) -> Any:  # noqa: ANN401
     parsed = parse_time(value)
     if isinstance(parsed, AllTimes) or (isinstance(parsed, dict) and parsed.get("kind") == "all"):
-        msg = f"one time point is needed here, not all of them: give {TIME_WORDS}"
+        msg = (
+            f"one time point is needed here, not all of them: give {TIME_WORDS}; for several, run "
+            "the command once for each, with another --out"
+        )
         raise ValueError(msg)
     return parsed
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,15 @@ from hcs.stages.work.ingest.reading import FieldJob, WellJob, axes_of, make_prob
 
 Place = tuple[int, int, int]
 """Time point, channel and z of a plane."""
+
+
+_PASSING: Final = frozenset(
+    {
+        errno.EACCES, errno.EAGAIN, errno.EBUSY, errno.ECONNRESET, errno.EIO, errno.EMFILE,
+        errno.ENFILE, errno.EPERM, errno.ESTALE, errno.ETIMEDOUT,
+    }
+)  # fmt: skip
+"""What may be mended with the file unchanged: rights, a network, a disk that did not answer."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,8 @@ class FieldReading:
         Index of the sharpest plane by column name, where that is asked for.
     faults
         What is wrong.
+    may_pass
+        Whether a file could not be read for a reason that lies not in the file.
     """
 
     def __init__(self, job: WellJob, field: FieldJob, source: Source) -> None:
@@ -77,6 +89,7 @@ class FieldReading:
         self._source = source
         self.focus: dict[str, int] = {}
         self.faults: list[Problem] = []
+        self.may_pass = False
         self._missing = frozenset(field.missing)
         self._remarks: list[str] = []
         n_planes = 1 if self.is_projected else job.n_planes
@@ -131,6 +144,7 @@ class FieldReading:
         except ImageReadError as error:
             if job.strict:
                 raise
+            self.may_pass |= getattr(error.__cause__, "errno", None) in _PASSING
             reason = col.Reason(error.reason)
             self.faults.append(make_problem(job, self.field, item.path, reason, str(error)))
             return None
@@ -190,9 +204,7 @@ class FieldReading:
             raise ImageReadError(faults[0].message, faults[0].reason)
 
 
-def read_field(
-    job: WellJob, field: FieldJob, source: Source, faults: list[Problem]
-) -> FieldPixels | None:
+def read_field(reading: FieldReading, faults: list[Problem]) -> FieldPixels | None:
     """Read all planes of a field, as they are to be written.
 
     A field is kept when any plane of it can be read: planes and whole channels that are missing,
@@ -200,8 +212,8 @@ def read_field(
 
     Parameters
     ----------
-    job, field, source
-        What to read, and of what.
+    reading
+        What to read.
     faults
         Grows by what is wrong.
 
@@ -210,7 +222,7 @@ def read_field(
     FieldPixels or None
         None when the field is left out.
     """
-    reading = FieldReading(job, field, source)
+    job = reading.job
     size = reading.state.shape
     stack: NDArray[Any] | None = None
     for place, picture in reading.planes():

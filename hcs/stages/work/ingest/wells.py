@@ -9,11 +9,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from hcs.compute.units import Past
+from hcs.compute.work import AGAIN
 from hcs.domain import columns as col
 from hcs.io.images.sources import open_source
 from hcs.io.plates import overview, plate
 from hcs.ops import mosaic
 from hcs.stages.work.ingest import vanished
+from hcs.stages.work.ingest.fields import FieldReading
 from hcs.stages.work.ingest.reading import WellJob
 from hcs.stages.work.ingest.writing import shrink, write_field
 
@@ -24,6 +26,7 @@ def write_well(job: WellJob, past: Past) -> Mapping[str, Any]:
     images: list[dict[str, Any]] = []
     problems: list[dict[str, Any]] = []
     padded: list[str] = []
+    again: list[str] = []
     small: dict[str, NDArray[Any]] = {}
     with closing(open_source(job.source, job.layout)) as source:
         for field in job.fields:
@@ -36,7 +39,9 @@ def write_well(job: WellJob, past: Past) -> Mapping[str, Any]:
                     plate.set_windows(job.out, field.path, job.windows)
                 continue
             faults = vanished.name_fewer(job, field, past.earlier)
-            written = write_field(job, field, source, faults)
+            reading = FieldReading(job, field, source)
+            written = write_field(reading, faults)
+            again += [field.path] if reading.may_pass else []
             if written is not None:
                 images.append(written.row)
                 padded += [] if written.is_whole else [field.path]
@@ -44,12 +49,16 @@ def write_well(job: WellJob, past: Past) -> Mapping[str, Any]:
                     small[field.path] = written.picture
             problems += [fault.model_dump(mode="json") for fault in faults]
     if images and not job.in_place:
-        paths = [row[col.FIELD_PATH].rsplit("/", 1)[1] for row in images]
-        plate.write_well(job.out, job.well, paths)
-        _write_overview(job, [row[col.FIELD_PATH] for row in images], small)
+        _write_documents(job, [row[col.FIELD_PATH] for row in images], small)
     found = {"images": images, "problems": problems, "padded": padded, "chosen": job.chosen}
     gone = [] if job.in_place else vanished.list_gone(job, past.earlier)
-    return found | ({vanished.GONE: gone} if gone else {})
+    return found | {name: few for name, few in ((AGAIN, again), (vanished.GONE, gone)) if few}
+
+
+def _write_documents(job: WellJob, paths: Sequence[str], small: Mapping[str, NDArray[Any]]) -> None:
+    """Write what lists the fields of a well, and the well in small."""
+    plate.write_well(job.out, job.well, [path.rsplit("/", 1)[1] for path in paths])
+    _write_overview(job, paths, small)
 
 
 def _write_overview(job: WellJob, paths: Sequence[str], small: Mapping[str, NDArray[Any]]) -> None:

@@ -13,7 +13,6 @@ from hcs.domain import columns as col
 from hcs.domain import ngff
 from hcs.domain.planes import PlaneState, describe_states
 from hcs.domain.results import Problem
-from hcs.io.images.sources import Source
 from hcs.io.plates import overview, plate
 from hcs.ops import intensity, mosaic
 from hcs.stages.work.ingest.fields import FieldPixels, FieldReading, read_field
@@ -51,21 +50,18 @@ class _NothingReadError(Exception):
     """No plane of a field could be read, so that none is written."""
 
 
-def write_field(
-    job: WellJob, field: FieldJob, source: Source, faults: list[Problem]
-) -> Written | None:
+def write_field(reading: FieldReading, faults: list[Problem]) -> Written | None:
     """Read one field and write it; None when it is left out.
 
     ``faults`` grows by what is wrong, channels without any structure as well.
     """
-    return (_write_streamed if is_streamed(job) else _write_whole)(job, field, source, faults)
+    return (_write_streamed if is_streamed(reading.job) else _write_whole)(reading, faults)
 
 
-def _write_whole(
-    job: WellJob, field: FieldJob, source: Source, faults: list[Problem]
-) -> Written | None:
+def _write_whole(reading: FieldReading, faults: list[Problem]) -> Written | None:
     """Write a field all of whose planes are in memory."""
-    read = read_field(job, field, source, faults)
+    job, field = reading.job, reading.field
+    read = read_field(reading, faults)
     if read is None:
         return None
     planes = [read.planes_of(channel) for channel in range(len(job.channels))]
@@ -85,11 +81,9 @@ def _write_whole(
     return Written(row, read.is_whole, picture)
 
 
-def _write_streamed(
-    job: WellJob, field: FieldJob, source: Source, faults: list[Problem]
-) -> Written | None:
+def _write_streamed(reading: FieldReading, faults: list[Problem]) -> Written | None:
     """Write a field of many planes, of which a few are in memory at a time."""
-    reading = FieldReading(job, field, source)
+    job, field = reading.job, reading.field
     n_of = [
         sum(plane.channel == channel.name for plane in field.planes) for channel in job.channels
     ]
