@@ -110,12 +110,12 @@ def read_heads(folder: AnyPath) -> dict[str, NDArray[Any]]:
         When they are not those that were written: a lost or damaged chunk reads as zeros.
     """
     path = as_path(folder) / HEADS
-    try:
-        group = zarr.open_group(open_store(path, read_only=True), mode="r", zarr_format=3)
-    except (zarr.errors.GroupNotFoundError, FileNotFoundError) as error:
-        msg = f"{folder} holds no trained heads; hcs train writes them"
-        raise NotFoundError(msg) from error
     with refuse_damage(path, "heads", "run hcs train again"):
+        try:
+            group = zarr.open_group(open_store(path, read_only=True), mode="r", zarr_format=3)
+        except (zarr.errors.GroupNotFoundError, FileNotFoundError) as error:
+            msg = f"{folder} holds no trained heads; hcs train writes them"
+            raise NotFoundError(msg) from error
         arrays = {
             name: np.asarray(open_array(group, name, f"{path}/{name}")[...])
             for name in group.array_keys()

@@ -21,6 +21,7 @@ from sklearn.inspection import permutation_importance
 
 from hcs.domain.config.measuring import FeatureSet
 from hcs.errors import InputError, StaleError, UnknownNameError
+from hcs.io.files.edge import refuse_damage
 from hcs.learn.counters import raw_words
 from hcs.ops.morphology import CLASSIC_COLUMNS, CLASSIC_COLUMNS_PX
 
@@ -173,15 +174,13 @@ def load_forest(data: bytes, where: str = "the file") -> RandomForestClassifier:
     InputError
         When they are no such file, hold types that a forest does not need, or no forest.
     """
-    try:
+    with refuse_damage(where, "forest", "run hcs forest again"):
         unknown = set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED_TYPES)
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
-        msg = f"{where} is no forest saved by skops: {error}"
-        raise InputError(msg) from error
     if unknown:
         msg = f"{where} holds types that no forest needs, so it is not loaded: {sorted(unknown)}"
         raise InputError(msg)
-    forest = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
+    with refuse_damage(where, "forest", "run hcs forest again"):
+        forest = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
     if not isinstance(forest, RandomForestClassifier):
         msg = f"{where} holds a {type(forest).__name__}, not a RandomForestClassifier"
         raise InputError(msg)

@@ -130,8 +130,8 @@ def test_a_saved_forest_predicts_the_same(data, forest):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(b"", "no forest saved by skops", id="empty"),
-        pytest.param(pickle.dumps({"a": 1}), "no forest saved by skops", id="pickle"),
+        pytest.param(b"", "forest .* cannot be read", id="empty"),
+        pytest.param(pickle.dumps({"a": 1}), "forest .* cannot be read", id="pickle"),
         pytest.param(skops.io.dumps(LogisticRegression()), "not a RandomForest", id="other-model"),
         pytest.param(skops.io.dumps(pytest.param), "types that no forest needs", id="foreign-type"),
     ],

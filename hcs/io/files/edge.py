@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Final
 
@@ -36,7 +36,7 @@ def refuse_damage(
     path: AnyPath,
     what: str,
     remedy: str = FETCH_AGAIN,
-    kind: type[InputError] = InputError,
+    kind: Callable[[str], HcsError] = InputError,
 ) -> Iterator[None]:
     """Turn whatever libraries raise on a file into one sentence.
 

@@ -204,6 +204,8 @@ def row_groups(
 def _to_pandas(table: pa.Table) -> pd.DataFrame:
     """Turn a table into pandas' kind; whole numbers stay whole beside blanks: 1, never 1.0."""
     frame: pd.DataFrame = table.to_pandas()
+    if list(frame.columns) != table.column_names:  # what pandas noted in the file is another's
+        frame = table.to_pandas(ignore_metadata=True)
     for field in table.schema:
         if pa.types.is_integer(field.type) and table[field.name].null_count:
             frame[field.name] = table[field.name].to_pandas(types_mapper=lambda _: pd.Int64Dtype())

@@ -60,6 +60,8 @@ def read_plate_table(plate: AnyPath, name: str) -> pd.DataFrame | None:
         return None
     with open_table(file, "plate table", _REMEDY) as stream:
         frame: pd.DataFrame = pq.read_table(stream, **CHECKED).to_pandas()
+    if name in {IMAGES, WELLS} and col.WELL not in frame:
+        raise InputError(f"plate table {file} lacks {col.WELL}: {_REMEDY}")
     return frame
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from hcs.domain.config.stages import Backbone
 from hcs.errors import WeightsError
+from hcs.io.files.edge import refuse_damage
 from hcs.learn import counters
 from hcs.learn.network.hashes import hash_file
 from hcs.learn.network.published import ALTERNATIVES, find_published
@@ -171,7 +172,7 @@ def read_layers(path: Path, layers: Collection[str]) -> LayerArrays:
     WeightsError
         When the file is none of these formats or is damaged.
     """
-    try:
+    with refuse_damage(path, "weights file", kind=WeightsError):
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 if "model.weights.h5" in archive.namelist():
@@ -180,9 +181,6 @@ def read_layers(path: Path, layers: Collection[str]) -> LayerArrays:
             return _read_npz(path, layers)
         if h5py.is_hdf5(path):
             return _read_hdf5(path, layers)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        msg = f"weights file {str(path)!r} cannot be read: {error}"
-        raise WeightsError(msg) from error
     msg = (
         f"weights file {str(path)!r} is neither .npz nor Keras .h5, .weights.h5 or .keras "
         "(or is damaged)"

@@ -215,7 +215,7 @@ def test_an_annotation_takes_no_column_from_the_screen(folder):
 def test_files_outside_of_the_folder_of_the_list_are_not_read(folder, name):
     (folder.parent / "F1.txt").write_text(LINES)
     (folder / "Platelist.txt").write_text(f"Filename\tPlate\tReplicate\n{name}\t1\t1\n")
-    with pytest.raises(InputError, match="lies outside of its folder"):
+    with pytest.raises(InputError, match="which is no file of its folder"):
         read_screen(folder / "Platelist.txt")
 
 

@@ -87,7 +87,8 @@ def list_files(plate_list: AnyPath, sheet: Sheet) -> list[str]:
 def _is_inside(filename: str) -> bool:
     """Whether a file of the list lies in the list's folder: lists come from others."""
     parts = filename.replace("\\", "/").split("/")
-    return ":" not in parts[0] and ".." not in parts and parts[0] != "" and "\0" not in filename
+    is_name = all(len(part.encode()) < 256 and "\0" not in part for part in parts)
+    return is_name and ":" not in parts[0] and ".." not in parts and parts[0] != ""
 
 
 def flags_of(column: str) -> str:
@@ -134,6 +135,8 @@ def read_screen(plate_list: AnyPath, kinds: Mapping[str, PertType] | None = None
     Boutros, Brás & Huber 2006, Genome Biol 7:R66, doi 10.1186/gb-2006-7-7-r66.
     """
     listed = _frame(read_sheet(plate_list, is_plate_header, what="plate list"), _NAMES)
+    if listed.empty:
+        raise InputError(f"plate list {plate_list} names no file below its header")
     folder = as_path(plate_list).parent
     _refuse_twice(listed, plate_list)
     names = _name_columns(listed)
@@ -158,6 +161,8 @@ def _frame(sheet: Sheet, needed: frozenset[str]) -> pd.DataFrame:
     names = [name.casefold() for name in sheet.header]
     for name in sorted(needed - set(names)):
         raise UnknownNameError("column", name, sheet.file, sheet.header)
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"{sheet.file} has several columns {twice}: keep one of each")
     return pd.DataFrame([cells for _, cells in sheet.rows], columns=names, dtype=object)
 
 
@@ -188,7 +193,7 @@ def _read_plate(folder: UPath, filename: str, faults: list[Fault]) -> pd.DataFra
     """Well, value, word in place of a value, and line of every measurement of a file."""
     if not _is_inside(filename):
         msg = (
-            f"the plate list names {filename!r}, which lies outside of its folder {folder}: put "
+            f"the plate list names {filename!r}, which is no file of its folder {folder}: put "
             "the files of the plates beside the list, and name them without .. and /"
         )
         raise InputError(msg)
@@ -216,6 +221,8 @@ def _read_plate(folder: UPath, filename: str, faults: list[Fault]) -> pd.DataFra
         else:
             word = cells[2].strip() if place in numbers.beyond else ""
             rows[well.name] = (numbers.values[place], word, number)
+    if not lines:
+        faults.append(Fault(str(file), "no measurements", expected="a line for every well"))
     frame = pd.DataFrame(list(rows.values()), columns=[VALUE, "word", "row"])
     frame.insert(0, col.WELL, list(rows))
     frame[VALUE] = frame[VALUE].astype("float64")
@@ -349,6 +356,8 @@ def _read_annotation(table: pd.DataFrame, file: UPath) -> pd.DataFrame:
     sheet = read_sheet(file)
     found = pd.DataFrame([cells for _, cells in sheet.rows], columns=list(sheet.header))
     names = {name.casefold(): name for name in found.columns}
+    if len(names) < len(found.columns):
+        raise InputError(f"{file} has several columns of one name: keep one of each")
     if not {"plate", "well"} <= names.keys():
         return table
     found[col.WELL] = [getattr(parse_well(t), "name", t) for t in found[names["well"]]]

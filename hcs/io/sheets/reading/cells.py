@@ -299,8 +299,9 @@ def _parquet_records(data: bytes, name: str) -> list[list[str]]:
         n_cells = source.metadata.num_rows * source.metadata.num_columns
         SHEET_CELLS.refuse_more(n_cells, name)
         table = source.read()
-    columns = [[_read_value(value) for value in column.to_pylist()] for column in table.columns]
-    return [list(table.column_names), *map(list, zip(*columns, strict=True))]
+        names, columns = table.column_names, [column.to_pylist() for column in table.columns]
+    texts = [[_read_value(value) for value in column] for column in columns]
+    return [list(names), *map(list, zip(*texts, strict=True))]
 
 
 def _read_value(value: object) -> str:

@@ -12,13 +12,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from hcs.domain.limits import MERGED_CELLS, SHEET_BYTES, SHEET_CELLS
-from hcs.errors import Fault
+from hcs.errors import Fault, InputError
 from hcs.io.files.edge import refuse_damage
 from hcs.io.sheets.reading.notes import list_some
 from hcs.io.sheets.reading.typed import Dated, Stored
 
 if TYPE_CHECKING:
     from openpyxl.cell.cell import Cell
+    from openpyxl.workbook.workbook import Workbook
     from openpyxl.worksheet.worksheet import Worksheet
 
 _MERGED: Final = re.compile(
@@ -92,8 +93,14 @@ def read_workbook(data: bytes, name: str) -> list[Page]:
             stale = _asks_to_calculate(data)
         return [
             _read_page(sheet, name, formulas.get(sheet.title, {}), stale=stale)
-            for sheet in book.worksheets
+            for sheet in _list_sheets(book, name)
         ]
+
+
+def _list_sheets(book: Workbook, name: str) -> list[Worksheet]:
+    if not book.worksheets:
+        raise InputError(f"workbook {name} has no sheet of cells: {_SAVE_IT}")
+    return list(book.worksheets)
 
 
 def _refuse_bombs(data: bytes, name: str) -> None:
