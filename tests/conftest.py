@@ -16,6 +16,10 @@ if int(pd.__version__.split(".")[0]) < 3:
     pd.set_option("mode.copy_on_write", True)
 
 
+# Hundreds of runs would wait for the disk; tests of power cuts turn it on.
+os.environ.setdefault("HCS_SYNC", "0")
+
+
 @pytest.fixture(scope="session")
 def test_data() -> Path:
     """Folder of real data that is never part of the repository; skips where it is absent."""

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hcs.compute import progress
+from hcs.compute.confirming import Confirmer
 from hcs.compute.dispatch import do_on_workers
 from hcs.compute.work import Finished, Past, Unit, Work, describe_fault, find_done
 from hcs.errors import HcsError, InputError, WorkerError
+from hcs.io.files.durable import name_boot
 from hcs.io.runs.ledger import Ledger
+from hcs.io.runs.powercuts import begin_changes, end_changes, settle
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -86,31 +89,44 @@ def run_units(
         twice = [name for name, n in Counter(unit.id for unit in units).items() if n > 1]
         msg = f"units of work need names of their own; found twice: {twice[:5]}"
         raise InputError(msg)
+    settle(ledger)
     results = find_done(units, ledger)
     todo = [unit for unit in units if unit.id not in results]
     ran = frozenset(unit.id for unit in todo)
     outcome = Outcome(n_skipped=len(results), n_run=len(todo), ran=ran)
     shown = progress.current()
     shown.begin(label, len(units), outcome.n_skipped)
-    if todo and before is not None:
-        before()
-    token = ledger.begin_run() if todo else None
-    job: Work[T] = Work(work, ledger, together, token)
     try:
-        finished = (
-            _here(job, todo)
-            if client is None
-            else do_on_workers(job, todo, client, dict(resources or {}))
-        )
-        # Closed at once, also when an interrupt lands in this loop: tasks that run still write.
-        with closing(finished):
-            for unit_id, result in finished:
-                results[unit_id] = result
-                shown.advance()
+        if todo:
+            if before is not None:
+                before()
+            job: Work[T] = Work(work, ledger, together, ledger.begin_run(), name_boot())
+            begin_changes(ledger, {unit.id: unit.fingerprint for unit in todo})
+            # Closed at once, also when an interrupt lands in this loop: tasks that run still write.
+            with closing(_do(job, todo, client, dict(resources or {}))) as finished:
+                for unit_id, result in finished:
+                    results[unit_id] = result
+                    shown.advance()
+            end_changes(ledger)
     finally:
         shown.end()
     outcome.results = [results[unit.id] for unit in units]
     return outcome
+
+
+def _do(
+    job: Work[T], todo: Sequence[Unit[T]], client: Client | None, resources: dict[str, float]
+) -> Generator[Finished]:
+    """Do units and yield them as they end; at the end all are on the disk."""
+    finished = _here(job, todo) if client is None else do_on_workers(job, todo, client, resources)
+    confirmer = Confirmer(job.ledger)
+    try:
+        with closing(finished):
+            for found in finished:
+                confirmer.add(found[0])
+                yield found
+    finally:
+        confirmer.close()
 
 
 def _here(work: Work[T], todo: Sequence[Unit[T]]) -> Generator[Finished]:

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
 from hcs.io.files import storage
+from hcs.io.files.durable import name_boot, sync_disks
+from hcs.io.files.paths import local_path
 from hcs.io.files.written import note_write, record_writes
 from hcs.io.runs.ledger import Ledger, Record, read_claim, write_claim
+from hcs.io.runs.powercuts import confirm
 
 T = TypeVar("T")
 
@@ -95,15 +98,28 @@ class Work(Generic[T]):
         How many units ``do`` takes at a time; None for one payload at a time.
     token
         Of the run that asks: what a later run has followed records nothing any more.
+    boot
+        Of the machine of the command, which sees to it that what was recorded there is on the disk.
     """
 
     do: Callable[..., Any]
     ledger: Ledger
     together: int | None = None
     token: str | None = None
+    boot: str | None = None
 
     def perform(self, units: Sequence[Unit[T]]) -> Iterator[Finished]:
         """Do some units and record each as soon as it is done."""
+        done: list[str] = []
+        try:
+            for found in self._perform(units):
+                done.append(found[0])
+                yield found
+        finally:
+            if name_boot() != self.boot:  # another machine than the command's
+                confirm(self.ledger, done)
+
+    def _perform(self, units: Sequence[Unit[T]]) -> Iterator[Finished]:
         with storage.plain_errors(self.ledger.folder):
             known = find_done(units, self.ledger)
             todo = []
@@ -156,7 +172,10 @@ class Work(Generic[T]):
         items = {name: mark for name, mark in unit.items.items() if name not in again}
         for claim in unit.claims:
             write_claim(claim, fingerprint)
-        record = Record(fingerprint, result, items)
+        boot = name_boot() if local_path(self.ledger.out) else ""
+        if not boot:  # nobody could tell later whether there was a power cut in between
+            sync_disks(written)
+        record = Record(fingerprint, result, items, boot=boot)
         self.ledger.write(unit.id, record, time.perf_counter() - started, written)
         return unit.id, result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -116,6 +117,7 @@ class Well:
         return f"{row_name(self.row)}/{self.column + 1}"
 
     @classmethod
+    @functools.lru_cache(maxsize=4096)
     def parse(cls, text: str) -> Well:
         """Read ``A1``, ``a01``, ``A - 1``, ``AF-48``.
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from hcs.report.charts.drawn_maps import Drawing
 
 Text = str | Markup
 """Words; plain strings are escaped when the page is made, so names from files stay harmless."""
@@ -104,7 +107,27 @@ class Chart:
         Colour (CSS) and meaning of each; a leading sign such as ``○`` in place of a colour.
     """
 
+    is_drawn: ClassVar[bool] = False
     model: Any
+    title: Text = ""
+    caption: Text = ""
+    legend: tuple[tuple[str, Text], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A picture of a page without scripts.
+
+    Attributes
+    ----------
+    model
+        SVG with its width and height.
+    title, caption, legend
+        As of a chart.
+    """
+
+    is_drawn: ClassVar[bool] = True
+    model: Drawing
     title: Text = ""
     caption: Text = ""
     legend: tuple[tuple[str, Text], ...] = ()
@@ -115,7 +138,7 @@ class Charts:
     """Charts beside each other as far as the page is wide, with one caption for all."""
 
     kind: ClassVar[str] = "charts"
-    charts: tuple[Chart, ...]
+    charts: tuple[Chart | Drawn, ...]
     caption: Text = ""
     legend: tuple[tuple[str, Text], ...] = ()
 
@@ -180,9 +203,9 @@ class Section:
 
 
 def charts_of(blocks: Sequence[Block]) -> Iterator[Chart]:
-    """Yield every chart of some blocks, folded ones too, in page order."""
+    """Yield every chart of some blocks that needs a script, folded ones too, in page order."""
     for block in blocks:
         if isinstance(block, Charts):
-            yield from block.charts
+            yield from (chart for chart in block.charts if isinstance(chart, Chart))
         elif isinstance(block, Folded):
             yield from charts_of(block.blocks)

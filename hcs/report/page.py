@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import time
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from bokeh.document import Document
 from bokeh.embed import components
 from bokeh.model import Model
 from bokeh.resources import Resources
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 from upath import UPath
 
@@ -151,17 +152,9 @@ def render(title: str, sections: list[Section], kind: str = "Study report") -> s
     through the escaping, and the page makes no request.
     """
     charts = [chart.model for section in sections for chart in charts_of(section.blocks)]
-    library = "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
     script, divs = _embed_charts(charts) if charts else ("", ())
-    scripts = [library, script] if charts else []
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html").render(
+    scripts = [_read_library(), script] if charts else []
+    return _open_template().render(
         title=title,
         kind=kind,
         sections=sections,
@@ -172,6 +165,24 @@ def render(title: str, sections: list[Section], kind: str = "Study report") -> s
         version=hcs.__version__,
         made=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
     )
+
+
+@functools.cache
+def _read_library() -> str:
+    return "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
+
+
+@functools.cache
+def _open_template() -> Template:
+    """Read the page's template, once for the hundreds of pages of a screen."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html")
 
 
 def _embed_charts(charts: Sequence[Model]) -> tuple[str, Sequence[str]]:

@@ -26,6 +26,7 @@ from hcs.compute.units import Unit, run_units
 from hcs.domain.results import Problem, StageResult
 from hcs.errors import ImageReadError, InputError, StaleError
 from hcs.io.files import parquet, storage
+from hcs.io.files.durable import sync_disks
 from hcs.io.files.written import record_writes
 from hcs.io.plates import plate_tables
 from hcs.io.runs import places
@@ -113,6 +114,7 @@ class Frame:
     n_skipped: int = 0
     ran: set[str] = field(default_factory=set)
     _ids: list[str] = field(default_factory=list)
+    _changed: bool = False
 
     @property
     def ledger(self) -> Ledger:
@@ -235,6 +237,8 @@ class Frame:
         began = time.perf_counter()
         with record_writes() as written:
             found = dict(write(self.provenance()) or {})
+        self._changed = True
+        sync_disks([self.out, *written])
         ledger.write(unit_id, Record(mark, found), time.perf_counter() - began, written)
         self.n_run += is_work
         return found
@@ -265,6 +269,8 @@ class Frame:
         parquet.write_problems(self.out, [problem.row() for problem in self.problems])
         if self._ids:
             self.ledger.forget_others(self._ids)
+        if self._changed:
+            sync_disks([self.out])
         mark_finished(self.out)
         return StageResult(
             stage=self.stage,
@@ -279,6 +285,7 @@ class Frame:
 
     def _begin_changes(self, *, in_place: bool) -> None:
         """Let nothing that was joined from units outlive a change of one, whatever happens next."""
+        self._changed = True
         if in_place:
             mark_unfinished(self.out, self.stage, getattr(self.config, "source", None))
         self.ledger.forget_starting(_JOINED)

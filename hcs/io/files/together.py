@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from hcs.io.files.atomic import remove, write_bytes
+from hcs.io.files.durable import sync_disks
 from hcs.io.files.paths import AnyPath, as_path, is_local, sidecar
 from hcs.io.files.written import note_removal, note_write
 
@@ -74,7 +75,9 @@ def replace_together(out: AnyPath) -> Iterator[Replacement]:
         for _, target in replacement.moves:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
         moves = [_relate(move, folder) for move in replacement.moves]
+        sync_disks([folder])  # a journal that outlives a power cut names only what is whole
         write_bytes(str(folder / _JOURNAL), json.dumps(moves).encode())
+        sync_disks([folder])
         finish_replacement(out)
         note_removal(str(folder))
         for temporary, target in replacement.moves:
@@ -99,6 +102,7 @@ def finish_replacement(out: AnyPath) -> None:
                 remove(str(target))
             elif os.path.lexists(temporary):
                 _move(temporary, str(target), folder / "old")
+        sync_disks([folder])
         journal.unlink()
     if folder.exists():
         shutil.rmtree(folder)

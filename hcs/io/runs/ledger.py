@@ -20,12 +20,15 @@ from upath import UPath
 from hcs.errors import StaleError
 from hcs.io.files import objects
 from hcs.io.files.atomic import remove, write_bytes
+from hcs.io.files.durable import name_boot
 from hcs.io.files.paths import AnyPath, as_path, as_text, is_local, local_path, sidecar
 from hcs.io.runs.fingerprints import plain
 
 _UNITS: Final = "units"
 _PARTS: Final = "parts"
 _RUN: Final = "run"
+
+BOOT: Final = "boot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,16 @@ class Record:
         each with the fingerprint of what it was made from.
     files
         Size of every file that it wrote, by the path's continuation of the output's.
+    boot
+        Name of the time since the machine was last started in which the unit was done, while it is
+        not known that its files are on the disk; after a power cut such a record counts no more.
     """
 
     fingerprint: str
     result: Mapping[str, Any]
     items: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, int] | None = None
+    boot: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +88,16 @@ class Ledger:
 
     def read(self, unit_id: str) -> Record | None:
         """Record of a unit, or None when it never finished (or its record is damaged)."""
+        return _parse(self.read_bytes(unit_id))
+
+    def read_bytes(self, unit_id: str) -> bytes | None:
+        """Content of the file of a record; None when there is none."""
         local = local_path(self._file(unit_id))
         try:
             if local is None:
-                return _parse(as_path(self._file(unit_id)).read_bytes())
+                return bytes(as_path(self._file(unit_id)).read_bytes())
             with open(local, "rb") as stream:  # noqa: PTH123
-                return _parse(stream.read())
+                return stream.read()
         except FileNotFoundError:
             return None
 
@@ -129,7 +140,12 @@ class Ledger:
             "result": record.result,
             "items": dict(record.items),
             "files": None if files is None else dict(files),
+            **({BOOT: record.boot} if record.boot else {}),
         }
+        self.write_content(unit_id, content)
+
+    def write_content(self, unit_id: str, content: Mapping[str, Any]) -> None:
+        """Write the file of a record."""
         write_bytes(self._file(unit_id), json.dumps(content, default=plain).encode())
 
     def outdate(self, unit_id: str, record: Record | None, items: Mapping[str, str]) -> None:
@@ -325,11 +341,14 @@ def _names(folder: str) -> list[str]:
 def _parse(data: bytes | None) -> Record | None:
     try:
         content = json.loads(data or b"")
+        if content.get(BOOT) not in {None, name_boot()}:
+            return None  # of before the machine was started anew: its files may have been lost
         return Record(
             fingerprint=str(content["fingerprint"]),
             result=dict(content["result"]),
             items=dict(content.get("items") or {}),
             files=content.get("files"),
+            boot=str(content.get(BOOT, "")),
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -11,7 +11,8 @@ from upath import UPath
 
 from hcs.errors import InputError
 from hcs.io.files import objects
-from hcs.io.files.atomic import read_json, write_json
+from hcs.io.files.atomic import write_json
+from hcs.io.files.durable import sync_disks
 from hcs.io.files.paths import as_path, is_local, sidecar
 
 _MARK: Final = "stage.json"
@@ -135,13 +136,14 @@ def mark_place(out: str, stage: str, reads: Iterable[str]) -> None:
     """Note in the folder of records whose the output is; what is changed in place is not ours."""
     in_place = _key(as_path(out)) in {_key(as_path(path)) for path in reads}
     if not in_place and _read_maker(out) != stage:
-        write_json(as_path(sidecar(out)) / _MARK, {"stage": stage})
+        mark = as_path(sidecar(out)) / _MARK
+        write_json(mark, {"stage": stage})
+        sync_disks([mark])  # before anything of the output, which nobody would know for ours
 
 
 def _read_maker(out: str) -> str | None:
-    mark = as_path(sidecar(out)) / _MARK
-    found = read_json(mark) if mark.exists() else None
-    return found.get("stage") if isinstance(found, dict) else None
+    stage = _read(as_path(sidecar(out)) / _MARK, "stage")
+    return str(stage) if stage else None
 
 
 def _recognize(place: UPath) -> str | None:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from hcs.domain.blinding import BlindKey
 from hcs.errors import InputError, NotFoundError
 from hcs.io.files.atomic import read_json
+from hcs.io.files.durable import sync_disks
 from hcs.io.files.paths import AnyPath, as_path, is_local
 
 _OWNER_ONLY = 0o600
@@ -55,7 +56,10 @@ def write_key(path: AnyPath, key: BlindKey) -> None:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text + "\n")
+            stream.flush()
+            os.fsync(descriptor)
         temporary.replace(file)
+        sync_disks([file])  # nothing else can say what the codes stand for
     finally:
         temporary.unlink(missing_ok=True)
 

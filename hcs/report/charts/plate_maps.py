@@ -112,6 +112,11 @@ def plate_format_of(wells: pd.DataFrame) -> PlateFormat:
     return PlateFormat.smallest_for({Well.parse(str(name)) for name in wells[col.WELL]})
 
 
+def choose_width(plate_format: PlateFormat) -> int:
+    """Return how many pixels of the screen a map takes."""
+    return _LARGE_WIDTH_PX if plate_format is PlateFormat.WELLS_1536 else _WIDTH_PX
+
+
 def plate_figure(wells: pd.DataFrame, plate_format: PlateFormat, scale: Scale) -> Any:  # noqa: ANN401
     """Draw one plate.
 
@@ -126,7 +131,7 @@ def plate_figure(wells: pd.DataFrame, plate_format: PlateFormat, scale: Scale) -
         What the colour shows.
     """
     rows, columns = plate_format.value
-    width = _LARGE_WIDTH_PX if plate_format is PlateFormat.WELLS_1536 else _WIDTH_PX
+    width = choose_width(plate_format)
     px_per_well = (width - _MARGIN_LEFT_PX - _BAR_PX) / columns
     plot = style.new_figure(
         width,
@@ -198,7 +203,12 @@ def _positions(names: pd.Series) -> tuple[list[int], list[int]]:
 def _well_data(wells: pd.DataFrame, scale: Scale) -> dict[str, Any]:
     x, y = _positions(wells[col.WELL])
     values = wells[scale.column].to_numpy(np.float64, na_value=np.nan)
-    data: dict[str, Any] = {"x": x, "y": y, "value": values}
+    return {"x": x, "y": y, "value": values, **_describe_data(wells)}
+
+
+def _describe_data(wells: pd.DataFrame) -> dict[str, list[str]]:
+    """Write what is known of wells as texts."""
+    data: dict[str, list[str]] = {}
     for key, column, digits in (
         ("score", col.SCORE, 3),
         ("spread", col.SCORE_SPREAD, 3),
@@ -239,18 +249,35 @@ def _tooltips(wells: pd.DataFrame) -> style.Tooltips:
     return [(title, field) for column, title, field in lines if column in wells]
 
 
-def _add_marks(plot: Any, wells: pd.DataFrame, px_per_well: float) -> None:  # noqa: ANN401
-    size = float(np.clip(0.42 * px_per_well, 3, 11))
+def describe_wells(wells: pd.DataFrame) -> list[str]:
+    """Say all of every well, a line each: what is shown where a well is pointed at."""
+    lines = [(title, field.removeprefix("@")) for title, field in _tooltips(wells)]
+    data = _describe_data(wells)
+    return [
+        "\n".join(
+            f"{title}: {text}" for (title, _), text in zip(lines, values, strict=True) if text
+        )
+        for values in zip(*(data[field] for _, field in lines), strict=True)
+    ]
+
+
+def list_marks(wells: pd.DataFrame) -> list[tuple[str, pd.Series]]:
+    """Return the sign of every kind of marked well, and whether each well is of that kind."""
     kind = wells[col.PERT_TYPE] if col.PERT_TYPE in wells else pd.Series("", wells.index)
     usable = wells[col.USABLE].astype(bool) if col.USABLE in wells else kind.notna() | True
-    hit = wells[col.HIT].fillna(value=False).astype(bool)
-    marked = (
-        (usable & (kind == PertType.NEGCON.value), "circle", size),
-        (usable & (kind == PertType.POSCON.value), "triangle", size),
-        (hit, "star", 1.25 * size),
-        (~usable, "x", size),
+    chosen = (
+        usable & (kind == PertType.NEGCON.value),
+        usable & (kind == PertType.POSCON.value),
+        wells[col.HIT].fillna(value=False).astype(bool),
+        ~usable,
     )
-    for chosen, marker, size_px in marked:
+    return [(sign, of) for (sign, _), of in zip(MARKS, chosen, strict=True)]
+
+
+def _add_marks(plot: Any, wells: pd.DataFrame, px_per_well: float) -> None:  # noqa: ANN401
+    size = float(np.clip(0.42 * px_per_well, 3, 11))
+    markers = (("circle", size), ("triangle", size), ("star", 1.25 * size), ("x", size))
+    for (_, chosen), (marker, size_px) in zip(list_marks(wells), markers, strict=True):
         if chosen.any():
             x, y = _positions(wells.loc[chosen, col.WELL])
             plot.scatter(

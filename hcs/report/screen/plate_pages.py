@@ -17,9 +17,9 @@ from hcs.report import records, wording
 from hcs.report.blocks import (
     Block,
     Bullets,
-    Chart,
     Charts,
     Column,
+    Drawn,
     Fact,
     Facts,
     Heading,
@@ -31,13 +31,14 @@ from hcs.report.blocks import (
     Warnings,
 )
 from hcs.report.charts import plate_maps
+from hcs.report.charts.drawn_maps import draw_maps
 from hcs.report.overview import warnings_of
 from hcs.report.screen import plate_words, results
 from hcs.report.study import Absent, Study
 from hcs.words import english
 
 MAX_PLATES: Final = 400
-"""Pages are about 1 MB each."""
+"""Pages are about 0.1 MB each."""
 
 INDEX: Final = "index.html"
 
@@ -130,9 +131,8 @@ def _maps(wells: pd.DataFrame, plate_format: PlateFormat) -> Charts:
     shown.append(("Robust z", plate_maps.z_scale(wells)))
     if col.N_CELLS in wells and wells[col.N_CELLS].notna().any():
         shown.append(("Cells per image", plate_maps.count_scale(wells)))
-    charts = tuple(
-        Chart(plate_maps.plate_figure(wells, plate_format, scale), title) for title, scale in shown
-    )
+    drawn = draw_maps(wells, plate_format, [scale for _, scale in shown])
+    charts = tuple(Drawn(picture, title) for (title, _), picture in zip(shown, drawn, strict=True))
     caption = (
         "One square a well; point at it for its content. As measured: before any correction. "
         "Corrected: after position effects were taken out, where that was asked for. Robust z: "
