@@ -10,7 +10,8 @@ import pytest
 from hcs_cli.app import app
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "benchmarks/RESULTS.md"]
+DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md",
+             "benchmarks/RESULTS.md"]  # fmt: skip
 PATH = re.compile(r"(?<![\w./])(?:hcs|cli|tests|benchmarks|docs|schemas)/[\w/]+(?:\.\w+)?")
 COMMANDS = {command.name or command.callback.__name__ for command in app.registered_commands}
 COMMANDS |= {group.name for group in app.registered_groups}

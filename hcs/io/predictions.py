@@ -93,8 +93,8 @@ def refuse_no_scores(frame: pd.DataFrame, path: AnyPath) -> None:
     FaultsError
         With the first of every kind of fault, and how many there are.
     """
-    found = [fault for fault in (_find_nameless(frame), _find_twice(frame)) if fault is not None]
-    found += _find_no_numbers(frame)
+    of_names = _find_no_text(frame) or _find_nameless(frame) or _find_twice(frame)
+    found = [*([of_names] if of_names else []), *_find_no_numbers(frame)]
     if found:
         where = as_name(path)
         faults = [Fault(where, what, row, column, value) for row, column, what, value in found]
@@ -103,6 +103,18 @@ def refuse_no_scores(frame: pd.DataFrame, path: AnyPath) -> None:
 
 _Found = tuple[int, str, str, str]
 """Row from 1, column, what is wrong, and what stands there."""
+
+
+def _find_no_text(frame: pd.DataFrame) -> _Found | None:
+    """Find lists and the like in place of names and numbers."""
+    for name in (col.MODEL, col.SPLIT, *col.IMAGE_KEY, col.TIME):
+        if name not in frame or frame[name].dtype != object:
+            continue
+        wrong = ~frame[name].map(lambda value: value is None or np.isscalar(value)).to_numpy(bool)
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            return row + 1, name, _count("no name", wrong), str(frame[name].iloc[row])[:80]
+    return None
 
 
 def _find_nameless(frame: pd.DataFrame) -> _Found | None:

@@ -215,6 +215,8 @@ def parse_well(attributes: Mapping[str, Any], path: str) -> tuple[ListedImage, .
     for entry in well["images"]:
         found = entry if isinstance(entry, Mapping) else {}
         name = str(found.get("path", "")).strip("/")
+        if ".." in name.split("/"):
+            raise InputError(f"lists an image at {name!r}, which lies outside of the well")
         acquisition = found.get("acquisition")
         number = acquisition if isinstance(acquisition, int) else None
         listed.append(ListedImage(f"{path}/{name}", name, number))

@@ -37,6 +37,8 @@ _REMEDIES: Final = {
     errno.EACCES: "access is denied: change its permissions or choose another path",
     errno.EPERM: "access is denied: change its permissions or choose another path",
     errno.ENOTDIR: "a part of this path is a file where a folder is needed: choose another path",
+    errno.EEXIST: "something else stands where a folder is needed: remove it, or choose another "
+    "path",
     errno.ELOOP: "its links lead in a circle: name the file itself",
     errno.EIO: "the disk reports a fault in reading or writing: check it, then run the same "
     "command again, what is finished is kept",

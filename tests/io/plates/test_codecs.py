@@ -96,3 +96,15 @@ def test_pipes_among_documents_are_faults_and_not_waited_for(tmp_path):
     os.mkfifo(plate / "zarr.json")
     with pytest.raises(HcsError, match="named pipe"):
         _ = PlateReader(str(plate)).name
+
+
+def test_a_well_whose_image_lies_elsewhere_is_not_followed(tmp_path):
+    plate = tmp_path / "P.zarr"
+    write_plate(plate, {"A/1": {"0": Image()}, "B/2": {"0": Image()}}, version="0.5")
+    document = plate / "A/1/zarr.json"
+    content = json.loads(document.read_text())
+    content["attributes"]["ome"]["well"]["images"][0]["path"] = "../../B/2/0"
+    document.write_text(json.dumps(content))
+    found = scan(plate, AutoLayout())
+    assert {plane.path for plane in found.plate.planes} == {"B/2/0"}
+    assert any("lies outside of the well" in row["message"] for row in found.problems)
