@@ -29,6 +29,7 @@ from hcs.screen import hits as screen_hits
 from hcs.screen.curves.dose import fit_doses
 from hcs.screen.curves.growth import fit_growths
 from hcs.screen.position.advice import try_corrections
+from hcs.screen.power import detectable_effects
 from hcs.screen.quality import batch_quality
 from hcs.screen.replicates import call_compounds
 from hcs.stages.frame import Frame, MadeFrom, open_frame, require_parquet
@@ -38,7 +39,7 @@ from hcs.words.english import list_some
 
 STAGE: Final = "hits"
 
-_FORMAT: Final = 8
+_FORMAT: Final = 9
 
 _AT_ZERO: Final = col.CELLS_AT_ZERO.removeprefix("Metadata_")
 
@@ -188,9 +189,11 @@ def screen(wells: pd.DataFrame, config: HitsConfig) -> Screened:
                 doses = doses.merge(growth, on=[col.MODEL, col.COMPOUND], how="left")
             if len(doses):
                 others[DOSES] = doses
-    return Screened(
-        called, others, words.say_faults(faults, STAGE, words.advise_correction(tried, config))
-    )
+    found = detectable_effects(called, quality, config)
+    if len(found):
+        others[POWER] = found
+    advice = words.advise_correction(tried, config)
+    return Screened(called, others, words.say_faults(faults, STAGE, advice))
 
 
 # ── what comes in ───────────────────────────────────────────────────────────────────────────────

@@ -164,7 +164,8 @@ def name_strongest(hits: pd.DataFrame) -> str:
     )
     first = known.iloc[np.argsort(-toward, kind="stable")[:_SHOWN_WELLS]]
     named = [
-        f"{row[col.PLATE]} {row[col.WELL]} (robust z {row[col.ROBUST_Z]:+.1f})"
+        f"{row[col.PLATE]} {row[col.WELL]} (robust z {row[col.ROBUST_Z]:+.1f}, adjusted p "
+        f"{row[col.Q_VALUE]:.2g})"
         for row in first.to_dict(orient="records")
     ]
     return ", ".join(named) or "none: no well could be measured against a reference"
@@ -258,6 +259,11 @@ def advise_correction(tried: pd.DataFrame, options: HitsOptions) -> dict[str, st
 
 
 def _advise(rows: pd.DataFrame, options: HitsOptions) -> str:
+    if follows := str(rows["doses_follow"].iloc[0]):
+        return (
+            f"no correction is advised: concentrations follow the {follows}, so that an effect of "
+            "the place cannot be told from that of the dose, and a correction would take out both"
+        )
     left = dict(zip(rows["correction"], rows["n_left"], strict=True))
     of = f"of {_count(int(rows['n_plates'].iloc[0]), 'plate')}"
     advised = rows[rows["advised"]]
@@ -284,8 +290,8 @@ def _say_position(cause: PositionEffect, advice: str | None) -> str:
     called = f"its {_count(cause.n_hits, 'hit')}" if cause.n_hits else "a hit there"
     return (
         f"treated wells{together} {_FOLLOW[cause.along]}{still} ({cause.share:.0%} of the "
-        f"variance, p {cause.p:.2g}): {called} may be no more than its place. Unless doses were "
-        f"laid out so, {advice}"
+        f"variance, p {cause.p:.2g}): {called} may be no more than its place. Unless treatments "
+        f"were laid out so, {advice}"
     )
 
 
@@ -306,17 +312,22 @@ def _say_false_hits(cause: FalseHits) -> str:
 def describe_error(found: MeasuredError) -> str:
     """Say how many of the hits are expected to be false, by treated wells and by controls."""
     parts = []
-    if np.isfinite(found.by_treated):
-        share = min(found.by_treated / max(found.n_hits, 1), 1.0)
+    if 2 * found.n_hits > found.n_tested:
         parts.append(
-            f"about {found.by_treated:.1f} of {_count(found.n_hits, 'hit')} false by the spread of "
-            f"the treated wells ({share:.0%})"
+            f"{found.n_hits} of {found.n_tested} treated wells are hits, too many for them to show "
+            "where inactive wells lie"
+        )
+    elif np.isfinite(found.by_treated):
+        expected = min(found.by_treated, found.n_hits)
+        parts.append(
+            f"about {expected:.1f} of {_count(found.n_hits, 'hit')} false by the spread of the "
+            f"treated wells ({expected / max(found.n_hits, 1):.0%})"
         )
     if found.n_held_out:
         most = min(found.by_controls_most, found.n_hits)
         parts.append(
             f"{found.n_called} of {_count(found.n_held_out, 'negative control')} called when held "
-            f"out (so {found.by_controls_least:.0f} to {most:.0f} false hits)"
+            f"out (which allows {found.by_controls_least:.0f} to {most:.0f} false hits)"
         )
     return "; ".join(parts)
 
@@ -370,5 +381,8 @@ def _say_too_few(cause: TooFew) -> str:
             "samples needs no controls)"
         )
     elif cause.wells == "negcon":
-        way_out = " (reference: samples would measure against the treated wells instead)"
+        way_out = (
+            " (--reference samples would measure against the treated wells instead; --score-over "
+            "batch against the controls of all plates of a batch, where these are comparable)"
+        )
     return f"{count}: {missing}{way_out}"

@@ -137,3 +137,12 @@ def test_without_hits_nothing_is_false():
     )
     assert describe_errors(quality) == ""
     assert faults == []
+
+
+def test_where_most_wells_are_hits_no_number_is_made_up():
+    wells = make_screen(6, n_plates=1, active=0.8)
+    _, quality, faults = call_hits(wells, HitsOptions(direction="increase"))
+    message = next(p.message for p in say_faults(faults, "hits") if "too many" in p.message)
+    assert "treated wells are hits, too many for them to show where inactive wells lie" in message
+    assert "many compounds are active" in message
+    assert "false by the spread" not in describe_errors(quality)

@@ -156,6 +156,31 @@ def test_a_csv_of_a_reader_gives_hits_compounds_and_curves(tmp_path):
     assert csv[col.WELL].tolist() == hits[col.WELL].tolist()
 
 
+def test_a_gradient_is_answered_with_a_measured_error_and_a_correction(tmp_path):
+    column = np.tile(np.arange(12), 8)
+    rng = np.random.default_rng(3)
+    kind = np.where(column == 0, "negcon", "trt")
+    value = rng.normal(100, 2, 96) + 1.5 * column - 30 * ((column == 6) & (np.arange(96) < 40))
+    table = pd.DataFrame({"well": WELLS, "pert_type": kind, "signal": value})
+    table.to_csv(tmp_path / "reader.csv", index=False)
+    code, result = call("--values", tmp_path / "reader.csv", "--out", tmp_path / "hits.parquet")
+    assert code == 3
+    summary = result["summary"]
+    assert summary["position effects"].startswith("column on 1 of 1")
+    assert "--correct loess, which leaves it on 0 of 1 plate" in summary["corrections tried"]
+    assert "false" in summary["false hits, measured (stated rate 5%)"]
+    assert summary["found 4 times of 5"].startswith("effects of ")
+    tried = pd.read_parquet(tmp_path / "position_choices.parquet")
+    assert tried.loc[tried["advised"], "correction"].tolist() == ["loess"]
+    assert pd.read_csv(tmp_path / "power.csv")["n_replicates"].tolist() == [1, 2, 3, 4, 6]
+    code, result = call(
+        "--values", tmp_path / "reader.csv", "--out", tmp_path / "hits.parquet", "--correct",
+        "loess",
+    )  # fmt: skip
+    assert "position effects" not in result["summary"]
+    assert not (tmp_path / "position_choices.parquet").exists()
+
+
 def test_which_column_must_be_said_where_there_are_several(tmp_path):
     reader_table().to_csv(tmp_path / "reader.csv", index=False)
     code, done = call("--values", tmp_path / "reader.csv", "--out", tmp_path / "hits.parquet")

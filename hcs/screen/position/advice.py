@@ -34,6 +34,10 @@ _TRIED: Final[Mapping[str, SpatialCorrection]] = {
 }
 """In the order in which they are advised where several leave nothing: gentle ones first."""
 
+_LEAST_DOSES: Final = 3
+_DOSE_SHARE: Final = 0.5
+"""Of the variance of log concentrations that rows or columns explain: doses are laid out so."""
+
 _MOST_PLATES: Final = 40
 """Plates of a model that are tried: the advice is about a kind of plate, not about each."""
 
@@ -60,7 +64,8 @@ def try_corrections(
         ``largest_share`` (of a plate's variance that its place explains, median over plates),
         ``treated_spread`` (robust SD of the treated wells, median over plates, as a share of that
         without correction), ``controls_compare`` (whether enough negative controls stand where the
-        correction sees), ``advised`` (one a model at most).
+        correction sees), ``advised`` (one a model at most), ``doses_follow`` (``row`` or
+        ``column`` where concentrations were laid out along it, else empty).
     """
     rows: list[dict[str, object]] = []
     placed = quality[quality["position_effect"] != ""]
@@ -69,10 +74,31 @@ def try_corrections(
         own = wells[col.PLATE].isin(list(plates))
         if col.MODEL in wells:
             own &= wells[col.MODEL] == model
-        screen = read_wells(wells[own].reset_index(drop=True))
-        rows += _try_on(screen, str(model), options)
+        table = wells[own].reset_index(drop=True)
+        screen = read_wells(table)
+        follows = _find_dose_axis(screen, table)
+        rows += [row | {"doses_follow": follows} for row in _try_on(screen, str(model), options)]
     names = ["n_plates", "n_left", "largest_share", "treated_spread", "controls_compare", "advised"]
+    names.append("doses_follow")
     return pd.DataFrame(rows, columns=[col.MODEL, "correction", *names])
+
+
+def _find_dose_axis(screen: Screen, table: pd.DataFrame) -> str:
+    """Whether concentrations of treated wells were laid out along columns or rows."""
+    if col.CONCENTRATION_UM not in table:
+        return ""
+    dose = table[col.CONCENTRATION_UM].to_numpy(np.float64, na_value=np.nan)
+    kept = screen.is_sample & np.isfinite(dose) & (dose > 0)
+    if np.unique(dose[kept]).size < _LEAST_DOSES:
+        return ""
+    value = np.log(dose[kept])
+    whole = float(value.var())
+    shares = {}
+    for name, place in (("column", screen.column), ("row", screen.row)):
+        means = groups.group_mean(value, place[kept], int(place.max()) + 1)[place[kept]]
+        shares[name] = 1.0 - float(((value - means) ** 2).mean()) / whole
+    best = max(shares, key=lambda name: shares[name])
+    return best if shares[best] > _DOSE_SHARE else ""
 
 
 def _try_on(screen: Screen, model: str, options: HitsOptions) -> list[dict[str, object]]:

@@ -96,3 +96,15 @@ def test_a_step_at_the_edge_is_found_over_a_surface_and_beside_hits(step):
 
 def test_plates_of_edge_wells_alone_have_no_step():
     assert edge_step(np.random.default_rng(5).normal(size=(2, 2, 3))).tolist() == [0.0, 0.0]
+
+
+def test_doses_along_columns_are_not_corrected_away():
+    """LOESS was advised for a plate whose columns are concentrations."""
+    wells = make_plates(-4 * SLOPE, SCATTERED, n_plates=1)
+    wells[col.CONCENTRATION_UM] = np.where(wells[col.PERT_TYPE] == "trt", 1.5**COLUMN, np.nan)
+    tried, words, faults = advise(wells, HitsOptions(direction="both"))
+    assert set(tried["doses_follow"]) == {"column"}
+    assert words["reader"].startswith("no correction is advised: concentrations follow the column")
+    assert "no correction is advised" in say_faults(faults, "hits", words)[0].message
+    wells[col.CONCENTRATION_UM] = np.random.default_rng(1).permutation(wells[col.CONCENTRATION_UM])
+    assert set(advise(wells, HitsOptions(direction="both"))[0]["doses_follow"]) == {""}
