@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hcs.domain.config.measuring import MorphologyConfig, Nuclei
+from hcs.domain.config.measuring import Cells, MorphologyConfig, Nuclei
 from hcs.errors import ImageReadError
 from hcs.ops.cells.measure import Channel, measure_cells
 from hcs.ops.given import Given, number_objects
@@ -93,3 +93,35 @@ def test_more_objects_than_16_bits_number_are_all_measured():
     assert (found.cells["Nuclei_Intensity_MeanIntensity_DAPI"] == 500).all()
     with pytest.raises(ImageReadError, match="measure so many with --assay cells or nuclei"):
         take_somas(number_objects(plane, "x"))
+
+
+@pytest.mark.parametrize(
+    ("assay", "kind", "part"),
+    [
+        pytest.param(Nuclei(), "nuclei", "Nuclei", id="nuclei"),
+        pytest.param(Cells(), "cells", "Cells", id="cells"),
+        pytest.param(Cells(ring_px=1), "nuclei", "Cells", id="rings"),
+        pytest.param(Cells(), "nuclei", "Cells", id="bodies"),
+    ],
+)
+def test_no_number_beyond_16_bits_wraps_around_in_any_assay(request, assay, kind, part):
+    count = 70_225
+    plane = np.zeros((530, 530), np.uint32)
+    plane[::2, ::2] = np.arange(1, count + 1).reshape(265, 265)
+    image = np.where(plane > 0, plane % 60_000 + 1, 0).astype(np.uint16)
+    settings = MorphologyConfig.model_validate(
+        {"assay": assay.model_dump(), "sizes": {"nucleus_diameter_px": 2}}
+    )
+    found = measure_cells(
+        image if "bodies" in request.node.callspec.id else None,
+        None,
+        pixel_size_um=None,
+        settings=settings,
+        channels={"X": Channel(image)},
+        given=Given(**{kind: number_objects(plane, "x")}),
+    )
+    first = "Nuclei" if kind == "nuclei" else "Cells"
+    at = image[::2, ::2].ravel()
+    np.testing.assert_array_equal(found.cells[f"{first}_Intensity_MeanIntensityEdge_X"], at)
+    assert np.isfinite(found.cells[f"{part}_AreaShape_Area"]).all()
+    assert np.unique(found.labels[part.lower()]).size == count + 1

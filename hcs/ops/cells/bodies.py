@@ -28,7 +28,7 @@ class Bodies:
     Attributes
     ----------
     labels
-        Shape (Y, X), uint16: number of the cell, that of its nucleus; 0 outside.
+        Shape (Y, X), of the nuclei's type: number of the cell, that of its nucleus; 0 outside.
     stained
         Shape (count,), bool: whether the stain of the body stands out around the nucleus. Where it
         does not, the nucleus alone is the cell.
@@ -70,7 +70,7 @@ def outline_bodies(
     """
     count = int(nuclei.max(initial=0))
     if count == 0:
-        return Bodies(np.zeros(nuclei.shape, np.uint16), np.zeros(0, bool))
+        return Bodies(np.zeros_like(nuclei), np.zeros(0, bool))
     values = image.astype(np.float32)
     sigma = max(diameter_px * tuning.blur_diameters, tuning.min_blur_px)
     blurred = smooth(values, sigma)
@@ -83,7 +83,7 @@ def outline_bodies(
     labels = enlarge_labels(spread, factor, nuclei.shape)
     labels[blurred <= limits[labels]] = 0
     filled = np.where(nuclei > 0, nuclei, fill_holes(labels))
-    return Bodies(filled.astype(np.uint16), stained)
+    return Bodies(filled.astype(nuclei.dtype), stained)
 
 
 def _spread(
@@ -122,12 +122,13 @@ def draw_rings(nuclei: LabelPlane, width_px: float) -> LabelPlane:
     Returns
     -------
     ndarray
-        Shape (Y, X), uint16: nucleus and ring together, with the number of the nucleus.
+        Shape (Y, X), of the nuclei's type: nucleus and ring together, with the number of the
+        nucleus.
     """
     if not nuclei.any():
         return nuclei.copy()
     away, nearest = ndimage.distance_transform_edt(nuclei == 0, return_indices=True)
-    rings: LabelPlane = np.where(away <= width_px, nuclei[tuple(nearest)], 0).astype(np.uint16)
+    rings: LabelPlane = np.where(away <= width_px, nuclei[tuple(nearest)], 0).astype(nuclei.dtype)
     return rings
 
 

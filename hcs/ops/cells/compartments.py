@@ -24,7 +24,8 @@ class Compartment:
     name
         ``Nuclei``, ``Cells`` or ``Cytoplasm``, as CellProfiler's pipelines call them.
     labels
-        Shape (Y, X), uint16: number of the cell, 0 outside.
+        Shape (Y, X), uint16 or, of more than 65,534 given objects, uint32: number of the cell, 0
+        outside.
     count
         Number of cells; a part may be empty, as a cytoplasm is where the nucleus fills its cell.
     """
@@ -109,7 +110,10 @@ def shape_columns(part: Compartment, *, full: bool) -> Columns:
         found |= {
             "BoundingBoxArea": np.where(area > 0, box, np.nan),
             "Compactness": perimeter**2 / (4 * np.pi * area),
-            "Eccentricity": np.sqrt(1 - (short / np.maximum(long, 1e-9)) ** 2),
+            # Of one pixel 0, as scikit-image and CellProfiler have it.
+            "Eccentricity": np.where(
+                long == 0, 0, np.sqrt(1 - (short / np.where(long > 0, long, 1)) ** 2)
+            ),
             "EquivalentDiameter": np.sqrt(4 * area / np.pi),
             "Extent": area / np.maximum(box, 1),
             "FormFactor": form,

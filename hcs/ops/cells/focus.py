@@ -32,8 +32,8 @@ def drop_blurred(
     Returns
     -------
     ndarray
-        Shape (Y, X), uint16, numbered anew: nuclei whose slope along their outline, over their own
-        height, is at least a share of the median nucleus' own.
+        Shape (Y, X), of the labels' type, numbered anew: nuclei whose slope along their outline,
+        over their own height, is at least a share of the median nucleus' own.
     """
     count = int(labels.max(initial=0))
     if count < tuning.min_focus_nuclei:
@@ -49,7 +49,7 @@ def drop_blurred(
     height = np.bincount(labels.ravel(), values.ravel(), count + 1)[1:] / area - ground
     sharp = steep / np.maximum(height, 1e-6)
     kept = sharp >= tuning.min_sharpness * np.median(sharp)
-    table = np.zeros(count + 1, np.uint16)
+    table = np.zeros(count + 1, labels.dtype)
     table[1:][kept] = np.arange(1, int(kept.sum()) + 1)
     return table[labels]
 

@@ -129,7 +129,7 @@ def _fraction(
 
 
 def _edge(part: Compartment, plane: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-    labels = np.where(part.edges, part.labels, 0).astype(np.uint16)
+    labels = np.where(part.edges, part.labels, 0).astype(part.labels.dtype)
     sums = kernels.sum_light(labels, plane, part.count)[1:]
     area = np.bincount(labels.ravel(), minlength=part.count + 1)[1:].astype(float)
     area[area == 0] = np.nan

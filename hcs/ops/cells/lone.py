@@ -17,7 +17,7 @@ from hcs.ops.filters import FloatPlane, smooth
 from hcs.ops.intensity import downsample_mean
 from hcs.ops.quality import estimate_noise
 from hcs.ops.somas.nuclei_pieces import Labels, Mask, at_rim, fill_holes, join_pieces
-from hcs.ops.somas.segment import MAX_LABEL, LabelPlane
+from hcs.ops.somas.segment import LabelPlane, label_type
 
 
 def segment_bodies(
@@ -40,7 +40,8 @@ def segment_bodies(
     Returns
     -------
     ndarray
-        Shape (Y, X), uint16: number of the cell, 0 outside; none in an image without structure.
+        Shape (Y, X), uint16, uint32 where they are more than 65,534: number of the cell, 0
+        outside; none in an image without structure.
     """
     values = image.astype(np.float32)
     sigma = max(diameter_px / 2 * tuning.blur_diameters, tuning.min_blur_px)
@@ -119,7 +120,7 @@ def _number(labels: Labels, diameter: float, tuning: CellTuning) -> LabelPlane:
     least[at_rim(labels)] = tuning.min_rim_area_fraction * disk
     kept = area >= np.maximum(least, 1)
     kept[0] = False
-    count = min(int(kept.sum()), MAX_LABEL)
-    numbers = np.zeros(area.size, np.uint16)
-    numbers[np.flatnonzero(kept)[:count]] = np.arange(1, count + 1)
+    count = int(kept.sum())
+    numbers = np.zeros(area.size, label_type(count))
+    numbers[kept] = np.arange(1, count + 1)
     return numbers[labels]

@@ -154,7 +154,7 @@ def measure_channels(found: FieldMorphology, channels: Mapping[str, Channel]) ->
     count = len(next(iter(found.cells.values())))
     # Given numbers may have gaps.
     labels = np.searchsorted(np.append(0, found.cells["Cells_ObjectNumber"]), found.soma)
-    part = Compartment(CELLS, labels.astype(np.uint16), count)
+    part = Compartment(CELLS, labels.astype(found.soma.dtype), count)
     cells: Columns = {}
     for name, channel in channels.items():
         cells |= _measure_light(part, name, channel, full=True)

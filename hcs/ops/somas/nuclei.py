@@ -26,11 +26,11 @@ from hcs.ops.somas.nuclei_pieces import (
     largest_parts,
 )
 from hcs.ops.somas.passes import bound_labels, grow_labels, open_mask
+from hcs.ops.somas.segment import LabelPlane, label_type
 
 _SHORT_REACH_PX: Final = 4.0
 """Below, looking around every pixel is faster than a transform of distances."""
 
-_MAX_LABEL: Final = 65534
 _SAMPLED_PX: Final = 2**16
 _LEVEL_TOLERANCE: Final = 1e-5
 """Share of the range of values to which the level of least cross-entropy is sought."""
@@ -38,7 +38,7 @@ _LEVEL_TOLERANCE: Final = 1e-5
 
 def segment_nuclei(
     image: NDArray[Any], diameter_px: float | None = None, tuning: NucleiTuning = DEFAULTS.nuclei
-) -> NDArray[np.uint16]:
+) -> LabelPlane:
     """Find nuclei and separate those that touch.
 
     The ground is what an opening with a window of one and a half nuclei leaves. Above it, the
@@ -61,8 +61,8 @@ def segment_nuclei(
     Returns
     -------
     ndarray
-        Shape (Y, X), uint16: number of the nucleus, 0 outside; no numbers in an image without
-        structure.
+        Shape (Y, X), uint16, uint32 where they are more than 65,534: number of the nucleus, 0
+        outside; no numbers in an image without structure.
     """
     nothing = np.zeros(image.shape, np.uint16)
     if min(image.shape) < 3:
@@ -183,7 +183,7 @@ def _heights(signal: FloatPlane, labels: Labels, tuning: NucleiTuning) -> NDArra
     return heights
 
 
-def _number_nuclei(labels: Labels, diameter: float, tuning: NucleiTuning) -> NDArray[np.uint16]:
+def _number_nuclei(labels: Labels, diameter: float, tuning: NucleiTuning) -> LabelPlane:
     """Give objects that are large enough numbers without gaps."""
     disk = np.pi / 4 * diameter**2
     area = np.bincount(labels.ravel())
@@ -191,7 +191,7 @@ def _number_nuclei(labels: Labels, diameter: float, tuning: NucleiTuning) -> NDA
     least[at_rim(labels)] = tuning.min_rim_area_fraction * disk
     large = area >= np.maximum(least, 1)
     large[0] = False
-    count = min(int(large.sum()), _MAX_LABEL)
-    numbers = np.zeros(area.size, np.uint16)
-    numbers[np.flatnonzero(large)[:count]] = np.arange(1, count + 1)
+    count = int(large.sum())
+    numbers = np.zeros(area.size, label_type(count))
+    numbers[large] = np.arange(1, count + 1)
     return numbers[labels]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,20 @@ from hcs.ops.intensity import shrink
 from hcs.ops.quality import estimate_noise
 from hcs.ops.scales import Scales
 
-LabelPlane = NDArray[np.uint16]
+LabelPlane = NDArray[np.unsignedinteger[Any]]
 Labels = NDArray[np.int32]
 _Plane = TypeVar("_Plane", NDArray[np.float32], NDArray[np.int32])
 
 MAX_LABEL: Final = 65534
 """Largest object number; 65535 is kept for neurites of no soma."""
+
+
+def label_type(count: int) -> type[np.unsignedinteger[Any]]:
+    """Return the type of a label image of so many objects: uint16, or uint32 where they are more.
+
+    A whole stitched well holds more nuclei than 16 bits number.
+    """
+    return np.uint16 if count <= MAX_LABEL else np.uint32
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,3 +207,11 @@ def test_a_field_without_cells_has_zeros_and_no_means():
     assert found.features["Image_Count_Cells"] == 0
     assert np.isnan(found.features["Image_Cells_MeanArea_um2"])
     assert all(values.size == 0 for values in found.cells.values())
+
+
+def test_an_object_of_one_pixel_is_round_as_scikit_image_has_it():
+    labels = np.zeros((9, 9), np.uint16)
+    labels[4, 4] = 1
+    found = shape_columns(Compartment("Nuclei", labels, 1), full=True)
+    assert regionprops(labels)[0].eccentricity == 0
+    assert found["Nuclei_AreaShape_Eccentricity"].tolist() == [0]

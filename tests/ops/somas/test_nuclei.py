@@ -8,6 +8,8 @@ from scipy import ndimage
 from skimage.filters import threshold_li
 
 from hcs.domain.config.stages import Marker, MorphologyConfig, Sizes
+from hcs.ops.cells.focus import drop_blurred
+from hcs.ops.cells.lone import segment_bodies
 from hcs.ops.morphology import measure_field
 from hcs.ops.somas import nuclei as nuclei_module
 from hcs.ops.somas.nuclei import segment_nuclei
@@ -164,3 +166,14 @@ def test_every_nucleus_is_a_cell_or_is_counted_as_skipped(height, cells):
     reasons = [found[name] for name in found if name.startswith(f"{SKIPPED}_")]
     assert sum(reasons) == found[SKIPPED]
     assert found[f"{SKIPPED}_NoStain"] == 12 - cells
+
+
+def test_a_stitched_well_of_more_nuclei_than_16_bits_number_loses_none():
+    tile = np.zeros((10, 10))
+    tile[3:8, 3:8] = 2000
+    plane = ndimage.gaussian_filter(np.tile(tile, (265, 265)), 0.7).astype(np.uint16)
+    labels = segment_nuclei(plane, 5.0)
+    assert int(labels.max()) == 265 * 265 == np.unique(labels).size - 1
+    assert labels.dtype == np.uint32
+    assert drop_blurred(plane, labels).max() == 265 * 265
+    assert segment_bodies(plane, 5.0).max() == 265 * 265
