@@ -25,7 +25,7 @@ from pydantic import BaseModel
 from hcs.compute.units import Unit, run_units
 from hcs.domain.results import Problem, StageResult
 from hcs.errors import ImageReadError, InputError, StaleError
-from hcs.io.files import parquet, storage
+from hcs.io.files import objects, parquet, storage
 from hcs.io.files.durable import sync_disks
 from hcs.io.files.written import record_writes
 from hcs.io.plates import plate_tables
@@ -344,11 +344,15 @@ def open_frame(
         When an input was left unfinished.
     """
     reads = tuple(dict.fromkeys(reads))
+    for path in reads:
+        objects.refuse_address(path)
+    for path in (out, *also_writes):
+        objects.refuse_address(path, is_output=True)
     if "://" not in out and os.path.islink(out) and not os.path.exists(out):  # noqa: PTH110, PTH114
         msg = f"{out} is a link to {os.path.realpath(out)}, which does not exist: name that instead"
         raise InputError(msg)
     places.refuse_taken(out, stage, (*reads, *also_writes), in_place=may_be_input)
-    with locked(out, *also_writes), reading(*reads):
+    with objects.plain_errors(out, *reads), locked(out, *also_writes), reading(*reads):
         places.mark_place(out, stage, reads)
         for path in dict.fromkeys((*reads, *also_writes)):
             refuse_unfinished(path)

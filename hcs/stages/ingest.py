@@ -20,7 +20,7 @@ from hcs.domain.results import Problem, StageResult
 from hcs.domain.wells import PlateFormat, Well
 from hcs.errors import Fault, FaultsError, InputError
 from hcs.io import layouts
-from hcs.io.files import storage
+from hcs.io.files import objects, storage
 from hcs.io.files.paths import as_path
 from hcs.io.images.sources import OME_ZARR
 from hcs.io.plates import overview, plate, plate_tables
@@ -82,6 +82,7 @@ def run(config: IngestConfig, client: Client | None = None) -> StageResult:
     NotFoundError, InputError
         When there is no source, no layout fits, or nothing can be read at all.
     """
+    objects.refuse_address(config.source)
     tables = ("platemap", "barcodes", "sheet", "barcodes_sheet", "decimal")
     apart = ("source", "out", *tables, "verify", "strict")
     reads = (config.source,) if layouts.is_plate(config.source) else ()
@@ -234,12 +235,7 @@ def _write(config: IngestConfig, plan: _Plan, frame: Frame) -> list[dict[str, An
             config.out, plan.source.plate_format, n_channels, plan.expected.dtype
         )
     units = [
-        Unit(
-            job.well.name,
-            MadeFrom(ingest_jobs.FORMAT, pixels=items).fingerprint,
-            job,
-            items,
-        )
+        Unit(job.well.name, MadeFrom(ingest_jobs.FORMAT, pixels=items).fingerprint, job, items)
         for job in plan.jobs
         for items in [{field.path: field.fingerprint for field in job.fields}]
     ]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from upath import UPath
 
-from hcs.errors import InputError, LockedError, MissingExtraError, NotFoundError
+from hcs.errors import InputError, LockedError, MissingExtraError, NotFoundError, StorageError
 from hcs.io.files import leases
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ _BEAT_SECONDS: Final = leases.BEAT_SECONDS
 
 _REFUSED: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 """Codes with which S3 says that the condition of a write does not hold."""
+
+_CLIENTS: Final = ("botocore", "aiobotocore", "aiohttp", "obstore")
+"""Packages whose errors are those of a server or of the way to it."""
 
 _NEEDS: Final = "addresses s3://… need the extra 's3': pip install 'hcs[s3]'"
 
@@ -98,6 +101,64 @@ def _provider(found: Any) -> Callable[[], Any]:  # noqa: ANN401 (botocore has no
     return credentials
 
 
+def refuse_address(address: str, *, is_output: bool = False) -> None:
+    """Refuse addresses that lead nowhere, or hold what must not be written down.
+
+    Parameters
+    ----------
+    address
+        A local path passes.
+    is_output
+        Whether something is to be written there, for which a bucket alone is no place.
+
+    Raises
+    ------
+    InputError
+        With what would do. Access keys are not repeated.
+    """
+    scheme, found, rest = address.partition("://")
+    if not found or scheme in {"file", "local"}:
+        return
+    if scheme not in S3_PROTOCOLS:
+        msg = (
+            f"{scheme}://… is no place that hcs reads or writes: name a local path, or an address "
+            "s3://bucket/folder (others mounted as a folder are local paths)"
+        )
+        raise InputError(msg)
+    bucket, _, key = rest.partition("/")
+    if "@" in bucket or ":" in bucket:
+        msg = (
+            "access keys in an address would be written into records and logs: set AWS_PROFILE, or "
+            f"AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and name s3://{bucket.split('@')[-1]}/…"
+        )
+        raise InputError(msg)
+    if not bucket or (is_output and not key.strip("/")):
+        raise InputError(f"{address} names no place in a bucket: write s3://bucket/folder")
+
+
+@contextmanager
+def plain_errors(*addresses: str) -> Iterator[None]:
+    """Turn what the clients of object stores raise into one sentence.
+
+    Raises
+    ------
+    StorageError
+        When a server does not answer, or not as it should.
+    """
+    try:
+        yield
+    except Exception as error:  # botocore derives its errors from Exception alone
+        if not type(error).__module__.startswith(_CLIENTS):
+            raise
+        where = next((item for item in addresses if "://" in item), "the object store")
+        msg = (
+            f"{where}: {_endpoint() or 'the object store'} does not answer as it should "
+            f"({type(error).__name__}: {' '.join(str(error).split())[:200]}): run the same command "
+            "again when it does, what is finished is kept"
+        )
+        raise StorageError(msg) from error
+
+
 def check(path: UPath) -> None:
     """Ask for the bucket once, so that a wrong name or key is said in plain words at the start.
 
@@ -112,6 +173,7 @@ def check(path: UPath) -> None:
     """
     if path.protocol not in S3_PROTOCOLS:
         return
+    refuse_address(str(path))
     bucket = str(path).partition("://")[2].partition("/")[0]
     where = f"bucket {bucket!r} at {_endpoint() or 'Amazon S3'}"
     try:
@@ -173,8 +235,15 @@ def locked(lock: UPath, what: str) -> Iterator[None]:
         with leases.keep_renewing(renew, _BEAT_SECONDS):
             yield
     finally:
+        _let_go(lock, token)
+
+
+def _let_go(lock: UPath, token: str) -> None:
+    try:
         if (_content(lock) or {}).get("token") == token:
             lock.fs.rm_file(lock.path)
+    except Exception as error:  # noqa: BLE001 (must not hide why the run ended)
+        log.warning("the lock %s could not be removed; it counts for two minutes: %s", lock, error)
 
 
 def check_unlocked(lock: UPath, what: str) -> None:
@@ -219,7 +288,7 @@ def _renew(lock: UPath, token: str, etag: str | None) -> tuple[str | None, bool]
     except FileExistsError:
         log.warning("another run has taken over the lock %s; this one was silent too long", lock)
         return etag, False
-    except OSError as error:
+    except Exception as error:  # noqa: BLE001 (botocore's too; the next renewal may succeed)
         log.warning("the lock %s could not be renewed: %s", lock, error)
         return etag, True
 

@@ -11,6 +11,7 @@ import time
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from foreign_plates import Image, write_plate
@@ -21,8 +22,8 @@ from upath import UPath
 
 from hcs.domain import columns as col
 from hcs.domain.config.stages import ConvertConfig, FeaturesConfig, IngestConfig, StackConfig
-from hcs.errors import InputError, LockedError, MissingExtraError, NotFoundError
-from hcs.io.files import objects
+from hcs.errors import InputError, LockedError, MissingExtraError, NotFoundError, StorageError
+from hcs.io.files import objects, parquet
 from hcs.io.layouts.listing import list_source
 from hcs.io.plates.reader import PlateReader
 from hcs.io.plates.validate import faults_of
@@ -324,3 +325,84 @@ def test_a_plate_of_another_program_is_read_from_the_store_and_written_there(
     assert convert.run(ConvertConfig(plate=made.out, out=out)).problems == ()
     np.testing.assert_array_equal(PlateReader(out).read_plane("A/1/0", index), source[0, 0])
     assert faults_of(out) == []
+
+
+def read_arrays(plate):
+    """Pixels of every level of every field and label, by path."""
+    reader = PlateReader(str(plate))
+    found = {}
+    for path in reader.images[col.FIELD_PATH]:
+        images = [path, *(f"{path}/labels/{name}" for name in reader.label_names(path))]
+        for image in images:
+            for level in range(reader.n_levels):
+                found[f"{image}/{level}"] = reader.read_array(f"{image}/{level}")
+    return found
+
+
+def test_results_on_s3_are_those_on_disk(source, bucket, tmp_path):
+    tables, stacks, pixels = [], [], []
+    for place in (bucket, str(tmp_path)):
+        plate = ingest.run(config_of(source, bucket, out=f"{place}/P1.zarr")).out
+        measured = features.run(
+            FeaturesConfig(plates=(plate,), out=f"{place}/features.parquet")
+        ).out
+        tables.append(parquet.read_table(measured))
+        made = stack.run(StackConfig(plates=(plate,), out=f"{place}/stack.zarr", image_px=32)).out
+        stacks.append(open_stack(made).read(0, 3))
+        pixels.append(read_arrays(plate))
+    assert len(pixels[0]) >= 9
+    assert pixels[0].keys() == pixels[1].keys()
+    for path, array in pixels[0].items():
+        np.testing.assert_array_equal(array, pixels[1][path], err_msg=path)
+    np.testing.assert_array_equal(*stacks)
+    pd.testing.assert_frame_equal(*tables)
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        pytest.param("gs://b/x.zarr", "gs://… is no place that hcs reads or writes", id="gs"),
+        pytest.param("memory://x.zarr", "memory://… is no place that hcs", id="memory"),
+        pytest.param("s3://", "s3:// names no place in a bucket", id="nothing"),
+        pytest.param("s3://lab", "s3://lab names no place in a bucket", id="bucket-alone"),
+        pytest.param("s3://lab/", "names no place in a bucket", id="bucket-with-slash"),
+        pytest.param("s3://KEY:hunter2@lab/z.zarr", "access keys in an address", id="keys"),
+    ],
+)
+def test_addresses_that_lead_nowhere_are_refused(tmp_path, address, told):
+    tifffile.imwrite(tmp_path / name_of("A", 1, 1), field(1))
+    for given in (
+        ["ingest", str(tmp_path), address, "--cluster", "inline"],
+        ["stack", str(tmp_path / "P.zarr"), "--out", address, "--cluster", "inline"],
+    ):
+        shown = CliRunner().invoke(app, given)
+        assert shown.exit_code == 1
+        assert told in " ".join(shown.stderr.split())
+        assert "hunter2" not in shown.output
+
+
+def test_sources_at_such_addresses_are_refused(tmp_path):
+    for source, told in (("gs://b/tiffs", "gs://…"), ("s3://KEY:hunter2@lab/t", "access keys")):
+        with pytest.raises(InputError, match=told) as caught:
+            ingest.run(IngestConfig(source=source, out=str(tmp_path / "P.zarr"), plate_name="P"))
+        assert "hunter2" not in str(caught.value)
+
+
+def test_a_server_that_dies_is_the_reason_and_not_its_lock(tmp_path, monkeypatch):
+    from botocore.exceptions import EndpointConnectionError
+
+    lock = UPath("memory://dies/P1.zarr.hcs/lock")
+    gone = EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
+
+    def fail(_):
+        raise gone
+
+    def hold_and_lose():
+        with objects.plain_errors(str(tmp_path), "s3://lab/P.zarr"), objects.locked(lock, "P1"):
+            monkeypatch.setattr(objects, "_content", fail)
+            fail(None)
+
+    with pytest.raises(StorageError, match=r"s3://lab/P\.zarr: .* run the same command again"):
+        hold_and_lose()
+    with pytest.raises(ValueError, match="of our own"), objects.plain_errors("s3://lab/P.zarr"):
+        raise ValueError("of our own")
