@@ -113,6 +113,7 @@ def main() -> None:
         process.join()
         ended = f"process ended with {process.exitcode}"
         rows.append(answers.get() if not process.exitcode else {"reader": name, "s": ended})
+        print(f"  {rows[-1]}", flush=True)
     shutil.rmtree(WORK / "fuzz", ignore_errors=True)
     report("fuzz", rows, ["seeds from 0; one damaged file a mutation"])
 

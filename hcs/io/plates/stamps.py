@@ -13,7 +13,17 @@ ABSENT: Final = "absent"
 """Stamp of a field without files."""
 
 
-DAMAGE: Final = (ValueError, TypeError, AttributeError, ArithmeticError, OSError, RuntimeError)
+DAMAGE: Final = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    OSError,
+    RuntimeError,
+    EOFError,
+    MemoryError,
+    SystemError,
+)
 """What zarr-python raises for documents and chunks that are damaged."""
 
 
