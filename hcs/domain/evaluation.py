@@ -18,6 +18,8 @@ from hcs.errors import UnknownNameError
 
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+TestDesign = Literal["random splits", "k-fold", "leave-pairs-out"]
+Varied = Literal["donor", "group", "donor or group"]
 
 
 class Unit(StrEnum):
@@ -150,7 +152,19 @@ class CalibrationBin(Frozen):
 
 
 class Interval(Frozen):
-    """A metric over the whole study with an interval that resamples donors (clones)."""
+    """A metric over the whole study, with an interval for other donors (clones) than these.
+
+    Attributes
+    ----------
+    design
+        How groups were tested, as far as the predictions show it: ``k-fold`` (each in one split),
+        ``leave-pairs-out`` (every pair of two classes in one split), else ``random splits``.
+    varied, n_varied
+        What is independent of each other and varies, and how many of it are tested in the smallest
+        class.
+    method
+        The same in words.
+    """
 
     metric: Metric
     unit: Unit
@@ -158,6 +172,9 @@ class Interval(Frozen):
     low: float | None
     high: float | None
     level: Share = 0.95
+    design: TestDesign = "random splits"
+    varied: Varied = "donor"
+    n_varied: Count = 0
     method: str
 
 

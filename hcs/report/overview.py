@@ -194,7 +194,7 @@ def _verdict(evaluation: Evaluation, model: ModelEvaluation) -> Text:
 
 
 def interval_of(model: ModelEvaluation, unit: Unit = Unit.IMAGE) -> Interval | None:
-    """Interval of the ROC AUC that resamples donors (clones)."""
+    """Interval of the ROC AUC for other donors (clones) than these."""
     for interval in model.intervals:
         if interval.metric is Metric.ROC_AUC and interval.unit is unit:
             return interval
@@ -256,7 +256,7 @@ def _about_spread(study: Study, group: str) -> Iterator[str]:
     yield (
         "The ± is the spread between splits. Splits share training "
         f"{english.make_plural(group)}, so it is no confidence interval; the intervals in the text "
-        "resample donors."
+        "let donors vary."
     )
 
 

@@ -29,7 +29,7 @@ from hcs.words.positions import list_confounding, say_associations
 
 STAGE: Final = "evaluate"
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 
 def run(config: EvaluateConfig) -> StageResult:

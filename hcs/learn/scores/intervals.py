@@ -1,20 +1,20 @@
 """Intervals and tests for data whose images and splits are not independent of each other.
 
 Images of one clone resemble each other, and the training sets of two splits share clones. Whoever
-counts either as independent gets intervals that are far too narrow. Here donors (clones) and wells
-are resampled, never images, and tests over splits are corrected for the overlap.
+counts either as independent gets intervals that are far too narrow. Here wells are resampled,
+never images, and tests over splits are corrected for the overlap. Intervals of the ROC AUC over
+donors: :mod:`hcs.learn.scores.pair_auc`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
 from hcs.learn.counters import uniforms
-from hcs.learn.scores.scored import FloatArray, IntArray, Scored
+from hcs.learn.scores.scored import FloatArray, IntArray
 
 LEVEL = 0.95
 
@@ -90,118 +90,6 @@ def mean_interval_over_wells_and_splits(
     weights = ((of_wells @ sizes) * of_splits).sum(axis=1)
     draws = totals[weights > 0] / weights[weights > 0]
     return expand_percentiles(draws, shape[0] if shape[0] > 1 else shape[1])
-
-
-def donor_weights(
-    owners: Sequence[str], truth: IntArray, n_bootstrap: int, *key: str | int
-) -> FloatArray:
-    """How often each group is drawn when donors are resampled with all of their groups.
-
-    Parameters
-    ----------
-    owners, truth
-        Donor and class code of each group, ``(G,)``. Classes are resampled apart, so that both
-        stay present, unless a donor has groups of both.
-    n_bootstrap
-        Number of draws.
-    *key
-        Names the random numbers.
-
-    Returns
-    -------
-    FloatArray
-        ``(n_bootstrap, G)``.
-    """
-    donors, donor_of = np.unique(np.asarray(owners, dtype=str), return_inverse=True)
-    classes = [sorted(set(truth[donor_of == d].tolist())) for d in range(len(donors))]
-    mixed = any(len(entry) > 1 for entry in classes)
-    strata = [0 if mixed else entry[0] for entry in classes]
-    weights = np.zeros((n_bootstrap, len(donors)))
-    for stratum in sorted(set(strata)):
-        members = np.flatnonzero(np.asarray(strata) == stratum)
-        weights[:, members] = resample_counts(len(members), n_bootstrap, *key, stratum)
-    return weights[:, donor_of]
-
-
-@dataclass(frozen=True, slots=True)
-class PairAuc:
-    """ROC AUC between pairs of groups.
-
-    Attributes
-    ----------
-    total, n_splits
-        ``(G, G)``: sum over splits of the AUC of a positive group's images (row) against a negative
-        group's (column), and the number of splits in which both were tested.
-    """
-
-    total: FloatArray
-    n_splits: FloatArray
-
-    def mean(self) -> float | None:
-        """Mean over all pairs and splits; None without any pair."""
-        count = self.n_splits.sum()
-        return float(self.total.sum() / count) if count else None
-
-    def draw(self, weights: FloatArray) -> FloatArray:
-        """Mean under ``(B, G)`` weights of the groups, ``(B,)``; NaN without any pair."""
-        total = np.einsum("bi,ij,bj->b", weights, self.total, weights, optimize=True)
-        count = np.einsum("bi,ij,bj->b", weights, self.n_splits, weights, optimize=True)
-        draws = np.full(len(total), np.nan)
-        np.divide(total, count, out=draws, where=count > 0)
-        return draws
-
-
-def mean_pair_auc(pairs: Sequence[PairAuc]) -> float | None:
-    """Mean over classes, each against the rest; None where one has no pair."""
-    values = [entry.mean() for entry in pairs]
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known and len(known) == len(values) else None
-
-
-def pair_auc_interval(
-    pairs: Sequence[PairAuc], weights: FloatArray, n: int
-) -> tuple[float, float] | None:
-    """Interval of :func:`mean_pair_auc` under ``(B, G)`` weights of the groups.
-
-    Parameters
-    ----------
-    pairs
-        Of each class against the rest; of two classes one is enough.
-    weights
-        How often each group is drawn.
-    n
-        Donors in the smallest class.
-
-    Returns
-    -------
-    tuple of float or None
-        None without any draw in which all classes have pairs.
-    """
-    draws = np.mean([entry.draw(weights) for entry in pairs], axis=0)
-    known = draws[np.isfinite(draws)]
-    return expand_percentiles(known, n) if len(known) else None
-
-
-def pair_auc(scored: Scored, positive: int, n_groups: int) -> PairAuc:
-    """ROC AUC between every positive and every negative group that are tested in one split.
-
-    Where all groups have the same number of images, the mean over pairs is the mean ROC AUC over
-    splits. Kept by pairs, it can be computed anew for resampled groups without touching an image.
-    Ties count one half.
-    """
-    total = np.zeros((n_groups, n_groups))
-    n_splits = np.zeros((n_groups, n_groups))
-    for _, _, part in scored.by_split():
-        score = part.probability[:, positive]
-        by_group = {g: np.sort(score[part.group == g]) for g in np.unique(part.group)}
-        is_positive = {g: part.truth[part.group == g][0] == positive for g in by_group}
-        for i in (g for g in by_group if is_positive[g]):
-            for j in (g for g in by_group if not is_positive[g]):
-                below = np.searchsorted(by_group[j], by_group[i], "left")
-                not_above = np.searchsorted(by_group[j], by_group[i], "right")
-                total[i, j] += (below + not_above).mean() / 2 / len(by_group[j])
-                n_splits[i, j] += 1
-    return PairAuc(total, n_splits)
 
 
 @dataclass(frozen=True, slots=True)

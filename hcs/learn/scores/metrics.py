@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Final
 
@@ -18,15 +17,20 @@ from hcs.domain.evaluation import (
     Interval,
     Metric,
     ModelEvaluation,
+    TestDesign,
     Unit,
+    Varied,
 )
 from hcs.domain.splits import Group, Splits
 from hcs.errors import InputError
 from hcs.learn.scores.intervals import (
     LEVEL,
     compare_over_splits,
-    donor_weights,
     mean_interval_over_wells_and_splits,
+)
+from hcs.learn.scores.pair_auc import (
+    TRAINING_FACTOR,
+    PairAuc,
     mean_pair_auc,
     pair_auc,
     pair_auc_interval,
@@ -57,7 +61,7 @@ def evaluate(
     splits
         The splits that the models were trained on.
     n_bootstrap
-        Draws for every interval.
+        Draws for the interval of every group's score.
     seed
         Study seed.
 
@@ -107,7 +111,7 @@ def _evaluate_model(scored: Scored, splits: Splits, n_bootstrap: int, seed: int)
         model=scored.model,
         n_splits=len(np.unique(scored.split)),
         summary=tuple(summarize(per_split)),
-        intervals=tuple(_auc_intervals(test[Unit.IMAGE], splits, n_bootstrap, seed)),
+        intervals=tuple(_auc_intervals(test, splits)),
         mean_roc=mean_roc(test[Unit.IMAGE], positive),
         per_group=tuple(_group_scores(test[Unit.IMAGE], splits, n_bootstrap, seed)),
         confusion=tuple(confusion(test[unit], splits.classes, positive, unit) for unit in Unit),
@@ -116,30 +120,19 @@ def _evaluate_model(scored: Scored, splits: Splits, n_bootstrap: int, seed: int)
     )
 
 
-def _auc_intervals(test: Scored, splits: Splits, n_bootstrap: int, seed: int) -> Iterable[Interval]:
-    n_classes = len(splits.classes)
-    chosen = list_judged_classes(n_classes, splits.classes.index(splits.positive))
-    # One mean score a group over all splits: as if it were a single split with one image a group.
-    together = replace(test, split=np.zeros_like(test.split)).means_by_group()
-    against = "every positive against every negative group"
-    if n_classes > 2:
-        against = "the groups of each class against those of the rest, mean over classes"
-    methods = {
-        Unit.IMAGE: f"within splits, images of {against}",
-        Unit.GROUP: "mean score of each group over the splits in which it is tested",
-    }
-    drawn = f"{n_bootstrap} draws of donors within each class, expanded percentiles"
-    for unit, values in ((Unit.IMAGE, test), (Unit.GROUP, together)):
+def _auc_intervals(scored: Mapping[Unit, Scored], splits: Splits) -> Iterable[Interval]:
+    classes = splits.classes
+    chosen = list_judged_classes(len(classes), classes.index(splits.positive))
+    owners = [owner(group) for group in splits.groups]
+    number_of = {name: number for number, name in enumerate(sorted(set(owners)))}
+    owner_of = np.array([number_of[name] for name in owners], dtype=int)
+    for unit, values in scored.items():
         tested = np.unique(values.group)
+        sides = [{owners[k] for k in tested if splits.groups[k].label == name} for name in classes]
+        n_donors = min(len(side) for side in sides)
         pairs = [pair_auc(values, k, len(splits.groups)) for k in chosen]
-        groups = [splits.groups[number] for number in tested]
-        truth = np.array([splits.classes.index(group.label) for group in groups], dtype=int)
-        weights = np.zeros((n_bootstrap, len(splits.groups)))
-        owners = [owner(group) for group in groups]
-        weights[:, tested] = donor_weights(owners, truth, n_bootstrap, "auc", seed)
-        sides = [truth == k for k in range(len(splits.classes))]
-        n_donors = min(len({owners[k] for k in np.flatnonzero(side)}) for side in sides)
-        ends = pair_auc_interval(pairs, weights, n_donors) if n_donors > 1 else None
+        ends = pair_auc_interval(pairs, owner_of, n_donors)
+        varied = _name_varied([splits.groups[k] for k in tested])
         yield Interval(
             metric=Metric.ROC_AUC,
             unit=unit,
@@ -147,8 +140,49 @@ def _auc_intervals(test: Scored, splits: Splits, n_bootstrap: int, seed: int) ->
             low=None if ends is None else ends[0],
             high=None if ends is None else ends[1],
             level=LEVEL,
-            method=f"{methods[unit]}; {drawn}",
+            design=_design_of(pairs),
+            varied=varied,
+            n_varied=n_donors,
+            method=_say_method(unit, len(classes), varied, n_donors),
         )
+
+
+def _name_varied(tested: Sequence[Group]) -> Varied:
+    """Name what an interval lets vary: donors, or groups where no donor is known, or both."""
+    known = {group.donor is not None for group in tested}
+    if len(known) > 1:
+        return "donor or group"
+    return "donor" if known == {True} else "group"
+
+
+def _design_of(pairs: Sequence[PairAuc]) -> TestDesign:
+    """Recognize a design by how often groups, and pairs of groups, are tested."""
+    times = pairs[0].n_splits
+    partners = np.concatenate([(times > 0).sum(axis=1), (times > 0).sum(axis=0)])
+    if times.max(initial=0) != 1:
+        return "random splits"
+    rows, columns = times.any(axis=1), times.any(axis=0)
+    if times[np.ix_(rows, columns)].all() and min(rows.sum(), columns.sum()) > 1:
+        return "leave-pairs-out"
+    # In folds, groups that share one partner share all: they are tested once, together.
+    patterns = np.unique(times[rows], axis=0)
+    is_fold = partners.max() > 0 and (patterns.sum(axis=0)[columns] == 1).all()
+    return "k-fold" if is_fold else "random splits"
+
+
+def _say_method(unit: Unit, n_classes: int, varied: Varied, n_donors: int) -> str:
+    things = "images" if unit is Unit.IMAGE else "mean scores"
+    against = f"{things} of every positive against every negative group of the same split"
+    if n_classes > 2:
+        against = (
+            f"{things} of the groups of each class against those of the rest in the same split, "
+            "mean over classes"
+        )
+    who = {"donor": "donors", "group": "groups", "donor or group": "donors, or groups of none,"}
+    return (
+        f"{against}; {who[varied]} vary ({n_donors} in the smallest class), their variance "
+        f"times {TRAINING_FACTOR:g} for what training adds; score interval"
+    )
 
 
 def owner(group: Group) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,11 +18,7 @@ from hcs.domain.splits import Group
 from hcs.errors import InputError, StaleError, UnknownNameError
 from hcs.learn.scores.intervals import (
     compare_over_splits,
-    donor_weights,
     mean_interval_over_wells_and_splits,
-    mean_pair_auc,
-    pair_auc,
-    pair_auc_interval,
     resample_counts,
 )
 from hcs.learn.scores.metrics import evaluate
@@ -318,10 +316,41 @@ def test_clones_of_a_single_well_are_named(splits):
     assert any("come from a single well each" in text for text in warn_of_gaps(found, splits))
 
 
-def test_perfect_separation_has_no_width_and_says_so(splits):
+def test_perfect_separation_has_an_interval_and_says_that_it_is_cautious(splits):
     found = evaluate(predictions_of(splits, separation=50.0), splits, n_bootstrap=50, seed=0)
-    assert (found.models[0].intervals[0].low, found.models[0].intervals[0].high) == (1.0, 1.0)
-    assert any("its interval has no width" in text for text in warn_of_gaps(found, splits))
+    by_image = found.models[0].intervals[0]
+    assert by_image.value == by_image.high == 1.0
+    assert 0.3 < by_image.low < 0.9
+    warned = warn_of_gaps(found, splits)
+    assert any("interval of the ROC AUC by image is cautious" in text for text in warned)
+
+
+def test_an_interval_says_what_varies_and_how_groups_were_tested(splits, table):
+    by_image, by_group = evaluate(table, splits, n_bootstrap=10, seed=0).models[0].intervals
+    for found in (by_image, by_group):
+        assert (found.varied, found.n_varied, found.design) == ("group", 6, "random splits")
+        assert "groups vary (6 in the smallest class)" in found.method
+    known = {**splits.model_dump(exclude={"proof"})}
+    for number, group in enumerate(known["groups"]):
+        group["donor"] = f"D{number}"
+    with_donors = type(splits).read_json(json.dumps(known))
+    assert evaluate(table, with_donors, n_bootstrap=10).models[0].intervals[0].varied == "donor"
+
+
+def test_clones_are_compared_only_within_a_split(splits):
+    """A split whose scores are all higher must not change the AUC by clone."""
+    table = predictions_of(splits, separation=1.0, seed=3)
+    moved = table.assign(score=(table["score"] + 0.9 * table["split"] / 6) / 2)
+    pair = [evaluate(t, splits, n_bootstrap=10).models[0].intervals[1] for t in (table, moved)]
+    assert pair[0].value == pytest.approx(pair[1].value, abs=1e-12)
+    found = evaluate(table, splits, n_bootstrap=10).models[0]
+    assert pair[0].value == pytest.approx(found.summary_of("roc_auc", Unit.GROUP).mean)
+
+
+def test_few_donors_are_said_to_be_unchecked(splits):
+    table = predictions_of(splits)
+    found = evaluate(table[table["Metadata_Clone"] != "ALS-1"], splits, n_bootstrap=10)
+    assert any("rests on 5 groups in the smallest class" in t for t in warn_of_gaps(found, splits))
 
 
 @pytest.mark.parametrize(
@@ -389,77 +418,6 @@ def test_resampling_draws_as_many_as_there_are():
     assert (counts.sum(axis=1) == 5).all()
     np.testing.assert_allclose(counts.mean(axis=0), 1, atol=0.15)
     np.testing.assert_allclose(counts.var(axis=0), 0.8, atol=0.15)
-
-
-def test_clones_of_one_donor_are_drawn_together():
-    weights = donor_weights(["a", "a", "b", "c", "d"], np.array([1, 1, 1, 0, 0]), 50, "test")
-    assert (weights[:, 0] == weights[:, 1]).all()
-    assert (weights[:, [0, 2]].sum(axis=1) == 2).all()
-    assert (weights[:, 3:].sum(axis=1) == 2).all()
-    isogenic = donor_weights(["a", "a", "b", "b"], np.array([1, 0, 1, 0]), 50, "test")
-    assert (isogenic[:, 0] == isogenic[:, 1]).all()
-
-
-def null_cohort(seed, n_clones=12, images=10):
-    """Scores that vary between clones but not between classes."""
-    rng = np.random.default_rng(seed)
-    group = np.repeat(np.arange(2 * n_clones), images)
-    score = rng.normal(0, 1, 2 * n_clones)[group] + rng.normal(0, 1, len(group))
-    return scored(group % 2, stats.norm.cdf(score), group=group), 2 * n_clones
-
-
-def test_the_interval_of_a_null_cohort_covers_one_half():
-    """95 % intervals must cover 0.5 in about 95 % of cohorts although clones differ much."""
-    n_cohorts, covered, covered_by_images = 200, 0, 0
-    for seed in range(n_cohorts):
-        part, n_groups = null_cohort(seed)
-        pairs = pair_auc(part, 1, n_groups)
-        owners = [str(g) for g in range(n_groups)]
-        truth = np.arange(n_groups) % 2
-        low, high = pair_auc_interval([pairs], donor_weights(owners, truth, 300, "test", seed), 12)
-        covered += low <= 0.5 <= high
-        alone = Scored(
-            **{n: getattr(part, n) for n in Scored.__slots__} | {"group": np.arange(len(part))}
-        )
-        by_image = pair_auc(alone, 1, len(part)) if seed < 8 else None
-        if by_image is not None:
-            owners = [str(g) for g in range(len(part))]
-            weights = donor_weights(owners, part.truth, 100, "test", seed)
-            low, high = pair_auc_interval([by_image], weights, 120)
-            covered_by_images += low <= 0.5 <= high
-    assert 0.92 <= covered / n_cohorts <= 0.99
-    assert covered_by_images <= 5  # what counting images as independent would have claimed
-
-
-def test_pair_auc_is_the_auc_of_each_split():
-    rng = np.random.default_rng(2)
-    truth = np.tile(np.repeat([0, 1], 10), 2)
-    group = np.tile(np.repeat([0, 1, 2, 3], 5), 2)
-    split = np.repeat([0, 1], 20)
-    score = np.round(rng.random(40), 1)
-    pairs = pair_auc(scored(truth, score, split=split, group=group), 1, 4)
-    by_split = [oracle.roc_auc_score(truth[split == s], score[split == s]) for s in (0, 1)]
-    assert pairs.mean() == pytest.approx(np.mean(by_split))
-    assert pair_auc(scored([1, 1], [0.1, 0.2]), 1, 2).mean() is None
-    lone = pair_auc(scored([1, 1], [0.1, 0.2]), 1, 2)
-    assert pair_auc_interval([lone], np.ones((3, 2)), 1) is None
-
-
-def test_the_interval_of_three_classes_is_of_the_mean_that_the_summary_gives():
-    """The summary was a mean over classes (0.82), the interval positive against rest (1.00)."""
-    rng = np.random.default_rng(3)
-    truth = np.repeat([0, 1, 2], 40)
-    group = np.repeat(np.arange(12), 10)
-    probability = rng.dirichlet(np.ones(3), 120)
-    probability[truth == 0] = [0.9, 0.05, 0.05]  # the positive class is told apart, others are not
-    part = Scored("m", truth * 0, truth * 0 + 1, group, group, np.arange(120), truth, probability)
-    pairs = [pair_auc(part, k, 12) for k in range(3)]
-    expected = oracle.roc_auc_score(truth, probability, multi_class="ovr")
-    assert mean_pair_auc(pairs) == pytest.approx(expected)
-    owners = [str(number) for number in range(12)]
-    weights = donor_weights(owners, np.repeat([0, 1, 2], 4), 200, "test", 0)
-    low, high = pair_auc_interval(pairs, weights, 4)
-    assert low < expected < high < 1.0
 
 
 def test_a_diverged_head_is_left_out_counted_and_named(splits, table):
