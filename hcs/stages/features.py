@@ -14,8 +14,8 @@ from upath import UPath
 from hcs.compute import budget
 from hcs.compute.units import Unit
 from hcs.domain import columns as col
-from hcs.domain.config.stages import FeaturesConfig
-from hcs.domain.results import StageResult
+from hcs.domain.config.stages import FeaturesConfig, Neurons
+from hcs.domain.results import Problem, StageResult
 from hcs.errors import InputError
 from hcs.io.files.paths import AnyPath, as_path, sidecar
 from hcs.io.files.together import replace_together
@@ -125,7 +125,7 @@ def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
     )
     joined = _Joined(config, frame.ledger, readers, by_plate, about, chosen)
     frame.join("tables", made_from, joined.write)
-    frame.problems += find_doubts(config.out, STAGE)
+    frame.problems += [*_list_doubts(config, given), *settled.doubts]
     return frame.result(
         {
             "images": sum(result["n_images"] for result in results),
@@ -137,6 +137,14 @@ def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
             **_describe_light(measured_with),
         }
     )
+
+
+def _list_doubts(
+    config: FeaturesConfig, given: Mapping[str, Mapping[str, Located]]
+) -> list[Problem]:
+    assay = config.morphology.assay
+    bright = not isinstance(assay, Neurons) or assay.contrast == "bright"
+    return find_doubts(config.out, STAGE, bright=bright, given=any(given.values()))
 
 
 def _count_features(out: str) -> int:

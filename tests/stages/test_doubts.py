@@ -54,6 +54,65 @@ def test_what_can_hardly_be_right_is_said(tmp_path, changed, message):
         assert (problem.plate, problem.reason) == ("P1", "doubtful")
 
 
+def _cells(tmp_path, **changed):
+    rows = {
+        col.PLATE: ["P1"] * 3,
+        "Image_Count_Cells": 80.0,
+        "Image_Cells_AreaFraction": 0.2,
+        "Image_Intensity_Mean": 265.0,
+        "Image_Intensity_Median": 201.0,
+        "Image_Intensity_Maximum": 2244.0,
+    }
+    file = tmp_path / "cells.parquet"
+    pd.DataFrame(rows | changed).to_parquet(file)
+    return str(file)
+
+
+_INVERTED = {
+    "Image_Intensity_Mean": 65270.0,
+    "Image_Intensity_Median": 65334.0,
+    "Image_Intensity_Maximum": 65401.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        pytest.param({}, None, id="as cells are"),
+        pytest.param(_INVERTED, "3 of 3 images are dark objects on a bright ground", id="dark"),
+        pytest.param(
+            _INVERTED | {"Image_Intensity_Maximum": 65535.0, "Image_Intensity_P99": 65370.0},
+            "dark objects on a bright ground",
+            id="dark with a hot pixel",
+        ),
+        pytest.param(
+            {"Image_Cells_AreaFraction": 0.54}, "240 cells, found without nuclei, cover", id="sheet"
+        ),
+        pytest.param(
+            {"Image_Cells_AreaFraction": 0.7, "Image_Count_Nuclei": 80.0}, None, id="with nuclei"
+        ),
+        pytest.param(
+            {"Image_Intensity_Median": 0.0, "Image_Intensity_Mean": 0.0}, None, id="on black"
+        ),
+        pytest.param(
+            dict.fromkeys(_INVERTED, 7.0) | {"Image_Count_Cells": 0.0}, None, id="constant"
+        ),
+    ],
+)
+def test_cells_that_can_hardly_be_right_are_doubted(tmp_path, changed, message):
+    found = find_doubts(_cells(tmp_path, **changed), "features")
+    assert len(found) == (message is not None)
+    for problem in found:
+        assert message in problem.message
+        assert problem.kept
+
+
+def test_objects_of_another_program_and_dark_ones_that_were_sought_are_not_doubted(tmp_path):
+    file = _cells(tmp_path, **_INVERTED, Image_Cells_AreaFraction=0.6)
+    assert find_doubts(file, "features", given=True) == []
+    assert len(find_doubts(file, "features", bright=False)) == 1
+
+
 def test_a_table_of_another_assay_is_not_doubted(tmp_path):
     file = tmp_path / "nuclei.parquet"
     pd.DataFrame({col.PLATE: ["P1"], "Image_Count_Nuclei": [500.0]}).to_parquet(file)

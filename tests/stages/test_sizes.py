@@ -111,6 +111,23 @@ def test_doubtful_sizes_are_said_with_what_to_do(plates, tmp_path):
     doubts = str(result.summary["doubtful sizes"])
     assert "plate P1 alone gives" in doubts
     assert "--soma-um" in doubts
+    (problem,) = [p for p in result.problems if "plate P1 alone gives" in p.message]
+    assert (problem.reason, problem.kept) == ("doubtful", True)
+
+
+def test_nuclei_that_are_dark_on_a_bright_ground_are_not_counted_in_silence(tmp_path):
+    folder = tmp_path / "inverted"
+    folder.mkdir()
+    file = folder / "A - 01(fld 1 wv Blue - FITC).tif"
+    tifffile.imwrite(file, 65535 - _draw(20, 1))
+    out = str(tmp_path / "P.zarr")
+    given = {"source": str(folder), "out": out, "layout": {"kind": "incell"}}
+    ingest.run(IngestConfig.model_validate(given))
+    morphology = {"assay": {"kind": "nuclei"}}
+    result = _measure(tmp_path, out, morphology=morphology)
+    told = " ".join(problem.message for problem in result.problems)
+    assert "dark objects on a bright ground" in told
+    assert "no nuclei were found to take it from" in told
 
 
 def test_a_trial_draws_three_sizes_and_writes_nothing_else(plates, tmp_path):

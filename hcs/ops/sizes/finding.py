@@ -39,6 +39,10 @@ _LARGEST_RIVAL: Final = 1.8
 
 _FEW_OBJECTS: Final = 10
 
+_MOST_OF_FIELD: Final = 0.5
+"""Found diameters of more than this share of the shorter side are doubted: the field would hold no
+whole object of them."""
+
 Source = Literal["stain", "nuclei", "usual"]
 
 
@@ -81,6 +85,13 @@ class FoundSize:
     by_plate: dict[str, float]
     doubts: tuple[str, ...] = ()
 
+    @property
+    def is_only_few(self) -> bool:
+        """Whether the only doubt is that it rests on few objects."""
+        return len(self.doubts) == 1 and self.n_objects > 0 and self.doubts[0].startswith(_FEW)
+
+
+_FEW: Final = "it rests on "
 
 _Solve = Callable[[Sequence[int]], float | None]
 
@@ -276,7 +287,10 @@ class _Study:
         by_plate = {plate: size for plate, size in alone.items() if size is not None}
         told = list(doubts)
         if n_objects < least_objects:
-            told.append(f"it rests on {n_objects} objects only")
+            told.append(f"{_FEW}{n_objects} objects only")
+        side = min(min(item.stain.shape) for item in self.fields)
+        if value > _MOST_OF_FIELD * side:
+            told.append(f"no whole object of this size fits into a field of {self._tell(side)}")
         if high > _DOUBTFUL_SPAN * low:
             told.append(f"other fields would give {self._tell(low)} to {self._tell(high)}")
         if by_plate and max(by_plate.values()) > _DOUBTFUL_PLATES * min(by_plate.values()):

@@ -1,4 +1,4 @@
-"""Results that can hardly be right: few cells for their nuclei, neurites inside of cells."""
+"""Results that can hardly be right: few cells for their nuclei, lines in cells, dark objects."""
 
 from __future__ import annotations
 
@@ -30,6 +30,19 @@ _MAX_EMPTY: Final = 0.5
 """More of the length that leads to no cell, or of at least so many fields without one, is doubted.
 """
 
+_MAX_SHEET: Final = 0.45
+"""Bodies that are found without nuclei and cover more of a field lie edge to edge: their outline
+does not tell how many they are (5 for 334 at 0.54, 258 for 332 at 0.49 of the field)."""
+
+_DARK: Final = 0.5
+"""Of objects that are brighter than their ground the mean lies above the median; it lies below it
+by at least this share of what the brightest pixels exceed it by where the ground is the bright
+part: 0.9 to 1.3 of inverted nuclei and cells, at most 0 of the same as they were taken."""
+
+_MEAN, _MEDIAN = "Image_Intensity_Mean", "Image_Intensity_Median"
+_TOPS: Final = ("Image_Intensity_P99", "Image_Intensity_Maximum")
+_SHEET: Final = "Image_Cells_AreaFraction"
+
 _REASONS: Final = {
     "NoStain": "have no stain around them",
     "FaintStain": "are stained more faintly than cells",
@@ -38,8 +51,10 @@ _REASONS: Final = {
 }
 
 
-def find_doubts(features: str, stage: str) -> list[Problem]:
-    """Doubt a table of neurons, plate by plate.
+def find_doubts(
+    features: str, stage: str, *, bright: bool = True, given: bool = False
+) -> list[Problem]:
+    """Doubt a table of images, plate by plate.
 
     Parameters
     ----------
@@ -47,20 +62,25 @@ def find_doubts(features: str, stage: str) -> list[Problem]:
         Table of images that was written.
     stage
         Which stage wrote it.
+    bright
+        Whether objects were sought that are brighter than their ground.
+    given
+        Whether another program found them.
 
     Returns
     -------
     list of Problem
-        All ``kept``; none for tables of another assay.
+        All ``kept``; none for tables without what is doubted.
     """
     with as_path(features).open("rb") as stream:
-        names = pq.read_schema(stream).names
-        length = next((n for n in names if n in {f"{TOTAL_LENGTH}_um", f"{TOTAL_LENGTH}_px"}), None)
-        if length is None or not {col.N_CELLS, BROAD, _UNASSIGNED} <= set(names):
-            return []
-        counted = [name for name in names if name.startswith(NUCLEI)]
-        chosen = [col.PLATE, col.N_CELLS, length, BROAD, _UNASSIGNED, *counted]
-        rows = pq.read_table(stream, columns=chosen).to_pandas()
+        names = set(pq.read_schema(stream).names)
+        wanted = {col.PLATE, col.N_CELLS, BROAD, _UNASSIGNED, _MEAN, _MEDIAN, _SHEET, *_TOPS}
+        wanted |= {name for name in names if name.startswith((TOTAL_LENGTH, NUCLEI))}
+        rows = pq.read_table(stream, columns=sorted(wanted & names)).to_pandas()
+    if col.N_CELLS not in rows:
+        return []
+    length = next((n for n in (f"{TOTAL_LENGTH}_um", f"{TOTAL_LENGTH}_px") if n in rows), None)
+    is_of_neurons = length is not None and {BROAD, _UNASSIGNED} <= names
     return [
         Problem(
             stage=stage,
@@ -71,8 +91,50 @@ def find_doubts(features: str, stage: str) -> list[Problem]:
             kept=True,
         )
         for plate, images in rows.groupby(col.PLATE, sort=True)
-        for message in _doubt_plate(images, length)
+        for message in (
+            *(_doubt_plate(images, length) if is_of_neurons and length else ()),
+            *_doubt_empty(images),
+            *(_doubt_light(images) if bright and not given else ()),
+            *(() if given else _doubt_sheet(images)),
+        )
     ]
+
+
+def _doubt_empty(images: pd.DataFrame) -> Iterator[str]:
+    empty = int((images[col.N_CELLS] == 0).sum())
+    if len(images) >= _MIN_FIELDS and empty > _MAX_EMPTY * len(images):
+        yield (
+            f"{empty} of {len(images)} images show no cell: look at some, and at the assumed"
+            " diameter (--soma-um or --soma-px sets that of somas, --nucleus-um or --nucleus-px"
+            " that of nuclei)"
+        )
+
+
+def _doubt_light(images: pd.DataFrame) -> Iterator[str]:
+    """Objects are sought above the ground: where the ground is the bright part, gaps are found."""
+    top = next((name for name in _TOPS if name in images), None)
+    if top is None or not {_MEAN, _MEDIAN} <= set(images):
+        return
+    below = (images[_MEDIAN] - images[_MEAN]) > _DARK * (images[top] - images[_MEDIAN])
+    below &= images[_MEDIAN] > images[_MEAN]
+    if (n_dark := int(below.sum())) > len(images) / 2:
+        yield (
+            f"{n_dark} of {len(images)} images are dark objects on a bright ground, or saturated,"
+            f" and bright objects were sought: their {int(images[col.N_CELLS].sum())} objects may"
+            " be the gaps between. Turn the images over before ingest (neurons: --contrast dark)"
+        )
+
+
+def _doubt_sheet(images: pd.DataFrame) -> Iterator[str]:
+    if _SHEET not in images or NUCLEI in images:
+        return
+    share = float(images[_SHEET].median())
+    if share > _MAX_SHEET:
+        yield (
+            f"{int(images[col.N_CELLS].sum())} cells, found without nuclei, cover {share:.0%} of"
+            " the field: cells that lie edge to edge are seldom parted by their outline. Name the"
+            " nuclear channel (--nuclei), or segment otherwise (docs/segmentation.md)"
+        )
 
 
 def _doubt_plate(images: pd.DataFrame, length: str) -> Iterator[str]:
@@ -97,12 +159,6 @@ def _doubt_plate(images: pd.DataFrame, length: str) -> Iterator[str]:
         yield (
             f"{lost:.0%} of the neurite length leads to no cell: the assumed soma diameter does not"
             " fit (--soma-um or --soma-px sets it), or these are no neurons: try --assay cells"
-        )
-    empty = int((images[col.N_CELLS] == 0).sum())
-    if len(images) >= _MIN_FIELDS and empty > _MAX_EMPTY * len(images):
-        yield (
-            f"{empty} of {len(images)} images show no cell: look at some, and at the assumed soma"
-            " diameter (--soma-um or --soma-px sets it)"
         )
 
 

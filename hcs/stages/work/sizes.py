@@ -13,6 +13,7 @@ from hcs.compute import progress
 from hcs.domain import columns as col
 from hcs.domain.config.measuring import SIZE_NAMES, Sizes
 from hcs.domain.config.stages import FeaturesConfig, MorphologyConfig, Neurons
+from hcs.domain.results import Problem
 from hcs.errors import ImageReadError, InputError
 from hcs.io.files.atomic import read_json, write_json
 from hcs.io.files.paths import AnyPath, as_path
@@ -43,10 +44,13 @@ class Settled:
         With every size filled in.
     words
         What they are and what they rest on, for the summary.
+    doubts
+        Sizes that may be wrong, as problems that stop nothing: all counts are relative to them.
     """
 
     config: FeaturesConfig
     words: dict[str, str]
+    doubts: tuple[Problem, ...] = ()
 
 
 def locate_sizes(out: AnyPath) -> UPath:
@@ -82,7 +86,7 @@ def settle_sizes(
                 " find them on all plates anew"
             )
             progress.current().say(f"sizes kept {words['sizes kept']}")
-        return Settled(_fill(config, found), words)
+        return Settled(_fill(config, found), words, _list_doubts(found, file))
     unread: set[str] = set()
     fields = _read_fields(config, readers, chosen, unread)
     found = find_sizes(config.morphology, fields)
@@ -98,7 +102,7 @@ def settle_sizes(
     words = _describe(config.morphology, found)
     for name, text in words.items():
         progress.current().say(f"{name}: {text}")
-    return Settled(filled, words)
+    return Settled(filled, words, _list_doubts(found, file))
 
 
 def _with_file(config: FeaturesConfig) -> FeaturesConfig:
@@ -187,6 +191,29 @@ def _read_field(
     return FieldPlanes(stain, nuclear, reader.name, reader.pixel_size_um)
 
 
+def _list_doubts(found: Mapping[str, FoundSize], file: UPath) -> tuple[Problem, ...]:
+    return tuple(
+        Problem(
+            stage="features",
+            file=str(file),
+            reason=col.Reason.DOUBTFUL,
+            message=f"{_tell_doubts(name, size)}. Look with --try 6, then give {_flag(name, size)}",
+            kept=True,
+        )
+        for name, size in found.items()
+        if size.doubts and not size.is_only_few
+    )
+
+
+def _tell_doubts(name: str, size: FoundSize) -> str:
+    told = "; ".join(size.doubts)
+    return f"{name.replace('_', ' ')} {size.value:g} {_UNITS[size.unit]}: {told}"
+
+
+def _flag(name: str, size: FoundSize) -> str:
+    return f"--{name.split('_', maxsplit=1)[0]}-{size.unit}"
+
+
 def _describe(settings: MorphologyConfig, found: Mapping[str, FoundSize]) -> dict[str, str]:
     """Say what sizes are, what they rest on, and which are in doubt."""
     words = {}
@@ -199,16 +226,9 @@ def _describe(settings: MorphologyConfig, found: Mapping[str, FoundSize]) -> dic
         for unit, shown in _UNITS.items():
             if (value := getattr(settings.sizes, f"{name}_{unit}")) is not None:
                 words[title] = f"{value:g} {shown} (given)"
-    doubts = [
-        f"{name.replace('_', ' ')} {size.value:g} {_UNITS[size.unit]}: {'; '.join(size.doubts)}"
-        for name, size in found.items()
-        if size.doubts
-    ]
-    if doubts:
-        flags = [
-            f"--{name.split('_')[0]}-{size.unit}" for name, size in found.items() if size.doubts
-        ]
-        words["doubtful sizes"] = (
-            f"{'. '.join(doubts)}. Look with --try 6, then give {', '.join(flags)}"
-        )
+    doubted = {name: size for name, size in found.items() if size.doubts}
+    if doubted:
+        told = ". ".join(_tell_doubts(name, size) for name, size in doubted.items())
+        flags = ", ".join(_flag(name, size) for name, size in doubted.items())
+        words["doubtful sizes"] = f"{told}. Look with --try 6, then give {flags}"
     return words
