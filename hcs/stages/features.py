@@ -125,11 +125,12 @@ def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
     )
     joined = _Joined(config, frame.ledger, readers, by_plate, about, chosen)
     frame.join("tables", made_from, joined.write)
-    frame.problems += [*_list_doubts(config, given), *settled.doubts]
+    n_cells = sum(result["n_cells"] for result in results)
+    frame.problems += [*_list_doubts(config, given), *(settled.doubts if n_cells else ())]
     return frame.result(
         {
             "images": sum(result["n_images"] for result in results),
-            "cells": sum(result["n_cells"] for result in results),
+            "cells": n_cells,
             "features": _count_features(config.out),
             **_describe_choice(config, chosen, results),
             **say_growth(config.out, chosen),
