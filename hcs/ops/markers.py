@@ -107,8 +107,9 @@ def part_in_two(values: NDArray[np.float64], tuning: MarkerTuning = DEFAULTS.mar
 
     Otsu's method (1979, doi 10.1109/TSMC.1979.4310076) on the inverse hyperbolic sine of the
     values about their median, in spreads: on a linear scale few bright cells push the level above
-    the weak positives. Cells that do not fall into two groups are all negative, since Otsu would
-    call half of them positive.
+    the weak positives. Where that level halves the negative cells, few positive ones are set off
+    by the widest gap above the median. Cells that do not fall into two groups are all negative,
+    since Otsu would call half of them positive.
 
     Parameters
     ----------
@@ -133,7 +134,21 @@ def part_in_two(values: NDArray[np.float64], tuning: MarkerTuning = DEFAULTS.mar
     parted = between >= tuning.min_parted_fraction * scaled.var()
     if parted or np.sinh(cut) >= tuning.min_level_spreads:
         return middle + spread * float(np.sinh(cut))
+    # A few positive cells explain less of the variance than the halves of the negative ones do.
+    low, high_end = _widest_gap(scaled[scaled > 0])
+    gap = (low + high_end) / 2
+    if high_end - low >= tuning.min_gap and np.sinh(gap) >= tuning.min_level_spreads:
+        return middle + spread * float(np.sinh(gap))
     return np.inf
+
+
+def _widest_gap(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Two neighbors among the values that lie farthest apart."""
+    ordered = np.sort(values)
+    if ordered.size < 2:
+        return 0.0, 0.0
+    widest = int(np.argmax(np.diff(ordered)))
+    return float(ordered[widest]), float(ordered[widest + 1])
 
 
 def _otsu(values: NDArray[np.float64]) -> float:

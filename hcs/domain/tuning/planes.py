@@ -207,3 +207,7 @@ class MarkerTuning(Tuned):
 
     min_level_spreads: PositiveFloat = 3.0
     """Or the level lies this many spreads of all cells above their median: few are positive."""
+
+    min_gap: PositiveFloat = 0.7
+    """Where Otsu's level halves the many negative cells, the widest gap above them parts the few
+    positive ones, if it is so wide on the inverse hyperbolic sine (a factor of 2) and as high."""

@@ -70,9 +70,12 @@ def settle_sizes(
     Raises
     ------
     InputError
-        When the file of sizes is none, or a size is given twice.
+        When the file of sizes is none, a size is given twice, or in µm for a plate without a
+        pixel size.
     """
     config = _with_file(config)
+    for reader in readers:
+        config.morphology.sizes.check_units(reader.pixel_size_um, f"plate {reader.name}")
     file = locate_sizes(config.out)
     mark = fingerprint(_FORMAT, config.morphology, config.channel, config.plane, config.time)
     plates = {r.name: fingerprint(r.images[col.FINGERPRINT].tolist()) for r in readers}
