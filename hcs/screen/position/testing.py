@@ -16,6 +16,7 @@ from hcs.screen.groups import Codes, Flags, Floats, divide, nan_median
 from hcs.screen.plates import PlateStack, Screen
 
 _CLEAR_P: Final = 1e-3
+_CLEAR_P_OF_CORNERS: Final = 0.05
 _LEAST_SHARE: Final = 0.1
 """Of the variance: a column gradient over the plate of less than one SD stays below it."""
 
@@ -300,10 +301,11 @@ def _find_shared(
     bare = members[named[members] == ""]
     p = np.array([row[f"{test}_p"] for test in _TESTS], np.float64)
     share = np.array([row[f"{test}_share"] for test in _TESTS], np.float64)
-    is_large = share >= _LEAST_SHARE
+    clear = (p * n_tests <= _CLEAR_P) & (share >= _LEAST_SHARE)
+    # Few wells are corners: what they must show besides a small p is how far off they lie.
     corner = _TESTS.index("corner")
-    is_large[corner] |= abs(row["corner_shift"]) >= _LEAST_SHIFT
-    clear = (p * n_tests <= _CLEAR_P) & is_large
+    is_far = abs(row["corner_shift"]) >= _LEAST_SHIFT
+    clear[corner] |= is_far and p[corner] * n_tests <= _CLEAR_P_OF_CORNERS
     if not clear.any() or not bare.size:
         return None
     first = int(_find_strongest(clear[None], np.nan_to_num(share)[None])[0])
