@@ -192,20 +192,24 @@ def _faults_of_request(groups: Sequence[Group], n_splits: int, counts: RoleCount
         faults.append(f"{n_splits} splits were asked for; at least 1 is needed")
     if faults:
         return faults
-    needed = sum(asked.values())
-    for label, size in sorted(Counter(group.label for group in groups).items()):
-        if size < needed:
-            faults.append(
-                f"class {label!r} has {size} groups; train {counts.train} + validation "
-                f"{counts.validation} + test {counts.test} needs {needed}"
-            )
-    if faults:
+    if faults := list_shortages(groups, counts):
         return faults
     if _has_shared_donors(groups):
         sizes, _, names = _donors(groups)
         return donor_faults(sizes, counts, names)
     smallest = _smallest_n_splits(groups, counts)
     return [_too_few_splits(n_splits, smallest)] if n_splits < smallest else []
+
+
+def list_shortages(groups: Sequence[Group], counts: RoleCounts) -> list[str]:
+    """Name the classes that have fewer groups than every split needs."""
+    needed = counts.train + counts.validation + counts.test
+    return [
+        f"class {label!r} has {size} groups; train {counts.train} + validation "
+        f"{counts.validation} + test {counts.test} needs {needed}"
+        for label, size in sorted(Counter(group.label for group in groups).items())
+        if size < needed
+    ]
 
 
 def _faults_of_groups(groups: Sequence[Group]) -> list[str]:

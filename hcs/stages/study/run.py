@@ -33,7 +33,7 @@ from hcs.stages import (
     stack,
     train,
 )
-from hcs.stages.study import planted
+from hcs.stages.study import planning, planted
 from hcs.words.settings import explain_setting
 
 if TYPE_CHECKING:
@@ -164,6 +164,7 @@ def run(study: studies.StudyConfig, client: Client | None = None) -> StageResult
     """
     started = time.time()
     _refuse_absent(study)
+    planning.refuse_shortages(study)
     # Said before hours of work rather than after them.
     weights = resolve_weights(study.embed.backbone)
     progress.current().say(f"weights: {weights.description}")
