@@ -149,3 +149,16 @@ def test_planes_of_smaller_pixels_count_in_micrometers():
     found = find_sizes(MorphologyConfig(), fields)["soma_diameter"]
     assert found.value == pytest.approx(20, rel=0.12)
     assert found.by_plate["P1"] == pytest.approx(found.by_plate["P2"], rel=0.03)
+
+
+def test_somas_hardly_wider_than_neurites_are_doubted():
+    """Beads along neurites, without a soma: they were taken for hundreds of cells in silence."""
+    y, x = np.mgrid[:256, :256]
+    beads = np.zeros((256, 256))
+    for row in range(30, 240, 40):
+        line = np.exp(-((y - row) ** 2) / (2 * 2.0**2))
+        beads += 1500 * line * (0.6 + 0.4 * np.cos(2 * np.pi * x / 9))
+    noisy = np.random.default_rng(0).poisson(beads + 200).astype(np.float32)
+    found = find_sizes(MorphologyConfig(), [FieldPlanes(noisy)])
+    assert found["soma_diameter"].value < 2 * found["neurite_width"].value
+    assert "widths of a neurite" in found["soma_diameter"].doubts[-1]

@@ -43,6 +43,10 @@ _MOST_OF_FIELD: Final = 0.5
 """Found diameters of more than this share of the shorter side are doubted: the field would hold no
 whole object of them."""
 
+_LEAST_WIDTHS: Final = 2.0
+"""Somas that are found of fewer widths of a neurite are doubted: 1.3 where one large neuron fell
+into 324 beads, 1.6 of nuclei; of neurons it is 4 and more."""
+
 Source = Literal["stain", "nuclei", "usual"]
 
 
@@ -123,7 +127,14 @@ def find_sizes(settings: MorphologyConfig, fields: Iterable[FieldPlanes]) -> dic
     if pixel is not None:
         taken = [_bring_to(item, pixel) for item in taken]
     study = _Study(settings, taken, pixel)
-    return {name: study.find(name) for name in wanted}
+    found = {name: study.find(name) for name in wanted}
+    soma, width = found.get("soma_diameter"), study.px["neurite_width"]
+    if soma is not None and width is not None and isinstance(settings.assay, Neurons):
+        wide = soma.value / study.size / width
+        if wide < _LEAST_WIDTHS:
+            doubt = f"that is {wide:.1f} widths of a neurite: beads of neurites, or bodies without"
+            found["soma_diameter"] = replace(soma, doubts=(*soma.doubts, f"{doubt} neurites"))
+    return found
 
 
 def fill_sizes(settings: MorphologyConfig, found: dict[str, FoundSize]) -> MorphologyConfig:
