@@ -7,7 +7,7 @@ from typing import Final
 from hcs.errors import StaleError
 from hcs.io.files import parquet
 
-FEATURES_FORMAT: Final = 9
+FEATURES_FORMAT: Final = 10
 """Raised whenever a feature of one name is measured or defined in another way."""
 
 KEY: Final = "features_format"

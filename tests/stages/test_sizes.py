@@ -15,6 +15,7 @@ from hcs.errors import InputError
 from hcs.io.files.parquet import read_provenance
 from hcs.io.plates.reader import PlateReader
 from hcs.stages import features, ingest
+from hcs.stages.work import sizes as sizes_module
 from hcs.stages.work.sizes import locate_sizes
 from hcs.stages.work.trying import try_sizes
 
@@ -29,7 +30,19 @@ def _draw(diameter, seed):
     return np.random.default_rng(seed).poisson(noisy).astype(np.uint16)
 
 
-def _ingest(tmp_path, name, diameter):
+def _ingest_two(tmp_path):
+    """Ingest a plate of two channels."""
+    folder = tmp_path / "two"
+    folder.mkdir()
+    for wave in ("Blue - FITC", "Green - TRITC"):
+        tifffile.imwrite(folder / f"A - 01(fld 1 wv {wave}).tif", _draw(24, 5))
+    out = str(tmp_path / "P3.zarr")
+    given = {"source": str(folder), "out": out, "plate_name": "P3", "layout": {"kind": "incell"}}
+    ingest.run(IngestConfig.model_validate({**given, "pixel_size_um": 0.5}))
+    return out
+
+
+def _ingest(tmp_path, name, diameter, pixel_size_um=0.5):
     folder = tmp_path / name
     folder.mkdir()
     for column in range(1, 4):
@@ -37,7 +50,7 @@ def _ingest(tmp_path, name, diameter):
         tifffile.imwrite(file, _draw(diameter, column))
     out = str(tmp_path / f"{name}.zarr")
     given = {"source": str(folder), "out": out, "plate_name": name, "layout": {"kind": "incell"}}
-    ingest.run(IngestConfig.model_validate({**given, "pixel_size_um": 0.5}))
+    ingest.run(IngestConfig.model_validate({**given, "pixel_size_um": pixel_size_um}))
     return out
 
 
@@ -146,3 +159,48 @@ def test_a_trial_draws_three_sizes_and_writes_nothing_else(plates, tmp_path):
     assert result.summary[flags[1]] == "8 objects in 2 fields"
     with pytest.raises(InputError, match="--try 0"):
         try_sizes(FeaturesConfig.model_validate(given), 0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        pytest.param({"morphology": {"assay": {"kind": "nuclei"}}}, "assay 'nuclei'", id="assay"),
+        pytest.param({"channel": "Green - TRITC"}, "in Green - TRITC", id="channel"),
+    ],
+)
+def test_a_file_of_sizes_of_other_objects_is_refused(plates, tmp_path, changed, words):
+    first = _measure(tmp_path, plates[0], channel="Blue - FITC")
+    file = locate_sizes(first.out)
+    value = json.loads(file.read_text())["sizes"]["soma_diameter_um"]
+    two = str(_ingest_two(tmp_path))
+    given = {"channel": "Blue - FITC", "scales": str(file), "name": "other.parquet"}
+    with pytest.raises(InputError, match=rf"{words}.*--soma-um {value}") as refused:
+        _measure(tmp_path, two, **given | changed)
+    assert "holds sizes of the assay 'neurons' in Blue - FITC" in str(refused.value)
+    assert _soma(_measure(tmp_path, two, **given), "P3") == value
+
+
+def test_a_file_of_sizes_in_px_is_refused_where_pixels_have_a_size(plates, tmp_path):
+    blind = _ingest(tmp_path, "P4", 20, pixel_size_um=None)
+    file = locate_sizes(_measure(tmp_path, blind).out)
+    with pytest.raises(InputError, match=r"in px of plates.*pixels of plate P1 are of 0.5 µm"):
+        _measure(tmp_path, plates[0], name="other.parquet", scales=str(file))
+    other = _ingest(tmp_path, "P5", 24, pixel_size_um=None)
+    _measure(tmp_path, other, name="other.parquet", scales=str(file))
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 1}))
+    with pytest.raises(InputError, match="is of another version"):
+        _measure(tmp_path, other, name="third.parquet", scales=str(file))
+
+
+def test_the_order_of_plates_changes_no_size(plates, tmp_path):
+    sizes = [
+        json.loads(locate_sizes(_measure(tmp_path, *order, name=name).out).read_text())["found"]
+        for order, name in ((plates, "a.parquet"), (plates[::-1], "b.parquet"))
+    ]
+    assert sizes[0] == sizes[1]
+
+
+def test_of_a_large_plane_the_middle_is_held():
+    plane = np.arange(12, dtype=np.uint16)[None] + np.zeros((3000, 1), np.uint16)
+    middle = sizes_module._crop_middle(plane)
+    assert middle.shape == (2160, 12)

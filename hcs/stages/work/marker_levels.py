@@ -19,6 +19,7 @@ from hcs.io.imageset import name_group
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.fingerprints import fingerprint
 from hcs.ops.markers import part_in_two
+from hcs.planes.definitions import FEATURES_FORMAT
 from hcs.planes.given import Located
 from hcs.stages.work.measuring import PlatePlan
 from hcs.stages.work.measuring_fields import measure_plane
@@ -56,7 +57,8 @@ def find_marker_levels(
     if not any(isinstance(marker.threshold, Otsu) for marker in markers):
         return plan
     stamps = [sorted(located.stamps.items()) for located in given.values()]
-    mark = fingerprint(plan, stamps, reader.images[col.FINGERPRINT].tolist())
+    pixels = (reader.pixel_size_um, reader.images[col.FINGERPRINT].tolist())
+    mark = fingerprint(FEATURES_FORMAT, plan, stamps, pixels)
     file = sidecar(out) / f"levels-{name_group(reader.name)}.json"
     kept = json.loads(file.read_text()) if file.exists() else {}
     if kept.get("fingerprint") != mark:

@@ -27,6 +27,7 @@ from hcs.ops.light.flatfield import profile_image
 from hcs.ops.light.illumination import Illumination, estimate_illumination, judge_illumination
 from hcs.ops.sight import show_objects
 from hcs.ops.sizes.finding import with_estimates
+from hcs.planes.definitions import FEATURES_FORMAT
 from hcs.planes.reading import Chosen, read_chosen
 from hcs.stages.work.measuring_channels import Channels, choose_channels
 
@@ -110,6 +111,7 @@ def plan_plate(config: FeaturesConfig, reader: PlateReader, chosen: Chosen) -> P
     settings.sizes.check_units(reader.pixel_size_um, f"plate {reader.name}")
     channels = choose_channels(config, reader)
     mark = fingerprint(
+        FEATURES_FORMAT,
         settings,
         (channels, chosen),
         (reader.pixel_size_um, reader.flat_fields),

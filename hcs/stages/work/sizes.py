@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from upath import UPath
 
@@ -22,15 +23,19 @@ from hcs.io.runs.fingerprints import fingerprint
 from hcs.ops.blank import fill_blank
 from hcs.ops.sight import show_objects
 from hcs.ops.sizes.finding import FieldPlanes, FoundSize, fill_sizes, find_sizes
+from hcs.planes.definitions import FEATURES_FORMAT
 from hcs.planes.reading import Chosen, read_chosen
 from hcs.stages.work.measuring import spread_places
 from hcs.stages.work.measuring_channels import Channels, choose_channels
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _FIELDS: Final = 12
 """Fields that sizes are found on, of all plates together; at least two of each plate."""
 
 _MOST_FIELDS: Final = 24
+_MOST_SIDE_PX: Final = 2160
+"""Of larger planes, such as stitched wells, the middle is looked at: all are held at once."""
+
 _UNITS: Final = {"um": "µm", "px": "px"}
 
 
@@ -70,15 +75,21 @@ def settle_sizes(
     Raises
     ------
     InputError
-        When the file of sizes is none, a size is given twice, or in µm for a plate without a
-        pixel size.
+        When the file of sizes is none, or of other objects, channels or pixels, or a size is given
+        twice, or in µm for a plate without a pixel size.
     """
-    config = _with_file(config)
+    config = _with_file(config, readers)
     for reader in readers:
         config.morphology.sizes.check_units(reader.pixel_size_um, f"plate {reader.name}")
     file = locate_sizes(config.out)
-    mark = fingerprint(_FORMAT, config.morphology, config.channel, config.plane, config.time)
-    plates = {r.name: fingerprint(r.images[col.FINGERPRINT].tolist()) for r in readers}
+    versions = (_FORMAT, FEATURES_FORMAT)
+    mark = fingerprint(versions, config.morphology, config.channel, config.plane, config.time)
+    plates = {
+        r.name: fingerprint(
+            r.images[col.FINGERPRINT].tolist(), r.pixel_size_um, choose_channels(config, r)
+        )
+        for r in readers
+    }
     kept = _read_kept(file, mark, plates)
     if kept is not None:
         found = {name: FoundSize(**item) for name, item in kept["found"].items()}
@@ -96,6 +107,7 @@ def settle_sizes(
     filled = _fill(config, found)
     document = {
         "format": _FORMAT,
+        "found_in": _name_origin(config, readers),
         "sizes": filled.morphology.sizes.model_dump(exclude_none=True),
         "found": {name: asdict(size) for name, size in found.items()},
         "plates": plates,
@@ -108,7 +120,52 @@ def settle_sizes(
     return Settled(filled, words, _list_doubts(found, file))
 
 
-def _with_file(config: FeaturesConfig) -> FeaturesConfig:
+def _name_origin(config: FeaturesConfig, readers: Sequence[PlateReader]) -> dict[str, Any]:
+    """Say what sizes are of: the assay and the names of the channels that show the objects."""
+    used = [(reader.channels, choose_channels(config, reader)) for reader in readers]
+    nuclei = {names[item.nuclei] for names, item in used if item.nuclei is not None}
+    return {
+        "assay": config.morphology.assay.kind,
+        "channels": sorted({names[item.main] for names, item in used}),
+        "nuclei": sorted(nuclei),
+        "has_pixel_size": readers[0].pixel_size_um is not None,
+    }
+
+
+def _refuse_other_objects(
+    config: FeaturesConfig, readers: Sequence[PlateReader], read: Mapping[str, Any]
+) -> None:
+    """Refuse a file of sizes that were found on other objects, or in px of another length."""
+    if "format" not in read:  # written by hand: whoever wrote it says that it fits
+        return
+    sizes = {str(name): value for name, value in read["sizes"].items()}
+    flags = " ".join(f"--{n.split('_')[0]}-{n[-2:]} {value}" for n, value in sizes.items())
+    remedy = f"leave --scales out to find them here, or give those that are meant ({flags})"
+    there = read.get("found_in")
+    if read["format"] != _FORMAT or not isinstance(there, dict):
+        msg = f"{config.scales} is of another version (format {read['format']}): {remedy}"
+        raise InputError(msg)
+    here = _name_origin(config, readers)
+    others = [n for n in ("channels", "nuclei") if not set(here[n]) <= set(there[n])]
+    if here["assay"] != there["assay"] or others:
+        told = [
+            f"of the assay {origin['assay']!r} in {', '.join(origin['channels'])}"
+            + (f" with nuclei in {', '.join(origin['nuclei'])}" if origin["nuclei"] else "")
+            for origin in (there, here)
+        ]
+        msg = f"{config.scales} holds sizes {told[0]}, this run is {told[1]}: {remedy}"
+        raise InputError(msg)
+    known = [reader for reader in readers if reader.pixel_size_um is not None]
+    if known and any(name.endswith("_px") for name in sizes) and not there["has_pixel_size"]:
+        size = known[0].pixel_size_um
+        msg = (
+            f"{config.scales} holds sizes in px of plates that state no pixel size; pixels of plate"
+            f" {known[0].name} are of {size:g} µm, which may be others: {remedy}"
+        )
+        raise InputError(msg)
+
+
+def _with_file(config: FeaturesConfig, readers: Sequence[PlateReader]) -> FeaturesConfig:
     """Take the sizes of ``config.scales``."""
     if config.scales is None:
         return config
@@ -118,6 +175,7 @@ def _with_file(config: FeaturesConfig) -> FeaturesConfig:
     if not isinstance(listed, dict) or not listed:
         msg = f"{config.scales} holds no sizes: {remedy}"
         raise InputError(msg)
+    _refuse_other_objects(config, readers, dict(read))
     sizes = config.morphology.sizes
     twice = [
         name
@@ -160,10 +218,10 @@ def _read_fields(
     chosen: Mapping[str, Chosen],
     unread: set[str],
 ) -> Iterator[FieldPlanes]:
-    """Fields spread over all plates, stain beside nuclei."""
+    """Fields spread over all plates, in whatever order they are named, stain beside nuclei."""
     share = max(-(-_FIELDS // len(readers)), 2)
     step = max(1, -(-len(readers) * share // _MOST_FIELDS))
-    for reader in readers[::step]:
+    for reader in sorted(readers, key=lambda item: item.name)[::step]:
         channels = choose_channels(config, reader)
         for path, time in spread_places(reader, chosen[reader.name], channels.main, share):
             try:
@@ -185,13 +243,18 @@ def _read_field(
 ) -> FieldPlanes:
     def read(channel: int) -> Any:  # noqa: ANN401
         plane = read_chosen(reader, path, channel, chosen.plane, time)
-        return fill_blank(plane, settings.tuning.blank)[0]
+        return fill_blank(_crop_middle(plane), settings.tuning.blank)[0]
 
     stain = read(channels.main)
     if isinstance(settings.assay, Neurons):
         stain = show_objects(stain, settings, reader.pixel_size_um)
     nuclear = None if channels.nuclei is None else read(channels.nuclei)
     return FieldPlanes(stain, nuclear, reader.name, reader.pixel_size_um)
+
+
+def _crop_middle(plane: NDArray[Any]) -> NDArray[Any]:
+    spare = [max(0, length - _MOST_SIDE_PX) // 2 for length in plane.shape]
+    return plane[tuple(slice(cut, cut + _MOST_SIDE_PX) for cut in spare)]
 
 
 def _list_doubts(found: Mapping[str, FoundSize], file: UPath) -> tuple[Problem, ...]:
