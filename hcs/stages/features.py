@@ -31,7 +31,9 @@ from hcs.stages.work.given import keep_labels, locate_labels, name_unmatched
 from hcs.stages.work.growth import GrowthTable, say_growth
 from hcs.stages.work.marker_levels import describe_levels, find_marker_levels
 from hcs.stages.work.measuring import PlatePlan, plan_plate
+from hcs.stages.work.measuring_channels import choose_channels
 from hcs.stages.work.measuring_wells import CELLS, IMAGES, STAGE, FieldTask, WellTask, measure_well
+from hcs.stages.work.mixtures import doubt_mixtures
 from hcs.stages.work.plates import count_plane_pixels, open_plates
 from hcs.stages.work.sizes import settle_sizes
 from hcs.stages.work.tables import Known, Piece, hash_rows, join_pieces
@@ -44,8 +46,11 @@ _FORMAT: Final = FEATURES_FORMAT
 _TABLES: Final = "images, cells, growth"
 """Tables that are joined; named anew when there are more, so that old outputs get them."""
 
-_COPIES: Final = 40
-"""Peak memory in copies of one acquired 16-bit field; the kernels' promise."""
+_COPIES: Final = 42
+"""Peak memory in copies of one acquired 16-bit plane; the kernels' promise."""
+
+_COPIES_A_CHANNEL: Final = 3
+"""The same for every channel: as acquired, and as floats over its illumination."""
 
 
 def run(config: FeaturesConfig, client: Client | None = None) -> StageResult:
@@ -86,9 +91,7 @@ def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
     _check_pixel_sizes(readers)
     chosen = choose(readers, config.plane, config.time, every=True)
     is_timed = any(item.is_timed for item in chosen.values())
-    needed = budget.WORKER_FLOOR_BYTES + _COPIES * 2 * count_plane_pixels(readers)
-    remedy = "give workers more memory or fewer threads"
-    budget.check_budget(STAGE, needed, frame.client, remedy)
+    _check_memory(config, frame, readers)
     settled = settle_sizes(config, readers, chosen)
     config = settled.config
     plans = {reader.name: plan_plate(config, reader, chosen[reader.name]) for reader in readers}
@@ -127,6 +130,7 @@ def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
     frame.join("tables", made_from, joined.write)
     n_cells = sum(result["n_cells"] for result in results)
     frame.problems += [*_list_doubts(config, given), *(settled.doubts if n_cells else ())]
+    frame.problems += doubt_mixtures(config.out, STAGE, config.morphology, readers)
     return frame.result(
         {
             "images": sum(result["n_images"] for result in results),
@@ -138,6 +142,14 @@ def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
             **_describe_light(measured_with),
         }
     )
+
+
+def _check_memory(config: FeaturesConfig, frame: Frame, readers: Sequence[PlateReader]) -> None:
+    """Refuse fields that do not fit into workers, by the channels that are read."""
+    n_channels = max(len(choose_channels(config, reader).used()) for reader in readers)
+    copies = _COPIES + _COPIES_A_CHANNEL * (n_channels - 1)
+    needed = budget.WORKER_FLOOR_BYTES + copies * 2 * count_plane_pixels(readers)
+    budget.check_budget(STAGE, needed, frame.client, "give workers more memory or fewer threads")
 
 
 def _list_doubts(

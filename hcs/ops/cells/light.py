@@ -77,20 +77,27 @@ def texture_columns(
     plane
         Shape (Y, X), in counts.
     full_scale
-        Greatest value of the image's type.
+        Greatest value of the image's type; NaN where that is not known.
 
     Returns
     -------
     dict
         ``<Part>_Texture_<Name>_<Channel>_3_<direction>_256`` → one value a cell; NaN where no two
-        pixels of the cell lie three pixels apart.
+        pixels of the cell lie three pixels apart, or there is no full scale.
     """
+    if np.isnan(full_scale):
+        gray, boxes = np.zeros(plane.shape, np.uint8), np.zeros_like(part.boxes)
+        return _name_textures(part, channel, pair_textures(part.labels, gray, boxes, TEXTURE_PX))
     scaled = np.clip(plane * np.float32((GRAY_LEVELS - 1) / full_scale), 0, GRAY_LEVELS - 1)
     gray = np.rint(scaled).astype(np.uint8)
-    found = pair_textures(part.labels, gray, part.boxes, TEXTURE_PX)[1:]
+    found = pair_textures(part.labels, gray, part.boxes, TEXTURE_PX)
+    return _name_textures(part, channel, found)
+
+
+def _name_textures(part: Compartment, channel: str, found: NDArray[np.float64]) -> Columns:
     return {
         f"{part.name}_Texture_{name}_{channel}_{TEXTURE_PX}_{turn:02d}_{GRAY_LEVELS}": found[
-            :, turn, k
+            1:, turn, k
         ]
         for k, name in enumerate(TEXTURES)
         for turn in range(4)

@@ -39,7 +39,7 @@ class Channel:
     plane
         Shape (Y, X), in counts.
     full_scale
-        Greatest value of its type: 65535 for 16 bits.
+        Greatest value of its type: 65535 for 16 bits; NaN where it is not known.
     with_texture
         Whether textures are wanted too.
     """

@@ -109,5 +109,10 @@ def _some(plane: NDArray[Any] | None) -> NDArray[Any]:
 
 
 def _full_scale(plane: NDArray[Any]) -> float:
-    """Greatest value of a plane's type; 1 for floats, as CellProfiler takes them."""
-    return float(np.iinfo(plane.dtype).max) if plane.dtype.kind in "ui" else 1.0
+    """Greatest value of a plane's type; 1 for floats, as CellProfiler takes them.
+
+    NaN for floats that are larger: nothing says what their greatest value is.
+    """
+    if plane.dtype.kind in "ui":
+        return float(np.iinfo(plane.dtype).max)
+    return 1.0 if float(np.nanmax(plane, initial=0.0)) <= 1 else np.nan
