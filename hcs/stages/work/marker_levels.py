@@ -21,7 +21,7 @@ from hcs.io.runs.fingerprints import fingerprint
 from hcs.ops.markers import part_in_two
 from hcs.planes.definitions import FEATURES_FORMAT
 from hcs.planes.given import Located
-from hcs.stages.work.measuring import PlatePlan
+from hcs.stages.work.measuring import PlatePlan, spread_places
 from hcs.stages.work.measuring_fields import measure_plane
 
 _FIELDS: Final = 24
@@ -94,17 +94,13 @@ def _find_levels(
     plan: PlatePlan, reader: PlateReader, given: Mapping[str, Located]
 ) -> tuple[dict[str, float], bool]:
     """Level of every marker; also whether all fields that were asked for could be read."""
-    paths = [str(path) for path in reader.images[col.FIELD_PATH]]
-    spread = sorted({round((k + 0.5) * len(paths) / _FIELDS - 0.5) for k in range(_FIELDS)})
     means: dict[str, list[NDArray[np.float64]]] = {m.name: [] for m in plan.settings.markers}
-    times, is_whole = plan.chosen.times, True
-    for turn, index in enumerate(spread):
-        path = paths[min(max(index, 0), len(paths) - 1)]
-        time = times[turn * len(times) // len(spread)]
+    is_whole = True
+    for path, time in spread_places(reader, plan.chosen, plan.channels.main, _FIELDS):
         try:
             measured, _ = measure_plane(reader, plan, given, path, time)
-        except ImageReadError:  # the field's own row in the problems says so
-            is_whole = False
+        except ImageReadError as error:  # the field's own row in the problems says so
+            is_whole &= error.reason == col.Reason.NOT_ACQUIRED
             continue
         for name, found in means.items():
             end = f"_{name}_MeanIntensity"

@@ -9,13 +9,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hcs.domain import columns as col
 from hcs.domain.config.segmenting import Normalize
 from hcs.errors import ImageReadError
 from hcs.io.plates.reader import PlateReader
 from hcs.ops.blank import fill_blank
 from hcs.ops.intensity import plane_statistics
 from hcs.planes.reading import Chosen, read_with_index
+from hcs.stages.work.measuring import spread_places
 
 _FIELDS: Final = 24
 """Fields that tell the range of a channel, spread over the plate."""
@@ -67,12 +67,8 @@ def look_at(
 
 
 def _find_range(reader: PlateReader, channel: int, chosen: Chosen) -> tuple[float, float]:
-    paths = reader.images[col.FIELD_PATH].tolist()
-    spread = sorted({round((k + 0.5) * len(paths) / _FIELDS - 0.5) for k in range(_FIELDS)})
     samples = []
-    for turn, index in enumerate(spread):
-        path = str(paths[min(max(index, 0), len(paths) - 1)])
-        time = chosen.times[turn * len(chosen.times) // len(spread)]
+    for path, time in spread_places(reader, chosen, channel, _FIELDS):
         try:
             plane, _ = read_with_index(reader, path, channel, chosen.plane, time)
             plane_statistics(plane)
