@@ -26,16 +26,16 @@ from hcs.planes.definitions import FEATURES_FORMAT, KEY
 from hcs.planes.given import Located
 from hcs.planes.reading import Chosen, choose
 from hcs.stages.frame import Frame, MadeFrom, open_frame, require_parquet
-from hcs.stages.work.doubts import find_doubts
-from hcs.stages.work.given import keep_labels, locate_labels, name_unmatched
-from hcs.stages.work.growth import GrowthTable, say_growth
-from hcs.stages.work.marker_levels import describe_levels, find_marker_levels
-from hcs.stages.work.measuring import PlatePlan, plan_plate
-from hcs.stages.work.measuring_channels import choose_channels
-from hcs.stages.work.measuring_wells import CELLS, IMAGES, STAGE, FieldTask, WellTask, measure_well
-from hcs.stages.work.mixtures import doubt_mixtures
+from hcs.stages.work.measuring.channels import choose_channels
+from hcs.stages.work.measuring.doubts import find_doubts
+from hcs.stages.work.measuring.given import keep_labels, locate_labels, name_unmatched
+from hcs.stages.work.measuring.growth import GrowthTable, say_growth
+from hcs.stages.work.measuring.marker_levels import describe_levels, find_marker_levels
+from hcs.stages.work.measuring.mixtures import doubt_mixtures
+from hcs.stages.work.measuring.plans import PlatePlan, plan_plate
+from hcs.stages.work.measuring.sizes import settle_sizes
+from hcs.stages.work.measuring.wells import CELLS, IMAGES, STAGE, FieldTask, WellTask, measure_well
 from hcs.stages.work.plates import count_plane_pixels, open_plates
-from hcs.stages.work.sizes import settle_sizes
 from hcs.stages.work.tables import Known, Piece, hash_rows, join_pieces
 
 if TYPE_CHECKING:

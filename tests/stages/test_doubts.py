@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from hcs.domain import columns as col
-from hcs.stages.work.doubts import find_doubts
+from hcs.stages.work.measuring.doubts import find_doubts
 
 
 def _table(tmp_path, **changed):

@@ -11,7 +11,7 @@ from planted_stacks import LENGTHS, SIZES, draw
 from hcs.domain import columns as col
 from hcs.domain.config.stages import FeaturesConfig, IngestConfig
 from hcs.stages import features, ingest
-from hcs.stages.work.growth import locate_growth
+from hcs.stages.work.measuring.growth import locate_growth
 
 WELLS = {"A1": 1, "A2": 2}
 

@@ -15,9 +15,9 @@ from hcs.errors import InputError
 from hcs.io.files.parquet import read_provenance
 from hcs.io.plates.reader import PlateReader
 from hcs.stages import features, ingest
-from hcs.stages.work import sizes as sizes_module
-from hcs.stages.work.sizes import locate_sizes
-from hcs.stages.work.trying import try_sizes
+from hcs.stages.work.measuring import sizes as sizes_module
+from hcs.stages.work.measuring.sizes import locate_sizes
+from hcs.stages.work.measuring.trying import try_sizes
 
 
 def _draw(diameter, seed):

@@ -191,7 +191,7 @@ def features(
             }
         )
         if trial is not None:
-            from hcs.stages.work.trying import try_sizes
+            from hcs.stages.work.measuring.trying import try_sizes
 
             return try_sizes(config, trial)
         return stages_features.run(config, client)

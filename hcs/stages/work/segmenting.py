@@ -15,7 +15,7 @@ from hcs.io.plates.reader import PlateReader
 from hcs.ops.blank import fill_blank
 from hcs.ops.intensity import plane_statistics
 from hcs.planes.reading import Chosen, read_with_index
-from hcs.stages.work.measuring import spread_places
+from hcs.stages.work.measuring.plans import spread_places
 
 _FIELDS: Final = 24
 """Fields that tell the range of a channel, spread over the plate."""

@@ -21,8 +21,8 @@ from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.ledger import Ledger
 from hcs.planes.given import Located
 from hcs.stages.work.images import MAY_PASS
-from hcs.stages.work.measuring import PlatePlan
-from hcs.stages.work.measuring_fields import Measured, measure_plane
+from hcs.stages.work.measuring.fields import Measured, measure_plane
+from hcs.stages.work.measuring.plans import PlatePlan
 
 STAGE: Final = "features"
 

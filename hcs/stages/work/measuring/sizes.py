@@ -25,8 +25,8 @@ from hcs.ops.sight import show_objects
 from hcs.ops.sizes.finding import FieldPlanes, FoundSize, fill_sizes, find_sizes
 from hcs.planes.definitions import FEATURES_FORMAT
 from hcs.planes.reading import Chosen, read_chosen
-from hcs.stages.work.measuring import spread_places
-from hcs.stages.work.measuring_channels import Channels, choose_channels
+from hcs.stages.work.measuring.channels import Channels, choose_channels
+from hcs.stages.work.measuring.plans import spread_places
 
 _FORMAT: Final = 2
 _FIELDS: Final = 12

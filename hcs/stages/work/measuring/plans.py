@@ -29,7 +29,7 @@ from hcs.ops.sight import show_objects
 from hcs.ops.sizes.finding import with_estimates
 from hcs.planes.definitions import FEATURES_FORMAT
 from hcs.planes.reading import Chosen, read_chosen
-from hcs.stages.work.measuring_channels import Channels, choose_channels
+from hcs.stages.work.measuring.channels import Channels, choose_channels
 
 _SCALE_FIELDS: Final = 4
 """Fields from which sizes are estimated, spread over the plate."""

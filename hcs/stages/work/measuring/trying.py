@@ -22,10 +22,10 @@ from hcs.io.files.paths import AnyPath, as_path
 from hcs.io.plates.reader import PlateReader
 from hcs.ops.overlay import draw_overlay
 from hcs.planes.reading import choose, read_chosen
-from hcs.stages.work.measuring import PlatePlan, plan_plate, spread_places
-from hcs.stages.work.measuring_fields import measure_plane
+from hcs.stages.work.measuring.fields import measure_plane
+from hcs.stages.work.measuring.plans import PlatePlan, plan_plate, spread_places
+from hcs.stages.work.measuring.sizes import locate_sizes, settle_sizes
 from hcs.stages.work.plates import open_plates
-from hcs.stages.work.sizes import locate_sizes, settle_sizes
 
 _FACTORS: Final = (0.7, 1.0, 1.4)
 """Sizes that are shown, in those that were found: steps that the eye tells apart."""

@@ -21,8 +21,8 @@ from hcs.io.runs.fingerprints import fingerprint
 from hcs.ops.markers import part_in_two
 from hcs.planes.definitions import FEATURES_FORMAT
 from hcs.planes.given import Located
-from hcs.stages.work.measuring import PlatePlan, spread_places
-from hcs.stages.work.measuring_fields import measure_plane
+from hcs.stages.work.measuring.fields import measure_plane
+from hcs.stages.work.measuring.plans import PlatePlan, spread_places
 
 _FIELDS: Final = 24
 """Fields whose cells decide, spread over the plate and its times."""

@@ -17,7 +17,7 @@ from hcs.ops.cells.measure import Channel, FieldCells, measure_cells, measure_ch
 from hcs.ops.given import Given
 from hcs.planes.given import Located, find_z
 from hcs.planes.reading import read_with_index
-from hcs.stages.work.measuring import PlatePlan
+from hcs.stages.work.measuring.plans import PlatePlan
 
 Measured = morphology.FieldMorphology | FieldCells
 
