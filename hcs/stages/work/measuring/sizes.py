@@ -170,12 +170,12 @@ def _with_file(config: FeaturesConfig, readers: Sequence[PlateReader]) -> Featur
     if config.scales is None:
         return config
     remedy = "give a …_scales.json that hcs features wrote"
-    read = read_json(config.scales, "file of sizes", remedy)
+    read: Any = read_json(config.scales, "file of sizes", remedy)
     listed = read.get("sizes") if isinstance(read, dict) else None
     if not isinstance(listed, dict) or not listed:
         msg = f"{config.scales} holds no sizes: {remedy}"
         raise InputError(msg)
-    _refuse_other_objects(config, readers, dict(read))
+    _refuse_other_objects(config, readers, read)
     sizes = config.morphology.sizes
     twice = [
         name
