@@ -36,7 +36,7 @@ COUNTS = {12: (4, 1, 1), 20: (6, 2, 2), 30: (10, 3, 2), 60: (20, 6, 4)}
 """Train, validation and test clones a class for each number of donors."""
 N_SPLITS = 55
 FEATURES, EFFECTS = (4, 32), (0.0, 1.0, 2.0, 4.0)
-DESIGNS = ("random splits", "k-fold", "leave-pairs-out", "two clones a donor")
+DESIGNS = ("random splits", "k-fold", "held-out batch", "leave-pairs-out", "two clones a donor")
 MOST_FOR_PAIRS = 20
 IMAGES, NOISE, RIDGE = 8, 1.5, 0.1
 AT_ONCE = 50
@@ -51,6 +51,7 @@ class Study:
     test: np.ndarray
     owner: np.ndarray
     n_donors: int
+    """Donors a class that are tested."""
 
     @property
     def n_side(self) -> int:
@@ -70,6 +71,9 @@ def design(kind: str, donors: int) -> Study:
         first, second = (grid.ravel() for grid in np.meshgrid(np.arange(n), np.arange(n)))
         test = np.concatenate([np.eye(n, dtype=bool)[first], np.eye(n, dtype=bool)[second]], axis=1)
         return Study(~test, test, np.arange(2 * n), n)
+    if kind == "held-out batch":  # as many donors in another batch, which heads learn from
+        tested = np.tile(np.repeat([True, False], n), 2)[None]
+        return Study(~tested, tested, np.arange(4 * n), n)
     train, validation, of_test = COUNTS[donors]
     counts = RoleCounts(train=train, validation=validation, test=of_test)
     sides = [even_design(n, N_SPLITS, counts, ("coverage", donors, side)) for side in (0, 1)]
@@ -85,7 +89,7 @@ def draw_images(
     study: Study, features: int, effect: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Images ``(studies, clones, images, features)`` and the class (±1) of each clone."""
-    clones, n_owners = len(study.owner), 2 * study.n_donors
+    clones, n_owners = len(study.owner), len(np.unique(study.owner))
     label = np.repeat(np.float32([1, -1]), study.n_side)
     own = rng.standard_normal((AT_ONCE, n_owners, 1, features), dtype=np.float32)[:, study.owner]
     if clones > n_owners:
@@ -127,7 +131,7 @@ def count_pairs(scores: np.ndarray, study: Study) -> Iterator[PairAuc]:
         ).mean(axis=(3, 4))
         total[:, first[:, None], second] += above
         times[first[:, None], second] += 1
-    return (PairAuc(entry, times) for entry in total)
+    return (PairAuc(entry, times, len(study.test)) for entry in total)
 
 
 def run_cell(kind: str, donors: int, features: int, effect: float, n: int) -> Iterator[dict]:

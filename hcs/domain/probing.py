@@ -230,6 +230,9 @@ class BatchFacts(Frozen):
     auc: Share | None
     accuracy: Share | None
     auc_seen: Share | None
+    auc_low: Share | None = None
+    auc_high: Share | None = None
+    n_donors: Count = 0
 
 
 class HeldOutBatch(BatchFacts):
@@ -243,6 +246,9 @@ class HeldOutBatch(BatchFacts):
     auc_seen
         The same test images, when the heads also saw the batch's other clones; null where the
         batch has none.
+    auc_low, auc_high, n_donors
+        95 % interval of ``auc`` for other donors (clones where none is known) in the same batch,
+        and how many of them are tested in the smallest class. It says nothing of other batches.
     """
 
     sentence: str

@@ -135,6 +135,7 @@ def _batches(found: Probes) -> Iterator[Block]:
         Column("Images", numeric=True),
         Column("Clones", numeric=True),
         Column("AUC, batch never seen", numeric=True),
+        Column("95% interval", numeric=True, hint="for other donors in the same batch"),
         Column("AUC, batch seen", numeric=True, hint="other clones of the batch in training"),
         Column("Accuracy", numeric=True),
     )
@@ -144,6 +145,7 @@ def _batches(found: Probes) -> Iterator[Block]:
             f"{batch.n_images:,}",
             str(batch.n_groups),
             wording.number(batch.auc),
+            wording.span(batch.auc_low, batch.auc_high),
             wording.number(batch.auc_seen),
             wording.number(batch.accuracy),
         )

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 STAGE: Final = "probe"
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 _BASELINE_SPLITS: Final = 5
 
 

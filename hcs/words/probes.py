@@ -140,7 +140,13 @@ def _batch_sentence(found: BatchFacts) -> str:
     if found.auc is None:
         return f"Batch {name} holds one class only, so its AUC is not defined."
     beside = "" if seen is None else f" ({seen:.2f} when other clones of it were seen)"
-    return f"Batch {name}, never seen in training: AUC {found.auc:.2f}{beside}."
+    text = f"Batch {name}, never seen in training: AUC {found.auc:.2f}{beside}"
+    if found.auc_low is None or found.auc_high is None:
+        return f"{text}; too few donors were tested for an interval."
+    return (
+        f"{text}; 95 % interval {found.auc_low:.2f} to {found.auc_high:.2f} for other donors in "
+        f"this batch ({found.n_donors} in the smallest class), not for other batches."
+    )
 
 
 def _covariate_sentence(found: CovariateFacts) -> str:

@@ -1,6 +1,7 @@
 """Does a score carry over to a batch never seen: train on all other batches, test on this one.
 
-No clone (and no donor) of the test images is trained on, in whatever batch it stands.
+No clone (and no donor) of the test images is trained on, in whatever batch it stands. The interval
+of the AUC is for other donors in the same batch; how batches differ takes more batches to know.
 """
 
 from __future__ import annotations
@@ -11,9 +12,21 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from hcs.domain.columns import Role
 from hcs.domain.probing import BatchFacts
 from hcs.learn import counters
-from hcs.learn.probes.heads import Cohort, HeadTest, IntArray, Recipe, mean_or_none, score_heads
+from hcs.learn.probes.heads import (
+    Cohort,
+    HeadScore,
+    HeadTest,
+    IntArray,
+    Recipe,
+    mean_or_none,
+    score_heads,
+)
+from hcs.learn.scores.pair_auc import pair_auc, pair_auc_interval
+from hcs.learn.scores.scored import JUDGED, Scored
+from hcs.learn.scores.split_scores import list_judged_classes
 
 _PARTS: Final = 4
 _SEEN: Final = 1
@@ -83,6 +96,7 @@ def hold_out(
     new = [(h, f) for h, f in zip(heads, found, strict=True) if h.trial != _SEEN]
     seen = [f.auc for h, f in zip(heads, found, strict=True) if h.trial == _SEEN]
     rows = np.flatnonzero(batch == held_out)
+    low, high, n_donors = _bound(cohort, new)
     trained = [np.unique(cohort.group[head.train_rows]) for head, _ in new]
     return BatchFacts(
         batch=name,
@@ -93,7 +107,38 @@ def hold_out(
         auc=mean_or_none([f.auc for _, f in new]),
         accuracy=mean_or_none([f.accuracy for _, f in new]),
         auc_seen=mean_or_none(seen),
+        auc_low=low,
+        auc_high=high,
+        n_donors=n_donors,
     )
+
+
+def _bound(
+    cohort: Cohort, tested: Sequence[tuple[HeadTest, HeadScore]]
+) -> tuple[float | None, float | None, int]:
+    """Interval of the AUC over the batch's donors, and how many the smallest class has."""
+    parts = [(h.split, h.test_rows, f.probability) for h, f in tested if f.auc is not None]
+    known = [(n, rows, p) for n, rows, p in parts if p is not None]
+    if not known:
+        return None, None, 0
+    rows = np.concatenate([rows for _, rows, _ in known])
+    scored = Scored(
+        model="batch",
+        split=np.repeat([number for number, _, _ in known], [len(rows) for _, rows, _ in known]),
+        role=np.full(len(rows), JUDGED.index(Role.TEST)),
+        group=cohort.group[rows],
+        well=rows,
+        image=rows,
+        truth=cohort.image_labels[rows],
+        probability=np.concatenate([p for _, _, p in known]).astype(float),
+    )
+    chosen = list_judged_classes(cohort.n_classes, cohort.positive)
+    pairs = [pair_auc(scored, label, len(cohort.label)) for label in chosen]
+    owner = cohort.owner[scored.group]
+    classes = range(cohort.n_classes)
+    n_donors = min(len(np.unique(owner[scored.truth == label])) for label in classes)
+    ends = pair_auc_interval(pairs, cohort.owner, n_donors)
+    return (None, None, n_donors) if ends is None else (*ends, n_donors)
 
 
 def batches_of(names: Sequence[str | None]) -> tuple[IntArray, tuple[str, ...]]:

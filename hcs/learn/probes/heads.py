@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -101,10 +101,14 @@ class HeadTest:
 
 @dataclass(frozen=True, slots=True)
 class HeadScore:
-    """ROC AUC and accuracy on the test images; None where they are not defined."""
+    """ROC AUC and accuracy on the test images; None where they are not defined.
+
+    ``probability`` holds the ``(N, C)`` probabilities behind them where a head gave any.
+    """
 
     auc: float | None
     accuracy: float | None
+    probability: NDArray[np.floating] | None = field(default=None, compare=False, repr=False)
 
 
 def enough_epochs(n_train_images: int, batch_size: int) -> int:
@@ -191,7 +195,8 @@ def score_heads(
     for entry, head in zip(heads, trained, strict=True):
         probability = predict_heads(cohort.features[entry.test_rows], head.weights)[0]
         labels = cohort.image_labels if entry.labels is None else entry.labels
-        yield score_images(labels[entry.test_rows], probability, cohort.positive)
+        found = score_images(labels[entry.test_rows], probability, cohort.positive)
+        yield replace(found, probability=probability)
 
 
 def score_images(truth: IntArray, probability: NDArray[np.floating], positive: int) -> HeadScore:

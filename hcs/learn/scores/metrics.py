@@ -17,7 +17,6 @@ from hcs.domain.evaluation import (
     Interval,
     Metric,
     ModelEvaluation,
-    TestDesign,
     Unit,
     Varied,
 )
@@ -29,11 +28,11 @@ from hcs.learn.scores.intervals import (
     mean_interval_over_wells_and_splits,
 )
 from hcs.learn.scores.pair_auc import (
-    TRAINING_FACTOR,
-    PairAuc,
+    TRAINING_FACTORS,
     mean_pair_auc,
     pair_auc,
     pair_auc_interval,
+    recognize_design,
 )
 from hcs.learn.scores.scored import Scored, find_diverged, read_models
 from hcs.learn.scores.split_scores import (
@@ -132,6 +131,7 @@ def _auc_intervals(scored: Mapping[Unit, Scored], splits: Splits) -> Iterable[In
         n_donors = min(len(side) for side in sides)
         pairs = [pair_auc(values, k, len(splits.groups)) for k in chosen]
         ends = pair_auc_interval(pairs, owner_of, n_donors)
+        design = recognize_design(pairs)
         varied = _name_varied([splits.groups[k] for k in tested])
         yield Interval(
             metric=Metric.ROC_AUC,
@@ -140,10 +140,10 @@ def _auc_intervals(scored: Mapping[Unit, Scored], splits: Splits) -> Iterable[In
             low=None if ends is None else ends[0],
             high=None if ends is None else ends[1],
             level=LEVEL,
-            design=_design_of(pairs),
+            design=design,
             varied=varied,
             n_varied=n_donors,
-            method=_say_method(unit, len(classes), varied, n_donors),
+            method=_say_method(unit, len(classes), varied, n_donors, TRAINING_FACTORS[design]),
         )
 
 
@@ -155,22 +155,7 @@ def _name_varied(tested: Sequence[Group]) -> Varied:
     return "donor" if known == {True} else "group"
 
 
-def _design_of(pairs: Sequence[PairAuc]) -> TestDesign:
-    """Recognize a design by how often groups, and pairs of groups, are tested."""
-    times = pairs[0].n_splits
-    partners = np.concatenate([(times > 0).sum(axis=1), (times > 0).sum(axis=0)])
-    if times.max(initial=0) != 1:
-        return "random splits"
-    rows, columns = times.any(axis=1), times.any(axis=0)
-    if times[np.ix_(rows, columns)].all() and min(rows.sum(), columns.sum()) > 1:
-        return "leave-pairs-out"
-    # In folds, groups that share one partner share all: they are tested once, together.
-    patterns = np.unique(times[rows], axis=0)
-    is_fold = partners.max() > 0 and (patterns.sum(axis=0)[columns] == 1).all()
-    return "k-fold" if is_fold else "random splits"
-
-
-def _say_method(unit: Unit, n_classes: int, varied: Varied, n_donors: int) -> str:
+def _say_method(unit: Unit, n_classes: int, varied: Varied, n_donors: int, factor: float) -> str:
     things = "images" if unit is Unit.IMAGE else "mean scores"
     against = f"{things} of every positive against every negative group of the same split"
     if n_classes > 2:
@@ -181,7 +166,7 @@ def _say_method(unit: Unit, n_classes: int, varied: Varied, n_donors: int) -> st
     who = {"donor": "donors", "group": "groups", "donor or group": "donors, or groups of none,"}
     return (
         f"{against}; {who[varied]} vary ({n_donors} in the smallest class), their variance "
-        f"times {TRAINING_FACTOR:g} for what training adds; score interval"
+        f"times {factor:g} for what training adds; score interval"
     )
 
 

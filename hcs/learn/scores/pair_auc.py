@@ -17,10 +17,15 @@ from typing import Final
 import numpy as np
 from scipy import stats
 
+from hcs.domain.evaluation import TestDesign
 from hcs.learn.scores.intervals import LEVEL
 from hcs.learn.scores.scored import FloatArray, IntArray, Scored
 
-TRAINING_FACTOR: Final = 2.2
+TRAINING_FACTORS: Final[dict[TestDesign, float]] = {
+    "random splits": 2.2,
+    "k-fold": 2.2,
+    "leave-pairs-out": 3.0,
+}
 """Variance of a cross-validated AUC over that of its test donors alone."""
 
 _PRIOR_WEIGHT: Final = 0.1
@@ -40,10 +45,13 @@ class PairAuc:
     total, n_splits
         ``(G, G)``: sum over splits of the AUC of a positive group's images (row) against a negative
         group's (column), and the number of splits in which both were tested.
+    n_parts
+        Splits in all.
     """
 
     total: FloatArray
     n_splits: FloatArray
+    n_parts: int
 
     def mean(self) -> float | None:
         """Mean over all pairs and splits; None without any pair."""
@@ -67,7 +75,9 @@ def pair_auc(scored: Scored, positive: int, n_groups: int) -> PairAuc:
     """
     total = np.zeros((n_groups, n_groups))
     n_splits = np.zeros((n_groups, n_groups))
+    n_parts = 0
     for _, _, part in scored.by_split():
+        n_parts += 1
         score = part.probability[:, positive]
         by_group = {g: np.sort(score[part.group == g]) for g in np.unique(part.group)}
         is_positive = {g: part.truth[part.group == g][0] == positive for g in by_group}
@@ -77,7 +87,7 @@ def pair_auc(scored: Scored, positive: int, n_groups: int) -> PairAuc:
                 not_above = np.searchsorted(by_group[j], by_group[i], "right")
                 total[i, j] += (below + not_above).mean() / 2 / len(by_group[j])
                 n_splits[i, j] += 1
-    return PairAuc(total, n_splits)
+    return PairAuc(total, n_splits, n_parts)
 
 
 def mean_pair_auc(pairs: Sequence[PairAuc]) -> float | None:
@@ -87,13 +97,26 @@ def mean_pair_auc(pairs: Sequence[PairAuc]) -> float | None:
     return float(np.mean(known)) if known and len(known) == len(values) else None
 
 
+def recognize_design(pairs: Sequence[PairAuc]) -> TestDesign:
+    """Recognize a design by how often groups, and pairs of groups, are tested."""
+    times, n_parts = pairs[0].n_splits, pairs[0].n_parts
+    rows, columns = times.any(axis=1), times.any(axis=0)
+    if times.max(initial=0) != 1 or n_parts < 2:
+        return "random splits"
+    if times[np.ix_(rows, columns)].all() and n_parts == times.sum():
+        return "leave-pairs-out"
+    # In folds, groups that share one partner share all: they are tested once, together.
+    patterns = np.unique(times[rows], axis=0)
+    return "k-fold" if (patterns.sum(axis=0)[columns] == 1).all() else "random splits"
+
+
 def pair_auc_interval(
     pairs: Sequence[PairAuc], owner: IntArray, n_donors: int
 ) -> tuple[float, float] | None:
     """95 % interval of :func:`mean_pair_auc` over donors and over what heads learned from them.
 
     The variance over test donors is that of data in pairs, where pairs that share a donor depend on
-    each other (Aronow, Samii and Assenova 2015, doi 10.1093/pan/mpv018); :data:`TRAINING_FACTOR`
+    each other (Aronow, Samii and Assenova 2015, doi 10.1093/pan/mpv018); :data:`TRAINING_FACTORS`
     adds what training on other donors would change. The ends are those of a score interval (Wilson
     1927, doi 10.1080/01621459.1927.10502953) with the t quantile of ``n_donors - 1``, so they stay
     within 0 and 1 and have a width for perfect scores too.
@@ -118,7 +141,7 @@ def pair_auc_interval(
     variance, n_pairs = _donor_variance(pairs, owner, n_donors)
     spread = _spread(mean, variance, n_donors, n_pairs)
     quantile = float(stats.t.ppf((1 + LEVEL) / 2, n_donors - 1))
-    k = quantile**2 * TRAINING_FACTOR * spread
+    k = quantile**2 * TRAINING_FACTORS[recognize_design(pairs)] * spread
     middle = (mean + k / 2) / (1 + k)
     half = float(np.sqrt(k * mean * (1 - mean) + k**2 / 4)) / (1 + k)
     return max(0.0, middle - half), min(1.0, middle + half)

@@ -49,6 +49,9 @@ def test_a_class_difference_carries_over():
     assert found.auc > 0.9
     assert found.auc_seen > 0.9
     assert (found.n_groups, found.n_parts) == (16, 4)
+    assert found.n_donors == 8
+    assert 0.5 < found.auc_low < found.auc < found.auc_high <= 1
+    assert "for other donors in this batch (8 in the smallest class)" in say_batch(found).sentence
     assert "never seen in training" in say_batch(found).sentence
 
 

@@ -9,8 +9,13 @@ from sklearn import metrics as oracle
 
 from hcs.domain.columns import Role
 from hcs.domain.splits import RoleCounts
-from hcs.learn.scores.metrics import _design_of
-from hcs.learn.scores.pair_auc import PairAuc, mean_pair_auc, pair_auc, pair_auc_interval
+from hcs.learn.scores.pair_auc import (
+    PairAuc,
+    mean_pair_auc,
+    pair_auc,
+    pair_auc_interval,
+    recognize_design,
+)
 from hcs.learn.scores.scored import Scored
 from hcs.learn.splits.designs import even_design
 
@@ -73,10 +78,12 @@ def test_an_interval_worked_by_hand():
     variance = donors * 4 / 3 - (residual**2).sum()
     spread, wrong, prior = variance / (mean * (1 - mean)), 4 * (1 - mean), 0.2 / 4 + 0.75 / 16
     spread = max(spread, (wrong * spread + 0.1 * prior) / (wrong + 0.1))
-    k = stats.t.ppf(0.975, 3) ** 2 * 2.2 * spread
+    k = stats.t.ppf(0.975, 3) ** 2 * 3.0 * spread
     half = np.sqrt(k * mean * (1 - mean) + k**2 / 4) / (1 + k)
     expected = ((mean + k / 2) / (1 + k) - half, (mean + k / 2) / (1 + k) + half)
-    assert pair_auc_interval([PairAuc(total, times)], np.arange(8), 4) == pytest.approx(expected)
+    assert pair_auc_interval([PairAuc(total, times, 16)], np.arange(8), 4) == pytest.approx(
+        expected
+    )
 
 
 def test_clones_of_one_donor_count_once():
@@ -84,8 +91,8 @@ def test_clones_of_one_donor_count_once():
     rng = np.random.default_rng(0)
     total, times = np.zeros((12, 12)), np.zeros((12, 12))
     total[:6, 6:], times[:6, 6:] = rng.random((6, 6)), 1
-    alone = pair_auc_interval([PairAuc(total, times)], np.arange(12), 6)
-    many = PairAuc(np.kron(total, np.ones((10, 10))), np.kron(times, np.ones((10, 10))))
+    alone = pair_auc_interval([PairAuc(total, times, 16)], np.arange(12), 6)
+    many = PairAuc(np.kron(total, np.ones((10, 10))), np.kron(times, np.ones((10, 10))), 20)
     owner = np.repeat(np.arange(12), 10)
     assert pair_auc_interval([many], owner, 6) == pytest.approx(alone)
     low, high = pair_auc_interval([many], np.arange(120), 60)
@@ -99,8 +106,8 @@ def test_a_donor_with_clones_of_both_classes_counts_once():
     strength = rng.normal(0, 1, 20)
     total[:20, 20:] = stats.norm.cdf(strength[:, None] + strength)
     times[:20, 20:] = 1
-    apart = pair_auc_interval([PairAuc(total, times)], np.arange(40), 20)
-    together = pair_auc_interval([PairAuc(total, times)], np.tile(np.arange(20), 2), 20)
+    apart = pair_auc_interval([PairAuc(total, times, 16)], np.arange(40), 20)
+    together = pair_auc_interval([PairAuc(total, times, 16)], np.tile(np.arange(20), 2), 20)
     assert together[1] - together[0] > 1.2 * (apart[1] - apart[0])
 
 
@@ -118,7 +125,7 @@ def null_study(rng, roles, n):
             for j in np.flatnonzero(test & ~side):
                 total[i, j] += (score[i][:, None] > score[j]).mean()
                 times[i, j] += 1
-    return PairAuc(total, times)
+    return PairAuc(total, times, 16)
 
 
 def test_the_interval_covers_one_half_where_heads_are_trained_anew():
@@ -136,17 +143,18 @@ def test_the_interval_covers_one_half_where_heads_are_trained_anew():
 
 
 @pytest.mark.parametrize(
-    ("times", "expected"),
+    ("times", "n_parts", "expected"),
     [
-        pytest.param(np.ones((3, 3)), "leave-pairs-out", id="pairs"),
-        pytest.param(np.eye(4), "k-fold", id="folds-of-one"),
-        pytest.param(np.kron(np.eye(2), np.ones((2, 2))), "k-fold", id="folds-of-two"),
-        pytest.param(np.eye(4) + np.eye(4, k=1), "random splits", id="chain"),
-        pytest.param(2 * np.ones((3, 3)), "random splits", id="twice"),
+        pytest.param(np.ones((3, 3)), 9, "leave-pairs-out", id="pairs"),
+        pytest.param(np.ones((3, 3)), 1, "random splits", id="one-split"),
+        pytest.param(np.eye(4), 4, "k-fold", id="folds-of-one"),
+        pytest.param(np.kron(np.eye(2), np.ones((2, 2))), 2, "k-fold", id="folds-of-two"),
+        pytest.param(np.eye(4) + np.eye(4, k=1), 7, "random splits", id="chain"),
+        pytest.param(2 * np.ones((3, 3)), 18, "random splits", id="twice"),
     ],
 )
-def test_designs_are_recognized_by_what_was_tested(times, expected):
+def test_designs_are_recognized_by_what_was_tested(times, n_parts, expected):
     n = len(times)
     whole = np.zeros((2 * n, 2 * n))
     whole[:n, n:] = times
-    assert _design_of([PairAuc(whole, whole)]) == expected
+    assert recognize_design([PairAuc(whole, whole, n_parts)]) == expected
