@@ -92,6 +92,16 @@ _INVERTED = {
             {"Image_Cells_AreaFraction": 0.7, "Image_Count_Nuclei": 80.0}, None, id="with nuclei"
         ),
         pytest.param(
+            {"Image_Count_Nuclei": 92.0, "Image_Count_SkippedNuclei": 12.0},
+            "36 of 276 nuclei have softer edges",
+            id="skipped",
+        ),
+        pytest.param(
+            {"Image_Count_Nuclei": 80.0, "Image_Count_UnstainedCells": 60.0},
+            "180 of 240 cells show no stain around their nucleus",
+            id="no bodies",
+        ),
+        pytest.param(
             {"Image_Intensity_Median": 0.0, "Image_Intensity_Mean": 0.0}, None, id="on black"
         ),
         pytest.param(

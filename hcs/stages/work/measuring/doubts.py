@@ -39,6 +39,15 @@ _DARK: Final = 0.5
 by at least this share of what the brightest pixels exceed it by where the ground is the bright
 part: 0.9 to 1.3 of inverted nuclei and cells, at most 0 of the same as they were taken."""
 
+_MAX_SKIPPED: Final = 0.1
+"""More nuclei out of focus are doubted: of sharp fields at most 7 % were skipped, under glare 15 %
+that were sharp."""
+
+_MAX_UNSTAINED: Final = 0.5
+"""More cells without a stain of the body are doubted: it is hardly the channel of their bodies."""
+
+_SKIPPED, _UNSTAINED = "Image_Count_SkippedNuclei", "Image_Count_UnstainedCells"
+
 _MEAN, _MEDIAN = "Image_Intensity_Mean", "Image_Intensity_Median"
 _TOPS: Final = ("Image_Intensity_P99", "Image_Intensity_Maximum")
 _SHEET: Final = "Image_Cells_AreaFraction"
@@ -75,6 +84,7 @@ def find_doubts(
     with as_path(features).open("rb") as stream:
         names = set(pq.read_schema(stream).names)
         wanted = {col.PLATE, col.N_CELLS, BROAD, _UNASSIGNED, _MEAN, _MEDIAN, _SHEET, *_TOPS}
+        wanted |= {_SKIPPED, _UNSTAINED}
         wanted |= {name for name in names if name.startswith((TOTAL_LENGTH, NUCLEI))}
         rows = pq.read_table(stream, columns=sorted(wanted & names)).to_pandas()
     if col.N_CELLS not in rows:
@@ -96,6 +106,7 @@ def find_doubts(
             *_doubt_empty(images),
             *(_doubt_light(images) if bright and not given else ()),
             *(() if given else _doubt_sheet(images)),
+            *(() if given else _doubt_shares(images)),
         )
     ]
 
@@ -134,6 +145,25 @@ def _doubt_sheet(images: pd.DataFrame) -> Iterator[str]:
             f"{int(images[col.N_CELLS].sum())} cells, found without nuclei, cover {share:.0%} of"
             " the field: cells that lie edge to edge are seldom parted by their outline. Name the"
             " nuclear channel (--nuclei), or segment otherwise (docs/segmentation.md)"
+        )
+
+
+def _doubt_shares(images: pd.DataFrame) -> Iterator[str]:
+    """Of cells by their nuclei: too many that are skipped, or without a body."""
+    nuclei = int(images[NUCLEI].sum()) if NUCLEI in images else 0
+    cells = int(images[col.N_CELLS].sum())
+    skipped, unstained = (
+        int(images[name].sum()) if name in images else 0 for name in (_SKIPPED, _UNSTAINED)
+    )
+    if nuclei >= _MIN_NUCLEI and skipped > _MAX_SKIPPED * nuclei:
+        yield (
+            f"{skipped} of {nuclei} nuclei have softer edges than the others, are taken for out of"
+            " focus and counted as no cell: look at some; under glare or haze sharp ones are lost"
+        )
+    if cells >= _MIN_NUCLEI and unstained > _MAX_UNSTAINED * cells:
+        yield (
+            f"{unstained} of {cells} cells show no stain around their nucleus, which alone is then"
+            " the cell: is --channel the stain of their bodies?"
         )
 
 
