@@ -102,7 +102,7 @@ def test_one_control_a_plate_is_too_few_and_samples_are_used_only_when_asked_for
     assert result["summary"]["hits"] == 0
     found = {problem["reason"] for problem in result["problems"]}
     assert found == {"no-controls", "failed-quality"}  # and what its columns do to the values
-    assert "reference: samples" in result["problems"][0]["message"]
+    assert "--reference samples" in result["problems"][0]["message"]
 
 
 # ── tables of values ────────────────────────────────────────────────────────────────────────────

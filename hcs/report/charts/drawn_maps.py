@@ -130,7 +130,7 @@ def _mark(wells: pd.DataFrame, places: Sequence[Well], step: float) -> Iterator[
     size = float(np.clip(0.8 * step, 5, 14))
     yield f'<g font-size="{size:.1f}" fill="{style.INK}" pointer-events="none">'
     for sign, chosen in plate_maps.list_marks(wells):
-        for at in np.flatnonzero(chosen.to_numpy(bool)).tolist():
+        for at in np.flatnonzero(chosen.fillna(value=False).to_numpy(bool)).tolist():
             x = _LEFT_PX + (places[at].column + 0.45) * step
             y = _TOP_PX + (places[at].row + 0.45) * step + 0.35 * size
             yield f'<text x="{x:.1f}" y="{y:.1f}">{sign}</text>'

@@ -38,3 +38,11 @@ def test_every_well_has_the_color_of_its_value_and_its_sign():
     assert (first.svg.count("○"), first.svg.count("★")) == (1, 1)
     assert "<title>P24 1.00</title>" in second.svg
     assert len(first.svg.encode()) + 2 * len(second.svg.encode()) < 150_000
+
+
+def test_wells_of_unknown_kind_bear_no_sign_and_stop_no_page():
+    """A plate map without a kind for every well ended the report with a traceback."""
+    wells = wells_of(96)
+    wells[col.PERT_TYPE] = pd.array([None, "negcon"] * 48, dtype="string")
+    scale = Scale(col.SCORE, DIVERGING, 0.0, 1.0)
+    assert draw_maps(wells, PlateFormat.WELLS_96, [scale])
