@@ -190,3 +190,30 @@ def test_other_pixels_and_channels_are_refused(made, tmp_path, copy_of):
     document.write_text(json.dumps(described))
     with pytest.raises(InputError, match=r"trained on pixels of 0\.5 µm, plate P1 has 1 µm"):
         segment(plate, tmp_path)
+
+
+def test_pixels_of_unknown_size_are_doubted(made, tmp_path, copy_of):
+    learn_objects(made, tmp_path)
+    plate = copy_of(made[0])
+    assert segment(plate, tmp_path).problems == ()
+    manifest = next(tmp_path.glob("model/*.json"))
+    read = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(read | {"pixel_size_um": 0.5}))
+    (problem,) = segment(plate, tmp_path, out=str(tmp_path / "other.parquet")).problems
+    assert (problem.reason, problem.kept) == ("doubtful", True)
+    assert "trained on pixels of 0.5 µm, plate P1 has no pixel size" in problem.message
+
+
+def test_an_annotated_image_that_could_not_be_read_is_tried_again(made, tmp_path, copy_of):
+    plate = copy_of(made[0])
+    files = (file for file in (Path(plate) / "A/1/0/0").rglob("*") if file.is_file())
+    chunk = max(files, key=lambda file: file.stat().st_size)
+    whole = chunk.read_bytes()
+    chunk.write_bytes(whole[: len(whole) // 2])
+    first = learn_objects((plate, made[1]), tmp_path)
+    assert first.summary["annotated images"] == 1
+    assert len(first.problems) == 1
+    chunk.write_bytes(whole)
+    second = learn_objects((plate, made[1]), tmp_path)
+    assert second.summary["annotated images"] == 2
+    assert second.problems == ()

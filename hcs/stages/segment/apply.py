@@ -93,6 +93,7 @@ def _run(config: SegmentConfig, frame: Frame) -> StageResult:
     options = PixelOptions.model_validate(manifest["pixels"])
     readers = open_plates(config.plates)
     _check_plates(readers, manifest, config)
+    frame.problems += _doubt_pixels(readers, manifest, config.model)
     chosen = choose(readers, config.plane, config.time, every=True)
     is_timed = any(item.is_timed for item in chosen.values())
     _check_budget(readers, options, len(manifest["channels"]), frame)
@@ -155,6 +156,31 @@ def _check_plates(
                 f"{size:g} µm: its objects look larger or smaller there; train on such a plate"
             )
             raise InputError(msg)
+
+
+def _doubt_pixels(
+    readers: Sequence[PlateReader], manifest: Mapping[str, Any], model: str
+) -> list[Problem]:
+    """Doubt plates whose pixels cannot be compared with those of training."""
+    trained = manifest["pixel_size_um"]
+    sides = {r.name: r.pixel_size_um for r in readers if (r.pixel_size_um is None) != (not trained)}
+    return [
+        Problem(
+            stage=STAGE,
+            file=name,
+            plate=name,
+            reason=col.Reason.DOUBTFUL,
+            message=(
+                f"{model} was trained on "
+                + (f"pixels of {trained:g} µm" if trained else "pixels of unknown size")
+                + f", plate {name} has "
+                + ("no pixel size" if size is None else f"{size:g} µm")
+                + ": whether its objects look as large as there is not known; look at some labels"
+            ),
+            kept=True,
+        )
+        for name, size in sides.items()
+    ]
 
 
 def _check_budget(

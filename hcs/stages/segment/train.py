@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hcs.compute import budget
 from hcs.compute.units import Unit
+from hcs.compute.work import AGAIN
 from hcs.domain import columns as col
 from hcs.domain.config.segmenting import RIM, ObjectLabels, SegmentTrainConfig, Strokes
 from hcs.domain.results import Problem, StageResult
@@ -28,6 +29,7 @@ from hcs.ops.pixels import classes_of_objects, filter_bank
 from hcs.planes.given import Located, find_z, locate_given
 from hcs.planes.reading import choose
 from hcs.stages.frame import Frame, MadeFrom, open_frame
+from hcs.stages.work.images import MAY_PASS
 from hcs.stages.work.plates import count_plane_pixels, open_plates
 from hcs.stages.work.segmenting import Seen, look_at, read_seen
 
@@ -152,12 +154,14 @@ def _draw_pixels(task: AnnotatedTask) -> Mapping[str, Any]:
     """Draw the annotated pixels of one field; runs on a worker."""
     reader = PlateReader(task.plate_path)
     tables, problems, diameters = [], [], []
+    again = False
     for time in task.seen.chosen.times:
         try:
             found, diameter = _describe(task, reader, time)
         except ImageReadError as error:
             if task.config.strict:
                 raise
+            again |= error.reason in MAY_PASS
             problems.append(
                 Problem.from_error(
                     error,
@@ -173,7 +177,12 @@ def _draw_pixels(task: AnnotatedTask) -> Mapping[str, Any]:
         diameters += diameter
     part = Ledger.of(task.config.out).part(task.unit_id, _PIXELS)
     parquet.write_table(part, pd.concat(tables) if tables else pd.DataFrame({_CLASS: []}))
-    return {"problems": problems, "n_images": len(tables), "diameters_px": diameters}
+    return {
+        "problems": problems,
+        "n_images": len(tables),
+        "diameters_px": diameters,
+        AGAIN: [task.field_path] if again else [],
+    }
 
 
 def _describe(
