@@ -53,6 +53,10 @@ _COPIES_A_CHANNEL: Final = 3
 """The same for every channel: as acquired, and as floats over its illumination."""
 
 
+_SIZES_OF: Final = {"Soma": "soma_diameter", "Nuclei": "nucleus_diameter"}
+"""Assumed sizes of the parts whose mean area is in the table. Bodies vary more than both."""
+
+
 def run(config: FeaturesConfig, client: Client | None = None) -> StageResult:
     """Measure every field of every plate into ``config.out``, at every chosen time point.
 
@@ -129,7 +133,10 @@ def _run(config: FeaturesConfig, frame: Frame) -> StageResult:
     joined = _Joined(config, frame.ledger, readers, by_plate, about, chosen)
     frame.join("tables", made_from, joined.write)
     n_cells = sum(result["n_cells"] for result in results)
-    frame.problems += [*_list_doubts(config, given), *(settled.doubts if n_cells else ())]
+    frame.problems += [
+        *_list_doubts(config, readers, given),
+        *(settled.doubts if n_cells else settled.nothing),
+    ]
     frame.problems += doubt_mixtures(config.out, STAGE, config.morphology, readers)
     return frame.result(
         {
@@ -153,11 +160,22 @@ def _check_memory(config: FeaturesConfig, frame: Frame, readers: Sequence[PlateR
 
 
 def _list_doubts(
-    config: FeaturesConfig, given: Mapping[str, Mapping[str, Located]]
+    config: FeaturesConfig,
+    readers: Sequence[PlateReader],
+    given: Mapping[str, Mapping[str, Located]],
 ) -> list[Problem]:
-    assay = config.morphology.assay
-    bright = not isinstance(assay, Neurons) or assay.contrast == "bright"
-    return find_doubts(config.out, STAGE, bright=bright, given=any(given.values()))
+    settings = config.morphology
+    bright = not isinstance(settings.assay, Neurons) or settings.assay.contrast == "bright"
+    assumed: dict[str, dict[str, float]] = {}
+    for reader in readers:
+        pixel = reader.pixel_size_um
+        of_plate = assumed.setdefault(reader.name, {})
+        for part, size in _SIZES_OF.items():
+            if (px := settings.sizes.in_px(size, pixel)) is not None:
+                column = col.with_unit(f"Image_{part}_MeanArea", 2, pixel)
+                of_plate[column] = px * (pixel or 1.0)
+    found = any(given.values())
+    return find_doubts(config.out, STAGE, bright=bright, given=found, assumed=assumed)
 
 
 def _count_features(out: str) -> int:

@@ -117,6 +117,20 @@ def test_cells_that_can_hardly_be_right_are_doubted(tmp_path, changed, message):
         assert problem.kept
 
 
+@pytest.mark.parametrize(
+    ("diameter", "is_doubted"), [(11, False), (8, False), (60, True), (2, True)]
+)
+def test_objects_far_from_the_assumed_size_are_doubted(tmp_path, diameter, is_doubted):
+    column = "Image_Nuclei_MeanArea_um2"
+    file = _cells(tmp_path, **{column: 95.0, "Image_Count_Nuclei": 80.0})
+    found = find_doubts(file, "features", assumed={"P1": {column: diameter}})
+    assert len(found) == is_doubted
+    for problem in found:
+        assert f"nuclei that were found are 11 um wide and were sought as {diameter}" in (
+            problem.message
+        )
+
+
 def test_objects_of_another_program_and_dark_ones_that_were_sought_are_not_doubted(tmp_path):
     file = _cells(tmp_path, **_INVERTED, Image_Cells_AreaFraction=0.6)
     assert find_doubts(file, "features", given=True) == []

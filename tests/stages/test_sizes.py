@@ -128,6 +128,14 @@ def test_doubtful_sizes_are_said_with_what_to_do(plates, tmp_path):
     assert (problem.reason, problem.kept) == ("doubtful", True)
 
 
+def test_a_size_at_which_nothing_is_found_is_doubted(plates, tmp_path):
+    given = {"sizes": {"soma_diameter_px": 150}}
+    result = _measure(tmp_path, plates[0], morphology=given)
+    assert result.summary["cells"] == 0
+    (problem,) = result.problems
+    assert "no image shows an object at the assumed size (soma diameter 150 px" in problem.message
+
+
 def test_nuclei_that_are_dark_on_a_bright_ground_are_not_counted_in_silence(tmp_path):
     folder = tmp_path / "inverted"
     folder.mkdir()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import pandas as pd
@@ -46,6 +47,14 @@ that were sharp."""
 _MAX_UNSTAINED: Final = 0.5
 """More cells without a stain of the body are doubted: it is hardly the channel of their bodies."""
 
+_LEAST_RATIO, _MOST_RATIO = 0.6, 1.6
+_MIN_SIZED: Final = 10
+"""Objects whose mean area is that of a disk outside of these shares of the assumed diameter were
+sought at another size than theirs: 0.2 and 2.7 where it was given five times too large and too
+small, 1.8 of the gaps between dark nuclei; of what fits 0.76 to 1.15."""
+
+_AREAS: Final = ("Image_Soma_MeanArea", "Image_Cells_MeanArea", "Image_Nuclei_MeanArea")
+
 _SKIPPED, _UNSTAINED = "Image_Count_SkippedNuclei", "Image_Count_UnstainedCells"
 
 _MEAN, _MEDIAN = "Image_Intensity_Mean", "Image_Intensity_Median"
@@ -61,7 +70,12 @@ _REASONS: Final = {
 
 
 def find_doubts(
-    features: str, stage: str, *, bright: bool = True, given: bool = False
+    features: str,
+    stage: str,
+    *,
+    bright: bool = True,
+    given: bool = False,
+    assumed: Mapping[str, Mapping[str, float]] | None = None,
 ) -> list[Problem]:
     """Doubt a table of images, plate by plate.
 
@@ -75,6 +89,8 @@ def find_doubts(
         Whether objects were sought that are brighter than their ground.
     given
         Whether another program found them.
+    assumed
+        By plate and column of a mean area: the diameter that was assumed, in its unit.
 
     Returns
     -------
@@ -85,7 +101,7 @@ def find_doubts(
         names = set(pq.read_schema(stream).names)
         wanted = {col.PLATE, col.N_CELLS, BROAD, _UNASSIGNED, _MEAN, _MEDIAN, _SHEET, *_TOPS}
         wanted |= {_SKIPPED, _UNSTAINED}
-        wanted |= {name for name in names if name.startswith((TOTAL_LENGTH, NUCLEI))}
+        wanted |= {name for name in names if name.startswith((TOTAL_LENGTH, NUCLEI, *_AREAS))}
         rows = pq.read_table(stream, columns=sorted(wanted & names)).to_pandas()
     if col.N_CELLS not in rows:
         return []
@@ -107,6 +123,7 @@ def find_doubts(
             *(_doubt_light(images) if bright and not given else ()),
             *(() if given else _doubt_sheet(images)),
             *(() if given else _doubt_shares(images)),
+            *(() if given else _doubt_sizes(images, (assumed or {}).get(str(plate), {}))),
         )
     ]
 
@@ -146,6 +163,22 @@ def _doubt_sheet(images: pd.DataFrame) -> Iterator[str]:
             " the field: cells that lie edge to edge are seldom parted by their outline. Name the"
             " nuclear channel (--nuclei), or segment otherwise (docs/segmentation.md)"
         )
+
+
+def _doubt_sizes(images: pd.DataFrame, assumed: Mapping[str, float]) -> Iterator[str]:
+    cells = images[col.N_CELLS]
+    for column, diameter in assumed.items():
+        if column not in images or cells.sum() < _MIN_SIZED:
+            continue
+        area = float((images[column].fillna(0) * cells).sum() / cells.sum())
+        found = 2 * math.sqrt(area / math.pi)
+        if not _LEAST_RATIO * diameter <= found <= _MOST_RATIO * diameter:
+            part, unit = column.split("_")[1].lower(), column.rsplit("_", 1)[1].removesuffix("2")
+            yield (
+                f"{part} that were found are {found:.3g} {unit} wide and were sought as"
+                f" {diameter:.3g} {unit}: the assumed diameter does not fit, or they are something"
+                " else. Look with --try 6"
+            )
 
 
 def _doubt_shares(images: pd.DataFrame) -> Iterator[str]:

@@ -57,6 +57,25 @@ class Settled:
     words: dict[str, str]
     doubts: tuple[Problem, ...] = ()
 
+    @property
+    def nothing(self) -> tuple[Problem, ...]:
+        """What is said where no object was found: a plate may be empty, a size may be wrong.
+
+        Nothing where the images show nothing to take a size from: then they are empty.
+        """
+        told = [f"{name} {text}" for name, text in self.words.items() if "diameter" in name]
+        if not told or any("the usual size is assumed" in text for text in self.words.values()):
+            return ()
+        message = f"no image shows an object at the assumed size ({', '.join(told)}): try --try 6"
+        problem = Problem(
+            stage="features",
+            file=self.config.out,
+            reason=col.Reason.DOUBTFUL,
+            message=message,
+            kept=True,
+        )
+        return (problem,)
+
 
 def locate_sizes(out: AnyPath) -> UPath:
     """Return where the sizes of a table lie: beside it."""
