@@ -138,6 +138,8 @@ def write_models(folder: Path) -> None:
         "backbone": base,
         "weights": "random",
         "weights_fingerprint": resolve_weights(base).fingerprint,
+        "classes": made.splits.classes,
+        "positive": made.splits.positive,
         "heads_fingerprint": mark,
         "provenance": {"inputs": {}},
     }
