@@ -18,7 +18,7 @@ from hcs.errors import UnknownNameError
 
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-TestDesign = Literal["random splits", "k-fold", "leave-pairs-out"]
+TestDesign = Literal["random splits", "k-fold", "leave-pairs-out", "one test set"]
 Varied = Literal["donor", "group", "donor or group"]
 
 
@@ -158,7 +158,8 @@ class Interval(Frozen):
     ----------
     design
         How groups were tested, as far as the predictions show it: ``k-fold`` (each in one split),
-        ``leave-pairs-out`` (every pair of two classes in one split), else ``random splits``.
+        ``leave-pairs-out`` (every pair of two classes in one split), ``one test set`` (a single
+        split), else ``random splits``.
     varied, n_varied
         What is independent of each other and varies, and how many of it are tested in the smallest
         class.

@@ -142,11 +142,23 @@ def test_the_interval_covers_one_half_where_heads_are_trained_anew():
     assert 0.92 <= covered / n_studies <= 0.985
 
 
+def test_more_is_added_the_more_training_and_testing_share():
+    """The same scores mean least where every split trains on nearly all donors."""
+    total, times = np.zeros((12, 12)), np.zeros((12, 12))
+    total[:6, 6:], times[:6, 6:] = np.random.default_rng(4).random((6, 6)), 1
+    one, pairs = (
+        pair_auc_interval([PairAuc(total, times, parts)], np.arange(12), 6) for parts in (1, 36)
+    )
+    twice = pair_auc_interval([PairAuc(2 * total, 2 * times, 72)], np.arange(12), 6)
+    widths = [high - low for low, high in (one, twice, pairs)]
+    assert widths[0] < widths[1] < widths[2]
+
+
 @pytest.mark.parametrize(
     ("times", "n_parts", "expected"),
     [
         pytest.param(np.ones((3, 3)), 9, "leave-pairs-out", id="pairs"),
-        pytest.param(np.ones((3, 3)), 1, "random splits", id="one-split"),
+        pytest.param(np.ones((3, 3)), 1, "one test set", id="one-split"),
         pytest.param(np.eye(4), 4, "k-fold", id="folds-of-one"),
         pytest.param(np.kron(np.eye(2), np.ones((2, 2))), 2, "k-fold", id="folds-of-two"),
         pytest.param(np.eye(4) + np.eye(4, k=1), 7, "random splits", id="chain"),
