@@ -166,7 +166,8 @@ def _say_method(unit: Unit, n_classes: int, varied: Varied, n_donors: int, facto
     who = {"donor": "donors", "group": "groups", "donor or group": "donors, or groups of none,"}
     return (
         f"{against}; {who[varied]} vary ({n_donors} in the smallest class), their variance "
-        f"times {factor:g} for what training adds; score interval"
+        f"times {factor:g} for what training adds; score interval, which "
+        "held the truth in 92 to 100 % of simulated studies: wider than need be for a high AUC"
     )
 
 
