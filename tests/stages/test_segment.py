@@ -210,10 +210,14 @@ def test_an_annotated_image_that_could_not_be_read_is_tried_again(made, tmp_path
     chunk = max(files, key=lambda file: file.stat().st_size)
     whole = chunk.read_bytes()
     chunk.write_bytes(whole[: len(whole) // 2])
-    first = learn_objects((plate, made[1]), tmp_path)
+    source = write_masks(tmp_path / "drawn", {well: made[1][well] for well in ("A01", "A02")})
+    pixels = {"sigma_max_px": 4.0, "n_trees": 5, "normalize": "image"}  # no range of the plate
+    annotations = {"kind": "objects", "source": source}
+    first = learn(plate, tmp_path, annotations, pixels=pixels)
     assert first.summary["annotated images"] == 1
     assert len(first.problems) == 1
     chunk.write_bytes(whole)
-    second = learn_objects((plate, made[1]), tmp_path)
+    second = learn(plate, tmp_path, annotations, pixels=pixels)
     assert second.summary["annotated images"] == 2
     assert second.problems == ()
+    assert second.n_run == 1

@@ -24,7 +24,7 @@ from hcs.planes.reading import Chosen, choose, read_chosen
 from hcs.stages.work.plates import open_plates
 from hcs.stages.work.tables import keys_first
 
-MAY_PASS: Final = frozenset({col.Reason.UNREADABLE, col.Reason.MISSING_FILE})
+MAY_PASS: Final = frozenset({col.Reason.UNREADABLE, col.Reason.MISSING_FILE, col.Reason.CHECKSUM})
 """Why an image could not be read that may be mended with the image's fingerprint unchanged: such
 images are tried again by the next run."""
 
