@@ -206,7 +206,8 @@ def chance(interval: Interval, group: str) -> str:
     if interval.low is None or interval.high is None:
         return "No interval could be computed, so it cannot be told from chance."
     level = wording.percent(interval.level)
-    span = f"{level} interval over {english.make_plural(group)}: "
+    varied = "donors" if interval.varied == "donor" else english.make_plural(group)
+    span = f"{level} interval over {interval.n_varied} {varied} in the smallest class: "
     span += wording.span(interval.low, interval.high)
     if interval.low > _CHANCE:
         return f"This is above chance ({span}, chance is 0.50)."

@@ -89,3 +89,12 @@ def test_one_test_clone_a_class_is_said_to_make_the_auc_all_or_nothing(builder):
     )
     study.__dict__["splits"] = one
     assert said in str(overview.overview(study))
+
+
+@pytest.mark.parametrize(("varied", "said"), [("donor", "7 donors"), ("group", "7 clones")])
+def test_an_interval_says_what_it_lets_vary(varied, said):
+    found = Interval(
+        metric="roc_auc", unit="image", value=0.8, low=0.6, high=0.9,
+        varied=varied, n_varied=7, method="",
+    )  # fmt: skip
+    assert f"interval over {said} in the smallest class: 0.60" in overview.chance(found, "clone")
