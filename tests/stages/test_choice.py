@@ -339,8 +339,9 @@ def test_cells_whose_nuclei_were_not_acquired_are_problems_not_zeros(ragged, tmp
     table = pd.read_parquet(result.out)
     assert table[col.TIME].tolist() == [2, 2]
     assert table["Image_Count_Nuclei"].tolist() == [1, 2]
-    assert {item.reason for item in result.problems} == {col.Reason.NOT_ACQUIRED}
-    assert sorted(item.message[:7] for item in result.problems) == ["time 0:"] * 2 + ["time 1:"] * 2
+    problems = [item for item in result.problems if item.reason != col.Reason.DOUBTFUL]
+    assert {item.reason for item in problems} == {col.Reason.NOT_ACQUIRED}
+    assert sorted(item.message[:7] for item in problems) == ["time 0:"] * 2 + ["time 1:"] * 2
 
 
 def test_labels_of_a_projected_time_lapse_keep_its_axes(ragged, tmp_path):
