@@ -82,7 +82,7 @@ def fit_bell(
     of one sign: a product that stimulates and then inhibits, or rescues and then precipitates. With
     b = 0 it is the four-parameter log-logistic curve, so that an F test compares them. The place
     of the fall does not exist under that hypothesis, so the p value is approximate; simulated, it
-    is below 0.01 in less than 1 % of curves that do not turn back.
+    was below 0.01 in fewer than 1 % of curves that do not turn back, with 3 degrees of freedom.
 
     Parameters
     ----------
