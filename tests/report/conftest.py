@@ -214,6 +214,7 @@ class Builder:
         by_chance = {"chance": 0.5, "null_low": 0.4, "null_high": 0.61, "p_value": 0.02}
         batch = {"variable": col.BATCH, "n_levels": 2, "balanced_accuracy": 0.7312, **by_chance}
         seen = {"n_images": 12, "n_groups": 6, "auc": 0.8123, "auc_seen": 0.8734, "accuracy": 0.75}
+        seen |= {"auc_low": 0.6612, "auc_high": 0.9134, "n_donors": 6}
         passage = {"column": "Metadata_Passage", "statistic": 0.3312, "p_value": 0.231}
         points = [fill(pr.CurvePoint, n_groups=n, auc_mean=0.7, auc_sd=0.05) for n in (1, 2, 3)]
         found = fill(

@@ -61,4 +61,5 @@ def test_tests_and_importance_of_the_forest(builder):
 
 
 def test_a_study_without_forest_says_nothing(builder):
+    builder.write_splits()
     assert list(measured.what_differs(open_study(builder.folder))) == []

@@ -30,6 +30,7 @@ def test_the_verdict_follows_the_interval_not_the_mean(low, high, words):
 
 
 def test_a_real_study_with_trained_weights_has_no_warning(builder):
+    builder.write_splits()
     assert list(overview.warnings_of(open_study(builder.folder))) == []
 
 

@@ -141,7 +141,7 @@ def page(full_report) -> Page:
         pytest.param("probes", "something else may explain part of it", id="outcome"),
         pytest.param("probes", "real labels: 0.89", id="permutation"),
         pytest.param("probes", "batch 2 0.73 0.50 0.40 to 0.61 0.020", id="variable"),
-        pytest.param("probes", "batch 1 12 6 0.81 0.87 0.75", id="held-out-batch"),
+        pytest.param("probes", "batch 1 12 6 0.81 0.66 to 0.91 0.87 0.75", id="held-out-batch"),
         pytest.param("probes", "image network Passage spearman 12 0.33 0.23 0.46", id="covariate"),
         pytest.param("training", "Mean over 6 splits", id="history"),
         pytest.param("plates", "screen1 (image network)", id="plate-named"),
@@ -303,7 +303,8 @@ def test_damaged_files_are_named_all_at_once(full_study, tmp_path, caplog):
 
 
 def test_text_from_files_is_never_markup(builder):
-    builder.screen_plate = f"P {HOSTILE} $$x$$"
+    # A plate's name is one of a file and takes no slash.
+    builder.screen_plate = "P <u onmouseover=pwned=1> $$x$$"
     builder.compounds = (f"c1 {HOSTILE}", "c2 </script><img src=x onerror=alert(1)>", "c3 &", "c4")
     builder.clones = {
         "ALS": [f"A{i} {HOSTILE}" for i in range(6)],
@@ -311,7 +312,8 @@ def test_text_from_files_is_never_markup(builder):
     }
     builder.write_everything()
     page = report(builder.folder)
-    assert f"P {HOSTILE} $$x$$" in page.text
+    assert "P <u onmouseover=pwned=1> $$x$$" in page.text
+    assert "<u onmouseover" not in page.raw
     assert f"c1 {HOSTILE}" in page.sections["doses"]
     assert f"A0 {HOSTILE}" in page.sections["clones"]
     outside = re.sub(r"<script>.*?</script>", "", page.raw, flags=re.DOTALL)
