@@ -143,7 +143,12 @@ def cut(folder: Path, step: tuple[State, State], left: str, seed: int) -> None:
     folder.mkdir()
     for name in sorted(certain.keys() | now.keys()):
         before, after = certain.get(name), now.get(name)
-        content = before if before == after else LEFT[left](name, before, after, rng)
+        # What was on the disk under another name is whole under its new one, or not there yet.
+        is_whole = after is not None and after in certain.values()
+        if is_whole and left != "nothing new":
+            content = rng.choice((before, after)) if left == "a mixture" else after
+        else:
+            content = before if before == after else LEFT[left](name, before, after, rng)
         if content is not None:
             file = folder / name
             file.parent.mkdir(parents=True, exist_ok=True)

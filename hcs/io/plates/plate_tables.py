@@ -13,7 +13,8 @@ from upath import UPath
 
 from hcs.domain import columns as col
 from hcs.errors import InputError
-from hcs.io.files.atomic import write_bytes
+from hcs.io.files.atomic import replacing, write_bytes
+from hcs.io.files.durable import sync_disks
 from hcs.io.files.parquet import CHECKED, SUMMED, open_table
 from hcs.io.files.paths import AnyPath, as_path, sidecar
 from hcs.io.plates import shards
@@ -40,10 +41,10 @@ def write_plate_table(out: AnyPath, name: str, frame: pd.DataFrame) -> None:
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), sink, **SUMMED)
     if is_version_04(out):
-        write_bytes(_locate_beside(out, name), sink.getvalue())
+        _write_whole(_locate_beside(out, name), sink.getvalue())
         return
     folder = as_path(out) / FOLDER
-    write_bytes(folder / name / _FILE, sink.getvalue())
+    _write_whole(folder / name / _FILE, sink.getvalue())
     write_bytes(folder / name / shards.DOCUMENT, shards.group_document(_KIND))
     listing = folder / shards.DOCUMENT
     listed = []
@@ -51,6 +52,17 @@ def write_plate_table(out: AnyPath, name: str, frame: pd.DataFrame) -> None:
         listed = list(json.loads(listing.read_text())["attributes"].get("tables", []))
     if name not in listed:
         write_bytes(listing, shards.group_document({"tables": [*listed, name]}))
+
+
+def _write_whole(file: UPath, data: bytes) -> None:
+    """Write a file that the next run reads before it knows what is whole.
+
+    Its content is on the disk before its name: a power cut left a table without a byte, and a stack
+    that could not go on.
+    """
+    with replacing(file) as temporary:
+        temporary.write_bytes(data)
+        sync_disks([temporary])
 
 
 def read_plate_table(plate: AnyPath, name: str) -> pd.DataFrame | None:
