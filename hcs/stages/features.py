@@ -233,7 +233,7 @@ def _list_units(
     is_timed: bool,
 ) -> list[Unit[WellTask]]:
     """One unit a well; its items are the fields, by their path."""
-    settings = (frame.settings, plan, reader.pixel_size_um, is_timed)
+    settings = (frame.settings, plan.keep_what_measures(), reader.pixel_size_um, is_timed)
     common = MadeFrom(_FORMAT, settings).fingerprint
     units = []
     for well, images in reader.images.groupby(col.WELL, sort=True):

@@ -63,6 +63,8 @@ def write_models(folder: Path) -> Path:
         "backbone": base,
         "weights": "random",
         "weights_fingerprint": resolve_weights(base).fingerprint,
+        "classes": splits.classes,
+        "positive": splits.positive,
         "heads_fingerprint": mark,
         "provenance": {"inputs": {}},
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from numpy.typing import NDArray
@@ -63,6 +63,13 @@ class PlatePlan:
         """Return what planes of a channel are divided by, or None."""
         found = self.light.get(channel)
         return None if found is None else found.plane(shape)
+
+    def keep_what_measures(self) -> PlatePlan:
+        """Return the plan without light that no image is divided by.
+
+        What was found of it differs with every image of the plate and changes no number.
+        """
+        return replace(self, light={k: found for k, found in self.light.items() if found.helps})
 
     def _record_channels(self, reader: PlateReader) -> dict[str, Any]:
         """Which channel served for what, by name."""
