@@ -51,7 +51,7 @@ from hcs.domain.plate import Channel
 from hcs.domain.wells import PlateFormat
 from hcs.io.plates import overview as plate_overview
 from hcs.io.plates import plate, plate_tables, shards
-from hcs.ops import intensity, mosaic
+from hcs.ops import mosaic, resizing
 from hcs.report.charts.plate_picture import draw_plate
 from hcs.stages import ingest
 
@@ -94,7 +94,7 @@ def floor(source: Path, out: Path) -> float:
     levels = ngff.pyramid((1, *tifffile.imread(files[0]).shape), 2)
     overviews = [
         [
-            intensity.downsample_mean(tifffile.imread(file), level.factor)[None]
+            resizing.downsample_mean(tifffile.imread(file), level.factor)[None]
             for level in levels[1:]
         ]
         for file in files
@@ -260,7 +260,7 @@ def bench_overview(notes: list[str]) -> list[dict[str, Any]]:
     rng = np.random.default_rng(0)
     pixels = rng.poisson(300, (1, 512, 512)).astype(np.uint16)
     levels = ngff.pyramid(pixels.shape, 2)
-    small = intensity.downsample_mean(pixels[0], levels[1].factor)[None]
+    small = resizing.downsample_mean(pixels[0], levels[1].factor)[None]
     wells = PlateFormat.WELLS_384.wells()
     attributes = ngff.plate_attributes("overview", PlateFormat.WELLS_384, wells, 9)
     plate.create_plate(out, attributes, sorted({well.path.split("/")[0] for well in wells}))

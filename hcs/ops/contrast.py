@@ -10,7 +10,7 @@ from scipy import ndimage
 from hcs.domain.tuning.planes import ContrastTuning
 from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.filters import FloatPlane, enlarge, smooth
-from hcs.ops.intensity import downsample_mean
+from hcs.ops.resizing import downsample_mean
 
 Contrast = Literal["bright", "dark", "mixed"]
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 from hcs.domain.tuning.planes import BackgroundTuning
 from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.compiled import blur
-from hcs.ops.intensity import downsample_mean
+from hcs.ops.resizing import downsample_mean
 
 FloatPlane = NDArray[np.float32]
 
@@ -63,7 +63,7 @@ def enlarge(coarse: FloatPlane, factor: int, shape: tuple[int, ...]) -> FloatPla
     Parameters
     ----------
     coarse
-        Block means of a plane, see :func:`hcs.ops.intensity.downsample_mean`.
+        Block means of a plane, see :func:`hcs.ops.resizing.downsample_mean`.
     factor
         Edge of a block.
     shape

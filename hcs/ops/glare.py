@@ -11,8 +11,8 @@ from scipy import ndimage
 from hcs.domain.tuning.planes import GlareTuning
 from hcs.domain.tuning.sets import DEFAULTS, Tuning
 from hcs.ops.filters import FloatPlane, enlarge, smooth
-from hcs.ops.intensity import downsample_mean
 from hcs.ops.quality import estimate_noise
+from hcs.ops.resizing import downsample_mean
 
 Mask = NDArray[np.bool_]
 

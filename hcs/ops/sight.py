@@ -15,8 +15,8 @@ from hcs.domain.tuning.sets import Tuning
 from hcs.ops.contrast import average_deviation, brighten, median_ground
 from hcs.ops.filters import FloatPlane, estimate_background
 from hcs.ops.glare import find_glare
-from hcs.ops.intensity import downsample_mean
 from hcs.ops.neurites.ridges import Centers, Ridges, find_centers, find_ridges
+from hcs.ops.resizing import downsample_mean
 from hcs.ops.saturated import blank_out
 from hcs.ops.scales import Scales
 

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from hcs.domain.config.stages import MorphologyConfig, Sizes
 from hcs.ops.estimate import estimate_neurite_width
-from hcs.ops.intensity import shrink
+from hcs.ops.resizing import shrink
 from hcs.ops.sizes.bodies import trace_sizes
 from hcs.ops.sizes.finding import FieldPlanes, find_sizes, with_estimates
 

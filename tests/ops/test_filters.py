@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from hcs.ops.filters import enlarge, estimate_background, smooth
-from hcs.ops.intensity import downsample_mean
+from hcs.ops.resizing import downsample_mean
 
 
 @pytest.mark.parametrize("factor", [1, 2, 5])

@@ -10,13 +10,8 @@ from hypothesis.extra import numpy as hnp
 
 from hcs.domain.columns import Reason
 from hcs.errors import ImageReadError, InputError
-from hcs.ops.intensity import (
-    downsample_mean,
-    plane_statistics,
-    rescale_to_median,
-    resize_plane,
-    value_range,
-)
+from hcs.ops.intensity import plane_statistics, rescale_to_median, value_range
+from hcs.ops.resizing import downsample_mean, resize_plane
 
 planes = hnp.arrays(
     st.sampled_from([np.uint8, np.uint16]), hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)

@@ -43,7 +43,7 @@ from hcs.io.files import parquet
 from hcs.io.plates.reader import PlateReader
 from hcs.io.plates.validate import faults_of
 from hcs.learn.splits.drawing import Group, make_splits
-from hcs.ops import intensity
+from hcs.ops import intensity, resizing
 from hcs.planes.reading import choose_in, read_chosen
 from hcs.report.gallery import write_gallery
 from hcs.stages import (
@@ -287,7 +287,7 @@ def test_the_stack_holds_the_chosen_time(t_plate, tmp_path):
         assert set(opened.frame[col.TIME]) == {index}
         plane = PlateReader(t_plate).read_plane("A/1/0", 0, t_index=index)
         scaled = intensity.rescale_to_median(plane, median_level=63.0)
-        expected = intensity.resize_plane(scaled, (32, 32)).astype(np.uint8)
+        expected = resizing.resize_plane(scaled, (32, 32)).astype(np.uint8)
         np.testing.assert_array_equal(opened.read(0, 1)[0], expected)
     assert opened.settings["time"] == {"kind": "last"}
 

@@ -19,7 +19,7 @@ from hcs.errors import InputError
 from hcs.io.files.atomic import replace_folder
 from hcs.io.plates.reader import PlateReader
 from hcs.io.plates.validate import faults_of
-from hcs.ops import intensity
+from hcs.ops import intensity, resizing
 from hcs.stages import ingest
 from hcs.stages.work.ingest import wells
 from hcs.stages.work.ingest.ranges import RunningRange
@@ -69,7 +69,7 @@ def test_every_plane_of_a_streamed_field_is_as_in_the_source(tmp_path):
         np.testing.assert_array_equal(stored, pixels["TH", t, z])
         small = reader.read_plane("A/1/0", th, 1, t_index=t, z_index=z)
         factor = SIDE // small.shape[0]
-        expected = intensity.downsample_mean(pixels["TH", t, z], factor)
+        expected = resizing.downsample_mean(pixels["TH", t, z], factor)
         np.testing.assert_array_equal(small, expected)
     assert np.argwhere(reader.acquired("A/1/0", dapi)).tolist() == [[N_T - 1, 0]]
     stored = reader.read_plane("A/1/0", dapi, t_index=N_T - 1)

@@ -18,7 +18,7 @@ def pick_labels(
     factor
         Edge of a block.
     shape
-        Blocks along y and x, as :func:`hcs.ops.intensity.downsample_mean` makes them.
+        Blocks along y and x, as :func:`hcs.ops.resizing.downsample_mean` makes them.
 
     Returns
     -------

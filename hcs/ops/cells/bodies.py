@@ -15,8 +15,8 @@ from hcs.ops.cells.blocks import enlarge_labels, pick_labels
 from hcs.ops.cells.levels import find_levels
 from hcs.ops.cells.spreading import spread_labels
 from hcs.ops.filters import FloatPlane, smooth
-from hcs.ops.intensity import downsample_mean
 from hcs.ops.quality import estimate_noise
+from hcs.ops.resizing import downsample_mean
 from hcs.ops.somas.nuclei_pieces import Labels, fill_holes
 from hcs.ops.somas.segment import LabelPlane
 

@@ -14,8 +14,8 @@ from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.cells.blocks import enlarge_labels
 from hcs.ops.cells.levels import find_levels
 from hcs.ops.filters import FloatPlane, smooth
-from hcs.ops.intensity import downsample_mean
 from hcs.ops.quality import estimate_noise
+from hcs.ops.resizing import downsample_mean
 from hcs.ops.somas.nuclei_pieces import Labels, Mask, at_rim, fill_holes, join_pieces
 from hcs.ops.somas.segment import LabelPlane, label_type
 

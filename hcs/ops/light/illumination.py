@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hcs.domain.tuning.planes import LightTuning
 from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.filters import FloatPlane, enlarge
-from hcs.ops.intensity import downsample_mean
+from hcs.ops.resizing import downsample_mean
 
 _EVERY: Final = 3
 """Every third pixel of a block suffices for its level; odd, so that all rows take part."""

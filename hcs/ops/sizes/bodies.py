@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from hcs.domain.config.stages import NeuriteLevel, NoiseLevel
 from hcs.ops.filters import FloatPlane, estimate_background
-from hcs.ops.intensity import shrink
 from hcs.ops.neurites.ridges import find_centers, find_ridges
+from hcs.ops.resizing import shrink
 from hcs.ops.scales import Scales
 from hcs.ops.somas.cells import touches_border
 from hcs.ops.somas.segment import segment_somas

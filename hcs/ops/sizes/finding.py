@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hcs.domain.config.stages import Cells, MorphologyConfig, Neurons, Nuclei
 from hcs.ops.cells.lone import estimate_body_diameter
 from hcs.ops.estimate import estimate_neurite_width
-from hcs.ops.intensity import shrink
+from hcs.ops.resizing import shrink
 from hcs.ops.scales import usual_sizes
 from hcs.ops.sizes.bodies import trace_sizes
 from hcs.ops.sizes.nuclear import find_nuclear_sizes

@@ -14,8 +14,8 @@ from hcs.domain.tuning.bodies import NucleiTuning
 from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.cells.kernels import group_values
 from hcs.ops.filters import FloatPlane, enlarge, smooth
-from hcs.ops.intensity import downsample_mean
 from hcs.ops.quality import estimate_noise
+from hcs.ops.resizing import downsample_mean
 from hcs.ops.somas.nuclei_pieces import (
     Labels,
     Mask,

@@ -14,8 +14,8 @@ from hcs.domain.config.stages import FixedLevel, NoiseLevel, SomaThreshold
 from hcs.domain.tuning.bodies import SomaTuning
 from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.filters import FloatPlane, smooth
-from hcs.ops.intensity import shrink
 from hcs.ops.quality import estimate_noise
+from hcs.ops.resizing import shrink
 from hcs.ops.scales import Scales
 
 LabelPlane = NDArray[np.unsignedinteger[Any]]

@@ -19,7 +19,7 @@ from hcs.io.files import parquet
 from hcs.io.files.paths import as_path
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.fingerprints import file_stamp
-from hcs.ops import intensity
+from hcs.ops import intensity, resizing
 from hcs.planes.reading import Chosen, choose, read_chosen
 from hcs.stages.work.plates import open_plates
 from hcs.stages.work.tables import keys_first
@@ -246,7 +246,7 @@ def normalize(job: ImageJob, image_px: int, median_level: float) -> NDArray[np.u
     reader = _open_plate(job.plate_path, _stamp(job.plate_path))
     plane = read_chosen(reader, job.field_path, job.channel, job.plane, job.time)
     scaled = intensity.rescale_to_median(plane, median_level=median_level)
-    return intensity.resize_plane(scaled, (image_px, image_px)).astype(np.uint8, copy=False)
+    return resizing.resize_plane(scaled, (image_px, image_px)).astype(np.uint8, copy=False)
 
 
 def normalize_each(

@@ -15,7 +15,7 @@ from hcs.domain.display import Window
 from hcs.domain.plate import Channel
 from hcs.domain.wells import PlateFormat
 from hcs.io.plates import plate
-from hcs.ops.intensity import downsample_mean
+from hcs.ops.resizing import downsample_mean
 
 PIXEL_UM = 0.4
 SHAPES = [pytest.param((1024, 1024), id="whole-blocks"), pytest.param((601, 523), id="cut-blocks")]

@@ -14,7 +14,7 @@ from hcs.domain import ngff
 from hcs.domain.planes import PlaneState, describe_states
 from hcs.domain.results import Problem
 from hcs.io.plates import overview, plate
-from hcs.ops import intensity, mosaic
+from hcs.ops import intensity, mosaic, resizing
 from hcs.stages.work.ingest.fields import FieldPixels, FieldReading, read_field
 from hcs.stages.work.ingest.ranges import RunningRange
 from hcs.stages.work.ingest.reading import (
@@ -184,11 +184,11 @@ def _reduce(pixels: NDArray[Any], level: ngff.Level, maximum: float) -> NDArray[
     if level.factor == 1:
         return pixels
     planes = pixels.reshape(-1, *pixels.shape[-2:])
-    small = [intensity.downsample_mean(plane, level.factor, maximum=maximum) for plane in planes]
+    small = [resizing.downsample_mean(plane, level.factor, maximum=maximum) for plane in planes]
     return np.stack(small).reshape(level.shape)
 
 
 def _reduce_plane(plane: NDArray[Any], level: ngff.Level, maximum: float) -> NDArray[Any]:
     if level.factor == 1:
         return plane
-    return intensity.downsample_mean(plane, level.factor, maximum=maximum)
+    return resizing.downsample_mean(plane, level.factor, maximum=maximum)
