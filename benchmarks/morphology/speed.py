@@ -107,14 +107,25 @@ class _Stage:
     def time_run(self, feature_set: str, client: Client | None) -> dict[str, Any]:
         """Run it here or on two workers; a row of the table."""
         from hcs.domain.config.stages import FeaturesConfig
+        from hcs.planes.reading import choose
         from hcs.stages import features
+        from hcs.stages.work.measuring.plans import plan_plate
+        from hcs.stages.work.measuring.sizes import settle_sizes
+        from hcs.stages.work.plates import open_plates
 
         self.n_runs += 1
         out = str(self.folder / f"{self.n_runs}.parquet")
         config = FeaturesConfig.model_validate(
-            {"plates": (self.plate,), "out": out, "morphology": {"feature_set": feature_set}}
+            {
+                "plates": (self.plate,),
+                "out": out,
+                "morphology": {"assay": {"kind": "neurons", "feature_set": feature_set}},
+            }
         )
-        features.plan_plate(config, features.PlateReader(self.plate))  # once a plate, not a field
+        readers = open_plates(config.plates)  # sizes and light: once a plate, not a field
+        chosen = choose(readers, config.plane, config.time, every=True)
+        settled = settle_sizes(config, readers, chosen)
+        plan_plate(settled.config, readers[0], chosen[readers[0].name])
         before, wall = _seconds(client), time.perf_counter()
         features.run(config, client)
         wall, after = time.perf_counter() - wall, _seconds(client)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -122,48 +120,6 @@ def find_cells(
     parts = _list_parts(cells, nuclear.labels, nuclear.count)
     n_nuclei = nuclear.count + n_blurred
     return FoundCells(parts, 2 * diameter, n_nuclei, n_blurred, stained, given.nuclei)
-
-
-def with_cell_estimates(
-    settings: MorphologyConfig,
-    images: Iterable[NDArray[Any]],
-    pixel_size_um: float | None,
-    *,
-    lone: bool,
-) -> MorphologyConfig:
-    """Fill in the diameter of nuclei or, where there are none, of cells that settings leave out.
-
-    Parameters
-    ----------
-    settings
-        A size that is given stays as it is.
-    images
-        Planes (Y, X) of the plate that the objects are found in; the median over them is taken.
-    pixel_size_um
-        Edge of a pixel, None where it is not known.
-    lone
-        Whether cells are found without nuclei.
-
-    Returns
-    -------
-    MorphologyConfig
-        With the size set, to three digits; left out where the images show no object.
-    """
-    name = "soma_diameter" if lone else "nucleus_diameter"
-    if settings.sizes.in_px(name, pixel_size_um) is not None:
-        return settings
-    found = [
-        estimate_body_diameter(image, settings.tuning.cells)
-        if lone
-        else estimate_nuclear_diameter(image, settings.tuning.nuclei)
-        for image in images
-    ]
-    known = [value for value in found if value is not None]
-    if not known:
-        return settings
-    unit, size = ("px", 1.0) if pixel_size_um is None else ("um", pixel_size_um)
-    filled = {f"{name}_{unit}": float(f"{median(known) * size:.3g}")}
-    return settings.model_copy(update={"sizes": settings.sizes.model_copy(update=filled)})
 
 
 def _find_nuclei(

@@ -11,7 +11,7 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from hcs.domain import columns as col
-from hcs.domain.config.stages import FeaturesConfig, MorphologyConfig, Neurons
+from hcs.domain.config.stages import FeaturesConfig, MorphologyConfig
 from hcs.domain.tuning.planes import LightTuning
 from hcs.domain.tuning.sets import Tuning
 from hcs.errors import ImageReadError
@@ -21,18 +21,12 @@ from hcs.io.imageset import name_group
 from hcs.io.plates.reader import PlateReader
 from hcs.io.runs.fingerprints import fingerprint
 from hcs.ops.blank import fill_blank
-from hcs.ops.cells.objects import with_cell_estimates
 from hcs.ops.filters import FloatPlane
 from hcs.ops.light.flatfield import profile_image
 from hcs.ops.light.illumination import Illumination, estimate_illumination, judge_illumination
-from hcs.ops.sight import show_objects
-from hcs.ops.sizes.finding import with_estimates
 from hcs.planes.definitions import FEATURES_FORMAT
 from hcs.planes.reading import Chosen, read_chosen
 from hcs.stages.work.measuring.channels import Channels, choose_channels
-
-_SCALE_FIELDS: Final = 4
-"""Fields from which sizes are estimated, spread over the plate."""
 
 _LIGHT_FIELDS: Final = 24
 """Fields from which illumination is estimated."""
@@ -131,47 +125,26 @@ def plan_plate(config: FeaturesConfig, reader: PlateReader, chosen: Chosen) -> P
         planes = functools.partial(_iterate_planes, reader, chosen, unread, settings.tuning)
         kept = {
             "fingerprint": mark,
-            **_find_plan(settings, reader, channels, planes),
+            "light": _find_light(settings, reader, channels, planes),
         }
         if not unread:  # what is read of a damaged plate is not what it holds
             write_json(file, kept)
     light = {int(index): Illumination(**item) for index, item in kept["light"].items()}
-    filled = MorphologyConfig.model_validate(kept["settings"])
-    return PlatePlan(channels, filled, light, chosen)
+    return PlatePlan(channels, settings, light, chosen)
 
 
-def _find_plan(
+def _find_light(
     settings: MorphologyConfig,
     reader: PlateReader,
     channels: Channels,
     planes: Callable[[int, int], Iterator[NDArray[Any]]],
 ) -> dict[str, Any]:
-    filled = _fill_sizes(settings, channels, planes, reader.pixel_size_um)
-    light: dict[str, Any] = {}
-    if settings.illumination == "auto":
-        light = {
-            str(index): asdict(_estimate_light(reader, index, planes, settings.tuning.light))
-            for index in channels.used()
-        }
-    return {"settings": filled.model_dump(mode="json"), "light": light}
-
-
-def _fill_sizes(
-    settings: MorphologyConfig,
-    channels: Channels,
-    planes: Callable[[int, int], Iterator[NDArray[Any]]],
-    pixel_size_um: float | None,
-) -> MorphologyConfig:
-    """Estimate the sizes that the assay needs and that are not given."""
-    if isinstance(settings.assay, Neurons):
-        seen = (
-            show_objects(plane, settings, pixel_size_um)
-            for plane in planes(channels.main, _SCALE_FIELDS)
-        )
-        return with_estimates(settings, seen, pixel_size_um)
-    lone = channels.nuclei is None
-    channel = channels.main if channels.nuclei is None else channels.nuclei
-    return with_cell_estimates(settings, planes(channel, _SCALE_FIELDS), pixel_size_um, lone=lone)
+    if settings.illumination != "auto":
+        return {}
+    return {
+        str(index): asdict(_estimate_light(reader, index, planes, settings.tuning.light))
+        for index in channels.used()
+    }
 
 
 def _estimate_light(
