@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -23,22 +23,12 @@ from hcs.io.sheets.profiles import name_columns
 from hcs.io.sheets.reading.cells import Dialect, Sheet, read_sheet
 from hcs.io.sheets.reading.framing import Records, is_map_header
 from hcs.io.sheets.reading.notes import list_some
-from hcs.io.sheets.reading.numbers import MISSING, SIGN_OF, Numbers, read_numbers
+from hcs.io.sheets.reading.numbers import MISSING, SIGN_OF, NoNumber, Numbers, read_numbers
 from hcs.io.sheets.reading.typed import Stored
 from hcs.io.sheets.times import read_times
 from hcs.io.sheets.wellnames import parse_well
 
 _FLAG_NAMES: Final = ("flags", "flag")
-
-
-class NoNumber(NamedTuple):
-    """A cell of a value column in which an instrument or a spreadsheet says that it has none."""
-
-    plate: str
-    well: str
-    column: str
-    row: int
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +182,7 @@ def _read_screen(
 ) -> Values:
     screen = cellhts.read_screen(plate_list, kinds)
     chosen = wanted or screen.columns
-    absent = tuple(NoNumber(*item) for item in screen.absent if item.column in chosen)
+    absent = tuple(item for item in screen.absent if item.column in chosen)
     return Values(screen.table, (), without_number=absent, notes=screen.notes)
 
 

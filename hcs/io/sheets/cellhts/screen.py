@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from hcs.io.files.paths import AnyPath, as_path
 from hcs.io.sheets.cellhts.configuration import read_configuration
 from hcs.io.sheets.reading.cells import Sheet, read_sheet
 from hcs.io.sheets.reading.notes import list_some
-from hcs.io.sheets.reading.numbers import read_numbers
+from hcs.io.sheets.reading.numbers import NoNumber, read_numbers
 from hcs.io.sheets.reading.text import decode
 from hcs.io.sheets.wellnames import parse_well
 
@@ -31,16 +31,6 @@ _CONFIGURATION, _LOG, _ANNOTATION = "Plateconf.txt", "Screenlog.txt", "GeneIDs*.
 _NAMES: Final = frozenset({"filename", "plate", "replicate"})
 
 _SHOWN_FAULTS: Final = 20
-
-
-class Absent(NamedTuple):
-    """A measurement in whose place an instrument says that it has none (``OVRFLW``)."""
-
-    plate: str
-    well: str
-    column: str
-    row: int
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +51,7 @@ class ReaderScreen:
 
     table: pd.DataFrame
     columns: tuple[str, ...]
-    absent: tuple[Absent, ...]
+    absent: tuple[NoNumber, ...]
     notes: tuple[str, ...]
 
 
@@ -231,10 +221,10 @@ def _read_plate(folder: UPath, filename: str, faults: list[Fault]) -> pd.DataFra
 
 def _join_channels(
     listed: pd.DataFrame, files: list[pd.DataFrame], names: list[str]
-) -> tuple[pd.DataFrame, list[Absent]]:
+) -> tuple[pd.DataFrame, list[NoNumber]]:
     """One row a plate × replicate × well, a column a channel."""
     plates: list[pd.DataFrame] = []
-    absent: list[Absent] = []
+    absent: list[NoNumber] = []
     for key, rows in listed.groupby(["plate", "replicate"], sort=False):
         plate, replicate = map(str, key)
         stem = UPath(str(rows["filename"].iloc[0])).stem
@@ -243,7 +233,7 @@ def _join_channels(
             own, name = files[place], names[place]
             spoken = own[own["word"] != ""]
             absent += [
-                Absent(stem, well, name, row, word)
+                NoNumber(stem, well, name, row, word)
                 for well, word, row in zip(
                     spoken[col.WELL], spoken["word"], spoken["row"], strict=True
                 )

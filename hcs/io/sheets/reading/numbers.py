@@ -54,6 +54,16 @@ class Unread(NamedTuple):
     expected: str
 
 
+class NoNumber(NamedTuple):
+    """A cell of a value column in which an instrument or a spreadsheet says that it has none."""
+
+    plate: str
+    well: str
+    column: str
+    row: int
+    text: str
+
+
 @dataclass(frozen=True)
 class Numbers:
     """A column read as numbers.
