@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Final, TypeVar
 
 import pandas as pd
-from pydantic import JsonValue, TypeAdapter
+from pydantic import TypeAdapter
 from upath import UPath
 
 from hcs.domain import columns as col
@@ -19,15 +19,15 @@ from hcs.domain.evaluation import Evaluation
 from hcs.domain.plate import Frozen
 from hcs.domain.probing import Probes
 from hcs.domain.splits import Splits
-from hcs.errors import ChoiceError, HcsError, InputError, NotFoundError
+from hcs.errors import ChoiceError, HcsError, NotFoundError
 from hcs.io.bank import open_bank
 from hcs.io.files import parquet
-from hcs.io.files.atomic import read_json
 from hcs.io.files.paths import SIDECAR_SUFFIX, AnyPath, as_path
 from hcs.io.imageset import ImageSet
 from hcs.io.plates.reader import PlateReader
 from hcs.io.stack import open_stack
 from hcs.planes.times import keep_time
+from hcs.report.made_by import Record, list_plate_records, read_json_provenance
 
 log = logging.getLogger(__name__)
 
@@ -70,14 +70,6 @@ class Planted(Frozen):
     found: str | float | None = None
     unit: str | None = None
     note: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """How one output came to be."""
-
-    file: str
-    provenance: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -344,11 +336,11 @@ class Study:
     @cached_property
     def records(self) -> tuple[Record, ...]:
         """Provenance of every output that has one, in the order of the stages."""
-        found = [record for reader in self.plates for record in _plate_records(reader)]
+        found = [record for reader in self.plates for record in list_plate_records(reader)]
         for file in ("features.parquet", "predictions.parquet", "hits.parquet"):
             found += self._record(file, parquet.read_provenance)
         for file in ("models/manifest.json", "forest/manifest.json"):
-            found += self._record(file, _json_provenance)
+            found += self._record(file, read_json_provenance)
         found += [
             Record(file, piece.provenance)
             for file, piece in (
@@ -400,23 +392,3 @@ def _touch_images(images: ImageSet) -> ImageSet:
     """Touch what the page needs, so that a damaged store is met here."""
     _ = images.n_images, images.frame
     return images
-
-
-def _plate_records(reader: PlateReader) -> list[Record]:
-    file = f"plates/{as_path(reader.path).name}"
-    try:
-        described = read_json(as_path(reader.path) / "zarr.json")
-    except HcsError:  # a plate of another OME-Zarr version, used in place
-        return []
-    attributes = described.get("attributes", {}) if isinstance(described, dict) else {}
-    stages: Mapping[str, Any] = attributes.get("hcs", {})
-    return [Record(file, made) for made in stages.values() if isinstance(made, dict)]
-
-
-def _json_provenance(path: UPath) -> dict[str, JsonValue]:
-    content = read_json(path)
-    if not isinstance(content, dict):
-        msg = f"{path} holds no mapping"
-        raise InputError(msg)
-    found = content.get("provenance", {})
-    return dict(found) if isinstance(found, dict) else {}

@@ -395,8 +395,3 @@ def problem(
     if fields is not None:
         row |= {col.WELL: fields.well.name, col.SITE: fields.site}
     return row
-
-
-def strip_namespace(name: str) -> str:
-    """Take the namespace, which differs between versions of a program, from an XML name."""
-    return name.rpartition("}")[2]

@@ -36,10 +36,10 @@ from hcs.io.layouts.base import (
     plate_format_of,
     problem,
     stage_position,
-    strip_namespace,
     well_at,
 )
 from hcs.io.layouts.pixels import choose_pixel_size_um
+from hcs.io.layouts.vendors.xmlnames import strip_namespace
 
 _CELLVOYAGER: Final = re.compile(
     r"(?:(?P<plate>.+)_)?(?P<well>[A-Z]{1,2}\d{2})(?:\.(?P<inner>[a-d][1-4]))?"

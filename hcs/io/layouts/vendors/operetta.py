@@ -28,10 +28,10 @@ from hcs.io.layouts.base import (
     plate_format_of,
     problem,
     stage_position,
-    strip_namespace,
     well_at,
 )
 from hcs.io.layouts.pixels import choose_pixel_size_um
+from hcs.io.layouts.vendors.xmlnames import strip_namespace
 
 # r03c03f01p01-ch1sk1fk1fl1.tiff: row, column, field, plane, channel, slow and fast kinetics, FLIM
 _HARMONY: Final = re.compile(
