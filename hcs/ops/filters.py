@@ -89,3 +89,20 @@ def _interpolate_rows(coarse: NDArray[Any], factor: int, n_rows: int) -> FloatPl
     low = coarse[below]
     rows: FloatPlane = low + weight * (coarse[above] - low)
     return rows
+
+
+def distance_inside(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Distance of every pixel of a mask to its edge, in px; what the border cuts goes on beyond it.
+
+    Parameters
+    ----------
+    mask
+        Shape (Y, X).
+
+    Returns
+    -------
+    ndarray
+        Shape (Y, X), float64, 0 outside of the mask.
+    """
+    exact: NDArray[np.float64] = ndimage.distance_transform_edt(np.pad(mask, 1, mode="edge"))
+    return exact[1:-1, 1:-1]

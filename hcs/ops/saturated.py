@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from hcs.domain.tuning.planes import SaturatedTuning
 from hcs.domain.tuning.sets import DEFAULTS
-from hcs.ops.filters import FloatPlane
+from hcs.ops.filters import FloatPlane, distance_inside
 from hcs.ops.intensity import PlaneStatistics
 
 
@@ -42,7 +42,7 @@ def find_saturated(
     if statistics.saturated_fraction * image.size < np.pi / 4 * least_px**2:
         return None
     full = image >= statistics.maximum
-    core = ndimage.distance_transform_edt(np.pad(full, 1, mode="edge"))[1:-1, 1:-1] > least_px / 2
+    core = distance_inside(full) > least_px / 2
     if not core.any():
         return None
     reach = least_px / 2 + tuning.rim_px

@@ -13,7 +13,7 @@ from skimage.filters import threshold_otsu
 from hcs.domain.config.stages import MorphologyConfig, Neurons
 from hcs.domain.tuning.sets import Tuning
 from hcs.ops.contrast import average_deviation, brighten, median_ground
-from hcs.ops.filters import FloatPlane, estimate_background
+from hcs.ops.filters import FloatPlane, distance_inside, estimate_background
 from hcs.ops.glare import find_glare
 from hcs.ops.neurites.ridges import Centers, Ridges, find_centers, find_ridges
 from hcs.ops.resizing import downsample_mean
@@ -116,7 +116,7 @@ def _find_wide(mask: NDArray[np.bool_], width_px: float) -> NDArray[np.bool_]:
     factor = max(1, int(width_px / _BLOCKS_PER_WIDTH))
     coarse = downsample_mean(mask.astype(np.float32), factor) > _MOST
     radius = width_px / factor / 2
-    core = ndimage.distance_transform_edt(np.pad(coarse, 1, mode="edge"))[1:-1, 1:-1] > radius
+    core = distance_inside(coarse) > radius
     if not core.any():
         return np.zeros_like(mask)
     near = ndimage.distance_transform_edt(~core) <= radius + 1

@@ -41,18 +41,10 @@ def light_columns(
     dict
         Column name → one value a cell, NaN where the part is empty.
     """
-    area = part.area_px
-    empty = np.isnan(area)
     sums = kernels.sum_light(part.labels, plane, part.count)[1:]
-    total = np.where(empty, np.nan, sums[:, 0])
-    found: Columns = {
-        "IntegratedIntensity": total,
-        "MeanIntensity": total / area,
-        "StdIntensity": np.sqrt(sums[:, 5] / area),
-        "MinIntensity": np.where(empty, np.nan, sums[:, 3]),
-        "MaxIntensity": np.where(empty, np.nan, sums[:, 4]),
-    }
+    found = _sum_up(sums, part.area_px)
     if full:
+        total = found["IntegratedIntensity"]
         dark = np.where(total > 0, total, np.nan)
         y, x = part.center
         found["MassDisplacement"] = np.hypot(sums[:, 1] / dark - y, sums[:, 2] / dark - x)
@@ -104,6 +96,18 @@ def _name_textures(part: Compartment, channel: str, found: NDArray[np.float64]) 
     }
 
 
+def _sum_up(sums: NDArray[np.float64], area: NDArray[np.float64]) -> Columns:
+    """Brightness of every object, from the sums of its pixels; NaN where its area is."""
+    empty = np.isnan(area)
+    return {
+        "IntegratedIntensity": np.where(empty, np.nan, sums[:, 0]),
+        "MeanIntensity": sums[:, 0] / area,
+        "StdIntensity": np.sqrt(sums[:, 5] / area),
+        "MinIntensity": np.where(empty, np.nan, sums[:, 3]),
+        "MaxIntensity": np.where(empty, np.nan, sums[:, 4]),
+    }
+
+
 def _spread(part: Compartment, plane: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
     """Quartiles, and the median of the distances from the median."""
     grouped, start = kernels.group_values(part.labels, plane, part.count)
@@ -140,10 +144,4 @@ def _edge(part: Compartment, plane: NDArray[np.float32]) -> dict[str, NDArray[An
     sums = kernels.sum_light(labels, plane, part.count)[1:]
     area = np.bincount(labels.ravel(), minlength=part.count + 1)[1:].astype(float)
     area[area == 0] = np.nan
-    return {
-        "IntegratedIntensityEdge": np.where(np.isnan(area), np.nan, sums[:, 0]),
-        "MeanIntensityEdge": sums[:, 0] / area,
-        "StdIntensityEdge": np.sqrt(sums[:, 5] / area),
-        "MinIntensityEdge": np.where(np.isnan(area), np.nan, sums[:, 3]),
-        "MaxIntensityEdge": np.where(np.isnan(area), np.nan, sums[:, 4]),
-    }
+    return {f"{name}Edge": values for name, values in _sum_up(sums, area).items()}

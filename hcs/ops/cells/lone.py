@@ -13,11 +13,11 @@ from hcs.domain.tuning.cells import CellTuning
 from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.cells.blocks import enlarge_labels
 from hcs.ops.cells.levels import find_levels
-from hcs.ops.filters import FloatPlane, smooth
+from hcs.ops.filters import distance_inside, smooth
 from hcs.ops.quality import estimate_noise
 from hcs.ops.resizing import downsample_mean
-from hcs.ops.somas.nuclei_pieces import Labels, Mask, at_rim, fill_holes, join_pieces
-from hcs.ops.somas.segment import LabelPlane, label_type
+from hcs.ops.somas.nuclei_pieces import Mask, fill_holes, join_pieces, number_large
+from hcs.ops.somas.segment import LabelPlane
 
 
 def segment_bodies(
@@ -53,7 +53,7 @@ def segment_bodies(
     mask = _open(coarse > level, tuning)
     if not mask.any():
         return np.zeros(image.shape, np.uint16)
-    size, depth = diameter_px / factor, _depth(mask)
+    size, depth = diameter_px / factor, distance_inside(mask).astype(np.float32)
     relief = smooth(depth, size * tuning.seed_blur_diameters)
     window = 2 * max(1, round(size * tuning.seed_diameters / 2)) + 1
     summit = (ndimage.maximum_filter(relief, window, mode="constant") == relief) & mask
@@ -61,7 +61,7 @@ def segment_bodies(
     pieces = join_pieces(watershed(-relief, markers, mask=mask), coarse, depth)
     labels = enlarge_labels(pieces, factor, image.shape)
     labels[blurred <= level] = 0
-    return _number(fill_holes(labels), diameter_px, tuning)
+    return number_large(fill_holes(labels), diameter_px, tuning)
 
 
 def estimate_body_diameter(
@@ -88,7 +88,7 @@ def estimate_body_diameter(
     noise = estimate_noise(values) / (2 * np.sqrt(np.pi) * factor)
     _, level, _ = find_levels(coarse, noise, tuning)
     mask = _open(coarse > level, tuning)
-    depth = _depth(mask)
+    depth = distance_inside(mask).astype(np.float32)
     relief = smooth(depth, 1.0)
     highest = ndimage.maximum_filter(relief, tuning.estimate_window_px)
     radius = np.sort(depth[(highest == relief) & mask])
@@ -103,24 +103,3 @@ def _open(mask: Mask, tuning: CellTuning) -> Mask:
     filled = ndimage.binary_fill_holes(mask)
     opened: Mask = ndimage.binary_opening(filled, iterations=tuning.estimate_openings)
     return opened
-
-
-def _depth(mask: Mask) -> FloatPlane:
-    """Distance to the edge; what the border cuts goes on beyond it."""
-    padded = np.pad(mask, 1, mode="edge")
-    depth: FloatPlane = ndimage.distance_transform_edt(padded)[1:-1, 1:-1].astype(np.float32)
-    return depth
-
-
-def _number(labels: Labels, diameter: float, tuning: CellTuning) -> LabelPlane:
-    """Give bodies that are large enough numbers without gaps."""
-    disk = np.pi / 4 * diameter**2
-    area = np.bincount(labels.ravel())
-    least = np.full(area.size, tuning.min_area_fraction * disk)
-    least[at_rim(labels)] = tuning.min_rim_area_fraction * disk
-    kept = area >= np.maximum(least, 1)
-    kept[0] = False
-    count = int(kept.sum())
-    numbers = np.zeros(area.size, label_type(count))
-    numbers[kept] = np.arange(1, count + 1)
-    return numbers[labels]

@@ -13,25 +13,25 @@ from skimage.segmentation import watershed
 from hcs.domain.tuning.bodies import NucleiTuning
 from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.cells.kernels import group_values
-from hcs.ops.filters import FloatPlane, enlarge, smooth
+from hcs.ops.filters import FloatPlane, distance_inside, enlarge, smooth
+from hcs.ops.intensity import grid_step
 from hcs.ops.quality import estimate_noise
 from hcs.ops.resizing import downsample_mean
 from hcs.ops.somas.nuclei_pieces import (
     Labels,
     Mask,
-    at_rim,
     elliptic_diameter,
     fill_holes,
     join_pieces,
     largest_parts,
+    number_large,
 )
 from hcs.ops.somas.passes import bound_labels, grow_labels, open_mask
-from hcs.ops.somas.segment import LabelPlane, label_type
+from hcs.ops.somas.segment import LabelPlane
 
 _SHORT_REACH_PX: Final = 4.0
 """Below, looking around every pixel is faster than a transform of distances."""
 
-_SAMPLED_PX: Final = 2**16
 _LEVEL_TOLERANCE: Final = 1e-5
 """Share of the range of values to which the level of least cross-entropy is sought."""
 
@@ -91,7 +91,7 @@ def segment_nuclei(
     labels[~(core | ndimage.binary_fill_holes(signal > floor))] = 0
     own = tuning.outline_fraction * np.maximum(_heights(signal, labels, tuning), 1e-6)
     labels[signal <= (level ** (1 - tuning.own_weight) * own**tuning.own_weight)[labels]] = 0
-    return _number_nuclei(largest_parts(fill_holes(labels)), diameter, tuning)
+    return number_large(largest_parts(fill_holes(labels)), diameter, tuning)
 
 
 def estimate_nuclear_diameter(
@@ -131,7 +131,7 @@ def _ground(blurred: FloatPlane, diameter: float, tuning: NucleiTuning) -> Float
 
 def _level(signal: FloatPlane) -> float:
     """Level of least cross-entropy, from a grid of pixels that suffices for it."""
-    step = max(1, int(np.sqrt(signal.size / _SAMPLED_PX)))
+    step = grid_step(signal.size)
     sample = signal[::step, ::step]
     # Without a tolerance the iteration is to end at a step below half of the least difference of
     # two values, which floats may be unable to reach: it then never ends.
@@ -142,9 +142,7 @@ def _level(signal: FloatPlane) -> float:
 
 def _split_nuclei(core: Mask, signal: FloatPlane, diameter: float, tuning: NucleiTuning) -> Labels:
     """Label the mask: one label for every part of it that necks set off."""
-    # What the border cuts goes on beyond it.
-    exact = ndimage.distance_transform_edt(np.pad(core, 1, mode="edge"))[1:-1, 1:-1]
-    depth = exact.astype(np.float32)
+    depth = distance_inside(core).astype(np.float32)
     relief = smooth(depth, diameter * tuning.seed_blur_diameters)
     window = 2 * max(1, round(diameter * tuning.seed_diameters / 2)) + 1
     summit = (ndimage.maximum_filter(relief, window, mode="constant") == relief) & core
@@ -181,17 +179,3 @@ def _heights(signal: FloatPlane, labels: Labels, tuning: NucleiTuning) -> NDArra
     heights = np.zeros(count + 1)
     heights[counts > 0] = values[picks[counts > 0]]
     return heights
-
-
-def _number_nuclei(labels: Labels, diameter: float, tuning: NucleiTuning) -> LabelPlane:
-    """Give objects that are large enough numbers without gaps."""
-    disk = np.pi / 4 * diameter**2
-    area = np.bincount(labels.ravel())
-    least = np.full(area.size, tuning.min_area_fraction * disk)
-    least[at_rim(labels)] = tuning.min_rim_area_fraction * disk
-    large = area >= np.maximum(least, 1)
-    large[0] = False
-    count = int(large.sum())
-    numbers = np.zeros(area.size, label_type(count))
-    numbers[large] = np.arange(1, count + 1)
-    return numbers[labels]

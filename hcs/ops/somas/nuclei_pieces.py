@@ -10,9 +10,11 @@ from scipy import ndimage
 from skimage.measure import label
 
 from hcs.domain.tuning.bodies import NucleiTuning
+from hcs.domain.tuning.cells import CellTuning
 from hcs.domain.tuning.sets import DEFAULTS
 from hcs.ops.filters import FloatPlane
 from hcs.ops.somas.passes import bound_gaps, highest_values
+from hcs.ops.somas.segment import LabelPlane, label_type
 
 Labels = NDArray[np.int32]
 Mask = NDArray[np.bool_]
@@ -124,6 +126,37 @@ def largest_parts(labels: Labels) -> Labels:
 def at_rim(labels: NDArray[np.integer]) -> NDArray[np.integer]:
     """Numbers of what the border of the image cuts, 0 among them where background reaches it."""
     return np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+
+
+def number_large(
+    labels: Labels, diameter_px: float, tuning: NucleiTuning | CellTuning
+) -> LabelPlane:
+    """Give objects that are large enough numbers without gaps; less suffices of what is cut.
+
+    Parameters
+    ----------
+    labels
+        Shape (Y, X), int32.
+    diameter_px
+        Usual diameter of an object.
+    tuning
+        Least areas, in areas of a disk of that diameter: of whole objects, and at the border.
+
+    Returns
+    -------
+    ndarray
+        Shape (Y, X), of the narrowest type that holds the numbers.
+    """
+    disk = np.pi / 4 * diameter_px**2
+    area = np.bincount(labels.ravel())
+    least = np.full(area.size, tuning.min_area_fraction * disk)
+    least[at_rim(labels)] = tuning.min_rim_area_fraction * disk
+    kept = area >= np.maximum(least, 1)
+    kept[0] = False
+    count = int(kept.sum())
+    numbers = np.zeros(area.size, label_type(count))
+    numbers[kept] = np.arange(1, count + 1)
+    return numbers[labels]
 
 
 def _borders(
